@@ -135,7 +135,6 @@ class RowsSpec:
     epochs: int
     batch_size: int
     prompt: PromptSpec
-    beta: float = 0.0
     correction_share: float = 0.0
 
 
@@ -161,7 +160,6 @@ class TrainSpec:
     max_grad_norm: float
     adam_betas: tuple[float, float]
     adam_epsilon: float
-    checkpoint_steps: int
     device: Device
     lora: LoraSpec | None = None
 
@@ -225,6 +223,27 @@ class TablesSpec:
     bootstrap_samples: int
     confidence: float
     seed: int
+
+
+@dataclass(frozen=True)
+class CollectSpec:
+    """Which score files there are, and how nodes hang together.
+
+    ``cells`` name the score files in order; ``parents`` and ``passes`` give each method's
+    parent and the ``generator/pass`` whose tokens it was mixed from.
+    """
+
+    cells: tuple[Cell, ...]
+    parents: dict[str, str | None]
+    passes: dict[str, str | None]
+
+
+@dataclass(frozen=True)
+class SamplesSpec:
+    """The cells whose answers stand side by side, in order, and the table they are of."""
+
+    cells: tuple[Cell, ...]
+    tables: TablesSpec
 
 
 def to_json(spec: Any) -> str:

@@ -1,0 +1,39 @@
+"""Free-running answers to held-out prompts."""
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from selfgen.cli import common
+from selfgen.data.records import read
+from selfgen.generation.passes import run_answers
+from selfgen.specs import AnswersSpec, from_json
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    common.add_compute(parser)
+    parser.add_argument("--records", type=Path, required=True, help="records Parquet")
+    parser.add_argument("--weights", type=Path, required=True, help="the model")
+    parser.add_argument(
+        "--drafts", type=Path, nargs="*", default=[], help="direct answers to correct"
+    )
+    parser.add_argument("--shard", type=int, default=0, help="which shard of the plan")
+    parser.add_argument("--out", type=Path, required=True, help="Parquet to write")
+
+
+def run(args: Namespace) -> None:
+    common.use_threads(args)
+    spec = from_json(AnswersSpec, args.spec)
+    clock = common.Clock(args.name, "prompts")
+    rows, facts = run_answers(
+        read(args.records, spec.splits),
+        common.read_rows(args.drafts),
+        args.weights,
+        spec,
+        shard=args.shard,
+        progress=clock,
+    )
+    common.write_rows(args.out, rows)
+    inputs = {"records": args.records, "weights": args.weights}
+    inputs |= {f"drafts {i}": path for i, path in enumerate(args.drafts)}
+    facts["seconds"] = clock.seconds
+    common.write_manifest(args, "selfgen.generation.passes", inputs, facts)

@@ -1,0 +1,119 @@
+"""What several verbs share: tables as Parquet, manifests, threads, progress lines."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import time
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+from typing import Any
+
+from selfgen import provenance
+from selfgen.specs import UserError
+
+log = logging.getLogger("selfgen")
+
+
+def add_manifest(parser: ArgumentParser) -> None:
+    """The arguments of every step that writes a manifest."""
+    parser.add_argument("--spec", required=True, help="the step's spec as JSON")
+    parser.add_argument(
+        "--manifest", type=Path, required=True, help="manifest to write"
+    )
+
+
+def add_compute(parser: ArgumentParser) -> None:
+    """The arguments of every step that runs a model."""
+    add_manifest(parser)
+    parser.add_argument(
+        "--threads", type=int, default=os.cpu_count(), help="CPU threads"
+    )
+    parser.add_argument("--name", default="", help="the job's name in progress lines")
+
+
+def use_threads(args: Namespace) -> None:
+    """Let torch use exactly the threads that the job was given."""
+    import torch
+
+    torch.set_num_threads(args.threads)
+
+
+def write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
+    """Rows as Parquet, atomically."""
+    import pyarrow
+    import pyarrow.parquet
+
+    with provenance.atomic(path) as partial:
+        pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), partial)
+
+
+def read_rows(paths: list[Path]) -> list[dict[str, Any]]:
+    """The rows of some Parquet files, one after the other."""
+    import pyarrow.parquet
+
+    rows: list[dict[str, Any]] = []
+    for path in paths:
+        if not path.is_file():
+            raise UserError(f"{path}: this file is missing")
+        rows += pyarrow.parquet.read_table(path).to_pylist()
+    return rows
+
+
+def write_manifest(
+    args: Namespace, module: str, inputs: dict[str, Path], facts: dict[str, Any]
+) -> None:
+    """The manifest beside an output; ``module`` is the step's library module."""
+    code = provenance.code_digest(module)
+    provenance.write_json(
+        args.manifest, provenance.manifest(args.spec, inputs, code, facts)
+    )
+
+
+class Clock:
+    """Wall time of a step, and progress lines with the time that is left.
+
+    Lines go to stderr, that is to the rule's log, and to the terminal where there is one.
+    """
+
+    def __init__(self, name: str, unit: str) -> None:
+        self.name, self.unit = name, unit
+        self.started = self.last = time.perf_counter()
+        self.done_at_start: int | None = None
+
+    @property
+    def seconds(self) -> float:
+        return round(time.perf_counter() - self.started, 2)
+
+    def __call__(self, done: int, total: int) -> None:
+        now = time.perf_counter()
+        if self.done_at_start is None:
+            self.done_at_start = done - 1
+        if now - self.last < 10 and done < total:
+            return
+        self.last = now
+        pace = (now - self.started) / max(1, done - self.done_at_start)
+        left = pace * (total - done)
+        line = f"{self.name}: {self.unit} {done} of {total}, {_span(left)} left"
+        log.info(line)
+        terminal(line)
+
+
+def terminal(line: str) -> None:
+    """Show a line to a person: the log has stderr, so this goes to the terminal itself."""
+    if os.environ.get("SELFGEN_PROGRESS") == "terminal":
+        try:
+            with open("/dev/tty", "w") as tty:
+                print(line, file=tty)
+        except OSError:
+            print(line, file=sys.stderr)
+
+
+def _span(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
+
+
+def pairs(values: list[str]) -> dict[str, Path]:
+    """``name=path`` arguments as a dict."""
+    return {name: Path(path) for name, _, path in (v.partition("=") for v in values)}

@@ -1,0 +1,33 @@
+"""A generation pass over training records: mixed answers, or drafts."""
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from selfgen.cli import common
+from selfgen.data.records import read
+from selfgen.generation.passes import run_pass
+from selfgen.specs import PassSpec, from_json
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    common.add_compute(parser)
+    parser.add_argument("--records", type=Path, required=True, help="records Parquet")
+    parser.add_argument("--weights", type=Path, required=True, help="the generator")
+    parser.add_argument("--shard", type=int, default=0, help="which shard of the plan")
+    parser.add_argument("--out", type=Path, required=True, help="Parquet to write")
+
+
+def run(args: Namespace) -> None:
+    common.use_threads(args)
+    clock = common.Clock(args.name, "rows")
+    rows, facts = run_pass(
+        read(args.records, ["train"]),
+        args.weights,
+        from_json(PassSpec, args.spec),
+        shard=args.shard,
+        progress=clock,
+    )
+    common.write_rows(args.out, rows)
+    inputs = {"records": args.records, "weights": args.weights}
+    facts["seconds"] = clock.seconds
+    common.write_manifest(args, "selfgen.generation.passes", inputs, facts)

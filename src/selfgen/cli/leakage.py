@@ -1,0 +1,22 @@
+"""Refuse records whose held-out prompts stand in training."""
+
+import logging
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from selfgen.data import leakage, records
+from selfgen.provenance import write_json
+from selfgen.specs import LeakageSpec, from_json
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("--spec", required=True, help="LeakageSpec as JSON")
+    parser.add_argument("--records", type=Path, required=True, help="records to check")
+    parser.add_argument("--out", type=Path, required=True, help="JSON report to write")
+
+
+def run(args: Namespace) -> None:
+    rows = records.read(args.records)
+    report = leakage.check(rows, from_json(LeakageSpec, args.spec))
+    logging.info("%s", report)
+    write_json(args.out, report)

@@ -1,0 +1,61 @@
+"""``selfgen VERB``: finds the verb's file, parses its arguments, runs it."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import logging
+import os
+import sys
+
+from selfgen.specs import UserError
+
+VERBS = {
+    "fetch": "fetch",
+    "base": "base",
+    "records": "records",
+    "leakage": "leakage",
+    "pass": "generate",
+    "rows": "rows",
+    "train": "train",
+    "answers": "answers",
+    "score": "score",
+    "lead-1": "lead1",
+    "collect": "collect",
+    "render": "render",
+    "samples": "samples",
+    "manual": "manual",
+}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one verb; 0 when it succeeded, 1 after a UserError (one line, no traceback)."""
+    logging.basicConfig(
+        level=logging.INFO,
+        format="%(asctime)s %(message)s",
+        datefmt="%H:%M:%S",
+        stream=sys.stderr,
+    )
+    for noisy in ("httpx", "filelock", "fsspec"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    # Whatever is not the fetch stage works on files that are already here.
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    parser = argparse.ArgumentParser(prog="selfgen", description=main.__module__)
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    argv = sys.argv[1:] if argv is None else argv
+    for verb, module in VERBS.items():
+        # Only the verb that is asked for is imported: some import torch.
+        wanted = verb in argv[:1]
+        code = importlib.import_module(f"selfgen.cli.{module}") if wanted else None
+        sub = verbs.add_parser(verb, description=code and code.__doc__)
+        if code:
+            code.add_arguments(sub)
+            sub.set_defaults(run=code.run)
+    args = parser.parse_args(argv)
+    try:
+        args.run(args)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0

@@ -1,0 +1,27 @@
+"""Build the records of a task from its sources."""
+
+from argparse import ArgumentParser, Namespace
+from collections import Counter
+from pathlib import Path
+
+from selfgen.cli import common
+from selfgen.data import records
+from selfgen.provenance import atomic
+from selfgen.specs import RecordsSpec, from_json
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    common.add_manifest(parser)
+    parser.add_argument(
+        "--source", nargs="+", required=True, help="name=path of a wheel"
+    )
+    parser.add_argument("--out", type=Path, required=True, help="Parquet to write")
+
+
+def run(args: Namespace) -> None:
+    sources = common.pairs(args.source)
+    built = records.build(from_json(RecordsSpec, args.spec), sources)
+    with atomic(args.out) as partial:
+        built.to_parquet(partial)
+    counts = dict(Counter(built["split"]))
+    common.write_manifest(args, "selfgen.data.records", sources, {"rows": counts})

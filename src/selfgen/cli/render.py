@@ -1,0 +1,24 @@
+"""Draw every table and figure from the collected tables alone."""
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from selfgen.provenance import atomic
+from selfgen.report.render import render_all
+from selfgen.specs import TablesSpec, from_json
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("--spec", required=True, help="TablesSpec as JSON")
+    parser.add_argument("--collected", type=Path, required=True, help="folder to read")
+    parser.add_argument("--tables", type=Path, required=True, help="folder to write")
+    parser.add_argument("--figures", type=Path, required=True, help="folder to write")
+
+
+def run(args: Namespace) -> None:
+    rendered = render_all(args.collected, from_json(TablesSpec, args.spec))
+    for name, content in rendered.items():
+        kind = name.rpartition(".")[2]
+        folder = args.figures if kind in ("pdf", "svg", "png") else args.tables
+        with atomic(folder / name) as partial:
+            partial.write_bytes(content)

@@ -1,0 +1,24 @@
+"""Grade answers, example by example."""
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from selfgen.cli import common
+from selfgen.data.records import read
+from selfgen.evaluation.scores import score
+from selfgen.provenance import atomic
+from selfgen.specs import ScoresSpec, from_json
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("--spec", required=True, help="ScoresSpec as JSON")
+    parser.add_argument("--records", type=Path, required=True, help="records Parquet")
+    parser.add_argument("--answers", type=Path, nargs="+", required=True)
+    parser.add_argument("--out", type=Path, required=True, help="Parquet to write")
+
+
+def run(args: Namespace) -> None:
+    answers = common.read_rows(args.answers)
+    frame = score(read(args.records), answers, from_json(ScoresSpec, args.spec))
+    with atomic(args.out) as partial:
+        frame.to_parquet(partial, index=False)

@@ -1,0 +1,68 @@
+"""Fine-tune a model on training rows; resumes from its scratch folder."""
+
+import json
+import shutil
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from selfgen import models, provenance
+from selfgen.cli import common
+from selfgen.data.prompts import load_tokenizer
+from selfgen.specs import TrainSpec, from_json
+from selfgen.training.causal import train
+
+MODULE = "selfgen.training.causal"
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    common.add_compute(parser)
+    parser.add_argument("--rows", type=Path, required=True, help="training rows")
+    parser.add_argument("--weights", type=Path, required=True, help="where to start")
+    parser.add_argument("--out", type=Path, required=True, help="folder to write")
+    parser.add_argument("--curve", type=Path, required=True, help="JSONL to write")
+    parser.add_argument("--scratch", type=Path, help="root of resumable state")
+    parser.add_argument(
+        "--checkpoint-minutes",
+        type=float,
+        default=10.0,
+        help="time between checkpoints",
+    )
+    parser.add_argument(
+        "--micro-batch-tokens", type=int, help="padded tokens of a forward pass"
+    )
+
+
+def run(args: Namespace) -> None:
+    common.use_threads(args)
+    inputs = {"rows": args.rows, "weights": args.weights}
+    scratch = args.scratch and args.scratch / _address(args, inputs)
+    clock = common.Clock(args.name, "step")
+    model, outcome = train(
+        models.load(args.weights),
+        common.read_rows([args.rows]),
+        from_json(TrainSpec, args.spec),
+        scratch=scratch,
+        checkpoint_minutes=args.checkpoint_minutes,
+        micro_batch_tokens=args.micro_batch_tokens,
+        progress=clock,
+    )
+    with provenance.atomic(args.out) as partial:
+        models.save(model, load_tokenizer(args.weights), partial)
+    with provenance.atomic(args.curve) as partial:
+        lines = [json.dumps(point) + "\n" for point in outcome.curve]
+        partial.write_text("".join(lines))
+    facts = {key: value for key, value in vars(outcome).items() if key != "curve"}
+    facts["peak_memory_mb"] = models.peak_memory_mb()
+    facts["wall_seconds"] = clock.seconds
+    common.write_manifest(args, MODULE, inputs, facts)
+    if scratch:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _address(args: Namespace, inputs: dict[str, Path]) -> str:
+    """Scratch state belongs to one spec, one code and one set of inputs."""
+    import hashlib
+
+    parts = [args.spec, provenance.code_digest(MODULE)]
+    parts += [provenance.sha256(path) for path in inputs.values()]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]

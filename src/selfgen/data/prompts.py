@@ -1,0 +1,97 @@
+"""Every text that is put around a record, and the one place where text becomes token ids.
+
+Generation, training and evaluation all come through here, so a prompt that a model is
+trained on cannot differ from the one it is asked with.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from selfgen.specs import PromptSpec, UserError
+
+
+def load_tokenizer(folder: Path) -> Any:
+    """The tokenizer beside a model's weights; raises UserError if it has no EOS."""
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    if tokenizer.eos_token_id is None or not tokenizer.chat_template:
+        raise UserError(
+            f"{folder}: the tokenizer needs an EOS token and a chat template"
+        )
+    return tokenizer
+
+
+def prompt_ids(tokenizer: Any, spec: PromptSpec, prompt: str) -> list[int]:
+    """Token ids of the user message and the opening of the answer.
+
+    A prompt longer than ``spec.max_prompt_tokens`` loses words from its end until it fits:
+    the text of the template around it always stays whole.
+    """
+    ids = _render(tokenizer, [_user(spec, prompt)])
+    words = prompt.split(" ")
+    while len(ids) > spec.max_prompt_tokens and len(words) > 1:
+        excess = len(ids) - spec.max_prompt_tokens
+        words = words[: -max(1, min(excess // 4, len(words) - 1))]
+        ids = _render(tokenizer, [_user(spec, " ".join(words))])
+    if len(ids) > spec.max_prompt_tokens:
+        raise UserError(
+            f"max_prompt_tokens: the template alone takes {len(ids)} tokens,"
+            f" allowed are {spec.max_prompt_tokens}"
+        )
+    return ids
+
+
+def correction_ids(
+    tokenizer: Any, spec: PromptSpec, prompt: str, draft: str
+) -> list[int]:
+    """Token ids of prompt, draft, correction turn and the opening of the second answer.
+
+    Only the prompt is shortened to ``spec.max_prompt_tokens``; draft and turn are added.
+    """
+    first = prompt_ids(tokenizer, spec, prompt)
+    user = _user(spec, prompt)
+    start = _render(tokenizer, [user], opened=False)
+    whole = _render(
+        tokenizer,
+        [
+            user,
+            {"role": "assistant", "content": draft},
+            {"role": "user", "content": spec.correction},
+        ],
+    )
+    opened = _render(tokenizer, [user])
+    assert whole[: len(start)] == start, "the chat template rewrites earlier turns"
+    if first == opened:
+        return whole
+    return first + whole[len(opened) :]
+
+
+def answer_ids(tokenizer: Any, spec: PromptSpec, answer: str) -> list[int]:
+    """Token ids of an answer, closed by EOS.
+
+    An answer of more than ``spec.max_answer_tokens`` is cut and not closed: a model must
+    not learn to stop in the middle of a sentence.
+    """
+    ids = tokenizer(answer, add_special_tokens=False)["input_ids"]
+    return [*ids, tokenizer.eos_token_id][: spec.max_answer_tokens]
+
+
+def answer_text(tokenizer: Any, ids: list[int]) -> str:
+    """The text of generated ids, without special tokens and surrounding white space."""
+    return tokenizer.decode(ids, skip_special_tokens=True).strip()
+
+
+def _user(spec: PromptSpec, prompt: str) -> dict[str, str]:
+    return {"role": "user", "content": spec.template.replace("{prompt}", prompt)}
+
+
+def _render(
+    tokenizer: Any, messages: list[dict[str, str]], opened: bool = True
+) -> list[int]:
+    text = tokenizer.apply_chat_template(
+        messages, tokenize=False, add_generation_prompt=opened
+    )
+    return tokenizer(text, add_special_tokens=False)["input_ids"]

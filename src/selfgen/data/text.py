@@ -1,0 +1,92 @@
+"""Text helpers that every loader shares: sentences, stable hashes, splits, records."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import Any
+
+TEST_SHARE = 0.10
+VALIDATION_SHARE = 0.05
+
+_ABBREVIATION = re.compile(
+    r"(?:\b(?:Mr|Mrs|Ms|Dr|St|Jr|Sr|vs|etc|Inc|Ltd|Co|No|Gen|Sen|Rep|Gov|Lt|Col|Prof"
+    r"|Sgt|Capt|Rev|ca|approx|c|fl|lit|b|d|r)"
+    r"|\b[A-Z]|(?:[A-Za-z]\.)+[A-Za-z]|e\.g|i\.e)\.$"
+)
+_SENTENCE_END = re.compile(r"[.!?][\"')\]]*\s+(?=[\"'(\[]?[A-Z0-9])")
+
+
+def squeeze(text: str) -> str:
+    """The text on one line, with single spaces."""
+    return re.sub(r"\s+", " ", text).strip()
+
+
+def sentences(text: str) -> list[str]:
+    """The sentences of an English text, in order; common abbreviations do not end one."""
+    found, start = [], 0
+    for end in _SENTENCE_END.finditer(text):
+        stop_at = end.start() + 1
+        if end.group()[0] == "." and _ABBREVIATION.search(text[start:stop_at]):
+            continue
+        found.append(text[start : end.end()].strip())
+        start = end.end()
+    tail = text[start:].strip()
+    return [*found, tail] if tail else found
+
+
+def lead(pieces: list[str], max_words: int) -> str:
+    """The first sentences that fit ``max_words`` words together; "" when none does."""
+    kept, words = [], 0
+    for piece in pieces:
+        words += len(piece.split())
+        if words > max_words:
+            break
+        kept.append(piece)
+    return " ".join(kept)
+
+
+def too_long(text: str, max_words: int | None) -> bool:
+    """Does the text have more than ``max_words`` words? No limit when None."""
+    return max_words is not None and len(text.split()) > max_words
+
+
+def unit(text: str, salt: str = "") -> float:
+    """A number in [0, 1) that depends on the text and the salt alone, on any machine."""
+    digest = hashlib.sha256(f"{salt}\x00{text}".encode()).digest()
+    # 53 bits fit a float exactly; 64 bits could round up to 1.0
+    return (int.from_bytes(digest[:8], "big") >> 11) / 2**53
+
+
+def split_of(key: str) -> str:
+    """The split of a key: 10 % test, 5 % validation, the rest train, by hash."""
+    u = unit(key, "split-v1")
+    if u < TEST_SHARE:
+        return "test"
+    return "validation" if u < TEST_SHARE + VALIDATION_SHARE else "train"
+
+
+def record(
+    task: str,
+    ident: str,
+    prompt: str,
+    reference: str,
+    *,
+    split: str,
+    source: str,
+    licence: str,
+    answer: str | None = None,
+    kind: str | None = None,
+) -> dict[str, Any]:
+    """One row of a data set; ``prompt`` is raw content, without any instruction."""
+    return {
+        "id": ident,
+        "task": task,
+        "split": split,
+        "prompt": prompt,
+        "reference": reference,
+        "answer": answer,
+        "source": source,
+        "licence": licence,
+        "kind": kind,
+    }

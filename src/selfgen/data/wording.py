@@ -1,0 +1,27 @@
+"""The words around a record. Only the configuration reads this module.
+
+A step gets its own template through its spec, so an edit of one template reruns the steps
+of one task and leaves the others alone.
+"""
+
+from __future__ import annotations
+
+TEMPLATES = {
+    "news-headlines": "Write a one-line headline for this news story.\n\n{prompt}",
+    "wikipedia-descriptions": (
+        "Describe the subject of this text in one short phrase.\n\n{prompt}"
+    ),
+    "qa": "{prompt}",
+    "gsm-symbolic": "{prompt}\nSolve step by step and end with '#### <number>'.",
+}
+"""The user message of each data set; our wording."""
+
+CORRECTION = "Compare this with the task and write the corrected, final answer."
+"""The turn after the draft that asks for a correction; our wording (paper: unknown)."""
+
+CHATML = (
+    "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n'"
+    " + message['content'] + '<|im_end|>\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+)
+"""Chat template of the random models, which bring none of their own."""

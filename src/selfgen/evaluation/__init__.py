@@ -1,0 +1,1 @@
+"""From answers to numbers: per-example graders, and statistics that compare methods."""

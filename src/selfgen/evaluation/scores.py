@@ -1,0 +1,113 @@
+"""Per-example scores: one row for each held-out record, one column for each measure."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from selfgen.evaluation.math import flexible, strict
+from selfgen.evaluation.overlap import ROUGE, lead_1, rouge
+from selfgen.evaluation.text import answer_words, repetition
+from selfgen.specs import ScoresSpec, UserError
+
+if TYPE_CHECKING:
+    import pandas
+
+GRADED = {"overlap": ROUGE, "math": ("strict", "flexible")}
+SHAPE = ("tokens", "words", "reference_words", "repetition", "ended")
+METRICS = (*GRADED["overlap"], *GRADED["math"], *SHAPE)
+
+
+def score(
+    records: list[dict[str, Any]], answers: list[dict[str, Any]], spec: ScoresSpec
+) -> pandas.DataFrame:
+    """Grades the answers of one model, in the order of the records.
+
+    ``records`` are those of any splits; the ids of ``answers`` (id, text, tokens,
+    ended) must be exactly those of the records in ``spec.splits``. Returns the columns
+    id, split, the scores of the graders (0..1), tokens and words of the answer, words
+    of the reference, repetition (0..1) and ended (1: EOS came before the limit).
+
+    Raises UserError: unknown grader; missing, doubled or foreign ids; no gold answer.
+    """
+    import pandas as pd
+
+    _check_graders(spec)
+    chosen = [record for record in records if record["split"] in spec.splits]
+    _check_ids(chosen, answers)
+    by_id = {answer["id"]: answer for answer in answers}
+    rows = [_row(record, by_id[record["id"]], spec.graders) for record in chosen]
+    return pd.DataFrame(rows, columns=["id", "split", *_measures(spec)])
+
+
+def lead_1_scores(records: list[dict[str, Any]], spec: ScoresSpec) -> pandas.DataFrame:
+    """``score`` of lead-1: the first sentence of each prompt as its summary.
+
+    No model wrote it, so tokens and ended are NaN.
+    """
+    answers = [
+        {
+            "id": record["id"],
+            "text": lead_1(record["prompt"]),
+            "tokens": math.nan,
+            "ended": math.nan,
+        }
+        for record in records
+        if record["split"] in spec.splits
+    ]
+    return score(records, answers, spec)
+
+
+def _measures(spec: ScoresSpec) -> list[str]:
+    graded = [name for grader in spec.graders for name in GRADED[grader]]
+    return [name for name in METRICS if name in graded or name in SHAPE]
+
+
+def _row(
+    record: dict[str, Any], answer: dict[str, Any], graders: tuple[str, ...]
+) -> dict[str, Any]:
+    text, reference = answer["text"], record["reference"]
+    row: dict[str, Any] = {"id": record["id"], "split": record["split"]}
+    if "overlap" in graders:
+        row |= rouge(text, reference)
+    if "math" in graders:
+        gold = record.get("answer")
+        if not gold:
+            raise UserError(f"records: {record['id']} has no answer to grade against")
+        row |= {
+            "strict": float(strict(text, gold)),
+            "flexible": float(flexible(text, gold)),
+        }
+    return row | {
+        "tokens": float(answer["tokens"]),
+        "words": float(answer_words(text)),
+        "reference_words": float(answer_words(reference)),
+        "repetition": repetition(text),
+        "ended": float(answer["ended"]),
+    }
+
+
+def _check_graders(spec: ScoresSpec) -> None:
+    unknown = [name for name in spec.graders if name not in GRADED]
+    if unknown:
+        raise UserError(
+            f"graders: found {unknown[0]!r}, allowed are {', '.join(GRADED)}"
+        )
+
+
+def _check_ids(records: list[dict[str, Any]], answers: list[dict[str, Any]]) -> None:
+    wanted = {record["id"] for record in records}
+    counts = Counter(answer["id"] for answer in answers)
+    problems = {
+        "missing": sorted(wanted - set(counts)),
+        "doubled": sorted(i for i, count in counts.items() if count > 1),
+        "foreign": sorted(set(counts) - wanted),
+    }
+    for problem, ids in problems.items():
+        if ids:
+            more = f" and {len(ids) - 3} more" if len(ids) > 3 else ""
+            raise UserError(
+                f"answers: {len(ids)} {problem} of {len(wanted)} ids: "
+                f"{', '.join(map(str, ids[:3]))}{more}"
+            )

@@ -1,0 +1,1 @@
+"""Mixing room: pure functions from references and passes to training rows; no torch."""

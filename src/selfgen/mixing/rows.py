@@ -1,0 +1,53 @@
+"""Training rows: what the model reads, and what it is asked to say.
+
+``labels`` are unshifted, as in transformers: the state at position p - 1 predicts
+``labels[p]``. In every mix the labels are the reference answer. BASH changes only what is
+read: a drawn token replaces ``input_ids[p]``, never ``labels[p]``.
+
+Source: our readings of Algorithms 1 and 2 of arXiv 2410.14655, docs/method.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from selfgen.data.text import unit
+
+IGNORE = -100
+"""A label that is not trained on, as in transformers."""
+
+Fields = dict[str, list[int]]
+
+
+def plain(prompt: Sequence[int], answer: Sequence[int]) -> Fields:
+    """Teacher forcing: the prompt, then the reference answer, labelled on the answer."""
+    return _row([*prompt, *answer], len(prompt), answer)
+
+
+def bash(prompt: Sequence[int], answer: Sequence[int], mixed: Sequence[int]) -> Fields:
+    """The mixed answer as context, the reference as labels (Algorithm 1, our reading).
+
+    ``mixed``: the pass's tokens, as long as ``answer`` and equal to it where not drawn.
+    """
+    if len(mixed) != len(answer):
+        raise ValueError(f"mixed answer has {len(mixed)} tokens, not {len(answer)}")
+    return _row([*prompt, *mixed], len(prompt), answer)
+
+
+def rac(correction: Sequence[int], answer: Sequence[int]) -> Fields:
+    """Prompt, draft and correction turn as context, labelled on the reference only
+    (Algorithm 2, our reading). ``correction``: ids of everything before the answer."""
+    return _row([*correction, *answer], len(correction), answer)
+
+
+def is_correction(seed: int, example: str, epoch: int, share: float) -> bool:
+    """Whether this example is a correction row in this epoch: a draw at its address."""
+    return unit(example, f"correction/{seed}/{epoch}") < share
+
+
+def _row(ids: list[int], context: int, answer: Sequence[int]) -> Fields:
+    return {
+        "input_ids": ids,
+        "labels": [IGNORE] * context + list(answer),
+        "attention_mask": [1] * len(ids),
+    }

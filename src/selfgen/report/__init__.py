@@ -1,0 +1,1 @@
+"""From collected scores to tables and figures: pure functions, no clock, no network."""

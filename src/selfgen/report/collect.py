@@ -1,0 +1,59 @@
+"""The one frame of per-example scores that every rendering reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from selfgen.evaluation.scores import METRICS
+from selfgen.evaluation.statistics import Values
+
+if TYPE_CHECKING:
+    import pandas
+
+CELL = ("task", "split", "model", "method", "decoding", "seed")
+NO_MODEL = "-"
+"""The model of a row that no model wrote (method ``lead-1``)."""
+
+
+def collect_scores(
+    parts: Iterable[tuple[Mapping[str, Any], pandas.DataFrame]],
+) -> pandas.DataFrame:
+    """Stacks the score frames of ``evaluation.scores.score``, one for each cell.
+
+    A cell names task, model, method, decoding and seed. Returns the columns of
+    ``CELL``, id and all ``METRICS``; a measure that a task does not have is NaN. Cells
+    and their rows keep the order given: tables list methods in the order in which they
+    first appear.
+    """
+    import pandas as pd
+
+    columns = [*CELL, "id", *METRICS]
+    frames = [
+        frame.assign(**{name: cell[name] for name in CELL if name != "split"}).reindex(
+            columns=columns
+        )
+        for cell, frame in parts
+    ]
+    collected = pd.concat(frames, ignore_index=True)
+    return collected.astype(dict.fromkeys(METRICS, float) | {"seed": int})
+
+
+def cell_values(frame: pandas.DataFrame, metric: str) -> Values:
+    """The values of one metric in the rows of one cell; NaN is left out."""
+    present = frame[["seed", "id", metric]].dropna()
+    return {
+        int(seed): dict(zip(rows["id"], rows[metric], strict=True))
+        for seed, rows in present.groupby("seed")
+    }
+
+
+def in_order(frame: pandas.DataFrame, columns: list[str]) -> list[tuple[Any, ...]]:
+    """The distinct values of some columns, in the order in which they first appear."""
+    return list(frame[columns].drop_duplicates().itertuples(index=False, name=None))
+
+
+def label(labels: Mapping[str, str], method: str, decoding: str) -> str:
+    """What a reader calls a method: its label, and whether it corrected its answer."""
+    name = labels.get(method, method)
+    return f"{name}, corrected once" if decoding == "corrected" else name

@@ -1,0 +1,114 @@
+"""What each method cost on the machine it ran on: time, speed and memory."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from selfgen.report import grid
+from selfgen.report.collect import in_order
+from selfgen.report.grid import NOT_RUN, Entry, Grid
+from selfgen.specs import TablesSpec
+
+if TYPE_CHECKING:
+    import pandas
+
+STAGES = ("pass", "train", "answers")
+KEY = ("task", "model", "method")
+CSV = (
+    *KEY,
+    *(f"{stage}_seconds" for stage in STAGES),
+    *(f"{stage}_tokens_per_second" for stage in STAGES),
+    *("peak_memory_mb", "device", "dtype", "precision"),
+)
+
+
+def cost(frame: pandas.DataFrame) -> pandas.DataFrame:
+    """One row a (task, model, method), columns of ``CSV``, in the order of ``frame``.
+
+    Seconds are sums over a stage's parts (the direct and the corrected answers, say)
+    and means over seeds; tokens per second are all tokens over all seconds; memory is
+    the peak of any stage, in MB. What a method does not have, or was not measured, is
+    None.
+    """
+    import pandas as pd
+
+    lines = []
+    for task, model, method in in_order(frame, list(KEY)):
+        own = frame[
+            (frame["task"] == task)
+            & (frame["model"] == model)
+            & (frame["method"] == method)
+        ]
+        stages = [own[own["stage"] == stage] for stage in STAGES]
+        lines.append(
+            [
+                *(task, model, method),
+                *(_seconds(stage) for stage in stages),
+                *(_speed(stage) for stage in stages),
+                _peak(own["peak_memory_mb"]),
+                *(_names(own[name]) for name in ("device", "dtype", "precision")),
+            ]
+        )
+    return pd.DataFrame(lines, columns=list(CSV), dtype=object)
+
+
+def to_csv(table: pandas.DataFrame) -> str:
+    """The frame of ``cost``."""
+    return grid.to_csv(CSV, table.itertuples(index=False))
+
+
+def to_markdown(table: pandas.DataFrame, spec: TablesSpec) -> str:
+    """The frame of ``cost`` as one Markdown table."""
+    header = [
+        *("Task", "Model", "Method"),
+        *(f"{stage.capitalize()} (s)" for stage in STAGES),
+        *(f"{stage.capitalize()} (tokens/s)" for stage in STAGES),
+        "Peak memory (MB)",
+        "Machine",
+    ]
+    rows = [
+        [
+            Entry(row["task"]),
+            Entry(row["model"]),
+            Entry(spec.labels.get(row["method"], row["method"])),
+            *(_entry(row[f"{stage}_seconds"]) for stage in STAGES),
+            *(_entry(row[f"{stage}_tokens_per_second"]) for stage in STAGES),
+            _entry(row["peak_memory_mb"]),
+            Entry(f"{row['device']}, {row['dtype']}, {row['precision']}"),
+        ]
+        for row in table.to_dict("records")
+    ]
+    return grid.to_markdown(
+        Grid(
+            name="cost",
+            title=f"Cost (scale: {spec.scale}).",
+            header=[Entry(title) for title in header],
+            rows=rows,
+            notes=("Seconds: mean of the seeds. A method's parent is not included.",),
+            left=3,
+        )
+    )
+
+
+def _seconds(stage: pandas.DataFrame) -> float | None:
+    if stage.empty:
+        return None
+    return float(stage.groupby("seed")["seconds"].sum().mean())
+
+
+def _speed(stage: pandas.DataFrame) -> float | None:
+    if stage.empty or not stage["seconds"].sum():
+        return None
+    return float(stage["tokens"].sum() / stage["seconds"].sum())
+
+
+def _peak(values: pandas.Series) -> float | None:
+    return float(values.max()) if values.notna().any() else None
+
+
+def _names(values: pandas.Series) -> str:
+    return "/".join(dict.fromkeys(values.astype(str)))
+
+
+def _entry(value: float | None) -> Entry:
+    return Entry(NOT_RUN if value is None else f"{value:.0f}")

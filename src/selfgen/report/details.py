@@ -1,0 +1,106 @@
+"""Every measure of every cell: all graders, length, repetition and how answers end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from selfgen.evaluation.scores import METRICS
+from selfgen.report import grid
+from selfgen.report.collect import NO_MODEL, in_order, label
+from selfgen.report.grid import NOT_RUN, Entry, Grid
+from selfgen.specs import TablesSpec
+
+if TYPE_CHECKING:
+    import pandas
+
+CELL = ("task", "split", "model", "method", "decoding")
+CSV = (*CELL, "n", "seeds", *METRICS)
+LENGTHS = ("tokens", "words", "reference_words")
+TITLES = {
+    "rouge1": "ROUGE-1",
+    "rouge2": "ROUGE-2",
+    "rougeL": "ROUGE-L",
+    "strict": "Strict",
+    "flexible": "Flexible",
+    "tokens": "Tokens",
+    "words": "Words",
+    "reference_words": "Reference words",
+    "repetition": "Repeated 3-grams",
+    "ended": "Ended",
+}
+NOTES = (
+    "Means over seeds and items; scores, repeated 3-grams and ended in percent.",
+    "Ended: answers that reached EOS before the token limit. Tokens count EOS.",
+)
+
+
+def details(scores: pandas.DataFrame) -> pandas.DataFrame:
+    """One row a (task, split, model, method, decoding): n, seeds and mean measures.
+
+    Columns of ``CSV``, rows in the order of ``scores``; shares are of 1.
+    """
+    groups = scores.groupby(list(CELL), sort=False)
+    means = groups[list(METRICS)].mean()
+    means.insert(0, "n", groups["id"].nunique())
+    means.insert(1, "seeds", groups["seed"].nunique())
+    return means.reset_index()
+
+
+def to_csv(frame: pandas.DataFrame) -> str:
+    """The frame of ``details``; a measure that does not apply is empty."""
+    return grid.to_csv(CSV, _without_nan(frame))
+
+
+def to_markdown(frame: pandas.DataFrame, spec: TablesSpec) -> str:
+    """One Markdown table a task and split."""
+    return "\n".join(grid.to_markdown(part) for part in _grids(frame, spec.labels))
+
+
+def to_latex(frame: pandas.DataFrame, spec: TablesSpec) -> str:
+    """One LaTeX ``table`` environment a task and split."""
+    return "\n".join(grid.to_latex(part) for part in _grids(frame, spec.labels))
+
+
+def _without_nan(frame: pandas.DataFrame) -> list[list[Any]]:
+    return [
+        [None if value != value else value for value in row]
+        for row in frame.itertuples(index=False)
+    ]
+
+
+def _grids(frame: pandas.DataFrame, labels: Mapping[str, str]) -> list[Grid]:
+    parts = []
+    for task, split in in_order(frame, ["task", "split"]):
+        rows = frame[(frame["task"] == task) & (frame["split"] == split)]
+        many = rows.loc[rows["model"] != NO_MODEL, "model"].nunique() > 1
+        shown = [name for name in METRICS if rows[name].notna().any()]
+        header = ["Model"] * many + ["Method"] + [TITLES[name] for name in shown]
+        parts.append(
+            Grid(
+                name=f"details-{task}-{split}",
+                title=f"Details of {task}, {split}.",
+                header=[Entry(title) for title in (*header, "n", "Seeds")],
+                rows=[
+                    [
+                        *([Entry(row["model"])] if many else []),
+                        Entry(label(labels, row["method"], row["decoding"])),
+                        *(_entry(name, row[name]) for name in shown),
+                        Entry(str(row["n"])),
+                        Entry(
+                            NOT_RUN if row["model"] == NO_MODEL else str(row["seeds"])
+                        ),
+                    ]
+                    for row in rows.to_dict("records")
+                ],
+                notes=NOTES,
+                left=1 + many,
+            )
+        )
+    return parts
+
+
+def _entry(name: str, value: float) -> Entry:
+    if value != value:
+        return Entry(NOT_RUN)
+    return Entry(f"{value if name in LENGTHS else 100 * value:.1f}")

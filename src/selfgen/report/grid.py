@@ -1,0 +1,176 @@
+"""A table as text: Markdown, LaTeX (booktabs) and CSV, the same for every table."""
+
+from __future__ import annotations
+
+import csv
+import io
+import textwrap
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+NOT_RUN = "—"
+_MARKS = {
+    "▲": r"$^{\uparrow}$",
+    "▲▲": r"$^{\uparrow\uparrow}$",
+    "▼": r"$^{\downarrow}$",
+    "▼▼": r"$^{\downarrow\downarrow}$",
+    "†": r"$^{\dagger}$",
+}
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    **{character: f"\\{character}" for character in "&%$#_{}"},
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    '"': "''",
+    "—": "---",
+    "–": "--",
+    "±": r"$\pm$",
+    "×": r"$\times$",
+    "β": r"$\beta$",
+    "†": r"$\dagger$",
+    "▲": r"$\uparrow$",
+    "▼": r"$\downarrow$",
+    "\N{NO-BREAK SPACE}": "~",
+}
+_HEADER_WIDTH = 13
+_NARROW = 8
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One box of a table: text, a small mark after it, a second and smaller line."""
+
+    text: str
+    mark: str = ""
+    below: str = ""
+    bold: bool = False
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table ready to be written.
+
+    ``left`` columns from the left hold words, the others numbers; ``rules`` are the
+    rows above which a thin line goes (LaTeX only); ``name`` is the LaTeX label.
+    """
+
+    name: str
+    title: str
+    header: Sequence[Entry]
+    rows: Sequence[Sequence[Entry]]
+    notes: Sequence[str] = ()
+    left: int = 1
+    rules: frozenset[int] = field(default_factory=frozenset)
+
+
+def to_markdown(grid: Grid) -> str:
+    """A GitHub table under a bold title, with the notes as a list below."""
+    align = [":--" if i < grid.left else "--:" for i in range(len(grid.header))]
+    lines = [
+        f"**{_markdown(grid.title)}**",
+        "",
+        _pipes(_markdown_entry(entry) for entry in grid.header),
+        _pipes(align),
+        *(_pipes(_markdown_entry(entry) for entry in row) for row in grid.rows),
+    ]
+    if grid.notes:
+        lines += ["", *(f"- {_markdown(note)}" for note in grid.notes)]
+    return "\n".join(lines) + "\n"
+
+
+def to_latex(grid: Grid) -> str:
+    r"""A complete ``table`` environment; the document needs the package booktabs."""
+    columns = "l" * grid.left + "r" * (len(grid.header) - grid.left)
+    lines = [
+        r"\begin{table}[tbp]",
+        r"\centering",
+        rf"\caption{{{_latex(grid.title)}}}",
+        rf"\label{{tab:{grid.name}}}",
+        r"\scriptsize" if len(grid.header) > _NARROW else r"\footnotesize",
+        r"\setlength{\tabcolsep}{4.5pt}",
+        r"\setbox0=\hbox{%",
+        rf"\begin{{tabular}}{{@{{}}{columns}@{{}}}}",
+        r"\toprule",
+        *_latex_header(grid.header),
+        r"\midrule",
+    ]
+    for index, row in enumerate(grid.rows):
+        if index in grid.rules:
+            lines.append(r"\midrule")
+        lines += _latex_row(row)
+    return "\n".join(
+        [
+            *lines,
+            r"\bottomrule",
+            r"\end{tabular}}%",
+            # Centred also where it is wider than the text; notes are as wide as it.
+            r"\makebox[\textwidth][c]{\begin{minipage}{\wd0}",
+            r"\box0\par\vspace{3pt}\scriptsize\raggedright",
+            *(rf"{_latex(note)}\par" for note in grid.notes),
+            r"\end{minipage}}",
+            r"\end{table}",
+            "",
+        ]
+    )
+
+
+def to_csv(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """Comma-separated text: floats with six decimals, None as an empty field."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(header)
+    for row in rows:
+        writer.writerow([f"{v:.6f}" if isinstance(v, float) else v for v in row])
+    return buffer.getvalue()
+
+
+def _pipes(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _markdown(text: str) -> str:
+    for character in "\\`*_|<>":
+        text = text.replace(character, f"\\{character}")
+    return text
+
+
+def _markdown_entry(entry: Entry) -> str:
+    text = _markdown(entry.text)
+    text = f"**{text}**" if entry.bold else text
+    text = f"{text} {entry.mark}" if entry.mark else text
+    return f"{text}<br>{_markdown(entry.below)}" if entry.below else text
+
+
+def _latex(text: str) -> str:
+    return "".join(_LATEX.get(character, character) for character in text)
+
+
+def _latex_row(row: Sequence[Entry]) -> list[str]:
+    first = []
+    for entry in row:
+        text = _latex(entry.text)
+        text = rf"\textbf{{{text}}}" if entry.bold else text
+        # A mark takes no room, so that the numbers above and below stay aligned.
+        first.append(text + (rf"\rlap{{{_MARKS[entry.mark]}}}" if entry.mark else ""))
+    lines = [" & ".join(first) + r" \\"]
+    if any(entry.below for entry in row):
+        second = [rf"{{\tiny {_latex(e.below)}}}" if e.below else "" for e in row]
+        lines = [lines[0] + "[-2pt]", " & ".join(second) + r" \\[1pt]"]
+    return lines
+
+
+def _latex_header(header: Sequence[Entry]) -> list[str]:
+    """Column titles, broken into short lines that end on a common base line."""
+    stacks = []
+    for entry in header:
+        stack = [_latex(part) for part in textwrap.wrap(entry.text, _HEADER_WIDTH)]
+        if entry.mark:
+            stack[-1] += rf"\rlap{{{_MARKS[entry.mark]}}}"
+        stacks.append(stack + ([_latex(entry.below)] if entry.below else []))
+    height = max(map(len, stacks))
+    padded = [[""] * (height - len(stack)) + stack for stack in stacks]
+    return [" & ".join(line) + r" \\" for line in zip(*padded, strict=True)]

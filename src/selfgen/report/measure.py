@@ -1,0 +1,239 @@
+"""The numbers of the main table: scores, and how sure their differences are."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from selfgen.evaluation.scores import GRADED
+from selfgen.evaluation.statistics import (
+    Bootstrap,
+    Difference,
+    Interval,
+    Values,
+    holm,
+    mean_interval,
+    paired_difference,
+    smallest_detectable,
+)
+from selfgen.report.collect import NO_MODEL, cell_values, in_order, label
+from selfgen.specs import Column, TablesSpec, UserError
+
+if TYPE_CHECKING:
+    import pandas
+
+FLOOR = 0.1
+"""A column where every method scores less is too hard to tell methods apart."""
+COSTS = ("steps", "labelled_tokens", "forwarded_tokens")
+Key = tuple[str, str, str]
+"""Model, method, decoding."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """One cell, as shares of 1: its mean, and its difference to the baseline."""
+
+    mean: Interval
+    difference: Difference | None = None
+    holm: float | None = None
+    best: bool = False
+
+
+@dataclass(frozen=True)
+class Row:
+    """One method: its score in each column (None: not run), its costs by task."""
+
+    model: str
+    method: str
+    decoding: str
+    label: str
+    scores: tuple[Score | None, ...]
+    costs: dict[str, tuple[float, ...]]
+
+    @property
+    def seeds(self) -> int:
+        """The most seeds that a cell of this row has; 0 where no model answered."""
+        if self.model == NO_MODEL:
+            return 0
+        return max((score.mean.seeds for score in self.scores if score), default=0)
+
+
+@dataclass(frozen=True)
+class Table:
+    """The main table as numbers.
+
+    ``floors`` and ``detectable`` (smallest detectable difference, None without a
+    comparison) have one entry a column; ``tests`` is the size of Holm's family.
+    """
+
+    spec: TablesSpec
+    rows: tuple[Row, ...]
+    floors: tuple[bool, ...]
+    detectable: tuple[float | None, ...]
+    tests: int
+
+    def size(self, column: int) -> int:
+        """The number of items of a column; 0 when nothing was run."""
+        return max(
+            (row.scores[column].mean.n for row in self.rows if row.scores[column]),
+            default=0,
+        )
+
+
+def main_table(
+    scores: pandas.DataFrame, runs: pandas.DataFrame, spec: TablesSpec
+) -> Table:
+    """Means, intervals and tests of every (model, method, decoding) in every column.
+
+    Rows keep the order of ``scores``, with the row of no model first. Each model's
+    methods are compared with its own ``spec.baseline`` (decoding direct). Raises
+    UserError: a column's metric is none of the graders'.
+    """
+    _check_columns(spec)
+    keys = _keys(scores)
+    measured = [_column(scores, keys, column, spec) for column in spec.columns]
+    differences = [
+        score.difference
+        for column in measured
+        for score in column.values()
+        if score and score.difference
+    ]
+    adjusted = iter(holm([difference.p for difference in differences]))
+    columns = [
+        {
+            key: replace(score, holm=next(adjusted))
+            if score and score.difference
+            else score
+            for key, score in column.items()
+        }
+        for column in measured
+    ]
+    rows = tuple(
+        Row(
+            *key,
+            label(spec.labels, key[1], key[2]),
+            tuple(column[key] for column in columns),
+            _costs(runs, key),
+        )
+        for key in keys
+    )
+    return Table(
+        spec,
+        rows,
+        tuple(_floor(column) for column in columns),
+        tuple(_detectable(column, spec) for column in columns),
+        len(differences),
+    )
+
+
+def _check_columns(spec: TablesSpec) -> None:
+    allowed = [name for names in GRADED.values() for name in names]
+    for index, column in enumerate(spec.columns):
+        if column.metric not in allowed:
+            raise UserError(
+                f"columns[{index}].metric: found {column.metric!r}, allowed are "
+                f"{', '.join(allowed)}"
+            )
+
+
+def _keys(scores: pandas.DataFrame) -> list[Key]:
+    """The rows, ordered as in the frame, a method's decodings side by side."""
+    keys = in_order(scores, ["model", "method", "decoding"])
+    models = list(dict.fromkeys(model for model, _, _ in keys))
+    methods = list(dict.fromkeys(method for _, method, _ in keys))
+
+    def rank(key: Key) -> tuple[bool, int, int, bool]:
+        model, method, decoding = key
+        return (
+            model != NO_MODEL,
+            models.index(model),
+            methods.index(method),
+            decoding != "direct",
+        )
+
+    return sorted(keys, key=rank)
+
+
+def _column(
+    scores: pandas.DataFrame, keys: list[Key], column: Column, spec: TablesSpec
+) -> dict[Key, Score | None]:
+    how = Bootstrap(spec.bootstrap_samples, spec.confidence, spec.seed)
+    rows = scores[(scores["task"] == column.task) & (scores["split"] == column.split)]
+    groups = dict(iter(rows.groupby(["model", "method", "decoding"])))
+    values = {key: cell_values(frame, column.metric) for key, frame in groups.items()}
+    names = (column.task, column.split, column.metric)
+    means = {
+        key: mean_interval(values[key], how, (*names, *key))
+        if values.get(key)
+        else None
+        for key in keys
+    }
+    return {
+        key: Score(
+            mean,
+            _compare(values, key, spec.baseline, how, names),
+            best=key in _best(means, key[0]),
+        )
+        if mean
+        else None
+        for key, mean in means.items()
+    }
+
+
+def _compare(
+    values: Mapping[Key, Values],
+    key: Key,
+    baseline: str,
+    how: Bootstrap,
+    names: tuple[str, ...],
+) -> Difference | None:
+    other = (key[0], baseline, "direct")
+    if key == other or not values.get(other):
+        return None
+    return paired_difference(values[key], values[other], how, (*names, *key))
+
+
+def _best(means: Mapping[Key, Interval | None], model: str) -> set[Key]:
+    """The methods of one model with the highest mean, as far as the table shows it.
+
+    Empty where all are equal, or where no model answered.
+    """
+    if model == NO_MODEL:
+        return set()
+    shown = {
+        key: round(mean.value, 3)
+        for key, mean in means.items()
+        if mean and key[0] == model
+    }
+    if len(set(shown.values())) < 2:
+        return set()
+    return {key for key, value in shown.items() if value == max(shown.values())}
+
+
+def _costs(runs: pandas.DataFrame, key: Key) -> dict[str, tuple[float, ...]]:
+    own = runs[(runs["model"] == key[0]) & (runs["method"] == key[1])]
+    means = own.groupby("task")[list(COSTS)].mean()
+    return {
+        task: tuple(float(value) for value in row)
+        for task, row in zip(means.index, means.to_numpy(), strict=True)
+    }
+
+
+def _floor(column: Mapping[Key, Score | None]) -> bool:
+    means = [
+        score.mean.value
+        for key, score in column.items()
+        if score and key[0] != NO_MODEL
+    ]
+    return bool(means) and max(means) < FLOOR
+
+
+def _detectable(column: Mapping[Key, Score | None], spec: TablesSpec) -> float | None:
+    errors = [
+        score.difference.se for score in column.values() if score and score.difference
+    ]
+    if not errors:
+        return None
+    return smallest_detectable(statistics.median(errors), spec.confidence)

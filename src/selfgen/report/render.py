@@ -1,0 +1,42 @@
+"""All renderings of a run, as files in memory: a pure function of the collected tables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from selfgen.report import cost, details, figures, tables
+from selfgen.report.measure import main_table
+from selfgen.specs import TablesSpec
+
+
+def render_all(collected: Path, spec: TablesSpec) -> dict[str, bytes]:
+    """File name -> content, from ``scores.parquet``, ``runs.csv``, ``timings.csv`` and
+    ``curves.csv`` in the folder ``collected``."""
+    import pandas as pd
+
+    scores = pd.read_parquet(collected / "scores.parquet")
+    runs = pd.read_csv(collected / "runs.csv", keep_default_na=False)
+    timings = pd.read_csv(collected / "timings.csv")
+    curves = pd.read_csv(collected / "curves.csv")
+    main = main_table(scores, runs, spec)
+    detail = details.details(scores)
+    costs = cost.cost(timings)
+    texts = {
+        "main.md": tables.to_markdown(main),
+        "main.tex": tables.to_latex(main),
+        "main.csv": tables.to_csv(main),
+        "details.md": details.to_markdown(detail, spec),
+        "details.tex": details.to_latex(detail, spec),
+        "details.csv": details.to_csv(detail),
+        "cost.md": cost.to_markdown(costs, spec),
+        "cost.csv": cost.to_csv(costs),
+    }
+    files = {name: text.encode() for name, text in texts.items()}
+    drawn = {
+        "main": figures.main_figure(main),
+        "curves": figures.curves_figure(curves, spec),
+    }
+    for name, figure in drawn.items():
+        for kind in ("pdf", "svg", "png"):
+            files[f"{name}.{kind}"] = figures.render(figure, kind)
+    return files

@@ -1,0 +1,265 @@
+"""Collecting, the details, cost and samples pages, and the figures."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from selfgen.evaluation.scores import METRICS
+from selfgen.report import cost, details, figures, tables
+from selfgen.report.collect import collect_scores
+from selfgen.report.samples import samples_page
+from selfgen.specs import Column, TablesSpec
+
+LABELS = {
+    "lead-1": "Lead-1",
+    "base": "Base model",
+    "sft": "SFT",
+    "sft-continued": "SFT continued",
+    "bash": "BASH",
+    "rac": "RAC",
+}
+COLUMNS = (
+    Column("summarization", "test", "rougeL", "Summarization ROUGE-L"),
+    Column("math", "test", "flexible", "Math, new templates"),
+    Column("math", "seen", "flexible", "Math, seen templates", True),
+)
+SPEC = TablesSpec("laptop", COLUMNS, LABELS, "sft-continued", 500, 0.95, 0)
+
+
+def _fake_scores():
+    """Scores as a small run gives them: three seeds, one of the base model, lead-1."""
+    rng = np.random.default_rng(0)
+    skill = {"base": -2.0, "sft": -0.3, "sft-continued": 0.0, "bash": 0.6, "rac": 0.2}
+    parts = []
+    for task, splits in (("summarization", ["test"]), ("math", ["test", "seen"])):
+        for method, effect in skill.items():
+            for seed in range(1 if method == "base" else 3):
+                for decoding in ("direct", "corrected")[: 1 + (method == "rac")]:
+                    cell = {"task": task, "model": "tiny", "method": method}
+                    cell |= {"decoding": decoding, "seed": seed}
+                    parts += [
+                        (cell, _fake_frame(rng, task, split, effect))
+                        for split in splits
+                    ]
+    lead = {"task": "summarization", "model": "-", "method": "lead-1"}
+    frame = _fake_frame(rng, "summarization", "test", 3.0)
+    frame[["tokens", "ended"]] = np.nan
+    return collect_scores([*parts, (lead | {"decoding": "direct", "seed": 0}, frame)])
+
+
+def _fake_frame(rng, task, split, effect):
+    n = 40
+    frame = pd.DataFrame({"id": [f"{split}-{i:02d}" for i in range(n)], "split": split})
+    if task == "math":
+        for name in ("strict", "flexible"):
+            frame[name] = (rng.random(n) < 1 / (1 + np.exp(-effect))).astype(float)
+    else:
+        for name, level in (("rouge1", 0.3), ("rouge2", 0.1), ("rougeL", 0.22)):
+            frame[name] = level + 0.02 * effect + rng.normal(0, 0.03, n)
+    for name, value in (("tokens", 40.0), ("words", 30.0), ("reference_words", 28.0)):
+        frame[name] = value
+    return frame.assign(repetition=0.02, ended=1.0)
+
+
+def _fake_runs():
+    rows = [
+        {"task": task, "model": "tiny", "method": method, "seed": seed, "steps": 60}
+        | {"labelled_tokens": 20_000, "forwarded_tokens": 70_000}
+        | {"generated_tokens": 0, "parent": "sft"}
+        for task in ("summarization", "math")
+        for method in ("sft", "sft-continued", "bash", "rac")
+        for seed in range(3)
+    ]
+    return pd.DataFrame(rows)
+
+
+def _fake_curves():
+    rows = [
+        {"task": task, "model": "tiny", "method": method, "seed": seed, "step": step}
+        | {"loss": 2 / (1 + step / 20) + seed / 10, "learning_rate": 1e-4}
+        for task in ("summarization", "math")
+        for method in ("sft", "sft-continued", "bash", "rac")
+        for seed in range(2)
+        for step in range(1, 41)
+    ]
+    return pd.DataFrame(rows)
+
+
+def _fake_cost():
+    rows = [
+        ("bash", 0, "pass", 10.0, 100, 500.0),
+        ("bash", 0, "train", 20.0, 400, 900.0),
+        ("bash", 0, "answers", 5.0, 50, 400.0),
+        ("bash", 0, "answers", 3.0, 30, 400.0),
+        ("bash", 1, "pass", 12.0, 120, 500.0),
+        ("bash", 1, "train", 22.0, 440, 950.0),
+        ("bash", 1, "answers", 8.0, 80, 400.0),
+        ("base", 0, "answers", 6.0, 60, None),
+    ]
+    frame = pd.DataFrame(
+        rows,
+        columns=["method", "seed", "stage", "seconds", "tokens", "peak_memory_mb"],
+    )
+    return frame.assign(
+        **{"task": "math", "model": "tiny", "tokens_per_second": 0.0},
+        **{"device": "cpu", "dtype": "float32", "precision": "highest"},
+    )
+
+
+def test_collect_keeps_order_and_fills_with_nan():
+    scores = _fake_scores()
+    assert list(scores.columns) == [
+        *("task", "split", "model", "method", "decoding", "seed", "id"),
+        *METRICS,
+    ]
+    assert scores["method"].drop_duplicates().tolist() == [
+        *("base", "sft", "sft-continued", "bash", "rac", "lead-1")
+    ]
+    assert scores.loc[scores["task"] == "math", "rougeL"].isna().all()
+    assert scores["seed"].dtype == int and scores["tokens"].dtype == float
+
+
+def test_shipped_scores_draw_the_same_again(tmp_path):
+    scores, runs = _fake_scores(), _fake_runs()
+    scores.to_parquet(tmp_path / "scores.parquet")
+    runs.to_csv(tmp_path / "runs.csv", index=False)
+    texts, files = [], []
+    for s, r in (
+        (scores, runs),
+        (
+            pd.read_parquet(tmp_path / "scores.parquet"),
+            pd.read_csv(tmp_path / "runs.csv"),
+        ),
+    ):
+        table = tables.main_table(s, r, SPEC)
+        frame = details.details(s)
+        texts.append(
+            [write(table) for write in (tables.to_markdown, tables.to_latex)]
+            + [tables.to_csv(table), details.to_csv(frame)]
+            + [write(frame, SPEC) for write in (details.to_markdown, details.to_latex)]
+        )
+        figure = figures.main_figure(table)
+        files.append([figures.render(figure, kind) for kind in ("png", "svg", "pdf")])
+    assert texts[0] == texts[1]
+    assert files[0] == files[1]
+    assert all(text.endswith("\n") and not text.endswith("\n\n") for text in texts[0])
+    assert all(map(_undated, files[0]))
+
+
+def test_curves_are_the_same_bytes_twice_and_undated():
+    def draw():
+        figure = figures.curves_figure(_fake_curves(), SPEC)
+        return [figures.render(figure, kind) for kind in ("png", "svg", "pdf")]
+
+    first = draw()
+    assert first == draw()
+    assert all(map(_undated, first))
+    assert first[0].startswith(b"\x89PNG") and first[2].startswith(b"%PDF")
+
+
+def _undated(data):
+    return not any(word in data for word in (b"CreationDate", b"dc:date", b"Software"))
+
+
+def test_the_main_figure_without_a_baseline_has_scores_only():
+    scores = _fake_scores()
+    scores = scores[scores["method"] != "sft-continued"]
+    figure = figures.main_figure(tables.main_table(scores, _fake_runs(), SPEC))
+    assert len(figure.axes) == 3
+
+
+def test_a_method_has_one_look_and_known_ones_are_fixed():
+    looks = figures.styles(SPEC)
+    assert looks["sft-continued"] == (figures.BLACK, "-")
+    assert looks["base"] == (figures.GREY, "-")
+    assert len({looks[method] for method in ("sft", "bash", "rac")}) == 3
+
+
+def test_details_by_hand():
+    parts = []
+    for seed, value in ((0, 0.2), (1, 0.4)):
+        frame = pd.DataFrame({"id": ["a", "b"], "split": "test", "rougeL": value})
+        frame = frame.assign(tokens=9.0, ended=[0.0, 1.0])
+        cell = {"task": "qa", "model": "m", "method": "rac", "decoding": "corrected"}
+        parts.append((cell | {"seed": seed}, frame))
+    frame = details.details(collect_scores(parts))
+    assert details.to_csv(frame) == (
+        "task,split,model,method,decoding,n,seeds,rouge1,rouge2,rougeL,strict,flexible,"
+        "tokens,words,reference_words,repetition,ended\n"
+        "qa,test,m,rac,corrected,2,2,,,0.300000,,,9.000000,,,,0.500000\n"
+    )
+    assert details.to_markdown(frame, SPEC).splitlines()[:5] == [
+        "**Details of qa, test.**",
+        "",
+        "| Method | ROUGE-L | Tokens | Ended | n | Seeds |",
+        "| :-- | --: | --: | --: | --: | --: |",
+        "| RAC, corrected once | 30.0 | 9.0 | 50.0 | 2 | 2 |",
+    ]
+    assert details.to_latex(frame, SPEC).count("\\begin{table}") == 1
+
+
+def test_details_show_what_lead_1_does_not_have():
+    page = details.to_markdown(details.details(_fake_scores()), SPEC)
+    lead = next(line for line in page.splitlines() if line.startswith("| Lead-1"))
+    assert lead.endswith("| — | 30.0 | 28.0 | 2.0 | — | 40 | — |")
+    assert page.count("**Details of") == 3
+
+
+def test_cost_by_hand():
+    frame = cost.cost(_fake_cost())
+    assert cost.to_csv(frame).splitlines()[1:] == [
+        "math,tiny,bash,11.000000,21.000000,8.000000,10.000000,20.000000,10.000000,"
+        "950.000000,cpu,float32,highest",
+        "math,tiny,base,,,6.000000,,,10.000000,,cpu,float32,highest",
+    ]
+    assert cost.to_markdown(frame, SPEC).splitlines()[4:6] == [
+        "| math | tiny | BASH | 11 | 21 | 8 | 10 | 20 | 10 | 950 "
+        "| cpu, float32, highest |",
+        "| math | tiny | Base model | — | — | 6 | — | — | 10 | — "
+        "| cpu, float32, highest |",
+    ]
+
+
+def _record(i, split="test"):
+    words = " ".join(["word"] * 61)
+    return {"id": f"q{i}", "split": split, "prompt": words, "reference": "a | b\nc"}
+
+
+def _answers(method, seed, text, decoding="direct"):
+    cell = {"task": "math", "model": "m", "method": method, "decoding": decoding}
+    rows = [{"id": f"q{i}", "text": text} for i in range(9)]
+    return cell | {"seed": seed}, rows
+
+
+def test_samples_page():
+    spec = TablesSpec("tiny", COLUMNS[1:], LABELS, "sft-continued", 9, 0.95, 0)
+    records = {"math": [_record(i) for i in range(9)] + [_record(10, "train")]}
+    answers = [
+        _answers("rac", 1, "second seed"),
+        _answers("rac", 0, "1 < 2 *and* `x`\nend"),
+        _answers("rac", 0, "", "corrected"),
+    ]
+    page = samples_page(records, answers, spec, k=2)
+    assert page == samples_page(records, iter(answers), spec, k=2)
+    assert page.count("### q") == 2 and "q10" not in page
+    assert page.count("word") == 2 * 60 and page.count("word …") == 2
+    assert page.count("| *Reference* | a \\| b<br>c |") == 2
+    assert page.count("| RAC | 1 &lt; 2 \\*and\\* \\`x\\`<br>end |") == 2
+    assert page.count("| RAC, corrected once | *(empty)* |") == 2
+    assert "second seed" not in page
+    assert page.endswith("|\n")
+
+
+def test_samples_do_not_depend_on_the_order_of_the_records():
+    spec = TablesSpec("tiny", COLUMNS[1:2], LABELS, "sft-continued", 9, 0.95, 0)
+    records = [_record(i) for i in range(9)]
+    answers = [_answers("rac", 0, "x")]
+    assert samples_page({"math": records}, answers, spec) == samples_page(
+        {"math": records[::-1]}, answers, spec
+    )
+
+
+@pytest.mark.parametrize("kind", ["pdf", "svg", "png"])
+def test_every_kind_of_figure_has_content(kind):
+    figure = figures.curves_figure(_fake_curves(), SPEC)
+    assert len(figures.render(figure, kind)) > 5_000

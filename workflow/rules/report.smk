@@ -1,0 +1,137 @@
+# Collected tables, and every rendering drawn from them.
+def score_path(cell):
+    if cell.method == "lead-1":
+        return f"results/scores/{cell.task}/lead-1.parquet"
+    return (
+        f"results/scores/{cell.task}/{cell.model}/{cell.method}/{cell.decoding}"
+        f"/seed{cell.seed}.parquet"
+    )
+
+
+def cell_shards(cell):
+    return GRAPH.answer_shards(
+        cell.task, cell.model, cell.method, cell.decoding, cell.seed
+    )
+
+
+LEAKAGE = [f"results/records/{task}.leakage.json" for task in TASKS]
+SCORES = [score_path(cell) for cell in GRAPH.collect().cells]
+ANSWERS = [shard for cell in CELLS for shard in cell_shards(cell)]
+NODES = [f"results/models/{t}/{m}/{n}/seed{s}" for t, m, n, s in TRAINED]
+PASSES = {p: None for address in TRAINED for p in GRAPH.pass_shards(*address)}
+COLLECTED = [
+    f"results/collected/{name}"
+    for name in ("scores.parquet", "runs.csv", "timings.csv", "curves.csv")
+]
+TABLES = [
+    *expand("results/tables/main.{kind}", kind=["md", "tex", "csv"]),
+    *expand("results/tables/details.{kind}", kind=["md", "tex", "csv"]),
+    *expand("results/tables/cost.{kind}", kind=["md", "csv"]),
+    "results/tables/samples.md",
+]
+FIGURES = expand(
+    "results/figures/{name}.{kind}",
+    name=["main", "curves"],
+    kind=["pdf", "svg", "png"],
+)
+
+
+rule score_lead_1:
+    """The first sentence as a summary: what no model has to do."""
+    input:
+        records="results/records/{task}.parquet",
+    output:
+        scores="results/scores/{task}/lead-1.parquet",
+    log:
+        "logs/score_lead_1/{task}.log",
+    localrule: True
+    conda:
+        CONDA
+    params:
+        spec=spec(GRAPH.scores, "task"),
+        code=code("selfgen.evaluation.scores"),
+    shell:
+        "python -m selfgen lead-1 --spec {params.spec:q} --records {input.records:q}"
+        " --out {output.scores:q} > {log:q} 2>&1"
+
+
+rule collect_results:
+    """Scores, runs, timings and curves of all cells, in four tables."""
+    input:
+        scores=SCORES,
+        manifests=[
+            *[f"{node}/manifest.json" for node in NODES],
+            *[p.replace(".parquet", ".json") for p in [*PASSES, *ANSWERS]],
+        ],
+        curves=[f"{node}/curve.jsonl" for node in NODES],
+    output:
+        COLLECTED,
+    log:
+        "logs/collect_results.log",
+    localrule: True
+    conda:
+        CONDA
+    params:
+        spec=lambda w: specs.to_json(GRAPH.collect()),
+        code=code("selfgen.cli.collect"),
+    shell:
+        "python -m selfgen collect --spec {params.spec:q} --scores {input.scores:q}"
+        " --manifests {input.manifests:q} --curves {input.curves:q}"
+        " --out results/collected > {log:q} 2>&1"
+
+
+def captioned(name, category, what, kind):
+    return report(
+        f"results/{'figures' if kind == 'svg' else 'tables'}/{name}.{kind}",
+        caption=f"../report/{name}.rst",
+        category=category,
+        labels={"what": what, "scale": GRAPH.config.scale},
+    )
+
+
+rule render_results:
+    """Tables and figures: a pure function of the collected tables."""
+    input:
+        COLLECTED,
+    output:
+        [path for path in TABLES if not path.endswith(("samples.md", ".csv"))],
+        [path for path in FIGURES if not path.endswith(".svg")],
+        captioned("main", "Main results", "Figure", "svg"),
+        captioned("main", "Main results", "Table", "csv"),
+        captioned("details", "Main results", "All measures", "csv"),
+        captioned("curves", "Diagnostics", "Training curves", "svg"),
+        captioned("cost", "Diagnostics", "Time and memory", "csv"),
+    log:
+        "logs/render_results.log",
+    localrule: True
+    conda:
+        CONDA
+    params:
+        spec=lambda w: specs.to_json(GRAPH.tables()),
+        code=code("selfgen.report.render"),
+    shell:
+        "python -m selfgen render --spec {params.spec:q} --collected results/collected"
+        " --tables results/tables --figures results/figures > {log:q} 2>&1"
+
+
+rule render_samples:
+    """Sample answers side by side."""
+    input:
+        records=[f"results/records/{task}.parquet" for task in TASKS],
+        answers=ANSWERS,
+    output:
+        page="results/tables/samples.md",
+    log:
+        "logs/render_samples.log",
+    localrule: True
+    conda:
+        CONDA
+    params:
+        spec=lambda w: specs.to_json(GRAPH.samples()),
+        code=code("selfgen.report.samples"),
+        records=lambda w, input: [
+            f"{task}={path}" for task, path in zip(TASKS, input.records)
+        ],
+    shell:
+        "python -m selfgen samples --spec {params.spec:q} --records {params.records:q}"
+        " --answers {input.answers:q} --out {output.page:q} > {log:q} 2>&1"

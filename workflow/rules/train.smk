@@ -1,0 +1,91 @@
+# Passes, training rows, fine-tuning.
+HEAVY = {"mem": "7GB", "runtime": "8h", "gpu": GRAPH.gpus()}
+
+
+def model_threads(wildcards):
+    """A tiny random model is fastest on one thread."""
+    return 1 if GRAPH.config.models[wildcards.model].kind == "random" else 2
+
+
+def checked_records(wildcards):
+    """Records, once the leakage guard has let them pass."""
+    stem = f"results/records/{wildcards.task}"
+    return {"records": f"{stem}.parquet", "guard": f"{stem}.leakage.json"}
+
+
+rule generate_pass:
+    """Self-generated tokens over the training records: mixed answers or drafts."""
+    input:
+        unpack(checked_records),
+        weights=lambda w: GRAPH.weights(w.task, w.model, w.node, w.seed),
+    output:
+        shard="results/passes/{task}/{model}/{node}/{pass_}/seed{seed}/shard{shard}.parquet",
+        manifest="results/passes/{task}/{model}/{node}/{pass_}/seed{seed}/shard{shard}.json",
+    log:
+        "logs/generate_pass/{task}/{model}/{node}/{pass_}/seed{seed}.shard{shard}.log",
+    conda:
+        CONDA
+    threads: model_threads
+    resources:
+        **HEAVY,
+    params:
+        spec=spec(GRAPH.generation, "task", "node", "pass_", "seed"),
+        code=code("selfgen.generation.passes"),
+    shell:
+        "python -m selfgen pass --spec {params.spec:q} --shard {wildcards.shard}"
+        " --records {input.records:q} --weights {input.weights:q}"
+        " --out {output.shard:q} --manifest {output.manifest:q} --threads {threads}"
+        " --name 'pass {wildcards.pass_} {wildcards.task}' > {log:q} 2>&1"
+
+
+rule mix_rows:
+    """Training rows of a node, in training order."""
+    input:
+        unpack(checked_records),
+        tokenizer=lambda w: f"results/base/{w.model}",
+        shards=lambda w: GRAPH.pass_shards(w.task, w.model, w.node, w.seed),
+    output:
+        rows="results/rows/{task}/{model}/{node}/seed{seed}.parquet",
+        manifest="results/rows/{task}/{model}/{node}/seed{seed}.json",
+    log:
+        "logs/mix_rows/{task}/{model}/{node}/seed{seed}.log",
+    conda:
+        CONDA
+    resources:
+        mem="2GB",
+        runtime="1h",
+    params:
+        spec=spec(GRAPH.rows, "task", "node", "seed"),
+        code=code("selfgen.mixing.build"),
+    shell:
+        "python -m selfgen rows --spec {params.spec:q} --records {input.records:q}"
+        " --tokenizer {input.tokenizer:q} --pass {input.shards:q}"
+        " --out {output.rows:q} --manifest {output.manifest:q} > {log:q} 2>&1"
+
+
+rule finetune:
+    """Fine-tune a node from its parent's weights; resumes from scratch/."""
+    input:
+        rows="results/rows/{task}/{model}/{node}/seed{seed}.parquet",
+        weights=lambda w: GRAPH.parent_weights(w.task, w.model, w.node, w.seed),
+    output:
+        weights=directory("results/models/{task}/{model}/{node}/seed{seed}/weights"),
+        curve="results/models/{task}/{model}/{node}/seed{seed}/curve.jsonl",
+        manifest="results/models/{task}/{model}/{node}/seed{seed}/manifest.json",
+    log:
+        "logs/finetune/{task}/{model}/{node}/seed{seed}.log",
+    benchmark:
+        "benchmarks/finetune/{task}/{model}/{node}/seed{seed}.jsonl"
+    conda:
+        CONDA
+    threads: model_threads
+    resources:
+        **HEAVY,
+    params:
+        spec=spec(GRAPH.train, "node", "seed"),
+        code=code("selfgen.training.causal"),
+    shell:
+        "python -m selfgen train --spec {params.spec:q} --rows {input.rows:q}"
+        " --weights {input.weights:q} --out {output.weights:q} --curve {output.curve:q}"
+        " --manifest {output.manifest:q} --scratch scratch --threads {threads}"
+        " --name 'train {wildcards.node} {wildcards.task}' > {log:q} 2>&1"
