@@ -1,4 +1,4 @@
-"""The expression language agrees with Python's arithmetic and refuses everything else."""
+"""The expression language: Python's arithmetic, and nothing else."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ def test_grams_may_come_from_several_prompts() -> None:
 
 def test_digits_do_not_hide_a_copy() -> None:
     records = rows(train=["Ann has 12 pears now"], test=["Ann has 75 pears now"])
-    with pytest.raises(UserError, match="split test: 1.0000"):
+    with pytest.raises(UserError, match=r"split test: 1\.0000"):
         check(records, SPEC)
 
 

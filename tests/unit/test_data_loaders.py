@@ -27,7 +27,7 @@ def spec(**settings) -> RecordsSpec:
     return RecordsSpec("task", "dataset", {}, **settings)
 
 
-# --- news -------------------------------------------------------------------------------
+# --- news ---
 
 
 def story(number: int, sentences: int = 12) -> str:
@@ -144,7 +144,7 @@ def test_wire_copies_share_a_split(newspaper) -> None:
     assert all(row["split"] == split_of(row["id"]) for row in others)
 
 
-# --- wikipedia --------------------------------------------------------------------------
+# --- wikipedia ---
 
 PEOPLE = "Ada Fennimore", "Bo Larkspur", "Cyril Teasel", "Dora Sedge"
 THINGS = "Moss press", "Fern clock", "Otter gate", "Leaf mill", "Peat oven", "Kelp rake"
@@ -154,7 +154,7 @@ def articles() -> dict[str, dict[str, str]]:
     filler = "It is told of in many songs that people of the valley sing at night."
     data = {}
     for name in PEOPLE:
-        text = f"{name} was a maker of clocks who built the first tide clock of her valley."
+        text = f"{name} was a maker of clocks who built the first tide clock of all."
         data[name] = {
             "extract": f"{text} She sold it to the mill. " + f"{filler} " * 3,
             "description": "Maker of tide clocks (1801-1870)",
@@ -210,7 +210,7 @@ def test_wikipedia_drops_extracts_with_holes(wiki) -> None:
     assert found == set(articles())
 
 
-# --- question answering -----------------------------------------------------------------
+# --- question answering ---
 
 COUNTRIES = {
     "europe/zz": {

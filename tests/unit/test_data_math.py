@@ -60,7 +60,8 @@ def test_draw_meets_the_conditions_and_renders_the_steps() -> None:
     for _ in range(200):
         question, worked = jars.draw(rng)
         found = re.fullmatch(
-            r"(Ada|Bo|Cy|Di) fills (\d+) jars with (two|three|four) (beads|nuts) each(.*)",
+            r"(Ada|Bo|Cy|Di) fills (\d+) jars "
+            r"with (two|three|four) (beads|nuts) each(.*)",
             question,
         )
         x, k = int(found[2]), WORDS["words"].index(found[3]) + 1
@@ -256,7 +257,7 @@ def test_selection_by_reference_length(wheel: Path) -> None:
 
 
 def test_too_few_templates(wheel: Path) -> None:
-    with pytest.raises(UserError, match="task math: 5 templates .* asked 7"):
+    with pytest.raises(UserError, match=r"task math: 5 templates .* asked 7"):
         load(wheel, max_reference_words=13, templates=7)
 
 

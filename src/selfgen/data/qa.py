@@ -45,8 +45,8 @@ _TO_A_CHATBOT = re.compile(r"\b(you|your|i|me)\b", re.IGNORECASE)
 def load(sources: dict[str, Path], spec: RecordsSpec) -> Iterator[dict[str, Any]]:
     """Rows by source: wikipedia, factbook, trivia; ``kind`` names the source.
 
-    ``spec.max_words`` caps the words of an answer (45 when None; the sentence around the
-    name of a capital does not count). A question that two sources ask is kept once.
+    ``spec.max_words`` caps the words of an answer (45 when None; the sentence around
+    the name of a capital does not count). A question that two sources ask is kept once.
     """
     max_words = spec.max_words or _DEFAULT_MAX_WORDS
     origins = (
@@ -81,7 +81,7 @@ def load(sources: dict[str, Path], spec: RecordsSpec) -> Iterator[dict[str, Any]
 
 
 def _wikipedia_questions(wheel: Path, max_words: int) -> Iterator[tuple[str, str, str]]:
-    """(id, question, answer) for each article whose opening sentence defines its title."""
+    """(id, question, answer) of each article that opens with a definition."""
     articles = list(wikipedia.articles(wheel))
     is_common = _common_nouns(article.text for article in articles)
     for article in articles:

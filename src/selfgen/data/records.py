@@ -38,8 +38,8 @@ Loader = Callable[[dict[str, Path], RecordsSpec], Iterator[dict[str, Any]]]
 class DataSet:
     """A data set: its loader, the sources it reads, and the splits it has.
 
-    ``shared_templates`` names the held-out splits that are made of the same templates as
-    the training split, so that high overlap with it is by design.
+    ``shared_templates`` names the held-out splits that are made of the same templates
+    as the training split, so that high overlap with it is by design.
     """
 
     load: Loader
@@ -67,15 +67,16 @@ def build(spec: RecordsSpec, sources: dict[str, Path]) -> datasets.Dataset:
     The hash orders them too, so fewer rows of a split are a prefix of more.
 
     Raises:
-        UserError: an unknown data set or split, a missing source, fewer rows than asked,
-            or an id that stands twice.
+        UserError: an unknown data set or split, a missing source, fewer rows than
+            asked, or an id that stands twice.
     """
     import datasets
 
     dataset = DATASETS.get(spec.dataset)
     if dataset is None:
         raise UserError(
-            f"task {spec.task}: dataset {spec.dataset!r} is not one of {sorted(DATASETS)}"
+            f"task {spec.task}: dataset {spec.dataset!r} is not one of "
+            f"{', '.join(sorted(DATASETS))}"
         )
     for split in spec.rows:
         if split not in dataset.splits:

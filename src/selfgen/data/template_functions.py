@@ -30,7 +30,7 @@ def plain_number(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-# --- functions of conditions and answers ------------------------------------------------
+# --- functions of conditions and answers ---
 
 
 def _is_int(value: Any) -> bool:
@@ -83,7 +83,7 @@ VALUE_FUNCTIONS: dict[str, Callable[..., Any]] = {
 }
 
 
-# --- functions of #init lines: all the values that a variable can take -------------------
+# --- functions of #init lines: all the values that a variable can take ---
 
 
 def _bounded(count: float) -> None:

@@ -2,8 +2,8 @@
 
 The language is the one of GSM-Symbolic's annotated questions. A question such as
 ``{n,Ann} has {x,3} coins`` is followed by ``#init:`` (``- $x = range(2, 9)``) and
-``#conditions:`` (``- divides(x, 2)``); the worked answer holds expressions in braces and
-calculator marks ``<<3*2=6>>``. Everything is parsed by ``expressions``; nothing is run.
+``#conditions:`` (``- divides(x, 2)``); the worked answer holds expressions in braces
+and calculator marks ``<<3*2=6>>``. ``expressions`` parses all of it; nothing is run.
 """
 
 from __future__ import annotations

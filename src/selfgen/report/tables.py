@@ -148,6 +148,12 @@ def _notes(table: Table) -> list[str]:
             f"Smallest difference to {baseline} that is found with 80% power, in "
             f"points: {_detectables(table)}.",
         ]
+    # The smallest p-value that a bootstrap can give is 2 / (samples + 1).
+    if 2 * table.tests / (spec.bootstrap_samples + 1) >= 1 - spec.confidence:
+        notes.append(
+            f"{spec.bootstrap_samples} bootstrap samples are too few for any of "
+            f"{table.tests} comparisons to survive Holm's correction."
+        )
     if any(table.floors):
         notes.append("Floor: every method is under 10%; read no ranking from it.")
     if any(column.shared_templates for column in spec.columns):
