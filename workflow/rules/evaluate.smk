@@ -1,12 +1,4 @@
 # Answers (GPU) apart from scores (CPU).
-def drafts(wildcards):
-    """Direct answers, which ``corrected`` is shown."""
-    w = wildcards
-    if w.decoding == "direct":
-        return []
-    return GRAPH.answer_shards(w.task, w.model, w.node, "direct", w.seed)
-
-
 rule generate_answers:
     """Answers of a node to the held-out prompts."""
     input:

@@ -1,19 +1,4 @@
 # Collected tables, and every rendering drawn from them.
-def score_path(cell):
-    if cell.method == "lead-1":
-        return f"results/scores/{cell.task}/lead-1.parquet"
-    return (
-        f"results/scores/{cell.task}/{cell.model}/{cell.method}/{cell.decoding}"
-        f"/seed{cell.seed}.parquet"
-    )
-
-
-def cell_shards(cell):
-    return GRAPH.answer_shards(
-        cell.task, cell.model, cell.method, cell.decoding, cell.seed
-    )
-
-
 LEAKAGE = [f"results/records/{task}.leakage.json" for task in TASKS]
 SCORES = [score_path(cell) for cell in GRAPH.collect().cells]
 ANSWERS = [shard for cell in CELLS for shard in cell_shards(cell)]
@@ -78,15 +63,6 @@ rule collect_results:
         "python -m selfgen collect --spec {params.spec:q} --scores {input.scores:q}"
         " --manifests {input.manifests:q} --curves {input.curves:q}"
         " --out results/collected > {log:q} 2>&1"
-
-
-def captioned(name, category, what, kind):
-    return report(
-        f"results/{'figures' if kind == 'svg' else 'tables'}/{name}.{kind}",
-        caption=f"../report/{name}.rst",
-        category=category,
-        labels={"what": what, "scale": GRAPH.config.scale},
-    )
 
 
 rule render_results:

@@ -1,18 +1,4 @@
 # Passes, training rows, fine-tuning.
-HEAVY = {"mem": "7GB", "runtime": "8h", "gpu": GRAPH.gpus()}
-
-
-def model_threads(wildcards):
-    """A tiny random model is fastest on one thread."""
-    return 1 if GRAPH.config.models[wildcards.model].kind == "random" else 2
-
-
-def checked_records(wildcards):
-    """Records, once the leakage guard has let them pass."""
-    stem = f"results/records/{wildcards.task}"
-    return {"records": f"{stem}.parquet", "guard": f"{stem}.leakage.json"}
-
-
 rule generate_pass:
     """Self-generated tokens over the training records: mixed answers or drafts."""
     input:

@@ -1,0 +1,39 @@
+# One environment (.venv), one command a purpose. Extra pip arguments: make ... PIP_ARGS=...
+PYTHON ?= python3
+CORES ?= all
+PIP_ARGS ?=
+BIN := .venv/bin
+RUN := SELFGEN_PROGRESS=terminal $(BIN)/snakemake --cores $(CORES)
+
+reproduce: .venv/ready ## the laptop scale: tables and figures in results/
+	$(RUN)
+
+quick: .venv/ready ## summarization with three methods: a first table in ten minutes
+	$(RUN) --directory runs/quick --configfile config/quick.yaml
+	@cat runs/quick/results/tables/main.md
+
+smoke: .venv/ready ## the wiring, on random weights, in its own folder
+	$(RUN) --directory runs/smoke --configfile config/smoke.yaml
+
+test: .venv/ready ## the fast suite
+	$(BIN)/pytest -m "not slow"
+
+test-all: .venv/ready ## everything
+	$(BIN)/pytest
+
+report: .venv/ready ## report.html of the laptop run
+	$(BIN)/snakemake --report report.html
+
+clean: ## what a run made, but not downloads and not .venv
+	rm -rf results runs logs benchmarks scratch report.html .snakemake
+
+.venv/ready: envs/requirements.txt pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install $(PIP_ARGS) -r envs/requirements.txt
+	$(BIN)/python -m pip install $(PIP_ARGS) --no-deps -e .
+	touch $@
+
+help:
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
+
+.PHONY: reproduce quick smoke test test-all report clean help

@@ -1,0 +1,96 @@
+"""Free generation against ``generate``, and the things that must not change it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from selfgen.generation import free
+from selfgen.generation.decoding import truncate
+from selfgen.specs import Sampling
+from tests.golden.conftest import EOS
+
+
+class _Tokenizer:
+    """Ids as text, so that a test sees exactly the ids."""
+
+    eos_token_id = EOS
+    all_special_ids = (0, 1, EOS)
+
+    def decode(self, ids: list[int], skip_special_tokens: bool) -> str:
+        return " ".join(map(str, ids))
+
+
+def prompts(n: int) -> list[free.Prompt]:
+    return [
+        free.Prompt(f"p{i}", 0, [3 + (7 * i + j) % 28 for j in range(1 + i % 5)])
+        for i in range(n)
+    ]
+
+
+def run(model: Any, rows: list[free.Prompt], **changes: Any) -> dict[str, Any]:
+    settings = {"seed": 3, "max_new_tokens": 12, "batch_size": 4} | changes
+    sampling = settings.pop("sampling", Sampling())
+    made = free.run(model, _Tokenizer(), rows, sampling, **settings)
+    return {row["id"]: row for row in made}
+
+
+def test_greedy_equals_generate(model: Any) -> None:
+    rows = prompts(9)
+    made = run(model, rows)
+    for row in rows:
+        ids = torch.tensor([row.prompt_ids])
+        expected = model.generate(
+            ids,
+            attention_mask=torch.ones_like(ids),
+            max_new_tokens=12,
+            do_sample=False,
+            suppress_tokens=[0, 1],
+            eos_token_id=EOS,
+            pad_token_id=0,
+        )[0, len(row.prompt_ids) :].tolist()
+        assert made[row.id]["text"] == " ".join(map(str, expected))
+        assert made[row.id]["tokens"] == len(expected)
+        assert made[row.id]["ended"] == (expected[-1] == EOS)
+
+
+@pytest.mark.parametrize("batch_size", [1, 5, 32])
+def test_sampling_does_not_depend_on_the_batch(model: Any, batch_size: int) -> None:
+    rows = prompts(11)
+    warm = Sampling(8.0)
+    expected = run(model, rows, sampling=warm)
+    assert run(model, rows[::-1], sampling=warm, batch_size=batch_size) == expected
+    parts: dict[str, Any] = {}
+    for shard in range(4):
+        parts |= run(
+            model, rows, sampling=warm, shard=shard, shards=4, batch_size=batch_size
+        )
+    assert parts == expected
+    assert run(model, rows, sampling=warm, seed=4) != expected
+
+
+def test_epochs_of_an_example_are_different_draws(model: Any) -> None:
+    ids = [5, 6, 7]
+    rows = [free.Prompt("same", epoch, ids) for epoch in range(6)]
+    made = free.run(
+        model,
+        _Tokenizer(),
+        rows,
+        Sampling(20.0),
+        seed=0,
+        max_new_tokens=8,
+        batch_size=6,
+    )
+    assert len({row["text"] for row in made}) > 1
+
+
+def test_top_k_and_top_p() -> None:
+    scores = torch.log(torch.tensor([[0.5, 0.3, 0.15, 0.05]]))
+    kept = lambda s: (truncate(scores.clone(), s) > -torch.inf)[0].tolist()  # noqa: E731
+    assert kept(Sampling(1.0, top_k=2)) == [True, True, False, False]
+    # The smallest set of at least 0.7 of the mass: 0.5 + 0.3.
+    assert kept(Sampling(1.0, top_p=0.7)) == [True, True, False, False]
+    assert kept(Sampling(1.0, top_p=0.5)) == [True, False, False, False]
+    assert kept(Sampling(1.0)) == [True] * 4

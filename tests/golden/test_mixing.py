@@ -1,0 +1,94 @@
+"""Hand-worked rows: which position is read, and which label it is asked for.
+
+Prompt ids 10 11, reference 21 22 23 and EOS 2. The state at position p predicts the label
+at p + 1, so the reference's first token is asked of the last prompt position:
+
+    position       0     1     2    3    4    5
+    plain reads   10    11    21   22   23    2
+    labels      -100  -100    21   22   23    2
+    BASH reads    10    11    21   99   23    2      (22 was replaced by 99)
+    labels      -100  -100    21   22   23    2      (and is still the label)
+"""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from selfgen.mixing import rows
+from selfgen.training.causal import IGNORE, LabelLoss, collate, labelled
+
+PROMPT = [10, 11]
+ANSWER = [21, 22, 23, 2]
+
+
+def test_plain_row() -> None:
+    row = rows.plain(PROMPT, ANSWER)
+    assert row["input_ids"] == [10, 11, 21, 22, 23, 2]
+    assert row["labels"] == [-100, -100, 21, 22, 23, 2]
+    assert row["attention_mask"] == [1] * 6
+
+
+def test_bash_changes_what_is_read_and_never_what_is_asked() -> None:
+    row = rows.bash(PROMPT, ANSWER, [21, 99, 23, 2])
+    assert row["input_ids"] == [10, 11, 21, 99, 23, 2]
+    assert row["labels"] == [-100, -100, 21, 22, 23, 2]
+
+
+def test_rac_labels_only_the_reference() -> None:
+    row = rows.rac([10, 11, 31, 32, 40], ANSWER)
+    assert row["input_ids"] == [10, 11, 31, 32, 40, 21, 22, 23, 2]
+    assert row["labels"] == [-100] * 5 + [21, 22, 23, 2]
+
+
+def test_mixed_answer_must_be_aligned() -> None:
+    with pytest.raises(ValueError, match="has 3 tokens, not 4"):
+        rows.bash(PROMPT, ANSWER, [21, 22, 23])
+
+
+def test_share_of_correction_rows() -> None:
+    drawn = [rows.is_correction(0, f"id{i}", 0, 0.3) for i in range(2000)]
+    assert 0.27 < sum(drawn) / 2000 < 0.33
+    assert not any(rows.is_correction(0, f"id{i}", 0, 0.0) for i in range(100))
+    assert all(rows.is_correction(0, f"id{i}", 0, 1.0) for i in range(100))
+
+
+class _Table(torch.nn.Module):
+    """A causal LM whose logits are a table row of the token it reads: p(next | token)."""
+
+    def __init__(self, table: torch.Tensor) -> None:
+        super().__init__()
+        self.table = table
+        self.base_model = self.read
+
+    def read(self, input_ids: torch.Tensor, use_cache: bool) -> tuple[torch.Tensor]:
+        return (self.table[input_ids],)
+
+    def get_output_embeddings(self) -> torch.nn.Module:
+        return torch.nn.Identity()
+
+
+def test_each_position_is_asked_for_the_next_label() -> None:
+    """The loss of the rows above, term by term, from a bigram table."""
+    torch.manual_seed(0)
+    table = torch.randn(100, 100)
+    log = table.log_softmax(-1)
+    plain = {**rows.plain(PROMPT, ANSWER), "id": "a"}
+    mixed = {**rows.bash(PROMPT, ANSWER, [21, 99, 23, 2]), "id": "b"}
+    loss = LabelLoss(_Table(table))
+    expected_plain = -(log[11, 21] + log[21, 22] + log[22, 23] + log[23, 2])
+    # Position 3 reads 99 and is asked for 23; position 2 is still asked for 22.
+    expected_mixed = -(log[11, 21] + log[21, 22] + log[99, 23] + log[23, 2])
+    torch.testing.assert_close(loss(**collate([plain], 0, "cpu")), expected_plain)
+    torch.testing.assert_close(loss(**collate([mixed], 0, "cpu")), expected_mixed)
+    both = loss(**collate([plain, mixed], 0, "cpu"))
+    torch.testing.assert_close(both, expected_plain + expected_mixed)
+    assert labelled([plain, mixed]) == 8
+
+
+def test_padding_is_neither_read_nor_asked() -> None:
+    short = {"id": "a", "input_ids": [5, 6], "labels": [IGNORE, 6]}
+    long = {"id": "b", "input_ids": [7, 8, 9], "labels": [IGNORE, 8, 9]}
+    batch = collate([short, long], 0, "cpu")
+    assert batch["input_ids"].tolist() == [[5, 6, 0], [7, 8, 9]]
+    assert batch["labels"].tolist() == [[IGNORE, 6, IGNORE], [IGNORE, 8, 9]]

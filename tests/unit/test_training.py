@@ -1,0 +1,187 @@
+"""The training loop: what must be equal is equal, in fp32 on a tiny model."""
+
+from __future__ import annotations
+
+import copy
+import random
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from selfgen.generation import free
+from selfgen.specs import Device, LoraSpec, Sampling, TrainSpec, UserError
+from selfgen.training import causal
+from tests.golden.conftest import EOS, build
+from tests.golden.test_free import _Tokenizer
+
+SPEC = TrainSpec(
+    seed=0,
+    learning_rate=1e-2,
+    scheduler="cosine",
+    warmup_ratio=0.1,
+    weight_decay=0.01,
+    max_grad_norm=1.0,
+    adam_betas=(0.9, 0.99),
+    adam_epsilon=1e-8,
+    device=Device("cpu", "fp32"),
+)
+
+
+def rows(steps: int = 6, size: int = 8) -> list[dict[str, Any]]:
+    """Ragged rows; every third differs between what is read and what is asked."""
+    stream = random.Random(0)
+    made = []
+    for step in range(steps):
+        for i in range(size):
+            prompt = [stream.randrange(3, 31) for _ in range(stream.randint(1, 6))]
+            answer = [stream.randrange(3, 31) for _ in range(stream.randint(1, 9))]
+            read = [9 if t % 3 == 0 else token for t, token in enumerate(answer)]
+            made.append(
+                {
+                    "step": step,
+                    "id": f"{step}-{i}",
+                    "input_ids": prompt + (read if i % 3 == 0 else answer) + [EOS],
+                    "labels": [-100] * len(prompt) + [*answer, EOS],
+                }
+            )
+    return made
+
+
+def fit(**changes: Any) -> tuple[Any, causal.Outcome]:
+    given = {"rows": rows(), "spec": SPEC, "model": build("llama")} | changes
+    return causal.train(given.pop("model"), given.pop("rows"), given.pop("spec"), **given)
+
+
+def assert_same(a: Any, b: Any, **tolerance: float) -> None:
+    for name, value in a.state_dict().items():
+        torch.testing.assert_close(value, b.state_dict()[name], msg=name, **tolerance)
+
+
+def test_micro_batches_change_nothing() -> None:
+    whole, one = fit(micro_batch_tokens=10_000)
+    parts, two = fit(micro_batch_tokens=1)
+    for a, b in zip(one.curve, two.curve, strict=True):
+        assert a["loss"] == pytest.approx(b["loss"], rel=1e-5)
+        assert a["grad_norm"] == pytest.approx(b["grad_norm"], rel=1e-4)
+    assert_same(whole, parts, rtol=1e-3, atol=1e-4)
+    assert (one.steps, one.labelled_tokens) == (two.steps, two.labelled_tokens)
+
+
+def test_first_step_equals_a_plain_loop() -> None:
+    """One step of transformers' own loss on each row alone, weighted by its labels."""
+    model = build("llama")
+    batch = rows(steps=1)
+    plain = copy.deepcopy(model).train()
+    total = causal.labelled(batch)
+    losses = []
+    for row in batch:
+        labels = torch.tensor([row["labels"]])
+        out = plain(input_ids=torch.tensor([row["input_ids"]]), labels=labels)
+        losses.append(out.loss * causal.labelled([row]) / total)
+    loss = torch.stack(losses).sum()
+    loss.backward()
+    norm = torch.nn.utils.clip_grad_norm_(plain.parameters(), 1.0)
+    _, outcome = fit(rows=batch, model=model)
+    assert outcome.curve[0]["loss"] == pytest.approx(loss.item(), rel=1e-5)
+    assert outcome.curve[0]["grad_norm"] == pytest.approx(norm.item(), rel=1e-4)
+
+
+def test_resumed_equals_uninterrupted(tmp_path: Path) -> None:
+    expected, outcome = fit()
+
+    def interrupt(done: int, total: int) -> None:
+        if done == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(scratch=tmp_path, checkpoint_minutes=0, progress=interrupt)
+    assert [p.name for p in tmp_path.iterdir()] == ["step-00000003"]
+    (tmp_path / "step-00000009.tmp").mkdir()  # a write that was cut off is not read
+    steps = []
+    resumed, again = fit(scratch=tmp_path, progress=lambda done, _: steps.append(done))
+    assert steps == [4, 5, 6], "the first three steps are not done twice"
+    assert_same(expected, resumed, rtol=0, atol=0)
+    for a, b in zip(outcome.curve, again.curve, strict=True):
+        assert (a["step"], a["loss"], a["learning_rate"]) == (
+            b["step"],
+            b["loss"],
+            b["learning_rate"],
+        )
+
+
+def test_repeated_run_is_identical() -> None:
+    assert_same(fit()[0], fit()[0], rtol=0, atol=0)
+
+
+def test_eos_is_learned() -> None:
+    """Rows that always end after two tokens teach the model to end after two tokens."""
+    taught = [
+        {
+            "step": step,
+            "id": f"{step}-{i}",
+            "input_ids": [3 + i, 20, 21, EOS],
+            "labels": [-100, 20, 21, EOS],
+        }
+        for step in range(60)
+        for i in range(4)
+    ]
+    model, _ = fit(rows=taught)
+    prompts = [free.Prompt(str(i), 0, [3 + i]) for i in range(4)]
+    made = list(
+        free.run(
+            model.eval(),
+            _Tokenizer(),
+            prompts,
+            Sampling(),
+            seed=0,
+            max_new_tokens=10,
+            batch_size=4,
+        )
+    )
+    assert [row["text"] for row in made] == [f"20 21 {EOS}"] * 4
+    assert all(row["ended"] for row in made)
+    masked = [{**row, "labels": [-100, 20, 21, -100]} for row in taught]
+    unended, _ = fit(rows=masked)
+    made = free.run(
+        unended.eval(),
+        _Tokenizer(),
+        prompts,
+        Sampling(),
+        seed=0,
+        max_new_tokens=10,
+        batch_size=4,
+    )
+    assert not any(row["ended"] for row in made), "a masked EOS is never learned"
+
+
+def test_lora_trains_adapters_and_saves_whole_weights() -> None:
+    model = build("llama")
+    before = copy.deepcopy(model)
+    spec = replace(SPEC, lora=LoraSpec(4, 8, 0.0, "all-linear"))
+    tuned, outcome = fit(model=model, spec=spec)
+    assert set(tuned.state_dict()) == set(before.state_dict())
+    assert outcome.curve[-1]["loss"] < outcome.curve[0]["loss"]
+    embedding = "model.embed_tokens.weight"
+    torch.testing.assert_close(
+        tuned.state_dict()[embedding], before.state_dict()[embedding]
+    )
+
+
+def test_loss_that_is_not_finite_names_its_rows() -> None:
+    model = build("llama")
+    with torch.no_grad():
+        model.model.embed_tokens.weight[9] = float("nan")
+    with pytest.raises(UserError, match=r"loss of step 0 is nan; its rows are 0-0"):
+        fit(model=model)
+
+
+def test_rows_out_of_order_are_refused() -> None:
+    shuffled = rows()[8:] + rows()[:8]
+    with pytest.raises(UserError, match="step 1 of row 1-0 is out of order"):
+        fit(rows=shuffled)
+    unlabelled = [{**row, "labels": [-100] * len(row["labels"])} for row in rows()]
+    with pytest.raises(UserError, match="step 0 has no labelled token"):
+        fit(rows=unlabelled)
