@@ -62,8 +62,12 @@ def oracle(
     mixed: list[int] = []
     for t, token in enumerate(row.answer_ids):
         if mask[t]:
-            prefix = row.prompt_ids + (mixed if spec.kind == "forced" else row.answer_ids[:t])
-            logits = model(torch.tensor([prefix])).logits[0, -1 - min(shift, len(prefix) - 1)]
+            prefix = row.prompt_ids + (
+                mixed if spec.kind == "forced" else row.answer_ids[:t]
+            )
+            logits = model(torch.tensor([prefix])).logits[
+                0, -1 - min(shift, len(prefix) - 1)
+            ]
             logits[banned] = -torch.inf
             if spec.sampling.temperature:
                 logits = logits / spec.sampling.temperature
@@ -76,7 +80,9 @@ def oracle(
 @pytest.mark.parametrize("beta", [0.0, 0.1, 0.25, 0.5, 0.9, 1.0])
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
 @pytest.mark.parametrize("kind", ["forced", "onepass"])
-def test_equals_the_oracle(model: Any, kind: str, temperature: float, beta: float) -> None:
+def test_equals_the_oracle(
+    model: Any, kind: str, temperature: float, beta: float
+) -> None:
     spec = spec_of(kind=kind, beta=beta, sampling=Sampling(temperature))
     rows = references(7)
     made = {row["id"]: row for row in forced.run(model, rows, spec, SPECIAL, EOS)}
@@ -91,7 +97,8 @@ def test_the_oracle_would_see_an_off_by_one(model: Any) -> None:
     rows = references(7)
     made = {row["id"]: row for row in forced.run(model, rows, spec, SPECIAL, EOS)}
     wrong = [
-        oracle(model, row, made[row.id]["drawn"], spec, SPECIAL, shift=1) for row in rows
+        oracle(model, row, made[row.id]["drawn"], spec, SPECIAL, shift=1)
+        for row in rows
     ]
     assert wrong != [made[row.id]["tokens"] for row in rows]
 

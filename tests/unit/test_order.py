@@ -37,5 +37,7 @@ def test_steps_hold_similar_lengths() -> None:
     ids = [f"e{i:03d}" for i in range(256)]
     lengths = [(i * 97) % 256 for i in range(256)]
     steps = plan_steps(ids, lengths, epochs=1, batch_size=8, seed=0)
-    spread = [max(lengths[i] for i, _ in s) - min(lengths[i] for i, _ in s) for s in steps]
+    spread = [
+        max(lengths[i] for i, _ in s) - min(lengths[i] for i, _ in s) for s in steps
+    ]
     assert sum(spread) / len(spread) < 64  # unsorted: about 200

@@ -52,7 +52,9 @@ def rows(steps: int = 6, size: int = 8) -> list[dict[str, Any]]:
 
 def fit(**changes: Any) -> tuple[Any, causal.Outcome]:
     given = {"rows": rows(), "spec": SPEC, "model": build("llama")} | changes
-    return causal.train(given.pop("model"), given.pop("rows"), given.pop("spec"), **given)
+    return causal.train(
+        given.pop("model"), given.pop("rows"), given.pop("spec"), **given
+    )
 
 
 def assert_same(a: Any, b: Any, **tolerance: float) -> None:

@@ -31,11 +31,18 @@ def prompt_ids(tokenizer: Any, spec: PromptSpec, prompt: str) -> list[int]:
     the text of the template around it always stays whole.
     """
     ids = _render(tokenizer, [_user(spec, prompt)])
+    if len(ids) <= spec.max_prompt_tokens:
+        return ids
     words = prompt.split(" ")
-    while len(ids) > spec.max_prompt_tokens and len(words) > 1:
-        excess = len(ids) - spec.max_prompt_tokens
-        words = words[: -max(1, min(excess // 4, len(words) - 1))]
-        ids = _render(tokenizer, [_user(spec, " ".join(words))])
+    fits, too_many = 0, len(words)
+    while too_many - fits > 1:
+        middle = (fits + too_many) // 2
+        ids = _render(tokenizer, [_user(spec, " ".join(words[:middle]))])
+        if len(ids) <= spec.max_prompt_tokens:
+            fits = middle
+        else:
+            too_many = middle
+    ids = _render(tokenizer, [_user(spec, " ".join(words[:fits]))])
     if len(ids) > spec.max_prompt_tokens:
         raise UserError(
             f"max_prompt_tokens: the template alone takes {len(ids)} tokens,"
