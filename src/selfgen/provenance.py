@@ -111,7 +111,7 @@ def atomic(target: Path) -> Iterator[Path]:
         yield partial
         if target.is_dir():
             shutil.rmtree(target)
-        os.replace(partial, target)
+        partial.replace(target)
     finally:
         if partial.is_dir():
             shutil.rmtree(partial)

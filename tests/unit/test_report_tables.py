@@ -116,7 +116,7 @@ def test_a_difference_that_holm_does_not_confirm_has_one_mark():
     better = [0.5 + 0.1 * (i % 4 != 0) - 0.135 * (i % 4 == 0) for i in range(32)]
     flat = [0.5] * 32
     parts = [_part("sft-continued", flat), _part("bash", better)]
-    parts += [_part(f"x{i}", flat[:-1] + [0.5 + i / 100]) for i in range(20)]
+    parts += [_part(f"x{i}", [*flat[:-1], 0.5 + i / 100]) for i in range(20)]
     assert _cells(_table(parts))["BASH"][0].startswith("**54.1** ▲<br>")
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.unit.test_prompts import folder, tokenizer  # noqa: F401 (fixtures)
 
 from selfgen.generation.passes import run_pass
 from selfgen.mixing.build import build
 from selfgen.specs import Device, PassSpec, PromptSpec, RowsSpec, Sampling, UserError
-from tests.unit.test_prompts import folder, tokenizer  # noqa: F401
 
 PROMPT = PromptSpec("{prompt}", "Again.", 200, 30)
 ROWS = RowsSpec("plain", 0, (0, 10), 2, 4, PROMPT)
@@ -77,7 +77,7 @@ def test_methods_see_the_same_steps_and_labels(folder: Path, tokenizer: Any) -> 
     assert 0 < sum(longer) < len(longer), "some rows correct, the others are plain"
 
 
-def test_epochs_are_drawn_anew(folder: Path) -> None:
+def test_epochs_are_drawn_anew(folder: Path) -> None:  # noqa: F811
     rows, _ = run_pass(records(), folder, PASS)
     first = {row["id"]: row["tokens"] for row in rows if row["epoch"] == 0}
     second = {row["id"]: row["tokens"] for row in rows if row["epoch"] == 1}

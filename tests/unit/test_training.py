@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 import torch
+from tests.golden.conftest import EOS, build
+from tests.golden.test_free import _Tokenizer
 
 from selfgen.generation import free
 from selfgen.specs import Device, LoraSpec, Sampling, TrainSpec, UserError
 from selfgen.training import causal
-from tests.golden.conftest import EOS, build
-from tests.golden.test_free import _Tokenizer
 
 SPEC = TrainSpec(
     seed=0,

@@ -38,7 +38,7 @@ wildcard_constraints:
 
 
 def spec(function, *names):
-    """A rule parameter: canonical JSON of what the step reads. A function, since
+    """Parameter of a rule, the canonical JSON of what the step reads. A function, since
     Snakemake would take the braces of a string for wildcards."""
 
     def of(wildcards):
@@ -50,7 +50,7 @@ def spec(function, *names):
 
 
 def code(module):
-    """A rule parameter: the digest of a step's code and of all it imports."""
+    """Parameter of a rule, the digest of a step's code and of all it imports."""
     digest = code_digest(module)
     return lambda wildcards: digest
 

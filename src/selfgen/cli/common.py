@@ -104,7 +104,7 @@ def terminal(line: str) -> None:
     """Show a line to a person: the log has stderr, so this goes to the terminal itself."""
     if os.environ.get("SELFGEN_PROGRESS") == "terminal":
         try:
-            with open("/dev/tty", "w") as tty:
+            with Path("/dev/tty").open("w") as tty:
                 print(line, file=tty)
         except OSError:
             print(line, file=sys.stderr)

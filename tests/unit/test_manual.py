@@ -1,0 +1,106 @@
+"""The manual says what the configuration is, and config/README.md is that manual."""
+
+from __future__ import annotations
+
+import inspect
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from selfgen import config
+from selfgen.cli.main import main
+from selfgen.manual import SECTIONS, manual
+
+ROOT = Path(__file__).parents[2]
+
+
+def _classes() -> set[type]:
+    return {
+        value
+        for name, value in vars(config).items()
+        if inspect.isclass(value)
+        and issubclass(value, config._Keys)
+        and not name.startswith("_")
+    }
+
+
+def _sections() -> dict[str, str]:
+    parts = manual().split("\n### ")[1:]
+    return {part.partition("\n")[0]: part for part in parts}
+
+
+def test_the_readme_is_in_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    assert main(["manual", "--check"]) == 0, "run `selfgen manual`"
+
+
+def test_a_stale_file_fails_with_a_diff(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "README.md"
+    assert main(["manual", "--out", str(path)]) == 0
+    path.write_text(path.read_text().replace("| `beta` | number", "| `beta` | text"))
+    assert main(["manual", "--check", "--out", str(path)]) == 1
+    shown = capsys.readouterr().err.splitlines()
+    assert any(line.startswith("-| `beta` | text") for line in shown)
+    assert any(line.startswith("+| `beta` | number") for line in shown)
+
+
+def test_every_class_has_a_section_with_every_key() -> None:
+    assert {section for _, section in SECTIONS} == _classes()
+    assert len(SECTIONS) == len(_classes())
+    written = _sections()
+    for heading, section in SECTIONS:
+        lines = written[heading].splitlines()
+        for key in section.model_fields:
+            assert any(line.startswith(f"| `{key}` | ") for line in lines), key
+        assert all(not line.endswith("|  |") for line in lines), heading
+
+
+@pytest.mark.parametrize(
+    ("heading", "row"),
+    [
+        ("Top level", "| `seeds` | list of integer | `[0]` | at least 1 | "),
+        ("Top level", "| `decoding` | section | its defaults |  | "),
+        ("`tasks.NAME`", "| `train_rows` | integer | *required* | ≥ 1 | "),
+        ("`tasks.NAME`", "| `max_words` | integer or null | `null` | ≥ 1 | "),
+        ("`stages.NAME`", "| `learning_rate` | number | *required* | > 0 | "),
+        (
+            "`stages.NAME`",
+            "| `adam_betas` | list of number | `[0.9, 0.999]` | each ≥ 0, ≤ 1, 2 items",
+        ),
+        (
+            "`methods.NAME` with `mix: bash`",
+            "| `beta` | number | `0.25` | ≥ 0, ≤ 1 | ",
+        ),
+        (
+            "`methods.NAME` with `mix: bash`",
+            '| `draw` | text | `"exact"` | `exact`, `onepass` | ',
+        ),
+        ("`methods.NAME` with `mix: rac`", "| `mix` | text | *required* | `rac` | "),
+    ],
+)
+def test_rows_by_hand(heading: str, row: str) -> None:
+    assert any(line.startswith(row) for line in _sections()[heading].splitlines())
+
+
+def test_the_text_is_the_same_in_every_process() -> None:
+    code = "from selfgen.manual import manual; print(manual(), end='')"
+    for seed in ("1", "2"):
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            env={"PYTHONHASHSEED": seed, "PYTHONPATH": str(ROOT / "src")},
+            capture_output=True,
+            check=True,
+        )
+        assert done.stdout.decode() == manual()
+
+
+def test_the_example_method_is_valid() -> None:
+    example = manual().partition("```yaml\n")[2].partition("```")[0]
+    raw = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
+    raw["methods"] |= yaml.safe_load(example)["methods"]
+    assert config.load(raw).methods["bash-50"].beta == 0.5
