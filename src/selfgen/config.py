@@ -334,7 +334,8 @@ def load(raw: dict[str, Any]) -> Config:
     try:
         return Config.model_validate(_plain(raw))
     except ValidationError as error:
-        lines = [_explain(problem, raw) for problem in error.errors()]
+        # A key or a value may hold line breaks; a problem has one line all the same.
+        lines = [" ".join(_explain(p, raw).split()) for p in error.errors()]
         raise UserError("\n".join(lines)) from None
 
 

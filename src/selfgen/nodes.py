@@ -82,7 +82,7 @@ class Graph:
         method = self.config.methods[node]
         if isinstance(method, c.Bash):
             kind = {"exact": "forced", "onepass": "onepass"}[method.draw]
-            name = f"{kind}-b{method.beta:g}-{_sampling(method)}"
+            name = f"{kind}-b{method.beta:.15g}-{_sampling(method)}"
             if method.eos == "keep":
                 name += "-eos"
         elif isinstance(method, c.Rac):
@@ -295,6 +295,7 @@ class Graph:
 
 
 def _sampling(method: c.Bash | c.Rac) -> str:
-    name = f"t{method.temperature:g}"
+    # 15 digits: values that differ must not share a name, and 0.1 stays 0.1.
+    name = f"t{method.temperature:.15g}"
     name += f"-k{method.top_k}" if method.top_k else ""
-    return name + (f"-p{method.top_p:g}" if method.top_p < 1 else "")
+    return name + (f"-p{method.top_p:.15g}" if method.top_p < 1 else "")

@@ -89,7 +89,7 @@ class PromptSpec:
 
 @dataclass(frozen=True)
 class Sampling:
-    """How a token is chosen: ``temperature`` 0 is greedy, ``top_k`` 0, ``top_p`` 1 are off."""
+    """How a token is chosen: ``temperature`` 0 is greedy, ``top_k`` 0 and ``top_p`` 1 off."""
 
     temperature: float = 0.0
     top_k: int = 0

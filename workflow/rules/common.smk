@@ -59,19 +59,34 @@ def wheel_path(source):
     return f"{RESOURCES}/wheels/{GRAPH.wheel(source).filename}"
 
 
+def source_names(wildcards):
+    return DATASETS[GRAPH.config.tasks[wildcards.task].dataset].sources
+
+
 def sources_of(wildcards):
-    names = DATASETS[GRAPH.config.tasks[wildcards.task].dataset].sources
-    return {name.replace("-", "_"): wheel_path(name) for name in names}
+    """Wheels of a task. Their hashes are a parameter, so that another download of the
+    same file reruns nothing: its time is `ancient`."""
+    names = source_names(wildcards)
+    return {name.replace("-", "_"): ancient(wheel_path(name)) for name in names}
 
 
 def source_arguments(wildcards):
-    names = DATASETS[GRAPH.config.tasks[wildcards.task].dataset].sources
-    return [f"{name}={wheel_path(name)}" for name in names]
+    return [f"{name}={wheel_path(name)}" for name in source_names(wildcards)]
+
+
+def source_hashes(wildcards):
+    return [GRAPH.wheel(name).sha256 for name in source_names(wildcards)]
 
 
 def model_wheel(wildcards):
+    """The wheel of a model, as in `sources_of`."""
     model = GRAPH.config.models[wildcards.model]
-    return {"wheel": wheel_path(model.source)} if model.kind == "gguf" else {}
+    return {"wheel": ancient(wheel_path(model.source))} if model.kind == "gguf" else {}
+
+
+def model_hash(wildcards):
+    model = GRAPH.config.models[wildcards.model]
+    return GRAPH.wheel(model.source).sha256 if model.kind == "gguf" else ""
 
 
 def checked_records(wildcards):

@@ -38,6 +38,7 @@ rule build_records:
         spec=spec(GRAPH.records, "task"),
         code=code("selfgen.data.records"),
         sources=source_arguments,
+        hashes=source_hashes,
     shell:
         "python -m selfgen records --spec {params.spec:q} --source {params.sources:q}"
         " --out {output.records:q} --manifest {output.manifest:q} > {log:q} 2>&1"
@@ -79,6 +80,7 @@ rule prepare_base:
     params:
         spec=spec(GRAPH.model, "model"),
         code=code("selfgen.models"),
+        hash=model_hash,
         wheel=lambda w, input: f"--wheel {input.wheel}" if input.get("wheel") else "",
     shell:
         "python -m selfgen base --spec {params.spec:q} {params.wheel}"

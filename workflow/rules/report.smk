@@ -12,6 +12,7 @@ TABLES = [
     *expand("results/tables/main.{kind}", kind=["md", "tex", "csv"]),
     *expand("results/tables/details.{kind}", kind=["md", "tex", "csv"]),
     *expand("results/tables/cost.{kind}", kind=["md", "csv"]),
+    "results/tables/spec.json",
     "results/tables/samples.md",
 ]
 FIGURES = expand(

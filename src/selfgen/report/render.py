@@ -6,12 +6,13 @@ from pathlib import Path
 
 from selfgen.report import cost, details, figures, tables
 from selfgen.report.measure import main_table
-from selfgen.specs import TablesSpec
+from selfgen.specs import TablesSpec, to_json
 
 
 def render_all(collected: Path, spec: TablesSpec) -> dict[str, bytes]:
     """File name -> content, from ``scores.parquet``, ``runs.csv``, ``timings.csv`` and
-    ``curves.csv`` in the folder ``collected``."""
+    ``curves.csv`` in the folder ``collected``. ``spec.json`` is what it was drawn with, so
+    that a shipped run can be drawn again."""
     import pandas as pd
 
     scores = pd.read_parquet(collected / "scores.parquet")
@@ -30,6 +31,7 @@ def render_all(collected: Path, spec: TablesSpec) -> dict[str, bytes]:
         "details.csv": details.to_csv(detail),
         "cost.md": cost.to_markdown(costs, spec),
         "cost.csv": cost.to_csv(costs),
+        "spec.json": to_json(spec) + "\n",
     }
     files = {name: text.encode() for name, text in texts.items()}
     drawn = {

@@ -1,0 +1,113 @@
+"""Real Snakemake runs in a clone of the checkout, and reading what they say."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+REPO = Path(__file__).parents[1]
+PARTS = ("Snakefile", "workflow", "src", "config", "profiles", "envs")
+CONFIGS = sorted(path.stem for path in (REPO / "config").glob("*.yaml"))
+
+_JOB = re.compile(r"^(?:local)?rule (\w+):\n((?: .*\n)*)", re.MULTILINE)
+_WILDCARDS = re.compile(r"^ +wildcards: (.*)$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Job:
+    """A planned job: its rule and its wildcards."""
+
+    rule: str
+    wildcards: tuple[tuple[str, str], ...]
+
+    def __str__(self) -> str:
+        """The rule and, where it has one, the node."""
+        return " ".join([self.rule, *(v for k, v in self.wildcards if k == "node")])
+
+
+@dataclass(frozen=True)
+class Flow:
+    """A clone in which Snakemake runs as a user would run it, but never activated."""
+
+    root: Path
+
+    def snakemake(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """One call by absolute path: no virtual environment is on PATH."""
+        private = ("PYTHONPATH", "VIRTUAL_ENV", "SELFGEN_RESOURCES")
+        environment = {k: v for k, v in os.environ.items() if k not in private}
+        environment["PATH"] = "/usr/bin:/bin"
+        return subprocess.run(
+            [Path(sys.executable).parent / "snakemake", *arguments],
+            cwd=self.root,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+
+    def planned(self, *arguments: str) -> list[Job]:
+        """The jobs of a dry-run, without ``all``."""
+        done = self.snakemake("-n", *arguments)
+        assert done.returncode == 0, done.stdout
+        jobs = []
+        for rule, body in _JOB.findall(done.stdout):
+            found = _WILDCARDS.search(body)
+            pairs = found[1].split(", ") if found else []
+            jobs.append(Job(rule, tuple(tuple(p.split("=", 1)) for p in pairs)))
+        assert jobs or "Nothing to be done" in done.stdout, done.stdout
+        return [job for job in jobs if job.rule != "all"]
+
+    def plan(self, *arguments: str) -> set[str]:
+        """The jobs of a dry-run as ``rule`` or ``rule node``."""
+        return {str(job) for job in self.planned(*arguments)}
+
+    def rules(self, *arguments: str) -> dict[str, int]:
+        """How many jobs of each rule a dry-run plans."""
+        return dict(Counter(job.rule for job in self.planned(*arguments)))
+
+    def replace(self, path: str, old: str, new: str) -> None:
+        """Edit a file; ``old`` must be there, or the test would test nothing."""
+        file = self.root / path
+        text = file.read_text()
+        assert old in text, f"{path}: no {old!r}"
+        file.write_text(text.replace(old, new, 1))
+
+    def config(self, path: str) -> dict[str, Any]:
+        return yaml.safe_load((self.root / path).read_text())
+
+    def write_config(self, path: str, values: dict[str, Any]) -> None:
+        (self.root / path).write_text(yaml.safe_dump(values, sort_keys=False))
+
+    def copy(self, root: Path) -> Flow:
+        """The same clone, with its results and times, at another place."""
+        shutil.copytree(self.root, root, symlinks=True)
+        return Flow(root)
+
+
+def clone(root: Path, *wheels: str) -> Flow:
+    """What git tracks of the workflow, and those downloads that are already here."""
+    junk = shutil.ignore_patterns("__pycache__", "*.egg-info", ".ruff_cache")
+    root.mkdir(parents=True)
+    for part in PARTS:
+        source = REPO / part
+        if source.is_dir():
+            shutil.copytree(source, root / part, ignore=junk)
+        else:
+            shutil.copy2(source, root / part)
+    here = root / "resources" / "wheels"
+    here.mkdir(parents=True)
+    downloads = Path(os.environ.get("SELFGEN_RESOURCES", REPO / "resources"))
+    for wheel in wheels:
+        if (downloads / "wheels" / wheel).exists():
+            shutil.copy2(downloads / "wheels" / wheel, here / wheel)
+    return Flow(root)

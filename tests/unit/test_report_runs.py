@@ -1,0 +1,57 @@
+"""Manifests by their path: what was trained, and what it cost."""
+
+from __future__ import annotations
+
+from selfgen.report.runs import collect_curves, collect_runs
+from selfgen.specs import Cell, CollectSpec
+
+SPEC = CollectSpec(
+    cells=(
+        Cell("qa", "-", "lead-1", "direct", 0),
+        Cell("qa", "m", "base", "direct", 0),
+        Cell("qa", "m", "bash", "direct", 0),
+        Cell("qa", "m", "rac", "direct", 0),
+        Cell("qa", "m", "rac", "corrected", 0),
+    ),
+    parents={"base": None, "bash": "sft", "rac": "sft"},
+    passes={"base": None, "bash": "sft/forced", "rac": "sft/free"},
+)
+RUN = {"device": "cpu", "precision": "fp32", "peak_memory_mb": 10.0}
+
+
+def generated(tokens: int, seconds: float) -> dict[str, object]:
+    return RUN | {"generated_tokens": tokens, "generation_seconds": seconds}
+
+
+MANIFESTS = {
+    "results/models/qa/m/bash/seed0/manifest.json": RUN
+    | {"steps": 4, "labelled_tokens": 40, "forwarded_tokens": 100, "seconds": 2.0},
+    "results/passes/qa/m/sft/forced/seed0/shard0.json": generated(30, 1.0),
+    "results/passes/qa/m/sft/forced/seed0/shard1.json": generated(20, 1.0),
+    "results/passes/qa/m/sft/free/seed0/shard0.json": generated(70, 1.0),
+    "results/answers/qa/m/rac/direct/seed0/shard0.json": generated(8, 2.0),
+    "results/answers/qa/m/rac/corrected/seed0/shard0.json": generated(12, 2.0)
+    | {"peak_memory_mb": 11.0},
+}
+
+
+def test_runs_and_timings() -> None:
+    runs, timings = collect_runs(MANIFESTS, SPEC)
+    assert runs.values.tolist() == [
+        ["qa", "m", "base", 0, "", 0, 0, 0, 0],
+        ["qa", "m", "bash", 0, "sft", 4, 40, 100, 50],
+        ["qa", "m", "rac", 0, "sft", 0, 0, 0, 70],
+    ]
+    found = timings.set_index(["method", "stage"])
+    assert found.loc[("bash", "pass"), "seconds"] == 2.0
+    assert found.loc[("bash", "pass"), "tokens_per_second"] == 25.0
+    assert found.loc[("bash", "train"), "tokens"] == 100
+    answers = found.loc[("rac", "answers")]
+    assert (answers["seconds"], answers["tokens"]) == (4.0, 20)
+    assert answers["peak_memory_mb"] == 11.0
+
+
+def test_curves() -> None:
+    line = '{"step": 0, "loss": 2.5, "learning_rate": 0.1, "tokens_per_second": 9}\n'
+    frame = collect_curves({"results/models/qa/m/bash/seed3/curve.jsonl": line})
+    assert frame.values.tolist() == [["qa", "m", "bash", 3, 0, 2.5, 0.1]]

@@ -1,0 +1,272 @@
+"""Mistakes in a configuration: one readable line each; and the values that are taken."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from selfgen.config import load
+from selfgen.nodes import Graph
+from selfgen.specs import UserError
+from tests.flow import CONFIGS, REPO, Flow
+
+SMALL = yaml.safe_load((Path(__file__).parent / "small.yaml").read_text())
+RAC = {"label": "RAC", "mix": "rac", "parent": "sft", "stage": "second"}
+LORA = {"rank": 8, "alpha": 16}
+DELETE = object()
+
+
+def changed(path: str, value: Any) -> dict[str, Any]:
+    """The small configuration with one key set or deleted; ``path`` is divided by '/'."""
+    raw = copy.deepcopy(SMALL)
+    raw["methods"]["rac"] = dict(RAC)
+    raw["stages"]["lora"] = {"learning_rate": 1e-3, "lora": dict(LORA)}
+    node: Any = raw
+    *parents, last = path.split("/")
+    for part in parents:
+        node = node[int(part)] if isinstance(node, list) else node.setdefault(part, {})
+    if value is DELETE:
+        del node[last]
+    else:
+        node[last] = value
+    return raw
+
+
+def problems(raw: dict[str, Any]) -> list[str]:
+    """The lines that a wrong configuration is answered with."""
+    with pytest.raises(UserError) as caught:
+        Graph(load(raw))
+    return str(caught.value).splitlines()
+
+
+def problem(path: str, value: Any) -> str:
+    """The one line that one mistake is answered with."""
+    lines = problems(changed(path, value))
+    assert len(lines) == 1, lines
+    assert lines[0].startswith("config: ")
+    return lines[0]
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_shipped_configurations_load(name: str) -> None:
+    raw = yaml.safe_load((REPO / "config" / f"{name}.yaml").read_text())
+    assert Graph(load(raw)).cells()
+
+
+@pytest.mark.parametrize(
+    ("path", "nearest"),
+    [
+        ("sede", "seeds"),
+        ("models/tiny/model_typ", "model_type"),
+        ("tasks/descriptions/train_row", "train_rows"),
+        ("stages/sft/learning_rat", "learning_rate"),
+        ("stages/lora/lora/ranks", "rank"),
+        ("methods/base/labels", "label"),
+        ("methods/sft/parents", "parent"),
+        ("methods/bash/betta", "beta"),
+        ("methods/rac/correction_shares", "correction_share"),
+        ("decoding/temprature", "temperature"),
+        ("evaluation/baselin", "baseline"),
+        ("leakage/ngrams", "ngram"),
+    ],
+)
+def test_unknown_key_names_the_nearest_one(path: str, nearest: str) -> None:
+    line = problem(path, 1)
+    assert f"config: {path.replace('/', '.')}: unknown key, allowed: " in line
+    allowed, _, hint = line.partition("; nearest: ")
+    assert hint == nearest
+    assert f"{nearest}," in f"{allowed},"
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "words"),
+    [
+        ("seeds", 0, ["found 0", "list"]),
+        ("seeds", ["a"], ["seeds.0", "found 'a'", "integer"]),
+        ("seeds", [0, 0], ["seeds: found [0, 0]", "distinct"]),
+        ("seeds", [], ["found []", "at least 1"]),
+        ("device", "gpu", ["found 'gpu'", "auto, cpu, cuda, mps"]),
+        ("shards", "3", ["found '3'", "integer"]),
+        ("shards", 0, ["found 0", "greater than or equal to 1"]),
+        ("tasks", {}, ["tasks: found {}", "at least 1"]),
+        ("tasks", [1], ["tasks: found [1]", "dictionary"]),
+        ("tasks/descriptions/test_rows", 0, ["found 0", "greater than or equal to 1"]),
+        ("tasks/descriptions/test_rows", True, ["found True", "integer"]),
+        ("tasks/descriptions/max_words", "many", ["found 'many'", "integer"]),
+        ("tasks/descriptions/template", "Go.", ["template", "{prompt}"]),
+        ("tasks/descriptions/dataset", "wikipedia", ["nearest: wikipedia-descript"]),
+        ("tasks/descriptions/train_rows", DELETE, ["found nothing", "required"]),
+        ("models/tiny/kind", "ggfu", ["found 'ggfu'", "gguf, random", "nearest: gguf"]),
+        ("models/tiny/kind", DELETE, ["models.tiny.kind", "gguf, random"]),
+        ("stages/sft/learning_rate", "fast", ["found 'fast'", "number"]),
+        ("stages/sft/learning_rate", 0, ["found 0", "greater than 0"]),
+        ("stages/sft/adam_betas", [0.9], ["found [0.9]", "at least 2"]),
+        ("stages/sft/scheduler", "cosin", ["found 'cosin'", "nearest: cosine"]),
+        ("stages/lora/lora/rank", 0, ["found 0", "greater than or equal to 1"]),
+        ("methods/bash/beta", 1.5, ["found 1.5", "less than or equal to 1"]),
+        ("methods/bash/beta", -0.1, ["found -0.1", "greater than or equal to 0"]),
+        ("methods/bash/mix", "bahs", ["found 'bahs'", "plain", "nearest: bash"]),
+        ("methods/bash/mix", DELETE, ["methods.bash.mix", "none, plain, bash, rac"]),
+        ("methods/bash/parent", "stf", ["found 'stf'", "nearest: sft"]),
+        ("methods/bash/stage", "secnd", ["found 'secnd'", "nearest: second"]),
+        ("methods/rac/decodings", ["both"], ["found 'both'", "direct, corrected"]),
+        ("evaluation/baseline", "sft-cont", ["nearest: sft-continued"]),
+        # YAML reads these bare words as something else than text
+        ("methods/base/label", False, ["found False", "string"]),
+        ("methods/base/label", 1.5, ["found 1.5", "string"]),
+    ],
+)
+def test_wrong_value(path: str, value: Any, words: list[str]) -> None:
+    line = problem(path, value)
+    assert path.split("/")[0] in line
+    assert path.split("/")[-1] in line
+    for word in words:
+        assert word in line
+
+
+@pytest.mark.parametrize("group", ["tasks", "models", "stages", "methods"])
+@pytest.mark.parametrize("name", ["a/b", "SFT", "", "-x", "a b", "../x", "é"])
+def test_names_are_parts_of_paths(group: str, name: str) -> None:
+    some = next(iter(SMALL[group].values()))
+    line = problem(f"{group}", {**SMALL[group], name: some})
+    assert f"config: {group}.{name}: found {name!r}, allowed" in line
+
+
+@pytest.mark.parametrize("name", [1, False, None])
+def test_a_name_that_yaml_did_not_read_as_text(name: Any) -> None:
+    """``no:`` and ``1:`` are not text in YAML; the line still names the place."""
+    raw = changed("scale", "small")
+    raw["methods"][name] = {"label": "x", "mix": "none"}
+    (line,) = problems(raw)
+    assert line.startswith("config: methods")
+    assert "string" in line
+
+
+def test_every_problem_has_its_line() -> None:
+    raw = changed("methods/bash/beta", 2)
+    raw["tasks"]["descriptions"]["test_rows"] = 0
+    raw["sead"] = 1
+    assert len(problems(raw)) == 3
+
+
+def test_cycle_of_parents() -> None:
+    raw = changed("methods/sft/parent", "bash")
+    assert problems(raw) == [
+        "config: methods.sft.parent: found the cycle sft -> bash -> sft,"
+        " allowed is a chain that ends in a base model"
+    ]
+
+
+def test_unknown_source() -> None:
+    model = {"kind": "gguf", "source": "smollm", "member": "x.gguf"}
+    assert "models.tiny.source: found 'smollm'" in problem("models/tiny", model)
+
+
+@pytest.mark.parametrize("raw", [{}, {"scale": "x"}, {"scale": None}])
+def test_nearly_empty(raw: dict[str, Any]) -> None:
+    assert all(line.startswith("config: ") for line in problems(raw))
+
+
+@pytest.mark.parametrize("text", ["1e-4", "1E-4", "1.e-4", "1.0e-4", "0.0001"])
+def test_numbers_as_people_write_them(text: str) -> None:
+    """YAML 1.1 reads ``1e-4`` as text."""
+    raw = changed("stages/sft/learning_rate", yaml.safe_load(text))
+    assert math.isclose(load(raw).stages["sft"].learning_rate, 1e-4)
+
+
+Change = Callable[[dict[str, Any]], None]
+
+VALUES = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-2, 3),
+    st.floats(allow_nan=True),
+    st.text(max_size=5),
+    st.lists(st.integers(), max_size=2),
+    st.dictionaries(st.sampled_from(["mix", "kind", "label", "a"]), st.text()),
+    st.sampled_from(["bash", "rac", "none", "sft", "base", "gguf", "random", "1e-4"]),
+)
+
+
+@st.composite
+def mutations(draw: st.DrawFn) -> dict[str, Any]:
+    """A shipped configuration in which one to three places were changed at random."""
+    name = draw(st.sampled_from(CONFIGS))
+    raw = yaml.safe_load((REPO / "config" / f"{name}.yaml").read_text())
+    for _ in range(draw(st.integers(1, 3))):
+        node: Any = raw
+        while True:
+            keys = list(node) if isinstance(node, dict) else list(range(len(node)))
+            if not keys:
+                break
+            key = draw(st.sampled_from(keys))
+            inner = node[key]
+            if isinstance(inner, dict | list) and inner and draw(st.integers(0, 4)):
+                node = inner
+                continue
+            action = draw(st.sampled_from(["set", "delete", "rename"]))
+            if action == "set" or isinstance(node, list):
+                node[key] = draw(VALUES)
+            else:
+                value = node.pop(key)
+                if action == "rename":
+                    node[draw(st.text(max_size=5) | st.just(f"{key}x"))] = value
+            break
+    return raw
+
+
+@settings(max_examples=300, deadline=None)
+@given(mutations())
+def test_nothing_but_readable_lines(raw: dict[str, Any]) -> None:
+    """A configuration is taken or refused in lines; anything else fails this test."""
+    try:
+        graph = Graph(load(raw))
+    except UserError as error:
+        for line in str(error).splitlines():
+            assert line.startswith("config: ")
+    else:
+        assert graph.collect() and graph.tables()
+
+
+@pytest.mark.parametrize(
+    ("edit", "line"),
+    [
+        (
+            lambda c: c["methods"]["bash"].update(betta=0.5),
+            "config: methods.bash.betta: unknown key",
+        ),
+        (
+            lambda c: c["methods"]["bash"].update(parent="nobody"),
+            "config: methods.bash.parent: found 'nobody', allowed: base, ",
+        ),
+    ],
+)
+def test_file_on_the_command_line(
+    bare: Flow, tmp_path: Path, edit: Change, line: str
+) -> None:
+    raw = copy.deepcopy(SMALL)
+    edit(raw)
+    file = tmp_path / "mine.yaml"
+    file.write_text(yaml.safe_dump(raw))
+    refused(bare, line, "--configfile", str(file))
+
+
+def test_value_on_the_command_line(bare: Flow) -> None:
+    refused(bare, "config: device: found 'gpu', allowed: ", "--config", "device=gpu")
+
+
+def refused(bare: Flow, line: str, *arguments: str) -> None:
+    done = bare.snakemake("-n", *arguments)
+    assert done.returncode != 0
+    assert "Traceback" not in done.stdout
+    lines = [x for x in done.stdout.splitlines() if "config: " in x]
+    assert len(lines) == 1
+    assert lines[0].startswith(line)

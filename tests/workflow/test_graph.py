@@ -1,0 +1,248 @@
+"""What the graph shares, how it names files, and which key reaches which step."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from selfgen import specs
+from selfgen.config import load
+from selfgen.nodes import Graph
+from tests.flow import CONFIGS, REPO
+
+SMALL = yaml.safe_load((Path(__file__).parent / "small.yaml").read_text())
+RAC = {"label": "RAC", "mix": "rac", "parent": "sft", "stage": "second"}
+BASH = SMALL["methods"]["bash"]
+
+
+def raw() -> dict[str, Any]:
+    """The small configuration with a second task, RAC and adapters."""
+    values = copy.deepcopy(SMALL)
+    values["tasks"]["math"] = {
+        "dataset": "gsm-symbolic",
+        "train_rows": 8,
+        "test_rows": 4,
+        "max_new_tokens": 24,
+    }
+    values["methods"]["rac"] = {**RAC, "decodings": ["direct", "corrected"]}
+    values["stages"]["second"]["lora"] = {"rank": 4, "target_modules": ["q_proj"]}
+    return values
+
+
+def graph(edit: Callable[[dict[str, Any]], object] = lambda c: None) -> Graph:
+    values = raw()
+    edit(values)
+    return Graph(load(values))
+
+
+def steps(g: Graph) -> dict[str, Any]:
+    """Every spec of a graph under the name of its step."""
+    c = g.config
+    found: dict[str, Any] = {
+        "collect": g.collect(),
+        "render": g.tables(),
+        "samples": g.samples(),
+    }
+    found |= {f"base {model}": g.model(model) for model in c.models}
+    found |= {f"fetch {source}": g.wheel(source) for source in g.sources}
+    for task in c.tasks:
+        found[f"records {task}"] = g.records(task)
+        found[f"leakage {task}"] = g.leakage(task)
+        found[f"score {task}"] = g.scores(task)
+        for decoding in ("direct", "corrected"):
+            for seed in c.seeds:
+                name = f"answers {task} {decoding} {seed}"
+                found[name] = g.answers(task, decoding, seed)
+        for generator, name in g.passes():
+            for seed in c.seeds:
+                found[f"pass {task} {generator}/{name} {seed}"] = g.generation(
+                    task, generator, name, seed
+                )
+        for node, method in c.methods.items():
+            if method.mix != "none":
+                for seed in c.seeds:
+                    found[f"rows {task} {node} {seed}"] = g.rows(task, node, seed)
+                    found[f"train {node} {seed}"] = g.train(node, seed)
+    return found
+
+
+def touched(edit: Callable[[dict[str, Any]], object]) -> set[str]:
+    """Steps that are new, gone or have another spec after an edit."""
+    before, after = steps(graph()), steps(graph(edit))
+    names = before.keys() | after.keys()
+    return {name for name in names if before.get(name) != after.get(name)}
+
+
+def shipped(name: str) -> dict[str, Any]:
+    return yaml.safe_load((REPO / "config" / f"{name}.yaml").read_text())
+
+
+@pytest.mark.parametrize("values", [raw(), *map(shipped, CONFIGS)])
+def test_specs_survive_the_command_line(values: dict[str, Any]) -> None:
+    for spec in steps(Graph(load(values))).values():
+        text = specs.to_json(spec)
+        again = specs.from_json(type(spec), text)
+        assert again == spec
+        assert specs.to_json(again) == text
+
+
+def test_a_spec_of_another_kind_is_refused() -> None:
+    text = specs.to_json(graph().scores("math"))
+    with pytest.raises(specs.UserError, match="not a TrainSpec"):
+        specs.from_json(specs.TrainSpec, text)
+
+
+def test_methods_share_their_parent() -> None:
+    g = graph()
+    parents = {
+        g.parent_weights("math", "tiny", node, "0")
+        for node in ("sft-continued", "bash", "rac")
+    }
+    assert parents == {"results/models/math/tiny/sft/seed0/weights"}
+    assert g.parent_weights("math", "tiny", "sft", "0") == "results/base/tiny"
+
+
+def test_the_base_model_has_one_seed() -> None:
+    g = graph(lambda c: c.update(seeds=[3, 4]))
+    assert (g.seeds("base"), g.seeds("sft")) == ([3], [3, 4])
+
+
+def test_methods_share_a_pass() -> None:
+    """Methods that differ in what comes after the pass: one pass, one file."""
+
+    def edit(c: dict[str, Any]) -> None:
+        c["methods"]["bash-again"] = {**BASH, "label": "again"}
+        c["methods"]["rac-more"] = {**RAC, "correction_share": 0.9}
+
+    g = graph(edit)
+    assert len(g.passes()) == len(graph().passes()) == 2
+    for one, other in (("bash", "bash-again"), ("rac", "rac-more")):
+        shards = [g.pass_shards("math", "tiny", node, "0") for node in (one, other)]
+        assert shards[0] == shards[1]
+
+
+@pytest.mark.parametrize(
+    ("keys", "name"),
+    [
+        ({}, "forced-b0.25-t1-second"),
+        ({"beta": 0.5}, "forced-b0.5-t1-second"),
+        ({"draw": "onepass"}, "onepass-b0.25-t1-second"),
+        ({"eos": "keep"}, "forced-b0.25-t1-eos-second"),
+        ({"temperature": 0.7, "top_k": 5}, "forced-b0.25-t0.7-k5-second"),
+        ({"top_p": 0.9}, "forced-b0.25-t1-p0.9-second"),
+        ({"rows": "fresh"}, "forced-b0.25-t1-fresh-second"),
+        ({"stage": "sft"}, "forced-b0.25-t1-sft"),
+    ],
+)
+def test_name_of_a_pass(keys: dict[str, Any], name: str) -> None:
+    """What makes two passes different is in the name, so neither replaces the other."""
+    g = graph(lambda c: c["methods"]["bash"].update(keys))
+    assert g.pass_shards("math", "tiny", "bash", "2") == [
+        f"results/passes/math/tiny/sft/{name}/seed2/shard0.parquet"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("key", "values"),
+    [
+        ("beta", [0.123456, 0.1234567]),
+        ("temperature", [0.1234561, 0.1234562]),
+        ("top_p", [0.9999991, 0.9999992]),
+    ],
+)
+def test_near_values_are_not_one_pass(key: str, values: list[float]) -> None:
+    def edit(c: dict[str, Any]) -> None:
+        for i, value in enumerate(values):
+            c["methods"][f"near-{i}"] = {**BASH, key: value}
+
+    g = graph(edit)
+    one, other = (g.passed(f"near-{i}") for i in range(2))
+    assert one.name != other.name
+
+
+def test_shards_name_the_files() -> None:
+    g = graph(lambda c: c.update(shards=2))
+    assert g.answer_shards("math", "tiny", "rac", "corrected", 0) == [
+        "results/answers/math/tiny/rac/corrected/seed0/shard0.parquet",
+        "results/answers/math/tiny/rac/corrected/seed0/shard1.parquet",
+    ]
+
+
+def test_template_of_one_task() -> None:
+    changed = touched(lambda c: c["tasks"]["math"].update(template="{prompt}?"))
+    assert {name.split()[0] for name in changed} == {"answers", "pass", "rows"}
+    assert {name.split()[1] for name in changed} == {"math"}
+
+
+def test_beta() -> None:
+    changed = touched(lambda c: c["methods"]["bash"].update(beta=0.5))
+    assert changed == {
+        "collect",
+        *(
+            f"pass {task} sft/forced-b{beta}-t1-second 0"
+            for task in ("descriptions", "math")
+            for beta in (0.25, 0.5)
+        ),
+    }
+
+
+def test_correction_share() -> None:
+    changed = touched(lambda c: c["methods"]["rac"].update(correction_share=0.9))
+    assert changed == {"rows descriptions rac 0", "rows math rac 0"}
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("learning_rate", 0.1),
+        ("weight_decay", 0.1),
+        ("scheduler", "linear"),
+        ("adam_betas", [0.9, 0.95]),
+        ("lora", None),
+    ],
+)
+def test_optimiser(key: str, value: Any) -> None:
+    changed = touched(lambda c: c["stages"]["second"].update({key: value}))
+    assert changed == {"train sft-continued 0", "train bash 0", "train rac 0"}
+
+
+def test_a_label() -> None:
+    changed = touched(lambda c: c["methods"]["bash"].update(label="B"))
+    assert changed == {"render", "samples"}
+
+
+def test_test_rows() -> None:
+    changed = touched(lambda c: c["tasks"]["math"].update(test_rows=5))
+    assert changed == {"records math"}
+
+
+def test_leakage_limit() -> None:
+    changed = touched(lambda c: c["tasks"]["math"].update(leakage_limit=0.1))
+    assert changed == {"leakage math"}
+
+
+def test_batch_size_of_the_answers() -> None:
+    """Kept from training: passes and answers alone are generated in batches."""
+    changed = touched(lambda c: c["decoding"].update(batch_size=3))
+    assert {name.split()[0] for name in changed} == {"answers", "pass"}
+
+
+def test_a_seed_is_added() -> None:
+    changed = touched(lambda c: c.update(seeds=[0, 1]))
+    rest = {name for name in changed if not name.endswith(" 1")}
+    assert rest == {"collect", "samples"}
+
+
+def test_validation_split_changes_no_training() -> None:
+    changed = touched(lambda c: c["evaluation"].update(split="validation"))
+    assert {name.split()[0] for name in changed} == {
+        "answers",
+        "render",
+        "samples",
+        "score",
+    }
