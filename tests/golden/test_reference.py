@@ -23,7 +23,3 @@ def test_shipped_tables_are_redrawn(folder: Path) -> None:
     assert len(texts) == 9
     for name in texts:
         assert (folder / name).read_bytes() == drawn[name], name
-
-
-def test_a_laptop_run_is_shipped() -> None:
-    assert "laptop" in [folder.name for folder in SHIPPED]

@@ -1,0 +1,44 @@
+"""The smoke configuration, whole: to the tables, again with nothing to do, redrawn."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from selfgen.report.render import render_all
+from selfgen.specs import TablesSpec, from_json
+
+ROOT = Path(__file__).parents[2]
+
+
+def snakemake(folder: Path) -> str:
+    """A run that is not activated: only the interpreter's absolute path is known."""
+    folder.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", "--snakefile"]
+    command += [str(ROOT / "Snakefile"), "--directory", str(folder)]
+    command += ["--configfile", str(ROOT / "config" / "smoke.yaml")]
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PATH": "/usr/local/bin:/usr/bin:/bin"},
+        cwd=ROOT,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+@pytest.mark.slow
+def test_smoke_runs_to_its_tables(tmp_path: Path) -> None:
+    snakemake(tmp_path)
+    results = tmp_path / "results"
+    assert (results / "tables" / "main.tex").read_text().count("\\toprule") == 1
+    assert "Nothing to be done" in snakemake(tmp_path)
+    spec = from_json(TablesSpec, (results / "tables" / "spec.json").read_text())
+    for name, content in render_all(results / "collected", spec).items():
+        kind = "figures" if name.endswith((".pdf", ".svg", ".png")) else "tables"
+        assert (results / kind / name).read_bytes() == content, name

@@ -1,0 +1,203 @@
+"""Code digests, which decide what reruns, and atomic writes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from selfgen import provenance
+from tests.flow import REPO
+
+STEPS = (
+    "selfgen.data.records",
+    "selfgen.models",
+    "selfgen.mixing.build",
+    "selfgen.generation.passes",
+    "selfgen.training.causal",
+    "selfgen.evaluation.scores",
+    "selfgen.report.render",
+)
+OTHERS = [
+    path
+    for version in ("3.12", "3.13", "3.14")
+    for path in sorted(
+        (Path.home() / ".pyenv" / "versions").glob(f"{version}*/bin/python")
+    )
+]
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    """A copy of src/, free to be edited."""
+    junk = shutil.ignore_patterns("__pycache__", "*.egg-info", ".ruff_cache")
+    return Path(shutil.copytree(REPO / "src", tmp_path / "src", ignore=junk))
+
+
+def digests(source: Path, python: str | Path = sys.executable) -> dict[str, str]:
+    """Digest of each step's code, computed by a fresh interpreter as in the workflow."""
+    code = (
+        "import sys; from selfgen.provenance import code_digest\n"
+        "print(*map(code_digest, sys.argv[1:]))"
+    )
+    done = subprocess.run(
+        [python, "-B", "-c", code, *STEPS],
+        env=os.environ | {"PYTHONPATH": str(source)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return dict(zip(STEPS, done.stdout.split(), strict=True))
+
+
+def edit(source: Path, module: str, change: Callable[[str], str]) -> None:
+    path = source / "selfgen" / f"{module}.py"
+    before = path.read_text()
+    after = change(before)
+    assert before != after, "the edit changed nothing"
+    path.write_text(after)
+
+
+def changed(source: Path, module: str, change: Callable[[str], str]) -> set[str]:
+    """The steps whose digest an edit changes."""
+    before = digests(source)
+    edit(source, module, change)
+    after = digests(source)
+    return {step for step in STEPS if before[step] != after[step]}
+
+
+def test_every_step_has_its_own_digest(source: Path) -> None:
+    assert len(set(digests(source).values())) == len(STEPS)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: text.replace("WINDOW = 8\n", "WINDOW = 8  # batches\n"),
+        lambda text: text.replace('"""Batches that', '"""The batches that'),
+        lambda text: text.replace('    """Steps of', '    """The steps of'),
+        lambda text: text.replace("WINDOW = 8\n", "\n\nWINDOW = (\n    8\n)\n"),
+        lambda text: text + "\n# the end\n",
+    ],
+    ids=["comment", "attribute docstring", "docstring", "layout", "end"],
+)
+def test_words_do_not_count(source: Path, change: Callable[[str], str]) -> None:
+    assert changed(source, "mixing/order", change) == set()
+
+
+def test_time_does_not_count(source: Path) -> None:
+    before = digests(source)
+    for path in source.rglob("*.py"):
+        os.utime(path)
+    assert digests(source) == before
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: text.replace("WINDOW = 8\n", "WINDOW = 9\n"),
+        lambda text: text.replace("for epoch in range(epochs)", "for epoch in (0,)"),
+        lambda text: text.replace('f"order/{seed}/{epoch}"', 'f"order/{seed}"'),
+        lambda text: text + "\n\nUNUSED = None\n",
+    ],
+    ids=["constant", "loop", "string", "new name"],
+)
+def test_code_counts_where_it_is_imported(
+    source: Path, change: Callable[[str], str]
+) -> None:
+    assert changed(source, "mixing/order", change) == {"selfgen.mixing.build"}
+
+
+def test_a_helper_of_a_helper_counts(source: Path) -> None:
+    steps = changed(
+        source, "data/text", lambda text: text + "\n\ndef helper() -> None: ...\n"
+    )
+    assert {"selfgen.data.records", "selfgen.mixing.build"} <= steps
+    assert "selfgen.training.causal" not in steps
+
+
+def test_renderings_touch_no_model(source: Path) -> None:
+    steps = changed(source, "report/grid", lambda text: text + "\n\nUNUSED = 1\n")
+    assert steps == {"selfgen.report.render"}
+
+
+def test_the_configuration_is_no_code_of_a_step(source: Path) -> None:
+    """Keys reach a step through its spec; a new key must not rerun everything."""
+    for module in ("config", "nodes", "data/catalog", "data/wording"):
+        assert changed(source, module, lambda text: text + "\n\nUNUSED = 1\n") == set()
+
+
+def test_a_missing_module_is_an_error() -> None:
+    with pytest.raises(ValueError, match="no module selfgen.nothing"):
+        provenance.code_digest("selfgen.nothing")
+
+
+@pytest.mark.parametrize("python", OTHERS, ids=lambda path: path.parts[-3])
+def test_the_same_under_another_python(source: Path, python: Path) -> None:
+    """A results folder may move to a machine with another Python and rerun nothing."""
+    assert digests(source, python) == digests(source)
+
+
+def test_atomic_file(tmp_path: Path) -> None:
+    target = tmp_path / "new folder" / "file"
+    for text in ("one", "two"):
+        with provenance.atomic(target) as partial:
+            partial.write_text(text)
+            assert not target.exists() or target.read_text() == "one"
+        assert target.read_text() == text
+    assert list(target.parent.iterdir()) == [target]
+
+
+def test_atomic_folder(tmp_path: Path) -> None:
+    target = tmp_path / "folder"
+    for name in ("one", "two"):
+        with provenance.atomic(target) as partial:
+            partial.mkdir()
+            (partial / name).write_text(name)
+        assert [path.name for path in target.iterdir()] == [name]
+    assert list(tmp_path.iterdir()) == [target]
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+@pytest.mark.parametrize("before", [True, False])
+def test_atomic_failure(tmp_path: Path, kind: str, before: bool) -> None:
+    target = tmp_path / "target"
+
+    def write(path: Path, text: str) -> None:
+        if kind == "folder":
+            path.mkdir()
+            path = path / "inner"
+        path.write_text(text)
+
+    if before:
+        write(target, "old")
+    with (
+        pytest.raises(RuntimeError, match="halfway"),
+        provenance.atomic(target) as partial,
+    ):
+        write(partial, "half")
+        raise RuntimeError("halfway")
+    assert list(tmp_path.iterdir()) == [target] * before
+    if before:
+        inner = target / "inner" if kind == "folder" else target
+        assert inner.read_text() == "old"
+
+
+def test_hash_of_a_folder_reads_names_and_contents(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    (folder / "sub").mkdir(parents=True)
+    (folder / "a").write_text("x")
+    (folder / "sub" / "b").write_text("y")
+    first = provenance.sha256(folder)
+    os.utime(folder / "a")
+    assert provenance.sha256(folder) == first
+    (folder / "a").rename(folder / "c")
+    assert provenance.sha256(folder) != first
+    (folder / "c").rename(folder / "a")
+    (folder / "sub" / "b").write_text("z")
+    assert provenance.sha256(folder) != first
