@@ -83,8 +83,8 @@ def _canonical(node: Any) -> str:
         for key, value in ast.iter_fields(node):
             if key in ("type_comment", "type_ignores", "kind", "ctx", "type_params"):
                 continue
-            if key == "body" and isinstance(value, list) and _documented(node):
-                value = value[1:]
+            if isinstance(value, list):
+                value = [item for item in value if not _is_text(item)]
             if value is None or value == []:
                 continue  # fields that newer Pythons added are empty in older code
             fields.append(f"{key}={_canonical(value)}")
@@ -94,9 +94,13 @@ def _canonical(node: Any) -> str:
     return f"{type(node).__name__}:{node!r}"
 
 
-def _documented(node: ast.AST) -> bool:
-    kinds = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
-    return isinstance(node, kinds) and ast.get_docstring(node, clean=False) is not None
+def _is_text(node: Any) -> bool:
+    """A statement that is only a string: a docstring, of whatever it stands below."""
+    return (
+        isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+    )
 
 
 @contextlib.contextmanager
