@@ -133,7 +133,7 @@ def test_the_configuration_is_no_code_of_a_step(source: Path) -> None:
 
 
 def test_a_missing_module_is_an_error() -> None:
-    with pytest.raises(ValueError, match="no module selfgen.nothing"):
+    with pytest.raises(ValueError, match=r"no module selfgen\.nothing"):
         provenance.code_digest("selfgen.nothing")
 
 
