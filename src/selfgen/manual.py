@@ -26,17 +26,15 @@ line that names the key and the nearest valid one.
 | Command | What holds |
 | :-- | :-- |
 | `snakemake` | `config/config.yaml`, the laptop scale |
-| `snakemake --configfile FILE` with `scale:` in FILE | FILE alone |
-| `snakemake --configfile FILE` without `scale:` | FILE on top of `config/config.yaml` |
+| `snakemake --configfile FILE` | FILE alone |
 | `snakemake --configfile A B` | B on top of A |
 | `snakemake --config key=value` | `key` on top of what the lines above give |
 
-- A key that is not set takes the default of this page. A file with `scale:` inherits
-  nothing from `config/config.yaml`.
-- Do not set `scale` with `--config`: `config/config.yaml` is then not read at all.
+- A key that is not set takes the default of this page. A file given with `--configfile`
+  inherits nothing from `config/config.yaml`, unless that is named before it.
 - `--config` is for text and for single numbers at the top level (`device=cpu`,
   `shards=4`). Snakemake hands numbers inside lists and sections over as text, which is
-  refused. Put those into a small file without `scale:`.
+  refused. Put those into a small file: `--configfile config/config.yaml more.yaml`.
 - On top means key by key: sections are merged, lists are replaced, nothing is removed.
 - Give every scale its own folder: `snakemake --configfile config/smoke.yaml --directory
   runs/smoke`. Otherwise its results replace those of the laptop scale. Downloads are
@@ -61,8 +59,9 @@ methods:
     stage: second
 ```
 
-In a file of its own, without `scale:`, this adds one method to the laptop scale. What
-other methods need is not computed again.
+In a file of its own, `more.yaml`, this adds one method to the laptop scale: `snakemake
+--configfile config/config.yaml more.yaml`. What other methods need is not computed
+again.
 
 **More rounds.** A round is a method whose parent is the round before: `bash-r2` with
 `mix: bash` and `parent: bash`. Its tokens come from `bash`. Compare it with continued

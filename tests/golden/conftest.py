@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 import torch
 
+from selfgen.generation import attention
+
 VOCABULARY = 31
 EOS = 2
 SPECIAL = [0, 1, EOS]
@@ -43,4 +45,7 @@ def build(kind: str) -> Any:
 
 @pytest.fixture(scope="session", params=list(KINDS))
 def model(request: pytest.FixtureRequest) -> Any:
-    return build(request.param)
+    """As the generation steps load it, with grouped attention where it applies."""
+    built = build(request.param)
+    attention.use(built)
+    return built

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import torch
 
-from selfgen.generation import free
+from selfgen.generation import attention, free
 from selfgen.generation.decoding import truncate
 from selfgen.specs import Sampling
-from tests.golden.conftest import EOS
+from tests.golden.conftest import EOS, build
 
 
 class _Tokenizer:
@@ -94,3 +94,28 @@ def test_top_k_and_top_p() -> None:
     assert kept(Sampling(1.0, top_p=0.7)) == [True, True, False, False]
     assert kept(Sampling(1.0, top_p=0.5)) == [True, False, False, False]
     assert kept(Sampling(1.0)) == [True] * 4
+
+
+def test_grouped_attention_is_used_and_equal() -> None:
+    """The same states as transformers' own attention, token by token with a cache."""
+    from transformers import DynamicCache
+
+    plain, grouped = build("mistral"), build("mistral")
+    attention.use(grouped)
+    assert grouped.config._attn_implementation == attention.NAME
+    ids = torch.tensor([[3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14]])
+    mask = torch.ones_like(ids)
+    mask[:, :2] = 0
+    states = []
+    for model in (plain, grouped):
+        cache = DynamicCache(config=model.config)
+        logits = [
+            model(
+                ids[:, i : i + 1],
+                attention_mask=mask[:, : i + 1],
+                past_key_values=cache,
+            ).logits
+            for i in range(ids.shape[1])
+        ]
+        states.append(torch.cat(logits, 1)[:, 2:])
+    torch.testing.assert_close(states[0], states[1], rtol=1e-4, atol=1e-4)

@@ -13,7 +13,7 @@ from selfgen.data.prompts import (
     load_tokenizer,
     prompt_ids,
 )
-from selfgen.generation import forced, free
+from selfgen.generation import attention, forced, free
 from selfgen.models import load_for_generation, peak_memory_mb
 from selfgen.specs import AnswersSpec, Device, PassSpec, UserError
 
@@ -143,6 +143,7 @@ def run_answers(
 
 def _load(weights: Path, where: Device) -> tuple[Any, dict[str, Any]]:
     model, device, precision = load_for_generation(weights, where)
+    attention.use(model)
     return model, {"device": device, "precision": precision}
 
 
