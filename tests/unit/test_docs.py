@@ -1,39 +1,183 @@
-"""The documents point at things that exist, and the README's example runs."""
+"""The documents say what is there: links, names, commands, examples, numbers of files."""
 
 from __future__ import annotations
 
 import importlib
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+import yaml
+
+from selfgen import config
+from selfgen.data.catalog import SOURCES
+from selfgen.mixing import rows
+from selfgen.nodes import Graph
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+METHOD = (ROOT / "docs" / "method.md").read_text(encoding="utf-8")
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "CHANGELOG.md",
+    *sorted(ROOT.glob("config/*.md")),
+    *sorted(ROOT.glob("docs/*.md")),
+]
+NAMES = re.compile(r"`(selfgen(?:\.\w+)+(?::\w+)?)`")
+
+
+def _laptop() -> config.Config:
+    return config.load(yaml.safe_load((ROOT / "config" / "config.yaml").read_text()))
+
+
+def _block(text: str, kind: str) -> str:
+    found = re.findall(rf"^```{kind}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    assert len(found) == 1, f"one {kind} block"
+    return found[0]
+
+
+def _cells(table: str) -> list[list[str]]:
+    lines = [line for line in table.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_relative_links_resolve(page: Path) -> None:
-    for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text()):
-        if "://" not in target:
-            assert (page.parent / target).exists(), target
+    for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
+        if not re.match(r"https?://|#", link):
+            assert (page.parent / link.partition("#")[0]).exists(), link
 
 
-def test_method_names_functions_and_tests() -> None:
-    text = (ROOT / "docs" / "method.md").read_text()
-    functions = re.findall(r"`(selfgen[\w.]+):(\w+)`", text)
-    assert len(functions) > 5
-    for module, name in functions:
-        assert hasattr(importlib.import_module(module), name), f"{module}:{name}"
-    for path in re.findall(r"`(tests/[\w/.]+)`", text):
-        assert (ROOT / path).exists(), path
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_named_code_exists(page: Path) -> None:
+    for name in NAMES.findall(page.read_text(encoding="utf-8")):
+        module, _, attribute = name.partition(":")
+        try:
+            found = importlib.import_module(module)
+        except ModuleNotFoundError:  # module.attribute, as one writes it in Python
+            module, _, attribute = module.rpartition(".")
+            found = importlib.import_module(module)
+        assert not attribute or hasattr(found, attribute), name
 
 
-def test_readme_shows_the_commands_and_its_example_runs() -> None:
-    text = (ROOT / "README.md").read_text()
-    assert "make reproduce" in text[:800]
-    assert "make test" in text[:800]
-    blocks = re.findall(r"```python\n(.*?)```", text, re.S)
-    assert blocks
-    for block in blocks:
-        exec(compile(block, "README.md", "exec"), {})
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_named_files_exist(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    for name in re.findall(r"`((?:tests|config|envs)/[\w./]+\.\w+)`", text):
+        assert (ROOT / name).is_file(), name
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_no_machine_and_no_registry(page: Path) -> None:
+    found = re.findall(r"/(?:home|root|tmp|work)/\w+|pypi\.\w+", page.read_text())
+    assert found == []
+
+
+def test_method_names_code_and_tests() -> None:
+    assert len(re.findall(r"`selfgen\.[\w.]+:\w+`", METHOD)) > 20
+    assert len(set(re.findall(r"`(tests/[\w/]+\.py)`", METHOD))) > 6
+
+
+def test_readme_names_the_targets_that_make_has() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE)) - {"help"}
+    assert set(re.findall(r"\bmake ([a-z-]+)", README)) == targets
+    first_screen = README.splitlines()[:20]
+    for command in ("make reproduce", "make test"):
+        assert any(line.startswith(command) for line in first_screen)
+
+
+def test_readme_has_a_place_for_results() -> None:
+    for name in ("results", "cost"):
+        assert README.count(f"<!-- {name} -->") == 1
+        assert README.index(f"<!-- {name} -->") < README.index(f"<!-- /{name} -->")
+
+
+def test_readme_example_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    scope: dict[str, object] = {}
+    exec(compile(_block(README, "python"), "README.md", "exec"), scope)
+    made = scope["rows"]
+    assert len(made) == len(scope["pairs"])
+    assert len(capsys.readouterr().out.splitlines()) == len(made)
+    read = [
+        (token, label)
+        for row in made
+        for token, label in zip(row["input_ids"], row["labels"], strict=True)
+        if label != rows.IGNORE
+    ]
+    assert any(token != label for token, label in read)
+    assert (
+        sum(token != label for token, label in read) == scope["facts"]["changed_tokens"]
+    )
+
+
+def test_readme_rule_graph(tmp_path: Path) -> None:
+    drawn = subprocess.run(
+        [sys.executable, "-m", "snakemake", "--snakefile", ROOT / "Snakefile"]
+        + ["--directory", tmp_path, "--rulegraph", "mermaid-js"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    names = dict(re.findall(r"^\s*(id\d+)\[(\w+)\]", drawn, re.MULTILINE))
+    edges = re.findall(r"(id\d+) --> (id\d+)", drawn)
+    shown = re.findall(r"(\w+) -- ?[\w ]*-?->? ?(\w+)", _block(README, "mermaid"))
+    assert set(shown) == {(names[a], names[b]) for a, b in edges}
+
+
+def test_readme_counts_models_and_pins() -> None:
+    laptop = _laptop()
+    graph = Graph(laptop)
+    folders = {graph.weights(c.task, c.model, c.method, c.seed) for c in graph.cells()}
+    assert f"({len(folders)} models of 0.54 GB" in README
+    pin = re.search(r"^torch==\S+", (ROOT / "envs/requirements.txt").read_text(), re.M)
+    assert f"`{pin[0]}`" in README
+
+
+def test_method_example_is_what_the_rows_are() -> None:
+    table = METHOD.partition("<!-- example -->")[2].partition("<!-- /example -->")[0]
+    example = _cells(table)
+    words = {word: i for i, word in enumerate(dict.fromkeys(sum(example, [])))}
+    plain, bash = ([words[line[i]] for line in example] for i in (1, 2))
+    labels = [rows.IGNORE if line[3] == "—" else words[line[3]] for line in example]
+    made = rows.bash(plain[:2], plain[2:], bash[2:])
+    assert made["input_ids"] == bash
+    assert made["labels"] == labels
+    assert rows.plain(plain[:2], plain[2:])["labels"] == labels
+    for position, line in enumerate(example[2:], 2):
+        assert line[0] == str(position)
+        assert line[4] == str(position - 1)
+        assert line[5].split() == [other[2] for other in example[:position]]
+
+
+def test_method_keys_exist() -> None:
+    laptop = _laptop()
+    assert laptop.methods["rac"].correction_share == 0.5
+    assert {m.beta for m in laptop.methods.values() if m.mix == "bash"} == {0.25}
+    for key in re.findall(r"`methods\.\w+\.(\w+)`", METHOD):
+        assert key in config.Bash.model_fields | config.Rac.model_fields, key
+    for key in re.findall(r"`tasks\.NAME\.(\w+)`", METHOD):
+        assert key in config.Task.model_fields, key
+
+
+def test_data_names_every_source() -> None:
+    page = (ROOT / "docs" / "data.md").read_text(encoding="utf-8")
+    for name, wheel in SOURCES.items():
+        assert f"| `{name}` | {wheel.package} {wheel.version} |" in page
+
+
+def test_licence_is_the_unmodified_apache_2() -> None:
+    import hashlib
+
+    text = (ROOT / "LICENSE").read_bytes()
+    assert hashlib.sha256(text).hexdigest().startswith("cfc7749b96f63bd3")
+
+
+def test_citation() -> None:
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    from selfgen import __version__
+
+    assert citation["version"] == __version__
+    assert citation["references"][0]["identifiers"][0]["value"] == "arXiv:2410.14655"
