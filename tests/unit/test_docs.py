@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import re
 import subprocess
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from selfgen import config
+from selfgen import __version__, config
 from selfgen.data.catalog import SOURCES
 from selfgen.mixing import rows
 from selfgen.nodes import Graph
@@ -115,15 +116,17 @@ def test_readme_example_runs(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_readme_rule_graph(tmp_path: Path) -> None:
     drawn = subprocess.run(
-        [sys.executable, "-m", "snakemake", "--snakefile", ROOT / "Snakefile"]
-        + ["--directory", tmp_path, "--rulegraph", "mermaid-js"],
+        [
+            *(sys.executable, "-m", "snakemake", "--snakefile", ROOT / "Snakefile"),
+            *("--directory", tmp_path, "--rulegraph", "mermaid-js"),
+        ],
         capture_output=True,
         text=True,
         check=True,
     ).stdout
     names = dict(re.findall(r"^\s*(id\d+)\[(\w+)\]", drawn, re.MULTILINE))
     edges = re.findall(r"(id\d+) --> (id\d+)", drawn)
-    shown = re.findall(r"(\w+) -- ?[\w ]*-?->? ?(\w+)", _block(README, "mermaid"))
+    shown = re.findall(r"(\w+) (?:-- [\w ]+ )?--> (\w+)", _block(README, "mermaid"))
     assert set(shown) == {(names[a], names[b]) for a, b in edges}
 
 
@@ -139,7 +142,8 @@ def test_readme_counts_models_and_pins() -> None:
 def test_method_example_is_what_the_rows_are() -> None:
     table = METHOD.partition("<!-- example -->")[2].partition("<!-- /example -->")[0]
     example = _cells(table)
-    words = {word: i for i, word in enumerate(dict.fromkeys(sum(example, [])))}
+    texts = dict.fromkeys(text for line in example for text in line)
+    words = {text: i for i, text in enumerate(texts)}
     plain, bash = ([words[line[i]] for line in example] for i in (1, 2))
     labels = [rows.IGNORE if line[3] == "—" else words[line[3]] for line in example]
     made = rows.bash(plain[:2], plain[2:], bash[2:])
@@ -169,15 +173,11 @@ def test_data_names_every_source() -> None:
 
 
 def test_licence_is_the_unmodified_apache_2() -> None:
-    import hashlib
-
     text = (ROOT / "LICENSE").read_bytes()
     assert hashlib.sha256(text).hexdigest().startswith("cfc7749b96f63bd3")
 
 
 def test_citation() -> None:
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
-    from selfgen import __version__
-
     assert citation["version"] == __version__
     assert citation["references"][0]["identifiers"][0]["value"] == "arXiv:2410.14655"
