@@ -246,24 +246,39 @@ def test_other_row_counts_leave_a_split_alone(wheel: Path) -> None:
     assert {row["id"] for row in few} <= {row["id"] for row in test}
 
 
+def kinds(rows: list[dict]) -> dict[str, set[str]]:
+    found = collections.defaultdict(set)
+    for row in rows:
+        found[row["split"]].add(row["kind"])
+    return found
+
+
 def test_selection_by_reference_length(wheel: Path) -> None:
-    # template i has 9 + i words: "3 jars hold so 3*2 = 6 beads. #### 6" has 10
+    # template i has 9 + i words: "3 jars hold so 3*2 = 6 beads. #### 6" has 10;
+    # by hash, templates 1 and 7 are the two of ten that are held out
     rows = load(wheel, rows={"train": 20, "test_template": 4}, max_reference_words=13)
-    assert {row["kind"] for row in rows} == set("01234")
+    assert kinds(rows) == {"train": set("0234"), "test_template": set("1")}
     assert max(len(row["reference"].split()) for row in rows) <= 13
-    rows = load(wheel, rows={"train": 20, "test_template": 4}, templates=3)
-    assert {row["kind"] for row in rows} == set("012")
-    assert len({r["kind"] for r in rows if r["split"] == "test_template"}) == 1
+
+
+def test_held_out_templates_do_not_depend_on_how_many_are_trained_on(
+    wheel: Path,
+) -> None:
+    for number, trained in ((2, "02"), (3, "023"), (None, "02345689")):
+        rows = load(wheel, rows={"train": 40, "test_template": 4}, templates=number)
+        assert kinds(rows) == {"train": set(trained), "test_template": set("17")}
 
 
 def test_too_few_templates(wheel: Path) -> None:
-    with pytest.raises(UserError, match=r"task math: 5 templates .* asked 7"):
+    with pytest.raises(
+        UserError, match=r"task math: 4 training and 1 held-out templates .* asked 7"
+    ):
         load(wheel, max_reference_words=13, templates=7)
 
 
 def test_exhausted_templates_give_fewer_rows(wheel: Path, monkeypatch) -> None:
     monkeypatch.setattr(gsm_symbolic, "_MAX_REPEATS", 300)
     rows = load(wheel, rows={"test_template": 1_000}, templates=2)
-    # 4 names, 2 things, and the pairs (x, k) whose product divides by 4
+    # 2 templates, 4 names, 2 things, and the pairs (x, k) whose product divides by 4
     pairs = sum(x * k % 4 == 0 for x in range(2, 30) for k in (2, 3, 4))
-    assert 0.8 * 8 * pairs < len(rows) <= 8 * pairs
+    assert 0.8 * 16 * pairs < len(rows) <= 16 * pairs

@@ -83,38 +83,43 @@ def final_number(reference: str) -> str:
     return found[1].replace(",", "")
 
 
-def select(templates: list[Template], spec: RecordsSpec) -> list[Template]:
-    """The templates that ``spec`` asks for, by identifier.
+def select(
+    templates: list[Template], spec: RecordsSpec
+) -> tuple[list[Template], list[Template]]:
+    """The templates of the training split, and those held out for ``test_template``.
 
+    A fifth of all templates is held out, by hash, so the same ones under any ``spec``.
     Usable is a template whose median reference has at most ``max_reference_words``
-    words; of these the ``templates`` shortest are kept (all when None).
+    words; of the usable training templates the ``templates`` shortest are kept (all
+    when None).
 
     Raises:
         UserError: fewer templates are usable than ``spec`` asks for.
     """
     medians = {template.ident: _median_words(template) for template in templates}
     limit = spec.max_reference_words
-    usable = [t for t in templates if limit is None or medians[t.ident] <= limit]
-    asked = spec.templates or len(usable)
-    if len(usable) < max(asked, 2):
+    by_hash = sorted(medians, key=lambda ident: unit(ident, "held-out"))
+    kept_out = set(by_hash[: max(1, round(_HELD_OUT_SHARE * len(by_hash)))])
+    usable = sorted(
+        (t for t in templates if limit is None or medians[t.ident] <= limit),
+        key=lambda t: (medians[t.ident], int(t.ident)),
+    )
+    training = [t for t in usable if t.ident not in kept_out]
+    held_out = [t for t in usable if t.ident in kept_out]
+    asked = spec.templates or max(1, len(training))
+    if len(training) < asked or not held_out:
         raise UserError(
-            f"task {spec.task}: {len(usable)} templates have a median reference of at "
-            f"most {limit} words, asked {max(asked, 2)}"
+            f"task {spec.task}: {len(training)} training and {len(held_out)} held-out "
+            f"templates have a median reference of at most {limit} words, asked "
+            f"{asked} and at least 1"
         )
-    kept = sorted(usable, key=lambda t: (medians[t.ident], int(t.ident)))[:asked]
-    return sorted(kept, key=lambda t: int(t.ident))
+    return training[:asked], held_out
 
 
 def _median_words(template: Template) -> float:
     rng = random.Random(f"probe/{template.ident}")
     problems = (draw(template, rng) for _ in range(_PROBES))
     return statistics.median(len(p.reference.split()) for p in problems)
-
-
-def held_out(templates: list[Template]) -> set[str]:
-    """The identifiers of the templates kept for ``test_template``: 20 %, by hash."""
-    order = sorted((t.ident for t in templates), key=lambda i: unit(i, "held-out"))
-    return set(order[: max(1, round(_HELD_OUT_SHARE * len(order)))])
 
 
 class _Stream:
@@ -128,7 +133,7 @@ class _Stream:
     ) -> None:
         self.ident = template.ident
         self._template = template
-        self._is_held_out = is_held_out
+        self.is_held_out = is_held_out
         self._spec = spec
         self._rng = random.Random(f"problems/{template.ident}")
         self._seen: set[str] = set()
@@ -145,7 +150,7 @@ class _Stream:
             if problem.question in self._seen or self._is_too_long(problem):
                 continue
             self._seen.add(problem.question)
-            found = HELD_OUT if self._is_held_out else split_of(problem.question)
+            found = HELD_OUT if self.is_held_out else split_of(problem.question)
             if found == split:
                 return problem
             self._waiting[found].append(problem)
@@ -163,15 +168,15 @@ def load(sources: dict[str, Path], spec: RecordsSpec) -> Iterator[dict[str, Any]
     A problem's split depends on its question alone, so other numbers of rows never move
     a problem between splits. Fewer come when the templates have no more distinct ones.
     """
-    templates = select(read_templates(sources["gsm-symbolic"]), spec)
-    kept_out = held_out(templates)
-    streams = [_Stream(t, t.ident in kept_out, spec) for t in templates]
+    training, held_out = select(read_templates(sources["gsm-symbolic"]), spec)
+    streams = [_Stream(t, False, spec) for t in training]
+    streams += [_Stream(t, True, spec) for t in held_out]
     # when fewer rows than templates are asked for, take them from all over the list
     streams.sort(key=lambda stream: unit(stream.ident, "turn"))
     for split, rows in spec.rows.items():
         is_kept_out = split == HELD_OUT
         turn = collections.deque(
-            stream for stream in streams if (stream.ident in kept_out) == is_kept_out
+            stream for stream in streams if stream.is_held_out == is_kept_out
         )
         made = 0
         while made < rows and turn:
