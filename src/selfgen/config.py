@@ -89,7 +89,8 @@ class Task(_Keys):
         default=None, description="Skip references (math: templates) longer than this."
     )
     templates: Count | None = Field(
-        default=None, description="Math: how many templates to train on, the shortest ones."
+        default=None,
+        description="Math: how many templates to train on, the shortest ones.",
     )
     max_prompt_tokens: Count = Field(
         default=512, description="Longer prompts lose words from the end of their text."

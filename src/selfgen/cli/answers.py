@@ -35,5 +35,6 @@ def run(args: Namespace) -> None:
     common.write_rows(args.out, rows)
     inputs = {"records": args.records, "weights": args.weights}
     inputs |= {f"drafts {i}": path for i, path in enumerate(args.drafts)}
-    facts["seconds"] = clock.seconds
-    common.write_manifest(args, "selfgen.generation.passes", inputs, facts)
+    common.write_manifest(
+        args, "selfgen.generation.passes", inputs, facts | clock.facts()
+    )

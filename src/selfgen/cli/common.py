@@ -79,12 +79,18 @@ class Clock:
 
     def __init__(self, name: str, unit: str) -> None:
         self.name, self.unit = name, unit
+        self.started_at = time.time()
         self.started = self.last = time.perf_counter()
         self.done_at_start: int | None = None
 
-    @property
-    def seconds(self) -> float:
-        return round(time.perf_counter() - self.started, 2)
+    def facts(self) -> dict[str, float]:
+        """When the step started (seconds since 1970) and how long it has run: jobs run
+        side by side, so only with both is it known how long a whole run took."""
+        wall = time.perf_counter() - self.started
+        return {
+            "started_at": round(self.started_at, 1),
+            "wall_seconds": round(wall, 2),
+        }
 
     def __call__(self, done: int, total: int) -> None:
         now = time.perf_counter()

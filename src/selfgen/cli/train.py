@@ -53,8 +53,7 @@ def run(args: Namespace) -> None:
         partial.write_text("".join(lines))
     facts = {key: value for key, value in vars(outcome).items() if key != "curve"}
     facts["peak_memory_mb"] = models.peak_memory_mb()
-    facts["wall_seconds"] = clock.seconds
-    common.write_manifest(args, MODULE, inputs, facts)
+    common.write_manifest(args, MODULE, inputs, facts | clock.facts())
     if scratch:
         shutil.rmtree(scratch, ignore_errors=True)
 
