@@ -3,7 +3,7 @@ PYTHON ?= python3
 CORES ?= all
 PIP_ARGS ?=
 BIN := .venv/bin
-RUN := SELFGEN_PROGRESS=terminal $(BIN)/snakemake --cores $(CORES)
+RUN := SELFGEN_PROGRESS=terminal $(BIN)/snakemake --logger timeleft --cores $(CORES)
 
 reproduce: .venv/ready ## the laptop scale: tables and figures in results/
 	$(RUN)

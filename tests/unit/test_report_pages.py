@@ -87,21 +87,19 @@ def _fake_curves():
 
 def _fake_cost():
     rows = [
-        ("bash", 0, "pass", 10.0, 100, 500.0),
-        ("bash", 0, "train", 20.0, 400, 900.0),
-        ("bash", 0, "answers", 5.0, 50, 400.0),
-        ("bash", 0, "answers", 3.0, 30, 400.0),
-        ("bash", 1, "pass", 12.0, 120, 500.0),
-        ("bash", 1, "train", 22.0, 440, 950.0),
-        ("bash", 1, "answers", 8.0, 80, 400.0),
-        ("base", 0, "answers", 6.0, 60, None),
+        ("bash", 0, "pass", 10.0, 100, 500.0, 1000.0, 60.0),
+        ("bash", 0, "train", 20.0, 400, 900.0, 1060.0, 240.0),
+        ("bash", 0, "answers", 5.0, 50, 400.0, 1300.0, 60.0),
+        ("bash", 0, "answers", 3.0, 30, 400.0, 1330.0, 60.0),
+        ("bash", 1, "pass", 12.0, 120, 500.0, 9000.0, 60.0),
+        ("bash", 1, "train", 22.0, 440, 950.0, 9060.0, 60.0),
+        ("bash", 1, "answers", 8.0, 80, 400.0, 9120.0, 60.0),
+        ("base", 0, "answers", 6.0, 60, None, 1000.0, 30.0),
     ]
-    frame = pd.DataFrame(
-        rows,
-        columns=["method", "seed", "stage", "seconds", "tokens", "peak_memory_mb"],
-    )
+    columns = ["method", "seed", "stage", "seconds", "tokens", "peak_memory_mb"]
+    frame = pd.DataFrame(rows, columns=[*columns, "started_at", "wall_seconds"])
     return frame.assign(
-        **{"task": "math", "model": "tiny", "tokens_per_second": 0.0},
+        **{"task": "math", "model": "tiny"},
         **{"device": "cpu", "dtype": "float32", "precision": "highest"},
     )
 
@@ -212,12 +210,32 @@ def test_cost_by_hand():
         "950.000000,cpu,float32,highest",
         "math,tiny,base,,,6.000000,,,10.000000,,cpu,float32,highest",
     ]
-    assert cost.to_markdown(frame, SPEC).splitlines()[4:6] == [
+    lines = cost.to_markdown(_fake_cost(), SPEC).splitlines()
+    assert lines[4:6] == [
         "| math | tiny | BASH | 11 | 21 | 8 | 10 | 20 | 10 | 950 "
         "| cpu, float32, highest |",
         "| math | tiny | Base model | — | — | 6 | — | — | 10 | — "
         "| cpu, float32, highest |",
     ]
+    # 1000 to 1390 and, after a pause, 9000 to 9180
+    assert lines[-1] == (
+        "- Whole run: 8 jobs that run a model took 10 minutes of wall time, 10 minutes "
+        "one after the other: 48% training, 33% answers, 19% passes."
+    )
+
+
+def test_wall_time_counts_jobs_side_by_side_and_shared_passes_once():
+    jobs = pd.DataFrame(
+        {"started_at": [0.0, 2.0, 9.0], "wall_seconds": [8.0, 3.0, 1.0]}
+    )
+    assert cost.busy_seconds(jobs) == 9.0
+    timings = _fake_cost()
+    shared = timings[timings["stage"] == "pass"].assign(method="rac")
+    whole = [
+        cost.to_markdown(frame, SPEC).splitlines()[-1]
+        for frame in (timings, pd.concat([timings, shared]))
+    ]
+    assert whole[0] == whole[1]
 
 
 def _record(i, split="test"):

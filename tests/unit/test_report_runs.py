@@ -17,6 +17,7 @@ SPEC = CollectSpec(
     passes={"base": None, "bash": "sft/forced", "rac": "sft/free"},
 )
 RUN = {"device": "cpu", "precision": "fp32", "peak_memory_mb": 10.0}
+RUN |= {"started_at": 100.0, "wall_seconds": 9.0}
 
 
 def generated(tokens: int, seconds: float) -> dict[str, object]:
@@ -42,13 +43,17 @@ def test_runs_and_timings() -> None:
         ["qa", "m", "bash", 0, "sft", 4, 40, 100, 50],
         ["qa", "m", "rac", 0, "sft", 0, 0, 0, 70],
     ]
-    found = timings.set_index(["method", "stage"])
-    assert found.loc[("bash", "pass"), "seconds"] == 2.0
-    assert found.loc[("bash", "pass"), "tokens_per_second"] == 25.0
-    assert found.loc[("bash", "train"), "tokens"] == 100
-    answers = found.loc[("rac", "answers")]
-    assert (answers["seconds"], answers["tokens"]) == (4.0, 20)
-    assert answers["peak_memory_mb"] == 11.0
+    columns = ["method", "stage", "seconds", "tokens", "peak_memory_mb"]
+    assert timings[columns].values.tolist() == [
+        ["bash", "pass", 1.0, 30, 10.0],
+        ["bash", "pass", 1.0, 20, 10.0],
+        ["bash", "train", 2.0, 100, 10.0],
+        ["rac", "pass", 1.0, 70, 10.0],
+        ["rac", "answers", 2.0, 8, 10.0],
+        ["rac", "answers", 2.0, 12, 11.0],
+    ]
+    assert set(timings["started_at"]) == {100.0}
+    assert set(timings["wall_seconds"]) == {9.0}
 
 
 def test_curves() -> None:

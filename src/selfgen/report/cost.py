@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 STAGES = ("pass", "train", "answers")
 KEY = ("task", "model", "method")
+_GERUND = {"pass": "passes", "train": "training", "answers": "answers"}
 CSV = (
     *KEY,
     *(f"{stage}_seconds" for stage in STAGES),
@@ -57,8 +58,9 @@ def to_csv(table: pandas.DataFrame) -> str:
     return grid.to_csv(CSV, table.itertuples(index=False))
 
 
-def to_markdown(table: pandas.DataFrame, spec: TablesSpec) -> str:
-    """The frame of ``cost`` as one Markdown table."""
+def to_markdown(timings: pandas.DataFrame, spec: TablesSpec) -> str:
+    """``cost`` of some timings as one Markdown table, and what the whole run took."""
+    table = cost(timings)
     header = [
         *("Task", "Model", "Method"),
         *(f"{stage.capitalize()} (s)" for stage in STAGES),
@@ -84,9 +86,43 @@ def to_markdown(table: pandas.DataFrame, spec: TablesSpec) -> str:
             title=f"Cost (scale: {spec.scale}).",
             header=[Entry(title) for title in header],
             rows=rows,
-            notes=("Seconds: mean of the seeds. A method's parent is not included.",),
+            notes=(
+                "Seconds: mean of the seeds. A method's parent is not included.",
+                _whole_run(timings),
+            ),
             left=3,
         )
+    )
+
+
+def busy_seconds(jobs: pandas.DataFrame) -> float:
+    """Wall time in which at least one job ran: the union of their spans. A pause between
+    two runs does not count, and jobs side by side count once."""
+    total, until = 0.0, float("-inf")
+    spans = jobs.assign(ended_at=jobs["started_at"] + jobs["wall_seconds"])
+    for start, end in (
+        spans[["started_at", "ended_at"]].sort_values("started_at").values
+    ):
+        total += max(0.0, end - max(start, until))
+        until = max(until, end)
+    return total
+
+
+def _whole_run(timings: pandas.DataFrame) -> str:
+    # A pass that methods share has a row with each of them.
+    jobs = timings.drop_duplicates(
+        ["task", "model", "seed", "stage", "started_at", "wall_seconds"]
+    )
+    spent = jobs.groupby("stage")["wall_seconds"].sum()
+    total = spent.sum()
+    shares = ", ".join(
+        f"{100 * seconds / total:.0f}% {_GERUND[stage]}"
+        for stage, seconds in spent.sort_values(ascending=False).items()
+    )
+    return (
+        f"Whole run: {len(jobs)} jobs that run a model took "
+        f"{busy_seconds(jobs) / 60:.0f} minutes of wall time, "
+        f"{total / 60:.0f} minutes one after the other: {shares}."
     )
 
 

@@ -21,7 +21,6 @@ def render_all(collected: Path, spec: TablesSpec) -> dict[str, bytes]:
     curves = pd.read_csv(collected / "curves.csv")
     main = main_table(scores, runs, spec)
     detail = details.details(scores)
-    costs = cost.cost(timings)
     texts = {
         "main.md": tables.to_markdown(main),
         "main.tex": tables.to_latex(main),
@@ -29,8 +28,8 @@ def render_all(collected: Path, spec: TablesSpec) -> dict[str, bytes]:
         "details.md": details.to_markdown(detail, spec),
         "details.tex": details.to_latex(detail, spec),
         "details.csv": details.to_csv(detail),
-        "cost.md": cost.to_markdown(costs, spec),
-        "cost.csv": cost.to_csv(costs),
+        "cost.md": cost.to_markdown(timings, spec),
+        "cost.csv": cost.to_csv(cost.cost(timings)),
         "spec.json": to_json(spec) + "\n",
     }
     files = {name: text.encode() for name, text in texts.items()}

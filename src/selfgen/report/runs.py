@@ -17,7 +17,7 @@ RUNS = (
 )
 TIMINGS = (
     *("task", "model", "method", "seed", "stage", "seconds", "tokens"),
-    *("tokens_per_second", "peak_memory_mb", "device", "dtype", "precision"),
+    *("peak_memory_mb", "device", "dtype", "precision", "started_at", "wall_seconds"),
 )
 _PATH = re.compile(
     r"results/(?P<kind>models|passes|answers)/(?P<task>[^/]+)/(?P<model>[^/]+)"
@@ -31,8 +31,8 @@ def collect_runs(
     """``(runs, timings)`` of all nodes, from manifests by their path.
 
     ``runs`` (columns ``RUNS``) holds no times, so it is the same on every machine;
-    ``timings`` (columns ``TIMINGS``) has a row for each train, pass and answers stage. A
-    pass that several methods share is reported with each of them.
+    ``timings`` (columns ``TIMINGS``) has a row for each job of the stages train, pass and
+    answers. A pass that several methods share is reported with each of them.
     """
     import pandas as pd
 
@@ -71,31 +71,26 @@ def collect_runs(
             ("train", trained),
             ("answers", answers),
         ):
-            if parts:
-                timings.append(
-                    [task, model, method, seed, stage, *_timing(stage, parts)]
-                )
+            timings += [
+                [task, model, method, seed, stage, *_timing(stage, part)]
+                for part in parts
+            ]
     return pd.DataFrame(runs, columns=list(RUNS)), pd.DataFrame(
         timings, columns=list(TIMINGS)
     )
 
 
-def _timing(stage: str, parts: list[Mapping[str, Any]]) -> list[Any]:
-    time, tokens = (
+def _timing(stage: str, job: Mapping[str, Any]) -> list[Any]:
+    seconds, tokens = (
         ("seconds", "forwarded_tokens")
         if stage == "train"
         else ("generation_seconds", "generated_tokens")
     )
-    seconds = sum(part[time] for part in parts)
-    count = sum(part[tokens] for part in parts)
-    first = parts[0]
-    dtype = (
-        "float32" if stage == "train" or first["precision"] == "fp32" else "bfloat16"
-    )
+    fp32 = stage == "train" or job["precision"] == "fp32"
     return [
-        *(round(seconds, 1), count, round(count / seconds, 1)),
-        max(part["peak_memory_mb"] for part in parts),
-        *(first["device"], dtype, first["precision"]),
+        *(round(job[seconds], 1), job[tokens], job["peak_memory_mb"]),
+        *(job["device"], "float32" if fp32 else "bfloat16", job["precision"]),
+        *(job["started_at"], job["wall_seconds"]),
     ]
 
 

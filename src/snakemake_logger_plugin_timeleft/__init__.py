@@ -1,0 +1,116 @@
+"""Snakemake logger plugin: about how long the whole run still takes.
+
+``snakemake --logger timeleft`` adds a line beside Snakemake's own. Jobs to come are taken
+to last as long as the finished ones of their rule, and to run as many at a time as so far.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import defaultdict
+from logging import LogRecord
+
+from snakemake_interface_logger_plugins.base import LogHandlerBase
+from snakemake_interface_logger_plugins.common import LogEvent
+
+UNKNOWN = 0.2
+"""Silent while rules of which no job has finished make up more of the jobs left."""
+
+EVERY = 10.0
+"""Least seconds between two lines."""
+
+
+class Estimate:
+    """What is planned, running and done, by rule; all times in seconds of one clock."""
+
+    def __init__(self, planned: dict[str, int]) -> None:
+        self.planned = planned
+        self.began: float | None = None
+        self.running: dict[int, tuple[str, float]] = {}
+        self.lasted: dict[str, list[float]] = defaultdict(list)
+
+    def start(self, job: int, rule: str, now: float) -> None:
+        self.began = now if self.began is None else self.began
+        self.running[job] = (rule, now)
+
+    def finish(self, job: int, now: float) -> None:
+        if job in self.running:
+            rule, began = self.running.pop(job)
+            self.lasted[rule].append(now - began)
+
+    @property
+    def done(self) -> int:
+        return sum(map(len, self.lasted.values()))
+
+    def left(self, now: float) -> float | None:
+        """Seconds until the end of the run; None while too little is known."""
+        todo = {rule: n - len(self.lasted[rule]) for rule, n in self.planned.items()}
+        unknown = sum(n for rule, n in todo.items() if not self.lasted[rule])
+        if not self.done or unknown > UNKNOWN * sum(todo.values()):
+            return None
+        mean = {rule: sum(t) / len(t) for rule, t in self.lasted.items() if t}
+        work = sum(n * mean.get(rule, 0.0) for rule, n in todo.items())
+        work -= sum(
+            min(now - began, mean.get(rule, 0.0))
+            for rule, began in self.running.values()
+        )
+        busy = sum(sum(t) for t in self.lasted.values())
+        busy += sum(now - began for _, began in self.running.values())
+        side_by_side = max(1.0, busy / max(1e-9, now - self.began))
+        return work / side_by_side
+
+
+class LogHandler(LogHandlerBase):
+    """Turns Snakemake's events into lines on stderr; the name is the plugin interface's."""
+
+    def __post_init__(self) -> None:
+        self.estimate: Estimate | None = None
+        self.last = float("-inf")
+
+    def emit(self, record: LogRecord) -> None:
+        event, now = getattr(record, "event", None), time.monotonic()
+        if event == LogEvent.RUN_INFO and not self.common_settings.dryrun:
+            self.estimate = Estimate(
+                {
+                    rule: int(n)
+                    for rule, n in record.stats.items()
+                    if rule not in ("total", "all")
+                }
+            )
+        elif self.estimate is None:
+            return
+        elif event == LogEvent.JOB_INFO:
+            self.estimate.start(record.jobid, record.rule_name, now)
+        elif event == LogEvent.JOB_FINISHED:
+            self.estimate.finish(record.job_id, now)
+            left = self.estimate.left(now)
+            if left is not None and now - self.last >= EVERY:
+                self.last = now
+                total = sum(self.estimate.planned.values())
+                print(
+                    f"{self.estimate.done} of {total} jobs done,"
+                    f" about {left / 60:.0f} min left",
+                    file=sys.stderr,
+                )
+
+    @property
+    def writes_to_stream(self) -> bool:
+        """No: True would silence Snakemake's own lines."""
+        return False
+
+    @property
+    def writes_to_file(self) -> bool:
+        return False
+
+    @property
+    def has_filter(self) -> bool:
+        return True
+
+    @property
+    def has_formatter(self) -> bool:
+        return True
+
+    @property
+    def needs_rulegraph(self) -> bool:
+        return False
