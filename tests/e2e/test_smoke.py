@@ -1,8 +1,10 @@
-"""The smoke configuration, whole: to the tables, again with nothing to do, redrawn."""
+"""The smoke configuration, whole: to the tables, again with nothing to do, redrawn, and
+as a report."""
 
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,11 +17,11 @@ from selfgen.specs import TablesSpec, from_json
 ROOT = Path(__file__).parents[2]
 
 
-def snakemake(folder: Path) -> str:
+def snakemake(folder: Path, *arguments: str) -> str:
     """A run that is not activated: only the interpreter's absolute path is known."""
     folder.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "snakemake", "--cores", "2", "--snakefile"]
-    command += [str(ROOT / "Snakefile"), "--directory", str(folder)]
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
+    command += ["--snakefile", str(ROOT / "Snakefile"), "--directory", str(folder)]
     command += ["--configfile", str(ROOT / "config" / "smoke.yaml")]
     done = subprocess.run(
         command,
@@ -34,7 +36,10 @@ def snakemake(folder: Path) -> str:
 
 @pytest.mark.slow
 def test_smoke_runs_to_its_tables(tmp_path: Path) -> None:
-    snakemake(tmp_path)
+    output = snakemake(tmp_path, "--logger", "timeleft")
+    left = [int(n) for n in re.findall(r"jobs done, about (\d+) min left", output)]
+    assert left and left[-1] <= left[0] <= 10
+    assert "steps (100%) done" in output  # Snakemake's own lines are still there
     results = tmp_path / "results"
     assert (results / "tables" / "main.tex").read_text().count("\\toprule") == 1
     assert "Nothing to be done" in snakemake(tmp_path)
@@ -42,3 +47,8 @@ def test_smoke_runs_to_its_tables(tmp_path: Path) -> None:
     for name, content in render_all(results / "collected", spec).items():
         kind = "figures" if name.endswith((".pdf", ".svg", ".png")) else "tables"
         assert (results / kind / name).read_bytes() == content, name
+    report = tmp_path / "report.html"
+    snakemake(tmp_path, "--report", str(report))
+    page = report.read_text(encoding="utf-8")
+    for text in ("Main results", "Diagnostics", "Training curves", "main.csv"):
+        assert text in page, text

@@ -24,6 +24,7 @@ VERBS = {
     "collect": "collect",
     "render": "render",
     "samples": "samples",
+    "ship": "ship",
     "manual": "manual",
 }
 
@@ -41,6 +42,8 @@ def main(argv: list[str] | None = None) -> int:
     # Whatever is not the fetch stage works on files that are already here.
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    # A rule's log is no terminal; our own progress lines stay.
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     parser = argparse.ArgumentParser(prog="selfgen", description=main.__module__)
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     argv = sys.argv[1:] if argv is None else argv

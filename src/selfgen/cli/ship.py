@@ -1,0 +1,31 @@
+"""Copy a finished run's tables, figures and scores into the documents, and show them in
+the README."""
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from selfgen.provenance import atomic
+from selfgen.report import ship
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--results", type=Path, default=Path("results"), help="the run to show"
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("docs/reference/laptop"),
+        help="folder to write",
+    )
+    parser.add_argument(
+        "--readme", type=Path, default=Path("README.md"), help="page to show it in"
+    )
+
+
+def run(args: Namespace) -> None:
+    with atomic(args.out) as partial:
+        ship.ship(args.results, partial)
+    readme = args.readme.read_text(encoding="utf-8")
+    with atomic(args.readme) as partial:
+        partial.write_text(ship.show(readme, ship.shown(args.out)), encoding="utf-8")

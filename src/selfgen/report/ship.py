@@ -1,0 +1,54 @@
+"""A finished run as a part of the documents: tables, figures and what they are drawn from.
+
+Sample answers stay behind: they quote texts that may not be redistributed.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from selfgen.specs import UserError
+
+FOLDERS = ("tables", "figures", "collected")
+QUOTES = "samples.md"
+
+
+def ship(results: Path, out: Path) -> None:
+    """Copy what ``results`` shows to the empty or missing folder ``out``.
+
+    Raises:
+        UserError: a part of the run is missing.
+    """
+    for folder in FOLDERS:
+        if not (results / folder).is_dir():
+            raise UserError(
+                f"{results}: found no folder {folder}; run the workflow first"
+            )
+        shutil.copytree(
+            results / folder, out / folder, ignore=shutil.ignore_patterns(QUOTES)
+        )
+
+
+def show(readme: str, shown: dict[str, str]) -> str:
+    """``readme`` with each text of ``shown`` between its marks, ``<!-- name -->`` and
+    ``<!-- /name -->``.
+
+    Raises:
+        UserError: a mark is missing.
+    """
+    for name, text in shown.items():
+        before, opening, rest = readme.partition(f"<!-- {name} -->")
+        _, closing, after = rest.partition(f"<!-- /{name} -->")
+        if not closing:
+            raise UserError(f"README: found no <!-- {name} --> ... <!-- /{name} -->")
+        readme = f"{before}{opening}\n{text.strip()}\n{closing}{after}"
+    return readme
+
+
+def shown(out: Path) -> dict[str, str]:
+    """What a README shows of a shipped run, by the name of its marks."""
+    return {
+        "results": (out / "tables" / "main.md").read_text(encoding="utf-8"),
+        "cost": (out / "tables" / "cost.md").read_text(encoding="utf-8"),
+    }

@@ -1,0 +1,72 @@
+"""The run in docs/reference/: drawn again from its scores, and what the README shows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from selfgen import config
+from selfgen.nodes import Graph
+from selfgen.report import ship
+from selfgen.report.render import render_all
+from selfgen.specs import TablesSpec, UserError, from_json, to_json
+
+ROOT = Path(__file__).parents[2]
+RUN = ROOT / "docs" / "reference" / "laptop"
+
+
+@pytest.fixture(scope="module")
+def drawn() -> dict[str, bytes]:
+    spec = from_json(TablesSpec, (RUN / "tables" / "spec.json").read_text())
+    return render_all(RUN / "collected", spec)
+
+
+def test_every_shipped_table_is_drawn_again_byte_for_byte(drawn) -> None:
+    shipped = {path.name: path.read_bytes() for path in (RUN / "tables").iterdir()}
+    kinds = (".md", ".tex", ".csv", ".json")
+    assert {n: c for n, c in drawn.items() if n.endswith(kinds)} == shipped
+
+
+def test_every_figure_is_shipped(drawn) -> None:
+    shipped = {path.name for path in (RUN / "figures").iterdir()}
+    assert shipped == {n for n in drawn if n.endswith((".pdf", ".svg", ".png"))}
+
+
+def test_the_shipped_run_is_of_the_laptop_configuration() -> None:
+    laptop = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
+    spec = to_json(Graph(config.load(laptop)).tables())
+    assert (RUN / "tables" / "spec.json").read_text() == spec + "\n"
+
+
+def test_no_prompt_and_no_answer_is_shipped() -> None:
+    assert not list(RUN.rglob("samples*"))
+
+
+def test_readme_shows_the_shipped_run() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert ship.show(readme, ship.shown(RUN)) == readme
+
+
+def test_ship_copies_a_run_without_its_samples(tmp_path: Path) -> None:
+    run = tmp_path / "results"
+    for name in ("tables/main.md", "tables/samples.md", "figures/a.svg", "collected/b"):
+        (run / name).parent.mkdir(parents=True, exist_ok=True)
+        (run / name).write_text(name)
+    ship.ship(run, tmp_path / "out")
+    found = {
+        p.relative_to(tmp_path / "out").as_posix() for p in tmp_path.rglob("out/*/*")
+    }
+    assert found == {"tables/main.md", "figures/a.svg", "collected/b"}
+    with pytest.raises(UserError, match="no folder tables"):
+        ship.ship(tmp_path, tmp_path / "other")
+
+
+def test_show_replaces_what_stands_between_the_marks() -> None:
+    page = "a <!-- x --> old <!-- /x --> b"
+    once = ship.show(page, {"x": "new\n"})
+    assert once == "a <!-- x -->\nnew\n<!-- /x --> b"
+    assert ship.show(once, {"x": "new\n"}) == once
+    with pytest.raises(UserError, match="<!-- y -->"):
+        ship.show(page, {"y": "new"})
