@@ -1,4 +1,5 @@
-# Passes, training rows, fine-tuning.
+# Passes, training rows, fine-tuning. Their jobs are long and others wait for them, so
+# they go first; the many short jobs of answers then fill the end of a run.
 rule generate_pass:
     """Self-generated tokens over the training records: mixed answers or drafts."""
     input:
@@ -9,6 +10,7 @@ rule generate_pass:
         manifest="results/passes/{task}/{model}/{node}/{pass_}/seed{seed}/shard{shard}.json",
     log:
         "logs/generate_pass/{task}/{model}/{node}/{pass_}/seed{seed}.shard{shard}.log",
+    priority: 1
     conda:
         CONDA
     threads: model_threads
@@ -35,6 +37,7 @@ rule mix_rows:
         manifest="results/rows/{task}/{model}/{node}/seed{seed}.json",
     log:
         "logs/mix_rows/{task}/{model}/{node}/seed{seed}.log",
+    priority: 1
     conda:
         CONDA
     resources:
@@ -62,6 +65,7 @@ rule finetune:
         "logs/finetune/{task}/{model}/{node}/seed{seed}.log",
     benchmark:
         "benchmarks/finetune/{task}/{model}/{node}/seed{seed}.jsonl"
+    priority: 1
     conda:
         CONDA
     threads: model_threads
