@@ -64,6 +64,12 @@ class Estimate:
 class LogHandler(LogHandlerBase):
     """Turns Snakemake's events into lines on stderr; the name is the plugin interface's."""
 
+    writes_to_stream = False  # True would silence Snakemake's own lines
+    writes_to_file = False
+    has_filter = True
+    has_formatter = True
+    needs_rulegraph = False
+
     def __post_init__(self) -> None:
         self.estimate: Estimate | None = None
         self.last = float("-inf")
@@ -88,29 +94,8 @@ class LogHandler(LogHandlerBase):
             if left is not None and now - self.last >= EVERY:
                 self.last = now
                 total = sum(self.estimate.planned.values())
+                span = f"{left:.0f} s" if left < 90 else f"{left / 60:.0f} min"
                 print(
-                    f"{self.estimate.done} of {total} jobs done,"
-                    f" about {left / 60:.0f} min left",
+                    f"{self.estimate.done} of {total} jobs done, about {span} left",
                     file=sys.stderr,
                 )
-
-    @property
-    def writes_to_stream(self) -> bool:
-        """No: True would silence Snakemake's own lines."""
-        return False
-
-    @property
-    def writes_to_file(self) -> bool:
-        return False
-
-    @property
-    def has_filter(self) -> bool:
-        return True
-
-    @property
-    def has_formatter(self) -> bool:
-        return True
-
-    @property
-    def needs_rulegraph(self) -> bool:
-        return False
