@@ -38,6 +38,7 @@ def snakemake(folder: Path, *arguments: str) -> str:
 def test_smoke_runs_to_its_tables(tmp_path: Path) -> None:
     output = snakemake(tmp_path, "--logger", "timeleft")
     left = re.findall(r"(\d+) of (\d+) jobs done, about \d+ (?:s|min) left", output)
+    assert left, output
     done, planned = zip(*left, strict=True)
     assert list(map(int, done)) == sorted(map(int, done)) and len(set(planned)) == 1
     assert "steps (100%) done" in output  # Snakemake's own lines are still there
