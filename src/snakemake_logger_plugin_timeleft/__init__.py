@@ -1,21 +1,18 @@
 """Snakemake logger plugin: about how long the whole run still takes.
 
 ``snakemake --logger timeleft`` adds a line beside Snakemake's own. Jobs to come are taken
-to last as long as the finished ones of their rule, and to run as many at a time as so far.
+to last as long as the finished ones of their rule (of any rule, where it has none yet), and
+to run as many at a time as so far.
 """
 
 from __future__ import annotations
 
 import sys
 import time
-from collections import defaultdict
 from logging import LogRecord
 
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
-
-UNKNOWN = 0.2
-"""Silent while rules of which no job has finished make up more of the jobs left."""
 
 EVERY = 10.0
 """Least seconds between two lines."""
@@ -28,7 +25,7 @@ class Estimate:
         self.planned = planned
         self.began: float | None = None
         self.running: dict[int, tuple[str, float]] = {}
-        self.lasted: dict[str, list[float]] = defaultdict(list)
+        self.lasted: dict[str, list[float]] = {}
 
     def start(self, job: int, rule: str, now: float) -> None:
         self.began = now if self.began is None else self.began
@@ -37,24 +34,23 @@ class Estimate:
     def finish(self, job: int, now: float) -> None:
         if job in self.running:
             rule, began = self.running.pop(job)
-            self.lasted[rule].append(now - began)
+            self.lasted.setdefault(rule, []).append(now - began)
 
     @property
     def done(self) -> int:
         return sum(map(len, self.lasted.values()))
 
     def left(self, now: float) -> float | None:
-        """Seconds until the end of the run; None while too little is known."""
-        todo = {rule: n - len(self.lasted[rule]) for rule, n in self.planned.items()}
-        unknown = sum(n for rule, n in todo.items() if not self.lasted[rule])
-        if not self.done or unknown > UNKNOWN * sum(todo.values()):
+        """Seconds until the end of the run; None while a rule runs for the first time."""
+        if not self.done or any(r not in self.lasted for r, _ in self.running.values()):
             return None
-        mean = {rule: sum(t) / len(t) for rule, t in self.lasted.items() if t}
-        work = sum(n * mean.get(rule, 0.0) for rule, n in todo.items())
-        work -= sum(
-            min(now - began, mean.get(rule, 0.0))
-            for rule, began in self.running.values()
+        anything = sum(sum(t) for t in self.lasted.values()) / self.done
+        mean = {rule: sum(t) / len(t) for rule, t in self.lasted.items()}
+        work = sum(
+            (n - len(self.lasted.get(rule, []))) * mean.get(rule, anything)
+            for rule, n in self.planned.items()
         )
+        work -= sum(min(now - began, mean[r]) for r, began in self.running.values())
         busy = sum(sum(t) for t in self.lasted.values())
         busy += sum(now - began for _, began in self.running.values())
         side_by_side = max(1.0, busy / max(1e-9, now - self.began))
