@@ -133,7 +133,7 @@ def test_shipped_scores_draw_the_same_again(tmp_path):
         frame = details.details(s)
         texts.append(
             [write(table) for write in (tables.to_markdown, tables.to_latex)]
-            + [tables.to_csv(table), details.to_csv(frame)]
+            + [tables.to_csv(table), details.to_csv(frame, SPEC)]
             + [write(frame, SPEC) for write in (details.to_markdown, details.to_latex)]
         )
         figure = figures.main_figure(table)
@@ -181,10 +181,10 @@ def test_details_by_hand():
         cell = {"task": "qa", "model": "m", "method": "rac", "decoding": "corrected"}
         parts.append((cell | {"seed": seed}, frame))
     frame = details.details(collect_scores(parts))
-    assert details.to_csv(frame) == (
-        "task,split,model,method,decoding,n,seeds,rouge1,rouge2,rougeL,strict,flexible,"
-        "tokens,words,reference_words,repetition,ended\n"
-        "qa,test,m,rac,corrected,2,2,,,0.300000,,,9.000000,,,,0.500000\n"
+    assert details.to_csv(frame, SPEC) == (
+        "task,split,model,method,decoding,shared_templates,n,seeds,rouge1,rouge2,rougeL,"
+        "strict,flexible,tokens,words,reference_words,repetition,ended\n"
+        "qa,test,m,rac,corrected,0,2,2,,,0.300000,,,9.000000,,,,0.500000\n"
     )
     assert details.to_markdown(frame, SPEC).splitlines()[:5] == [
         "**Details of qa, test.**",
@@ -194,6 +194,20 @@ def test_details_by_hand():
         "| RAC, corrected once | 30.0 | 9.0 | 50.0 | 2 | 2 |",
     ]
     assert details.to_latex(frame, SPEC).count("\\begin{table}") == 1
+
+
+def test_details_mark_shared_templates():
+    frame = details.details(_fake_scores())
+    lines = details.to_markdown(frame, SPEC).splitlines()
+    titles = [line for line in lines if line.startswith("**Details")]
+    assert [title for title in titles if "†" in title] == [
+        "**Details of math, seen†.**"
+    ]
+    assert sum(line.startswith("- †: ") for line in lines) == 1
+    rows = details.to_csv(frame, SPEC).splitlines()[1:]
+    assert all(
+        (row.split(",")[5] == "1") == row.startswith("math,seen") for row in rows
+    )
 
 
 def test_details_show_what_lead_1_does_not_have():

@@ -207,13 +207,14 @@ def test_csv_by_hand():
     rows = list(csv.DictReader(io.StringIO(text)))
     assert text.endswith("\n") and "\r" not in text
     assert list(rows[2].values()) == [
-        *("sum", "test", "rougeL", "m", "bash", "direct", "4", "1"),
+        *("sum", "test", "0", "rougeL", "m", "bash", "direct", "4", "1"),
         *("0.600000", "0.600000", "0.600000", "0.100000", "0.100000", "0.100000"),
         *("0.002000", "0.002000", "10", "1000", "2500"),
     ]
     missing = rows[1]
     assert (missing["task"], missing["method"]) == ("math", "sft-continued")
     assert (missing["n"], missing["mean"], missing["steps"]) == ("0", "", "")
+    assert missing["shared_templates"] == "1"
     assert rows[3]["mean"] == "0.500000" and rows[3]["difference"] == ""
 
 

@@ -7,11 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 from selfgen.evaluation.scores import METRICS
 from selfgen.evaluation.statistics import Values
+from selfgen.specs import TablesSpec
 
 if TYPE_CHECKING:
     import pandas
 
 CELL = ("task", "split", "model", "method", "decoding", "seed")
+SHARED = "†"
+SHARED_NOTE = (
+    f"{SHARED}: problems made from templates that training problems also use, with "
+    "other names and numbers."
+)
 NO_MODEL = "-"
 """The model of a row that no model wrote (method ``lead-1``)."""
 
@@ -51,6 +57,14 @@ def cell_values(frame: pandas.DataFrame, metric: str) -> Values:
 def in_order(frame: pandas.DataFrame, columns: list[str]) -> list[tuple[Any, ...]]:
     """The distinct values of some columns, in the order in which they first appear."""
     return list(frame[columns].drop_duplicates().itertuples(index=False, name=None))
+
+
+def shares_templates(spec: TablesSpec, task: str, split: str) -> bool:
+    """Whether a split is made of the templates that training rows are made of."""
+    return any(
+        column.shared_templates and (column.task, column.split) == (task, split)
+        for column in spec.columns
+    )
 
 
 def label(labels: Mapping[str, str], method: str, decoding: str) -> str:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from selfgen.evaluation.scores import METRICS
 from selfgen.report import grid
-from selfgen.report.collect import NO_MODEL, in_order, label
+from selfgen.report.collect import (
+    NO_MODEL,
+    SHARED,
+    SHARED_NOTE,
+    in_order,
+    label,
+    shares_templates,
+)
 from selfgen.report.grid import NOT_RUN, Entry, Grid
 from selfgen.specs import TablesSpec
 
@@ -15,7 +21,7 @@ if TYPE_CHECKING:
     import pandas
 
 CELL = ("task", "split", "model", "method", "decoding")
-CSV = (*CELL, "n", "seeds", *METRICS)
+CSV = (*CELL, "shared_templates", "n", "seeds", *METRICS)
 LENGTHS = ("tokens", "words", "reference_words")
 TITLES = {
     "rouge1": "ROUGE-1",
@@ -47,19 +53,23 @@ def details(scores: pandas.DataFrame) -> pandas.DataFrame:
     return means.reset_index()
 
 
-def to_csv(frame: pandas.DataFrame) -> str:
+def to_csv(frame: pandas.DataFrame, spec: TablesSpec) -> str:
     """The frame of ``details``; a measure that does not apply is empty."""
-    return grid.to_csv(CSV, _without_nan(frame))
+    splits = zip(frame["task"], frame["split"], strict=True)
+    marked = frame.assign(
+        shared_templates=[int(shares_templates(spec, *split)) for split in splits]
+    )
+    return grid.to_csv(CSV, _without_nan(marked[list(CSV)]))
 
 
 def to_markdown(frame: pandas.DataFrame, spec: TablesSpec) -> str:
     """One Markdown table a task and split."""
-    return "\n".join(grid.to_markdown(part) for part in _grids(frame, spec.labels))
+    return "\n".join(grid.to_markdown(part) for part in _grids(frame, spec))
 
 
 def to_latex(frame: pandas.DataFrame, spec: TablesSpec) -> str:
     """One LaTeX ``table`` environment a task and split."""
-    return "\n".join(grid.to_latex(part) for part in _grids(frame, spec.labels))
+    return "\n".join(grid.to_latex(part) for part in _grids(frame, spec))
 
 
 def _without_nan(frame: pandas.DataFrame) -> list[list[Any]]:
@@ -69,22 +79,23 @@ def _without_nan(frame: pandas.DataFrame) -> list[list[Any]]:
     ]
 
 
-def _grids(frame: pandas.DataFrame, labels: Mapping[str, str]) -> list[Grid]:
+def _grids(frame: pandas.DataFrame, spec: TablesSpec) -> list[Grid]:
     parts = []
     for task, split in in_order(frame, ["task", "split"]):
         rows = frame[(frame["task"] == task) & (frame["split"] == split)]
         many = rows.loc[rows["model"] != NO_MODEL, "model"].nunique() > 1
         shown = [name for name in METRICS if rows[name].notna().any()]
+        shared = shares_templates(spec, task, split)
         header = ["Model"] * many + ["Method"] + [TITLES[name] for name in shown]
         parts.append(
             Grid(
                 name=f"details-{task}-{split}",
-                title=f"Details of {task}, {split}.",
+                title=f"Details of {task}, {split}{SHARED if shared else ''}.",
                 header=[Entry(title) for title in (*header, "n", "Seeds")],
                 rows=[
                     [
                         *([Entry(row["model"])] if many else []),
-                        Entry(label(labels, row["method"], row["decoding"])),
+                        Entry(label(spec.labels, row["method"], row["decoding"])),
                         *(_entry(name, row[name]) for name in shown),
                         Entry(str(row["n"])),
                         Entry(
@@ -93,7 +104,7 @@ def _grids(frame: pandas.DataFrame, labels: Mapping[str, str]) -> list[Grid]:
                     ]
                     for row in rows.to_dict("records")
                 ],
-                notes=NOTES,
+                notes=(*NOTES, SHARED_NOTE) if shared else NOTES,
                 left=1 + many,
             )
         )

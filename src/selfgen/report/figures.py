@@ -13,7 +13,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from selfgen.report.collect import NO_MODEL, in_order
+from selfgen.report.collect import NO_MODEL, SHARED, in_order
 from selfgen.report.measure import Row, Table
 from selfgen.specs import TablesSpec
 
@@ -105,7 +105,7 @@ def main_figure(table: Table) -> Figure:
             gridspec_kw={"height_ratios": heights},
         )
         for ax, (i, column) in zip(grid[0], enumerate(spec.columns), strict=True):
-            dagger = " †" if column.shared_templates else ""
+            dagger = f" {SHARED}" if column.shared_templates else ""
             title = textwrap.fill(f"{column.title}{dagger}", 22)
             ax.set_title(f"{title}\nn = {table.size(i)}")
         for axes, (title, unit, value, rows) in zip(grid, parts, strict=True):

@@ -27,7 +27,7 @@ def render_all(collected: Path, spec: TablesSpec) -> dict[str, bytes]:
         "main.csv": tables.to_csv(main),
         "details.md": details.to_markdown(detail, spec),
         "details.tex": details.to_latex(detail, spec),
-        "details.csv": details.to_csv(detail),
+        "details.csv": details.to_csv(detail, spec),
         "cost.md": cost.to_markdown(timings, spec),
         "cost.csv": cost.to_csv(cost.cost(timings)),
         "spec.json": to_json(spec) + "\n",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from selfgen.report import grid
-from selfgen.report.collect import NO_MODEL, label
+from selfgen.report.collect import NO_MODEL, SHARED, SHARED_NOTE, label
 from selfgen.report.grid import NOT_RUN, Entry, Grid
 from selfgen.report.measure import COSTS, Row, Score, Table, main_table
 from selfgen.specs import TablesSpec
@@ -13,7 +13,8 @@ from selfgen.specs import TablesSpec
 __all__ = ["CSV", "Table", "main_table", "to_csv", "to_latex", "to_markdown"]
 
 CSV = (
-    *("task", "split", "metric", "model", "method", "decoding", "n", "seeds"),
+    *("task", "split", "shared_templates", "metric", "model", "method", "decoding"),
+    *("n", "seeds"),
     *("mean", "low", "high", "difference", "difference_low", "difference_high"),
     *("p", "holm", *COSTS),
 )
@@ -39,7 +40,8 @@ def to_csv(table: Table) -> str:
         for column, score in zip(table.spec.columns, row.scores, strict=True):
             lines.append(
                 [
-                    *(column.task, column.split, column.metric),
+                    *(column.task, column.split, int(column.shared_templates)),
+                    column.metric,
                     *(row.model, row.method, row.decoding),
                     *_csv_score(score),
                     *map(_whole, row.costs.get(column.task, (None,) * len(COSTS))),
@@ -101,7 +103,7 @@ def _header(table: Table, index: int) -> Entry:
     floor = ", floor" if table.floors[index] else ""
     return Entry(
         column.title,
-        mark="†" if column.shared_templates else "",
+        mark=SHARED if column.shared_templates else "",
         below=f"n = {table.size(index)}{floor}",
     )
 
@@ -157,10 +159,7 @@ def _notes(table: Table) -> list[str]:
     if any(table.floors):
         notes.append("Floor: every method is under 10%; read no ranking from it.")
     if any(column.shared_templates for column in spec.columns):
-        notes.append(
-            "†: problems made from templates that training problems also use, with "
-            "other names and numbers."
-        )
+        notes.append(SHARED_NOTE)
     notes.append(
         "Steps and tokens: the method's own stage of training without its parent's, "
         "summed over tasks, mean of the seeds."
