@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from selfgen.specs import TablesSpec, UserError, from_json, to_json
 
 ROOT = Path(__file__).parents[2]
 RUN = ROOT / "docs" / "reference" / "laptop"
+CANONICAL = {"sort_keys": True, "separators": (",", ":")}
 
 
 @pytest.fixture(scope="module")
@@ -35,9 +37,33 @@ def test_every_figure_is_shipped(drawn) -> None:
 
 
 def test_the_shipped_run_is_of_the_laptop_configuration() -> None:
+    """Every job that ran a model had the spec that the configuration gives it today."""
     laptop = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
-    spec = to_json(Graph(config.load(laptop)).tables())
-    assert (RUN / "tables" / "spec.json").read_text() == spec + "\n"
+    graph = Graph(config.load(laptop))
+    assert (RUN / "tables" / "spec.json").read_text() == to_json(graph.tables()) + "\n"
+    expected = {}
+    for cell in graph.cells():
+        node = (cell.task, cell.model, cell.method)
+        answers = graph.answers(cell.task, cell.decoding, cell.seed)
+        for shard in graph.answer_shards(*node, cell.decoding, cell.seed):
+            expected[shard] = answers
+        if graph.config.methods[cell.method].mix != "none":
+            weights = graph.weights(*node, cell.seed)
+            expected[weights] = graph.train(cell.method, cell.seed)
+        for shard in graph.pass_shards(*node, cell.seed):
+            made = graph.passed(cell.method)
+            expected[shard] = graph.generation(
+                cell.task, made.generator, made.name, cell.seed
+            )
+    manifests = json.loads((RUN / "collected" / "manifests.json").read_text())
+    found = {path: json.dumps(m["spec"], **CANONICAL) for path, m in manifests.items()}
+    assert found == {_manifest(path): to_json(s) for path, s in expected.items()}
+
+
+def _manifest(output: str) -> str:
+    if output.endswith("/weights"):
+        return output.removesuffix("weights") + "manifest.json"
+    return output.removesuffix("parquet") + "json"
 
 
 def test_no_prompt_and_no_answer_is_shipped() -> None:

@@ -8,6 +8,7 @@ COLLECTED = [
     f"results/collected/{name}"
     for name in ("scores.parquet", "runs.csv", "timings.csv", "curves.csv")
 ]
+MANIFESTS = "results/collected/manifests.json"
 TABLES = [
     *expand("results/tables/main.{kind}", kind=["md", "tex", "csv"]),
     *expand("results/tables/details.{kind}", kind=["md", "tex", "csv"]),
@@ -42,7 +43,7 @@ rule score_lead_1:
 
 
 rule collect_results:
-    """Scores, runs, timings and curves of all cells, in four tables."""
+    """Scores, runs, timings and curves of all cells, in four tables; all manifests."""
     input:
         scores=SCORES,
         manifests=[
@@ -52,6 +53,7 @@ rule collect_results:
         curves=[f"{node}/curve.jsonl" for node in NODES],
     output:
         COLLECTED,
+        MANIFESTS,
     log:
         "logs/collect_results.log",
     localrule: True

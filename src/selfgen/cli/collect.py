@@ -1,11 +1,12 @@
-"""Collect scores, curves and manifests into the four tables that renderings read."""
+"""Collect scores, curves and manifests into the four tables that renderings read, and
+the manifests themselves into one file."""
 
 import json
 from argparse import ArgumentParser, Namespace
 from dataclasses import asdict
 from pathlib import Path
 
-from selfgen.provenance import atomic
+from selfgen.provenance import atomic, write_json
 from selfgen.report.collect import collect_scores
 from selfgen.report.runs import collect_curves, collect_runs
 from selfgen.specs import CollectSpec, from_json
@@ -36,3 +37,4 @@ def run(args: Namespace) -> None:
     for name, frame in {"runs": runs, "timings": timings, "curves": curves}.items():
         with atomic(args.out / f"{name}.csv") as partial:
             frame.to_csv(partial, index=False)
+    write_json(args.out / "manifests.json", manifests)
