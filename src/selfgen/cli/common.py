@@ -75,10 +75,11 @@ class Clock:
     """Wall time of a step, and progress lines with the time that is left.
 
     Lines go to stderr, that is to the rule's log, and to the terminal where there is one.
+    A step that ``resumes`` reports one unit at a time, and may start at any of them.
     """
 
-    def __init__(self, name: str, unit: str) -> None:
-        self.name, self.unit = name, unit
+    def __init__(self, name: str, unit: str, *, resumes: bool = False) -> None:
+        self.name, self.unit, self.resumes = name, unit, resumes
         self.started_at = time.time()
         self.started = self.last = time.perf_counter()
         self.done_at_start: int | None = None
@@ -95,7 +96,7 @@ class Clock:
     def __call__(self, done: int, total: int) -> None:
         now = time.perf_counter()
         if self.done_at_start is None:
-            self.done_at_start = done - 1
+            self.done_at_start = done - 1 if self.resumes else 0
         if now - self.last < 10 and done < total:
             return
         self.last = now

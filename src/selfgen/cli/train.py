@@ -36,7 +36,7 @@ def run(args: Namespace) -> None:
     common.use_threads(args)
     inputs = {"rows": args.rows, "weights": args.weights}
     scratch = args.scratch and args.scratch / _address(args, inputs)
-    clock = common.Clock(args.name, "step")
+    clock = common.Clock(args.name, "step", resumes=True)
     model, outcome = train(
         models.load(args.weights),
         common.read_rows([args.rows]),
