@@ -14,6 +14,9 @@ from logging import LogRecord
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 
+FIRST = 0.2
+"""Silent until this share of the jobs is done: the first ones are downloads and the like."""
+
 EVERY = 10.0
 """Least seconds between two lines."""
 
@@ -41,8 +44,11 @@ class Estimate:
         return sum(map(len, self.lasted.values()))
 
     def left(self, now: float) -> float | None:
-        """Seconds until the end of the run; None while a rule runs for the first time."""
-        if not self.done or any(r not in self.lasted for r, _ in self.running.values()):
+        """Seconds until the end of the run; None at its start, and while a rule runs for
+        the first time."""
+        if self.done < FIRST * sum(self.planned.values()):
+            return None
+        if any(rule not in self.lasted for rule, _ in self.running.values()):
             return None
         anything = sum(sum(t) for t in self.lasted.values()) / self.done
         mean = {rule: sum(t) / len(t) for rule, t in self.lasted.items()}

@@ -10,22 +10,30 @@ from snakemake_logger_plugin_timeleft import Estimate
 
 
 def test_one_job_at_a_time() -> None:
-    estimate = Estimate({"train": 3, "score": 3})
+    estimate = Estimate({"train": 3, "score": 2})
     estimate.start(1, "train", 100.0)
     assert estimate.left(105.0) is None  # nothing has finished
     estimate.finish(1, 110.0)
-    # two of 10 s, and three of which nothing is known yet
-    assert estimate.left(110.0) == pytest.approx(50.0)
+    # two of 10 s, and two of which nothing is known yet
+    assert estimate.left(110.0) == pytest.approx(40.0)
     estimate.start(2, "score", 110.0)
     assert estimate.left(111.0) is None  # a rule runs for the first time
     estimate.finish(2, 112.0)
-    # two of 10 s and two of 2 s
+    # two of 10 s and one of 2 s
     assert estimate.done == 2
-    assert estimate.left(112.0) == pytest.approx(24.0)
+    assert estimate.left(112.0) == pytest.approx(22.0)
     estimate.start(3, "train", 112.0)
-    assert estimate.left(116.0) == pytest.approx(20.0)
+    assert estimate.left(116.0) == pytest.approx(18.0)
     # one that is late is not expected to end earlier than now
-    assert estimate.left(130.0) == pytest.approx(14.0)
+    assert estimate.left(130.0) == pytest.approx(12.0)
+
+
+def test_silent_at_the_start() -> None:
+    estimate = Estimate({"fetch": 4, "train": 16})
+    for job in range(4):
+        estimate.start(job, "fetch", float(job))
+        estimate.finish(job, job + 1.0)
+        assert (estimate.left(job + 1.0) is None) == (job < 3)
 
 
 def test_two_jobs_side_by_side() -> None:
