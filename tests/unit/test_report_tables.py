@@ -95,6 +95,7 @@ def test_the_whole_table_by_hand():
         "| BASH | **60.0** ▲▲<br>[60.0, 60.0] | — | 2 | 20 | 2.0 | 5.0 |\n"
         "| RAC | 50.0<br>[40.0, 60.0] | 50.0<br>[50.0, 50.0] | 1 | — | — | — |\n"
         "\n"
+        "- ROUGE-L: ROUGE-L. Flexible: Math.\n"
         "- Brackets: 95% interval, a bootstrap over seeds and items, crossed; a row "
         "with one seed covers items only.\n"
         "- ▲ (▼): better (worse) than SFT continued: the 95% interval of the paired "

@@ -92,7 +92,7 @@ def test_ship_copies_a_run_without_its_samples(tmp_path: Path) -> None:
 def test_show_replaces_what_stands_between_the_marks() -> None:
     page = "a <!-- x --> old <!-- /x --> b"
     once = ship.show(page, {"x": "new\n"})
-    assert once == "a <!-- x -->\nnew\n<!-- /x --> b"
+    assert once == "a <!-- x -->\n\nnew\n\n<!-- /x --> b"
     assert ship.show(once, {"x": "new\n"}) == once
     with pytest.raises(UserError, match="<!-- y -->"):
         ship.show(page, {"y": "new"})

@@ -37,7 +37,7 @@ def main(argv: list[str] | None = None) -> int:
         datefmt="%H:%M:%S",
         stream=sys.stderr,
     )
-    for noisy in ("httpx", "filelock", "fsspec"):
+    for noisy in ("httpx", "filelock", "fsspec", "fontTools"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     # Whatever is not the fetch stage works on files that are already here.
     os.environ.setdefault("HF_HUB_OFFLINE", "1")

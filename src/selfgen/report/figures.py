@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from selfgen.report.collect import NO_MODEL, SHARED, in_order
+from selfgen.report.details import TITLES
 from selfgen.report.measure import Row, Table
 from selfgen.specs import TablesSpec
 
@@ -84,11 +85,13 @@ def main_figure(table: Table) -> Figure:
     compared = [
         row for row in table.rows if any(s and s.difference for s in row.scores)
     ]
-    parts = [("(a) Score", "score, %", "mean", list(table.rows))]
+    units = [f"{TITLES[column.metric]}, %" for column in spec.columns]
+    parts = [("(a) Score", units, "mean", list(table.rows))]
     if compared:
         baseline = spec.labels.get(spec.baseline, spec.baseline)
         title = f"(b) Against {baseline}"
-        parts.append((title, "difference, points", "difference", compared))
+        points = ["difference, points"] * len(spec.columns)
+        parts.append((title, points, "difference", compared))
     heights = [len(rows) + 0.4 for *_, rows in parts]
     width = 0.3 + 0.065 * max(map(len, _names(table.rows))) + 1.5 * len(spec.columns)
     with matplotlib.rc_context(STYLE):
@@ -108,10 +111,10 @@ def main_figure(table: Table) -> Figure:
             dagger = f" {SHARED}" if column.shared_templates else ""
             title = textwrap.fill(f"{column.title}{dagger}", 22)
             ax.set_title(f"{title}\nn = {table.size(i)}")
-        for axes, (title, unit, value, rows) in zip(grid, parts, strict=True):
+        for axes, (title, units, value, rows) in zip(grid, parts, strict=True):
             for i, ax in enumerate(axes):
                 _dots(ax, rows, i, value, styles(spec))
-                ax.set_xlabel(unit)
+                ax.set_xlabel(units[i])
             _name_rows(axes[0], rows, title)
         figure.supxlabel(_legend(table), fontsize=7, color=TEXT_GREY)
     return figure

@@ -42,13 +42,16 @@ def show(readme: str, shown: dict[str, str]) -> str:
         _, closing, after = rest.partition(f"<!-- /{name} -->")
         if not closing:
             raise UserError(f"README: found no <!-- {name} --> ... <!-- /{name} -->")
-        readme = f"{before}{opening}\n{text.strip()}\n{closing}{after}"
+        readme = f"{before}{opening}\n\n{text.strip()}\n\n{closing}{after}"
     return readme
 
 
 def shown(out: Path) -> dict[str, str]:
     """What a README shows of a shipped run, by the name of its marks."""
-    return {
-        "results": (out / "tables" / "main.md").read_text(encoding="utf-8"),
-        "cost": (out / "tables" / "cost.md").read_text(encoding="utf-8"),
-    }
+    results, cost = (
+        (out / "tables" / name).read_text(encoding="utf-8")
+        for name in ("main.md", "cost.md")
+    )
+    # The last note of the cost page is about the whole run.
+    time = cost.splitlines()[-1].removeprefix("- ")
+    return {"results": results, "time": time, "cost": cost}

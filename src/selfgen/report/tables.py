@@ -6,6 +6,7 @@ from typing import Any
 
 from selfgen.report import grid
 from selfgen.report.collect import NO_MODEL, SHARED, SHARED_NOTE, label
+from selfgen.report.details import TITLES
 from selfgen.report.grid import NOT_RUN, Entry, Grid
 from selfgen.report.measure import COSTS, Row, Score, Table, main_table
 from selfgen.specs import TablesSpec
@@ -140,7 +141,15 @@ def _notes(table: Table) -> list[str]:
     else:
         scope = "a bootstrap over seeds and items, crossed"
         scope += "; a row with one seed covers items only" if 1 in counts else ""
-    notes = [f"Brackets: {_confidence(spec)} interval, {scope}."]
+    measures = [
+        f"{TITLES[metric]}: "
+        + "; ".join(c.title for c in spec.columns if c.metric == metric)
+        for metric in dict.fromkeys(column.metric for column in spec.columns)
+    ]
+    notes = [
+        f"{'. '.join(measures)}.",
+        f"Brackets: {_confidence(spec)} interval, {scope}.",
+    ]
     if table.tests:
         notes += [
             f"▲ (▼): better (worse) than {baseline}: the {_confidence(spec)} interval "
