@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
 
 from selfgen import config
+from selfgen.evaluation.statistics import Bootstrap, paired_difference
 from selfgen.nodes import Graph
 from selfgen.report import ship
+from selfgen.report.collect import cell_values
 from selfgen.report.render import render_all
 from selfgen.specs import TablesSpec, UserError, from_json, to_json
 
@@ -64,6 +67,25 @@ def _manifest(output: str) -> str:
     if output.endswith("/weights"):
         return output.removesuffix("weights") + "manifest.json"
     return output.removesuffix("parquet") + "json"
+
+
+def test_fine_tuning_is_above_the_base_model_on_at_least_two_tasks() -> None:
+    """The comparison that makes the others worth reading: paired, its interval off 0."""
+    scores = pd.read_parquet(RUN / "collected" / "scores.parquet")
+    spec = from_json(TablesSpec, (RUN / "tables" / "spec.json").read_text())
+    how = Bootstrap(spec.bootstrap_samples, spec.confidence, spec.seed)
+    above = set()
+    for column in spec.columns:
+        rows = scores[
+            (scores["task"] == column.task) & (scores["split"] == column.split)
+        ]
+        sft, base = (
+            cell_values(rows[rows["method"] == method], column.metric)
+            for method in ("sft", "base")
+        )
+        if paired_difference(sft, base, how, ("sft", "base", column.title)).sign > 0:
+            above.add(column.task)
+    assert len(above) >= 2, above
 
 
 def test_no_prompt_and_no_answer_is_shipped() -> None:
