@@ -18,20 +18,7 @@ REPO = Path(__file__).parents[1]
 PARTS = ("Snakefile", "workflow", "src", "config", "profiles", "envs")
 CONFIGS = sorted(path.stem for path in (REPO / "config").glob("*.yaml"))
 
-_JOB = re.compile(r"^(?:local)?rule (\w+):\n((?: .*\n)*)", re.MULTILINE)
-_WILDCARDS = re.compile(r"^ +wildcards: (.*)$", re.MULTILINE)
-
-
-@dataclass(frozen=True)
-class Job:
-    """A planned job: its rule and its wildcards."""
-
-    rule: str
-    wildcards: tuple[tuple[str, str], ...]
-
-    def __str__(self) -> str:
-        """The rule and, where it has one, the node."""
-        return " ".join([self.rule, *(v for k, v in self.wildcards if k == "node")])
+_JOB = re.compile(r"^(?:local)?rule (\w+):$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -55,25 +42,13 @@ class Flow:
             check=False,
         )
 
-    def planned(self, *arguments: str) -> list[Job]:
-        """The jobs of a dry-run, without ``all``."""
+    def rules(self, *arguments: str) -> dict[str, int]:
+        """How many jobs of each rule a dry-run plans, without ``all``."""
         done = self.snakemake("-n", *arguments)
         assert done.returncode == 0, done.stdout
-        jobs = []
-        for rule, body in _JOB.findall(done.stdout):
-            found = _WILDCARDS.search(body)
-            pairs = found[1].split(", ") if found else []
-            jobs.append(Job(rule, tuple(tuple(p.split("=", 1)) for p in pairs)))
+        jobs = Counter(_JOB.findall(done.stdout))
         assert jobs or "Nothing to be done" in done.stdout, done.stdout
-        return [job for job in jobs if job.rule != "all"]
-
-    def plan(self, *arguments: str) -> set[str]:
-        """The jobs of a dry-run as ``rule`` or ``rule node``."""
-        return {str(job) for job in self.planned(*arguments)}
-
-    def rules(self, *arguments: str) -> dict[str, int]:
-        """How many jobs of each rule a dry-run plans."""
-        return dict(Counter(job.rule for job in self.planned(*arguments)))
+        return {rule: n for rule, n in jobs.items() if rule != "all"}
 
     def replace(self, path: str, old: str, new: str) -> None:
         """Edit a file; ``old`` must be there, or the test would test nothing."""

@@ -26,7 +26,7 @@ AFTER_TRAINING = {
 
 
 def nothing(flow: Flow) -> None:
-    """A copy of the clone is another place with other times already."""
+    """The clone that is asked is a copy: it already stands at another place."""
 
 
 def touch(flow: Flow) -> None:

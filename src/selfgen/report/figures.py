@@ -85,8 +85,8 @@ def main_figure(table: Table) -> Figure:
     compared = [
         row for row in table.rows if any(s and s.difference for s in row.scores)
     ]
-    units = [f"{TITLES[column.metric]}, %" for column in spec.columns]
-    parts = [("(a) Score", units, "mean", list(table.rows))]
+    percent = [f"{TITLES[column.metric]}, %" for column in spec.columns]
+    parts = [("(a) Score", percent, "mean", list(table.rows))]
     if compared:
         baseline = spec.labels.get(spec.baseline, spec.baseline)
         title = f"(b) Against {baseline}"

@@ -30,14 +30,14 @@ def ship(results: Path, out: Path) -> None:
         )
 
 
-def show(readme: str, shown: dict[str, str]) -> str:
-    """``readme`` with each text of ``shown`` between its marks, ``<!-- name -->`` and
+def show(readme: str, texts: dict[str, str]) -> str:
+    """``readme`` with each of ``texts``, by name, between its marks, ``<!-- name -->`` and
     ``<!-- /name -->``.
 
     Raises:
         UserError: a mark is missing.
     """
-    for name, text in shown.items():
+    for name, text in texts.items():
         before, opening, rest = readme.partition(f"<!-- {name} -->")
         _, closing, after = rest.partition(f"<!-- /{name} -->")
         if not closing:
