@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from selfgen.generation import attention
+from selfgen import attention
 
 VOCABULARY = 31
 EOS = 2

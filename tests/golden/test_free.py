@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 import torch
 
-from selfgen.generation import attention, free
+from selfgen import attention
+from selfgen.generation import free
 from selfgen.generation.decoding import truncate
 from selfgen.specs import Sampling
 from tests.golden.conftest import EOS, build

@@ -40,15 +40,20 @@ def records(n: int = 12) -> list[dict[str, Any]]:
     ]
 
 
+def generate(folder: Path, spec: PassSpec = PASS) -> tuple[Any, dict[str, Any]]:  # noqa: F811
+    made = run_pass(records(), folder, spec)
+    return list(made.rows), made.facts
+
+
 def labels(row: dict[str, Any]) -> list[int]:
     return [label for label in row["labels"] if label != -100]
 
 
 def test_methods_see_the_same_steps_and_labels(folder: Path, tokenizer: Any) -> None:  # noqa: F811
     plain = build(records(), [], ROWS, tokenizer)
-    forced, facts = run_pass(records(), folder, PASS)
-    onepass, _ = run_pass(records(), folder, replace(PASS, kind="onepass"))
-    drafts, _ = run_pass(records(), folder, replace(PASS, kind="free"))
+    forced, facts = generate(folder)
+    onepass, _ = generate(folder, replace(PASS, kind="onepass"))
+    drafts, _ = generate(folder, replace(PASS, kind="free"))
     built = {
         "bash": build(records(), forced, replace(ROWS, mix="bash"), tokenizer),
         "onepass": build(records(), onepass, replace(ROWS, mix="bash"), tokenizer),
@@ -78,7 +83,7 @@ def test_methods_see_the_same_steps_and_labels(folder: Path, tokenizer: Any) -> 
 
 
 def test_epochs_are_drawn_anew(folder: Path) -> None:  # noqa: F811
-    rows, _ = run_pass(records(), folder, PASS)
+    rows, _ = generate(folder)
     first = {row["id"]: row["tokens"] for row in rows if row["epoch"] == 0}
     second = {row["id"]: row["tokens"] for row in rows if row["epoch"] == 1}
     assert set(first) == set(second)
@@ -94,7 +99,7 @@ def test_fresh_rows_are_other_examples(tokenizer: Any) -> None:  # noqa: F811
 
 
 def test_pass_must_match_the_examples(folder: Path, tokenizer: Any) -> None:  # noqa: F811
-    rows, _ = run_pass(records(), folder, PASS)
+    rows, _ = generate(folder)
     spec = replace(ROWS, mix="bash")
     with pytest.raises(UserError, match=r"1 rows missing, 0 foreign, 0 doubled: e\d"):
         build(records(), rows[1:], spec, tokenizer)

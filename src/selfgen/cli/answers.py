@@ -16,6 +16,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--drafts", type=Path, nargs="*", default=[], help="direct answers to correct"
     )
+    common.add_engine(parser)
     parser.add_argument("--shard", type=int, default=0, help="which shard of the plan")
     parser.add_argument("--out", type=Path, required=True, help="Parquet to write")
 
@@ -24,17 +25,18 @@ def run(args: Namespace) -> None:
     common.use_threads(args)
     spec = from_json(AnswersSpec, args.spec)
     clock = common.Clock(args.name, "prompts")
-    rows, facts = run_answers(
+    made = run_answers(
         read(args.records, spec.splits),
         common.read_rows(args.drafts),
         args.weights,
         spec,
         shard=args.shard,
+        engine=args.engine,
         progress=clock,
     )
-    common.write_rows(args.out, rows)
+    common.write_rows(args.out, made.rows)
     inputs = {"records": args.records, "weights": args.weights}
     inputs |= {f"drafts {i}": path for i, path in enumerate(args.drafts)}
     common.write_manifest(
-        args, "selfgen.generation.passes", inputs, facts | clock.facts()
+        args, "selfgen.generation.passes", inputs, made.facts | clock.facts()
     )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 import sys
 import time
 from argparse import ArgumentParser, Namespace
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,13 @@ def add_compute(parser: ArgumentParser) -> None:
     parser.add_argument("--name", default="", help="the job's name in progress lines")
 
 
+def add_engine(parser: ArgumentParser) -> None:
+    """The argument of every step that generates: how it decodes, not what."""
+    parser.add_argument(
+        "--engine", default="auto", help="auto (default), sequential or windowed"
+    )
+
+
 def use_threads(args: Namespace) -> None:
     """Let torch use exactly the threads that the job was given."""
     import torch
@@ -40,13 +49,20 @@ def use_threads(args: Namespace) -> None:
     torch.set_num_threads(args.threads)
 
 
-def write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
-    """Rows as Parquet, atomically."""
+def write_rows(path: Path, rows: Iterable[dict[str, Any]]) -> None:
+    """Rows as Parquet, atomically, a thousand at a time in memory."""
     import pyarrow
     import pyarrow.parquet
 
-    with provenance.atomic(path) as partial:
-        pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), partial)
+    stream = iter(rows)
+    first = pyarrow.Table.from_pylist(list(itertools.islice(stream, 1000)))
+    with (
+        provenance.atomic(path) as partial,
+        pyarrow.parquet.ParquetWriter(partial, first.schema) as writer,
+    ):
+        writer.write_table(first)
+        while part := list(itertools.islice(stream, 1000)):
+            writer.write_table(pyarrow.Table.from_pylist(part, first.schema))
 
 
 def read_rows(paths: list[Path]) -> list[dict[str, Any]]:

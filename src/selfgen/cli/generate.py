@@ -13,6 +13,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     common.add_compute(parser)
     parser.add_argument("--records", type=Path, required=True, help="records Parquet")
     parser.add_argument("--weights", type=Path, required=True, help="the generator")
+    common.add_engine(parser)
     parser.add_argument("--shard", type=int, default=0, help="which shard of the plan")
     parser.add_argument("--out", type=Path, required=True, help="Parquet to write")
 
@@ -20,15 +21,16 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(args: Namespace) -> None:
     common.use_threads(args)
     clock = common.Clock(args.name, "rows")
-    rows, facts = run_pass(
+    made = run_pass(
         read(args.records, ["train"]),
         args.weights,
         from_json(PassSpec, args.spec),
         shard=args.shard,
+        engine=args.engine,
         progress=clock,
     )
-    common.write_rows(args.out, rows)
+    common.write_rows(args.out, made.rows)
     inputs = {"records": args.records, "weights": args.weights}
     common.write_manifest(
-        args, "selfgen.generation.passes", inputs, facts | clock.facts()
+        args, "selfgen.generation.passes", inputs, made.facts | clock.facts()
     )

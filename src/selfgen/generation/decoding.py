@@ -1,62 +1,92 @@
-"""The batched left-to-right loop under the forced pass and under free generation.
-
-One forward pass a position with a key-value cache; rows are left-padded, finished rows
-leave the batch, and only rows whose token the model chooses pay for the vocabulary
-projection.
-"""
+"""What every engine shares: a row to fill, the draw of a token, the order of the rows."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 
 from selfgen.generation.draws import gumbel
-from selfgen.models import decoder
 from selfgen.specs import Sampling, UserError
 
 
-class Policy(Protocol):
-    """Says what the next token of each row is, and when a row is finished."""
+@dataclass(frozen=True)
+class Row:
+    """One answer to fill, of ``limit`` tokens or up to ``stop``.
 
-    def drawn(self, rows: torch.Tensor, position: int) -> torch.Tensor:
-        """[n] bool: rows whose token at ``position`` is the model's own."""
-
-    def given(self, rows: torch.Tensor, position: int) -> torch.Tensor:
-        """[n] int64: the token of every other row; ignored where ``drawn``."""
-
-    def finished(
-        self, rows: torch.Tensor, position: int, tokens: torch.Tensor
-    ) -> torch.Tensor:
-        """[n] bool: rows for which the token at ``position`` was the last."""
-
-
-class Chooser:
-    """Draws a token from logits at an address.
-
-    Args:
-        keys: [rows] int64, one key a row (``draws.row_key``).
-        banned: token ids that are never chosen.
+    ``drawn``: the answer positions, ascending, whose token the model chooses; ``given``:
+    the other tokens, and at a drawn position what the token is likely to be. A row without
+    ``given`` is drawn everywhere. ``key`` addresses its draws (``draws.row_key``).
     """
 
-    def __init__(
-        self, sampling: Sampling, keys: torch.Tensor, banned: Sequence[int] = ()
-    ) -> None:
-        self.sampling = sampling
-        self.keys = keys
-        self.banned = list(banned)
+    key: int
+    prompt_ids: Sequence[int]
+    limit: int
+    given: Sequence[int] = ()
+    drawn: Sequence[int] = ()
+    stop: int | None = None
+
+    @property
+    def positions(self) -> Sequence[int]:
+        """The answer positions whose token the model chooses."""
+        return self.drawn if self.given else range(self.limit)
+
+    def __len__(self) -> int:
+        """Tokens of the prompt and of the longest answer."""
+        return len(self.prompt_ids) + self.limit
+
+
+Filled = Iterator[tuple[int, list[int]]]
+"""Index of a row and the tokens of its answer, in the order in which rows finish."""
+
+
+@dataclass
+class Counts:
+    """What an engine did: passes, tokens that went through the model (padding included),
+    and positions that were projected to the vocabulary."""
+
+    passes: int = 0
+    forwarded: int = 0
+    projected: int = 0
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """Draws tokens at their addresses; ``banned`` token ids are never drawn."""
+
+    sampling: Sampling
+    banned: Sequence[int] = ()
 
     def __call__(
-        self, logits: torch.Tensor, rows: torch.Tensor, positions: torch.Tensor
+        self,
+        head: torch.nn.Module,
+        states: torch.Tensor,
+        keys: torch.Tensor,
+        positions: torch.Tensor,
     ) -> torch.Tensor:
-        """Token ids [n] for ``logits`` [n, vocabulary] of ``rows`` at ``positions``."""
+        """Token ids [n] after ``states`` [n, size], for row ``keys`` and answer
+        ``positions`` [n]. The vocabulary is projected to a few rows at a time."""
+        vocabulary = head.weight.shape[0]
+        size = max(1, (2**26 if states.is_cuda else 2**22) // vocabulary)
+        parts = [
+            self.choose(head(part), keys[i : i + size], positions[i : i + size])
+            for i, part in zip(
+                range(0, len(states), size), states.split(size), strict=True
+            )
+        ]
+        return torch.cat(parts)
+
+    def choose(
+        self, logits: torch.Tensor, keys: torch.Tensor, positions: torch.Tensor
+    ) -> torch.Tensor:
+        """Token ids [n] for ``logits`` [n, vocabulary]."""
         scores = logits.float()
-        scores[:, self.banned] = -torch.inf
+        scores[:, list(self.banned)] = -torch.inf
         if self.sampling.temperature > 0:
             scores = truncate(scores / self.sampling.temperature, self.sampling)
-            noise = gumbel(self.keys[rows], positions, scores.shape[-1])
-            scores = scores + noise.to(scores.dtype)
+            scores = scores + gumbel(keys, positions, scores.shape[-1])
         return scores.argmax(-1)
 
 
@@ -87,10 +117,11 @@ def plan_batches(
     return [order[i : i + size] for i in range(0, len(order), size)]
 
 
-def shard_of(batches: list[list[int]], shard: int, shards: int) -> list[list[int]]:
-    """The run of whole batches that belongs to ``shard`` of ``shards``."""
+def shard_of(batches: list[list[int]], shard: int, shards: int) -> list[int]:
+    """The rows of the run of whole batches that belongs to ``shard`` of ``shards``."""
     n = len(batches)
-    return batches[shard * n // shards : (shard + 1) * n // shards]
+    chosen = batches[shard * n // shards : (shard + 1) * n // shards]
+    return [index for batch in chosen for index in batch]
 
 
 def left_pad(
@@ -101,56 +132,3 @@ def left_pad(
     ids = [[pad] * (length - len(s)) + list(s) for s in sequences]
     mask = [[0] * (length - len(s)) + [1] * len(s) for s in sequences]
     return torch.tensor(ids, device=device), torch.tensor(mask, device=device)
-
-
-@torch.inference_mode()
-def decode(
-    model: Any, prompts: Sequence[Sequence[int]], policy: Policy, chooser: Chooser
-) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Yields ``(rows, tokens)`` position by position until every row is finished.
-
-    ``rows`` are indices into ``prompts``; ``tokens`` their tokens at this position.
-    """
-    from transformers import DynamicCache
-
-    head = model.get_output_embeddings()
-    body = decoder(model)
-    ids, mask = left_pad(prompts, model.config.pad_token_id or 0, model.device)
-    rows = torch.arange(len(prompts), device=model.device)
-    alive = torch.ones_like(rows, dtype=torch.bool)
-    cache = DynamicCache(config=model.config)
-    positions = (mask.cumsum(-1) - 1).clamp(min=0)
-    step = 0
-    while True:
-        states = body(
-            input_ids=ids,
-            attention_mask=mask,
-            position_ids=positions,
-            past_key_values=cache,
-            use_cache=True,
-        )[0][:, -1]
-        tokens = policy.given(rows, step).clone()
-        drawn = policy.drawn(rows, step) & alive
-        if drawn.any():
-            where = torch.full_like(rows[drawn], step)
-            tokens[drawn] = chooser(head(states[drawn]), rows[drawn], where)
-        yield rows[alive], tokens[alive]
-        alive = alive & ~policy.finished(rows, step, tokens)
-        left = int(alive.sum())
-        if left == 0:
-            return
-        if left <= 0.75 * len(rows):
-            # Dropping rows copies the cache, so it waits until a quarter is finished.
-            keep = alive.nonzero()[:, 0]
-            cache.batch_select_indices(keep)
-            rows, tokens, mask, positions = (
-                rows[keep],
-                tokens[keep],
-                mask[keep],
-                positions[keep],
-            )
-            alive = torch.ones_like(rows, dtype=torch.bool)
-        ids = tokens[:, None]
-        mask = torch.cat([mask, torch.ones_like(ids)], 1)
-        positions = positions[:, -1:] + 1
-        step += 1

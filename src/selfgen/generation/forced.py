@@ -11,32 +11,32 @@ rule is that of scheduled sampling (Bengio et al. 2015).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
-from selfgen.generation.decoding import (
-    Chooser,
-    decode,
-    left_pad,
-    plan_batches,
-    shard_of,
-)
+from selfgen.generation import engines
+from selfgen.generation.decoding import Row, Sampler, plan_batches, shard_of
 from selfgen.generation.draws import row_key, uniform
-from selfgen.models import decoder
+from selfgen.generation.onepass import OnePass
 from selfgen.specs import PassSpec, UserError
 
 
 @dataclass(frozen=True)
 class Reference:
-    """One reference answer to mix: token ids of the prompt and of the closed answer."""
+    """One reference answer to mix: token ids of the prompt and of the closed answer.
+
+    ``rates``: the mixing probability of each answer position, where it is not the same
+    ``beta`` at all of them.
+    """
 
     id: str
     epoch: int
-    prompt_ids: list[int]
-    answer_ids: list[int]
+    prompt_ids: Sequence[int]
+    answer_ids: Sequence[int]
+    rates: Sequence[float] | None = None
 
 
 def mixing_mask(seed: int, row: Reference, beta: float) -> list[bool]:
@@ -44,117 +44,77 @@ def mixing_mask(seed: int, row: Reference, beta: float) -> list[bool]:
 
     The last position is never mixed: it is the EOS (or the cut), which is no context.
     """
+    rates = [beta] if row.rates is None else row.rates
+    if row.rates is not None and len(rates) != len(row.answer_ids):
+        raise UserError(
+            f"rates: found {len(rates)} for the {len(row.answer_ids)} tokens of {row.id}"
+        )
+    if not all(0 <= rate <= 1 for rate in rates):
+        raise UserError(f"beta: found {max(rates, key=abs)}, allowed is 0 to 1")
     key = torch.tensor(row_key(seed, "mix", row.epoch, row.id))
-    draws = uniform(key, torch.arange(len(row.answer_ids) - 1))
-    return [*(draws < beta).tolist(), False]
+    draws = uniform(key, torch.arange(len(row.answer_ids)))
+    drawn = draws < torch.tensor(rates, dtype=torch.float64)
+    return [*drawn[:-1].tolist(), False]
 
 
 def run(
     model: Any,
-    rows: list[Reference],
+    rows: Sequence[Reference],
     spec: PassSpec,
-    special_ids: list[int],
+    special_ids: Sequence[int],
     eos_id: int,
     *,
     shard: int = 0,
+    engine: str = "auto",
+    facts: dict[str, Any] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Iterator[dict[str, Any]]:
-    """Yields ``{id, epoch, tokens, drawn}`` for the rows of a shard.
+    """Yields ``{id, epoch, tokens, drawn}`` for the rows of a shard, in the plan's order.
 
     ``tokens``: the mixed answer s, as long as the reference; ``drawn``: where it is the
     model's choice (which may equal the reference). Special tokens are never drawn; EOS is
     drawn early only with ``eos: keep``.
+
+    Args:
+        engine: how, not what: ``auto``, ``sequential`` or ``windowed``; in fp32 the tokens
+            are the same. Does not count for ``kind: onepass``.
+        facts: receives what the engine did, when the last row is out.
+        progress: called with (rows done, rows in all).
+
+    Raises:
+        UserError: a rate outside 0 to 1, ids that are not unique, an unknown engine.
     """
-    if not 0 <= spec.beta <= 1:
-        raise UserError(f"beta: found {spec.beta}, allowed is 0 to 1")
     banned = set(special_ids) - ({eos_id} if spec.eos == "keep" else set())
-    engine = {"forced": _left_to_right, "onepass": _one_pass}[spec.kind]
+    sampler = Sampler(spec.sampling, sorted(banned))
     lengths = [len(row.prompt_ids) + len(row.answer_ids) for row in rows]
     names = [f"{row.id} {row.epoch}" for row in rows]
-    batches = shard_of(
-        plan_batches(lengths, names, spec.batch_size), shard, spec.shards
-    )
-    total, done = sum(map(len, batches)), 0
-    for indices in batches:
-        batch = [rows[i] for i in indices]
-        masks = [mixing_mask(spec.seed, row, spec.beta) for row in batch]
-        keys = [row_key(spec.seed, "token", row.epoch, row.id) for row in batch]
-        chooser = Chooser(
-            spec.sampling, torch.tensor(keys, device=model.device), sorted(banned)
-        )
-        for row, mask, tokens in zip(
-            batch, masks, engine(model, batch, masks, chooser), strict=True
-        ):
-            yield {"id": row.id, "epoch": row.epoch, "tokens": tokens, "drawn": mask}
-        done += len(batch)
-        if progress:
-            progress(done, total)
-
-
-class _Forced:
-    """Policy: the mask decides who speaks, the reference decides how long."""
-
-    def __init__(
-        self, batch: list[Reference], masks: list[list[bool]], device: Any
-    ) -> None:
-        longest = max(len(row.answer_ids) for row in batch)
-
-        def table(values: list[list[int]] | list[list[bool]]) -> torch.Tensor:
-            padded = [list(v) + [0] * (longest - len(v)) for v in values]
-            return torch.tensor(padded, device=device)
-
-        self.answers = table([row.answer_ids for row in batch])
-        self.masks = table(masks).bool()
-        self.lengths = torch.tensor([len(r.answer_ids) for r in batch], device=device)
-
-    def drawn(self, rows: torch.Tensor, position: int) -> torch.Tensor:
-        return self.masks[rows, position]
-
-    def given(self, rows: torch.Tensor, position: int) -> torch.Tensor:
-        return self.answers[rows, position]
-
-    def finished(
-        self, rows: torch.Tensor, position: int, tokens: torch.Tensor
-    ) -> torch.Tensor:
-        return self.lengths[rows] == position + 1
-
-
-def _left_to_right(
-    model: Any, batch: list[Reference], masks: list[list[bool]], chooser: Chooser
-) -> list[list[int]]:
-    mixed: list[list[int]] = [[] for _ in batch]
-    policy = _Forced(batch, masks, model.device)
-    for rows, tokens in decode(model, [r.prompt_ids for r in batch], policy, chooser):
-        for row, token in zip(rows.tolist(), tokens.tolist(), strict=True):
-            mixed[row].append(token)
-    return mixed
-
-
-@torch.inference_mode()
-def _one_pass(
-    model: Any, batch: list[Reference], masks: list[list[bool]], chooser: Chooser
-) -> list[list[int]]:
-    sequences = [row.prompt_ids + row.answer_ids for row in batch]
-    ids, attention = left_pad(sequences, model.config.pad_token_id or 0, model.device)
-    states = decoder(model)(
-        input_ids=ids,
-        attention_mask=attention,
-        position_ids=(attention.cumsum(-1) - 1).clamp(min=0),
-        use_cache=False,
-    )[0]
-    mixed = [list(row.answer_ids) for row in batch]
-    for index, (row, mask) in enumerate(zip(batch, masks, strict=True)):
-        positions = torch.tensor(
+    plan = plan_batches(lengths, names, spec.batch_size)
+    chosen = [rows[i] for i in shard_of(plan, shard, spec.shards)]
+    masks = [mixing_mask(spec.seed, row, spec.beta) for row in chosen]
+    work = [
+        Row(
+            row_key(spec.seed, "token", row.epoch, row.id),
+            row.prompt_ids,
+            len(row.answer_ids),
+            row.answer_ids,
             [t for t, drawn in enumerate(mask) if drawn],
-            dtype=torch.long,
-            device=model.device,
         )
-        if len(positions) == 0:
-            continue
-        # The state before answer position t, counted from the right end of the row.
-        before = ids.shape[1] - len(row.answer_ids) + positions - 1
-        logits = model.get_output_embeddings()(states[index, before])
-        tokens = chooser(logits, torch.full_like(positions, index), positions)
-        for position, token in zip(positions.tolist(), tokens.tolist(), strict=True):
-            mixed[index][position] = token
-    return mixed
+        for row, mask in zip(chosen, masks, strict=True)
+    ]
+    if spec.kind == "onepass":
+        filler: engines.Engine = OnePass(model, sampler)
+    else:
+        filler = engines.make(engine, model, sampler, work, spec.batch_size)
+    filled = engines.in_order(engines.fill(filler, work, spec.batch_size))
+    for index, tokens in filled:
+        row = chosen[index]
+        yield {
+            "id": row.id,
+            "epoch": row.epoch,
+            "tokens": tokens,
+            "drawn": masks[index],
+        }
+        if progress:
+            progress(index + 1, len(chosen))
+    if facts is not None:
+        facts |= engines.facts(filler)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,21 @@ from selfgen.data.prompts import (
     load_tokenizer,
     prompt_ids,
 )
-from selfgen.generation import attention, forced, free
+from selfgen.generation import forced, free
 from selfgen.models import load_for_generation, peak_memory_mb
 from selfgen.specs import AnswersSpec, Device, PassSpec, UserError
 
 Rows = list[dict[str, Any]]
 Progress = Callable[[int, int], None] | None
+
+
+@dataclass
+class Generated:
+    """Rows as they are made, so that no pass is held in memory as a whole; ``facts`` of
+    the run are complete when the last row is out."""
+
+    rows: Iterator[dict[str, Any]]
+    facts: dict[str, Any]
 
 
 def run_pass(
@@ -27,71 +37,56 @@ def run_pass(
     spec: PassSpec,
     *,
     shard: int = 0,
+    engine: str = "auto",
     progress: Progress = None,
-) -> tuple[Rows, dict[str, Any]]:
-    """A pass over training records: ``(rows, facts of the run)``.
+) -> Generated:
+    """A pass over training records.
 
     ``records`` are the training records in file order; ``spec.rows`` is the slice of them.
     """
     records = records[spec.rows[0] : spec.rows[1]]
     tokenizer = load_tokenizer(weights)
     prompts = [prompt_ids(tokenizer, spec.prompt, r["prompt"]) for r in records]
-    epochs = range(spec.epochs)
     model, facts = _load(weights, spec.device)
-    started = time.perf_counter()
     if spec.kind == "free":
-        rows = list(
-            free.run(
-                model,
-                tokenizer,
-                [
-                    free.Prompt(record["id"], epoch, ids)
-                    for record, ids in zip(records, prompts, strict=True)
-                    for epoch in epochs
-                ],
-                spec.sampling,
-                seed=spec.seed,
-                max_new_tokens=spec.prompt.max_answer_tokens,
-                batch_size=spec.batch_size,
-                shard=shard,
-                shards=spec.shards,
-                progress=progress,
-            )
+        made = free.run(
+            model,
+            tokenizer,
+            [
+                free.Prompt(record["id"], epoch, ids)
+                for record, ids in zip(records, prompts, strict=True)
+                for epoch in range(spec.epochs)
+            ],
+            spec.sampling,
+            seed=spec.seed,
+            max_new_tokens=spec.prompt.max_answer_tokens,
+            batch_size=spec.batch_size,
+            shard=shard,
+            shards=spec.shards,
+            engine=engine,
+            facts=facts,
+            progress=progress,
         )
-        tokens = sum(row["tokens"] for row in rows)
-    else:
-        references = [
-            forced.Reference(
-                record["id"],
-                epoch,
-                ids,
-                answer_ids(tokenizer, spec.prompt, record["reference"]),
-            )
-            for record, ids in zip(records, prompts, strict=True)
-            for epoch in epochs
-        ]
-        rows = list(
-            forced.run(
-                model,
-                references,
-                spec,
-                tokenizer.all_special_ids,
-                tokenizer.eos_token_id,
-                shard=shard,
-                progress=progress,
-            )
-        )
-        tokens = sum(len(row["tokens"]) for row in rows)
-        facts["drawn_tokens"] = sum(sum(row["drawn"]) for row in rows)
-        answers = {(r.id, r.epoch): r.answer_ids for r in references}
-        facts["changed_tokens"] = sum(
-            a != b
-            for row in rows
-            for a, b in zip(
-                row["tokens"], answers[row["id"], row["epoch"]], strict=True
-            )
-        )
-    return rows, _finish(facts, tokens, started)
+        return Generated(_free_facts(made, facts), facts)
+    answers = [answer_ids(tokenizer, spec.prompt, r["reference"]) for r in records]
+    references = [
+        forced.Reference(record["id"], epoch, prompt, answer)
+        for record, prompt, answer in zip(records, prompts, answers, strict=True)
+        for epoch in range(spec.epochs)
+    ]
+    made = forced.run(
+        model,
+        references,
+        spec,
+        tokenizer.all_special_ids,
+        tokenizer.eos_token_id,
+        shard=shard,
+        engine=engine,
+        facts=facts,
+        progress=progress,
+    )
+    by_id = {r["id"]: answer for r, answer in zip(records, answers, strict=True)}
+    return Generated(_forced_facts(made, by_id, facts), facts)
 
 
 def run_answers(
@@ -101,9 +96,10 @@ def run_answers(
     spec: AnswersSpec,
     *,
     shard: int = 0,
+    engine: str = "auto",
     progress: Progress = None,
-) -> tuple[Rows, dict[str, Any]]:
-    """Answers ``{id, text, tokens, ended}`` to held-out records, and facts of the run.
+) -> Generated:
+    """Answers ``{id, epoch, text, tokens, ended}`` to held-out records.
 
     With ``spec.decoding`` ``corrected``, ``drafts`` are the direct answers.
     """
@@ -120,35 +116,59 @@ def run_answers(
     else:
         prompts = [prompt_ids(tokenizer, spec.prompt, r["prompt"]) for r in records]
     model, facts = _load(weights, spec.device)
-    started = time.perf_counter()
-    rows = list(
-        free.run(
-            model,
-            tokenizer,
-            [
-                free.Prompt(record["id"], 0, ids)
-                for record, ids in zip(records, prompts, strict=True)
-            ],
-            spec.sampling,
-            seed=spec.seed,
-            max_new_tokens=spec.prompt.max_answer_tokens,
-            batch_size=spec.batch_size,
-            shard=shard,
-            shards=spec.shards,
-            progress=progress,
-        )
+    made = free.run(
+        model,
+        tokenizer,
+        [
+            free.Prompt(record["id"], 0, ids)
+            for record, ids in zip(records, prompts, strict=True)
+        ],
+        spec.sampling,
+        seed=spec.seed,
+        max_new_tokens=spec.prompt.max_answer_tokens,
+        batch_size=spec.batch_size,
+        shard=shard,
+        shards=spec.shards,
+        engine=engine,
+        facts=facts,
+        progress=progress,
     )
-    return rows, _finish(facts, sum(row["tokens"] for row in rows), started)
+    return Generated(_free_facts(made, facts), facts)
 
 
 def _load(weights: Path, where: Device) -> tuple[Any, dict[str, Any]]:
     model, device, precision = load_for_generation(weights, where)
-    attention.use(model)
     return model, {"device": device, "precision": precision}
 
 
-def _finish(facts: dict[str, Any], tokens: int, started: float) -> dict[str, Any]:
-    return facts | {
+def _free_facts(
+    rows: Iterator[dict[str, Any]], facts: dict[str, Any]
+) -> Iterator[dict[str, Any]]:
+    started, tokens = time.perf_counter(), 0
+    for row in rows:
+        tokens += row["tokens"]
+        yield row
+    _finish(facts, tokens, started)
+
+
+def _forced_facts(
+    rows: Iterator[dict[str, Any]],
+    answers: dict[str, list[int]],
+    facts: dict[str, Any],
+) -> Iterator[dict[str, Any]]:
+    started, tokens, drawn, changed = time.perf_counter(), 0, 0, 0
+    for row in rows:
+        tokens += len(row["tokens"])
+        drawn += sum(row["drawn"])
+        reference = answers[row["id"]]
+        changed += sum(a != b for a, b in zip(row["tokens"], reference, strict=True))
+        yield row
+    facts |= {"drawn_tokens": drawn, "changed_tokens": changed}
+    _finish(facts, tokens, started)
+
+
+def _finish(facts: dict[str, Any], tokens: int, started: float) -> None:
+    facts |= {
         "generated_tokens": tokens,
         "peak_memory_mb": peak_memory_mb(),
         "generation_seconds": round(time.perf_counter() - started, 2),

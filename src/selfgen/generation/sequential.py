@@ -1,0 +1,98 @@
+"""The sequential engine: a batch, a key-value cache, one pass a token.
+
+Rows are left-padded, and finished rows leave the batch. It asks nothing of a model but a
+cache, so it also serves those that ``selfgen.attention`` cannot lay out flat.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from selfgen.generation.decoding import Counts, Filled, Row, Sampler, left_pad
+from selfgen.models import decoder
+
+
+class Sequential:
+    """Fills rows one token a pass."""
+
+    def __init__(self, model: Any, sampler: Sampler) -> None:
+        self.model, self.sampler = model, sampler
+        self.body, self.head = decoder(model), model.get_output_embeddings()
+        self.counts = Counts()
+
+    def __call__(self, rows: Sequence[Row], batch_size: int) -> Filled:
+        """Fill ``rows`` in the given order, ``batch_size`` at a time."""
+        for start in range(0, len(rows), batch_size):
+            batch = rows[start : start + batch_size]
+            yield from enumerate(self._batch(batch), start)
+
+    @torch.inference_mode()
+    def _batch(self, batch: Sequence[Row]) -> list[list[int]]:
+        from transformers import DynamicCache
+
+        device = self.model.device
+        pad = self.model.config.pad_token_id or 0
+        ids, mask = left_pad([row.prompt_ids for row in batch], pad, device)
+        longest = max(row.limit for row in batch)
+        given = torch.zeros((len(batch), longest), dtype=torch.int64)
+        drawn = torch.zeros((len(batch), longest), dtype=torch.bool)
+        for line, row in enumerate(batch):
+            given[line, : len(row.given)] = torch.tensor(row.given)
+            drawn[line, torch.tensor(row.positions, dtype=torch.int64)] = True
+        given, drawn = given.to(device), drawn.to(device)
+        limits = torch.tensor([row.limit for row in batch], device=device)
+        stops = torch.tensor(
+            [-1 if row.stop is None else row.stop for row in batch], device=device
+        )
+        keys = torch.tensor([row.key for row in batch], device=device)
+        lines = torch.arange(len(batch), device=device)
+        alive = torch.ones_like(lines, dtype=torch.bool)
+        answers: list[list[int]] = [[] for _ in batch]
+        cache = DynamicCache(config=self.model.config)
+        positions = (mask.cumsum(-1) - 1).clamp(min=0)
+        step = 0
+        while True:
+            states = self.body(
+                input_ids=ids,
+                attention_mask=mask,
+                position_ids=positions,
+                past_key_values=cache,
+                use_cache=True,
+            )[0][:, -1]
+            self.counts.passes += 1
+            self.counts.forwarded += ids.numel()
+            tokens = given[lines, step].clone()
+            chosen = drawn[lines, step] & alive
+            if chosen.any():
+                self.counts.projected += int(chosen.sum())
+                where = torch.full_like(lines[chosen], step)
+                tokens[chosen] = self.sampler(
+                    self.head, states[chosen], keys[lines[chosen]], where
+                )
+            for line, token, live in zip(
+                lines.tolist(), tokens.tolist(), alive.tolist(), strict=True
+            ):
+                if live:
+                    answers[line].append(token)
+            alive &= (limits[lines] > step + 1) & (tokens != stops[lines])
+            left = int(alive.sum())
+            if left == 0:
+                return answers
+            if left <= 0.75 * len(lines):
+                # Dropping rows copies the cache, so it waits until a quarter is finished.
+                keep = alive.nonzero()[:, 0]
+                cache.batch_select_indices(keep)
+                lines, tokens, mask, positions = (
+                    lines[keep],
+                    tokens[keep],
+                    mask[keep],
+                    positions[keep],
+                )
+                alive = torch.ones_like(lines, dtype=torch.bool)
+            ids = tokens[:, None]
+            mask = torch.cat([mask, torch.ones_like(ids)], 1)
+            positions = positions[:, -1:] + 1
+            step += 1
