@@ -15,6 +15,7 @@ through to the attention function; its own continuous batching relies on the sam
 from __future__ import annotations
 
 import inspect
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import torch
@@ -70,9 +71,9 @@ def attend(
     from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
     if layout is not None:
-        flat = (x[0].transpose(0, 1) for x in (query, key, value))
-        out = layout.attend(module.layer_idx, *flat, scaling, sliding_window)
-        return out[None], None
+        return _attend_in(
+            layout, module.layer_idx, query, key, value, scaling, sliding_window
+        )
     rows, heads, length, size = query.shape
     if length > 1 or heads == key.shape[1]:
         return sdpa_attention_forward(
@@ -86,6 +87,20 @@ def attend(
         scale=scaling,
     )
     return out.reshape(rows, 1, heads, size), None
+
+
+@torch.compiler.disable
+def _attend_in(
+    layout: Layout,
+    layer: int,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    scaling: float | None,
+    window: int | None,
+) -> tuple[torch.Tensor, None]:
+    flat = (x[0].transpose(0, 1) for x in (query, key, value))
+    return layout.attend(layer, *flat, scaling, window)[None], None
 
 
 def forward_flat(
@@ -103,7 +118,7 @@ def forward_flat(
     )[0][0]
 
 
-def has_varlen(tensor: torch.Tensor) -> bool:
+def has_varlen(tensor: torch.Tensor, groups: bool) -> bool:
     """Does torch's flash attention read rows of different lengths without padding here?"""
     if not tensor.is_cuda or tensor.dtype not in (torch.bfloat16, torch.float16):
         return False
@@ -111,7 +126,83 @@ def has_varlen(tensor: torch.Tensor) -> bool:
         from torch.nn.attention.varlen import varlen_attn
     except ImportError:
         return False
-    return "seqused_k" in inspect.signature(varlen_attn).parameters
+    known = inspect.signature(varlen_attn).parameters
+    return "window_size" in known and ("enable_gqa" in known or not groups)
+
+
+class Packed:
+    """Whole rows one after the other, each of which sees itself alone.
+
+    Where torch's flash attention takes rows of different lengths, nothing is padded; else
+    only attention is, and every other layer sees the tokens alone.
+
+    Args:
+        lengths: tokens of each row, on the host.
+    """
+
+    def __init__(self, lengths: Sequence[int], device: Any) -> None:
+        rows, self.longest = len(lengths), max(lengths)
+        counts = torch.tensor(lengths)
+        ends = counts.cumsum(0)
+        starts = ends - counts
+        within = torch.arange(int(ends[-1])) - starts.repeat_interleave(counts)
+        line = torch.arange(rows).repeat_interleave(counts)
+        self.rows = rows
+        self.positions = within.to(device)
+        """[tokens]: the position of each token in its row."""
+        self.places = (line * self.longest + within).to(device)
+        self.full = rows * self.longest == int(ends[-1])
+        self.bounds = torch.cat([starts[:1], ends]).int().to(device)
+
+    def attend(
+        self,
+        layer: int,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        scaling: float | None,
+        window: int | None,
+    ) -> torch.Tensor:
+        """See ``Layout``."""
+        groups = query.shape[1] != key.shape[1]
+        # Under autocast rotary embeddings leave queries and keys in fp32.
+        query, key = query.to(value.dtype), key.to(value.dtype)
+        if has_varlen(value, groups):
+            from torch.nn.attention.varlen import varlen_attn
+
+            return varlen_attn(
+                query.contiguous(),
+                key.contiguous(),
+                value.contiguous(),
+                self.bounds,
+                self.bounds,
+                self.longest,
+                self.longest,
+                scale=scaling,
+                window_size=(-1 if window is None else window - 1, 0),
+                **({"enable_gqa": True} if groups else {}),
+            )
+        mask = None
+        if window is not None and window < self.longest:
+            place = torch.arange(self.longest, device=query.device)
+            behind = place[:, None] - place
+            mask = (behind >= 0) & (behind < window)
+        out = scaled_dot_product_attention(
+            *(self._pad(x) for x in (query, key, value)),
+            attn_mask=mask,
+            is_causal=mask is None,
+            scale=scaling,
+            enable_gqa=groups,
+        )
+        out = out.transpose(1, 2).flatten(0, 1)
+        return out if self.full else out[self.places]
+
+    def _pad(self, x: torch.Tensor) -> torch.Tensor:
+        """[tokens, heads, size] -> [rows, heads, longest, size]."""
+        if not self.full:
+            wide = x.new_zeros((self.rows * self.longest, *x.shape[1:]))
+            x = wide.index_copy(0, self.places, x)
+        return x.view(self.rows, self.longest, *x.shape[1:]).transpose(1, 2)
 
 
 def fold_groups(query: torch.Tensor, key_heads: int) -> torch.Tensor:

@@ -142,20 +142,25 @@ def sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
+def versions() -> dict[str, str]:
+    """The installed versions of the packages that decide results."""
+    found = {}
+    for package in REPORTED:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[package] = importlib.metadata.version(package)
+    return found
+
+
 def manifest(
     spec: str, inputs: dict[str, Path], code: str, facts: dict[str, Any]
 ) -> dict[str, Any]:
     """What made an output: its spec, its inputs' hashes, the code, the machine, the facts."""
-    versions = {}
-    for package in REPORTED:
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            versions[package] = importlib.metadata.version(package)
     return {
         "spec": json.loads(spec),
         "inputs": {name: sha256(path) for name, path in sorted(inputs.items())},
         "code": code,
         "python": platform.python_version(),
-        "packages": versions,
+        "packages": versions(),
         "machine": {"system": platform.system(), "cpus": os.cpu_count()},
         **facts,
     }

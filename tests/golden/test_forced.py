@@ -1,23 +1,26 @@
-"""The forced pass against an oracle that imports nothing of selfgen's engines.
-
-The oracle does one row at a time, without cache or padding: at each position a full forward
-pass over the prefix, and the token is the model's where the mask says so.
-"""
+"""The forced pass against an oracle that imports nothing of selfgen."""
 
 from __future__ import annotations
 
 import random
 from typing import Any
+from unittest import mock
 
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from scipy.stats import chi2
 
-from selfgen.generation import forced
-from selfgen.generation.draws import gumbel, row_key
-from selfgen.specs import Device, PassSpec, PromptSpec, Sampling
-from tests.golden.conftest import EOS, SPECIAL, VOCABULARY
+from selfgen.generation import engines, forced
+from selfgen.generation.windowed import Cost
+from selfgen.specs import Device, PassSpec, PromptSpec, Sampling, UserError
+from tests.golden import oracle
+from tests.golden.conftest import EOS, KINDS, SPECIAL, VOCABULARY, build, built
 
+BETAS = [0.0, 0.1, 0.25, 0.5, 0.9, 1.0]
 PROMPT = PromptSpec("{prompt}", "", 100, 100)
+Rows = list[forced.Reference]
 
 
 def spec_of(**changes: Any) -> PassSpec:
@@ -35,101 +38,170 @@ def spec_of(**changes: Any) -> PassSpec:
     return PassSpec(**(fields | changes))
 
 
-def references(n: int, seed: int = 0) -> list[forced.Reference]:
-    """Ragged prompts and answers, with an EOS inside one of them."""
+def references(n: int, seed: int = 0, longest: int = 12) -> Rows:
+    """Ragged prompts and answers, with EOS inside some of them."""
     stream = random.Random(seed)
     rows = []
     for i in range(n):
-        prompt = [stream.randrange(3, VOCABULARY) for _ in range(stream.randint(1, 9))]
-        answer = [stream.randrange(3, VOCABULARY) for _ in range(stream.randint(1, 12))]
-        if i == 1:
+        prompt = [
+            stream.randrange(3, VOCABULARY) for _ in range(stream.randint(1, longest))
+        ]
+        answer = [
+            stream.randrange(3, VOCABULARY) for _ in range(stream.randint(1, longest))
+        ]
+        if i % 3 == 1:
             answer[len(answer) // 2] = EOS
         rows.append(forced.Reference(f"r{i}", i % 2, prompt, [*answer, EOS]))
     return rows
 
 
-@torch.inference_mode()
-def oracle(
-    model: Any,
-    row: forced.Reference,
-    mask: list[bool],
-    spec: PassSpec,
-    banned: list[int],
-    shift: int = 0,
-) -> list[int]:
-    """``shift`` 1 is a deliberate off-by-one: it reads the state one position early."""
-    key = torch.tensor([row_key(spec.seed, "token", row.epoch, row.id)])
-    mixed: list[int] = []
-    for t, token in enumerate(row.answer_ids):
-        if mask[t]:
-            prefix = row.prompt_ids + (
-                mixed if spec.kind == "forced" else row.answer_ids[:t]
-            )
-            logits = model(torch.tensor([prefix])).logits[
-                0, -1 - min(shift, len(prefix) - 1)
-            ]
-            logits[banned] = -torch.inf
-            if spec.sampling.temperature:
-                logits = logits / spec.sampling.temperature
-                logits = logits + gumbel(key, torch.tensor([t]), VOCABULARY)[0].float()
-            token = int(logits.argmax())
-        mixed.append(token)
-    return mixed
+def made(
+    model: Any, rows: Rows, spec: PassSpec, engine: str, overhead: float = 64.0
+) -> dict[str, tuple[list[int], list[bool]]]:
+    with mock.patch.dict(engines.COST, cpu=Cost(overhead, 0.0)):
+        out = list(forced.run(model, rows, spec, SPECIAL, EOS, engine=engine))
+    return {row["id"]: (row["tokens"], row["drawn"]) for row in out}
 
 
-@pytest.mark.parametrize("beta", [0.0, 0.1, 0.25, 0.5, 0.9, 1.0])
-@pytest.mark.parametrize("temperature", [0.0, 1.0])
-@pytest.mark.parametrize("kind", ["forced", "onepass"])
-def test_equals_the_oracle(
-    model: Any, kind: str, temperature: float, beta: float
-) -> None:
-    spec = spec_of(kind=kind, beta=beta, sampling=Sampling(temperature))
-    rows = references(7)
-    made = {row["id"]: row for row in forced.run(model, rows, spec, SPECIAL, EOS)}
-    assert set(made) == {row.id for row in rows}
-    for row in rows:
-        mask = made[row.id]["drawn"]
-        assert made[row.id]["tokens"] == oracle(model, row, mask, spec, SPECIAL)
-
-
-def test_the_oracle_would_see_an_off_by_one(model: Any) -> None:
-    spec = spec_of(beta=1.0, sampling=Sampling(0.0))
-    rows = references(7)
-    made = {row["id"]: row for row in forced.run(model, rows, spec, SPECIAL, EOS)}
-    wrong = [
-        oracle(model, row, made[row.id]["drawn"], spec, SPECIAL, shift=1)
+def expected(
+    model: Any, rows: Rows, spec: PassSpec
+) -> dict[str, tuple[list[int], list[bool]]]:
+    return {
+        row.id: oracle.mixed(
+            model,
+            row,
+            spec.seed,
+            list(row.rates or [spec.beta] * len(row.answer_ids)),
+            SPECIAL,
+            spec.sampling,
+            onepass=spec.kind == "onepass",
+        )
         for row in rows
+    }
+
+
+@pytest.mark.parametrize("beta", BETAS)
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_onepass_equals_the_oracle(model: Any, temperature: float, beta: float) -> None:
+    spec = spec_of(kind="onepass", beta=beta, sampling=Sampling(temperature))
+    rows = references(7)
+    assert made(model, rows, spec, "auto") == expected(model, rows, spec)
+
+
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+@given(
+    kind=st.sampled_from(list(KINDS)),
+    weights=st.integers(0, 4),
+    beta=st.sampled_from(BETAS),
+    sampling=st.sampled_from(
+        [Sampling(), Sampling(1.0), Sampling(5.0), Sampling(9.0, 7, 0.8)]
+    ),
+    content=st.integers(0, 10**6),
+    n=st.integers(1, 7),
+    batch_size=st.integers(1, 5),
+    overhead=st.sampled_from([0.0, 20.0, 1e6]),
+)
+def test_every_exact_engine_equals_the_oracle(
+    kind: str,
+    weights: int,
+    beta: float,
+    sampling: Sampling,
+    content: int,
+    n: int,
+    batch_size: int,
+    overhead: float,
+) -> None:
+    """``overhead`` decides how far the windowed engine reads on over guesses: never, now
+    and then, to the end."""
+    model, rows = built(kind, weights), references(n, content)
+    spec = spec_of(beta=beta, sampling=sampling, batch_size=batch_size)
+    wanted = expected(model, rows, spec)
+    assert made(model, rows, spec, "sequential") == wanted
+    assert made(model, rows, spec, "windowed", overhead) == wanted
+
+
+def test_long_rows_and_a_common_beginning(model: Any) -> None:
+    """Prompts that share a beginning, and answers of many more tokens than a window."""
+    shared = [3 + i % 28 for i in range(20)]
+    rows = [
+        forced.Reference(r.id, r.epoch, [*shared, *r.prompt_ids], r.answer_ids)
+        for r in references(6, longest=50)
     ]
-    assert wrong != [made[row.id]["tokens"] for row in rows]
+    spec = spec_of(beta=0.3, batch_size=3)
+    wanted = expected(model, rows, spec)
+    for overhead in (0.0, 50.0, 1e6):
+        assert made(model, rows, spec, "windowed", overhead) == wanted
+    assert made(model, rows, spec, "sequential") == wanted
+
+
+def test_little_room_changes_nothing(
+    model: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Prompts are read in parts when a pass takes few tokens."""
+    monkeypatch.setattr("selfgen.generation.windowed.STEP_TOKENS", {"cpu": 5})
+    rows = references(9, longest=25)
+    wanted = expected(model, rows, spec_of())
+    for overhead in (0.0, 1e6):
+        assert made(model, rows, spec_of(), "windowed", overhead) == wanted
+
+
+def test_every_position_has_its_own_rate(model: Any) -> None:
+    """A rate that falls to 0: the last third is the reference, the first is drawn."""
+    rows = []
+    for row in references(8, longest=24):
+        n = len(row.answer_ids)
+        rates = [max(0.0, 1 - 1.5 * t / n) for t in range(n)]
+        rows.append(
+            forced.Reference(row.id, row.epoch, row.prompt_ids, row.answer_ids, rates)
+        )
+    wanted = expected(model, rows, spec_of())
+    for engine in ("sequential", "windowed"):
+        assert made(model, rows, spec_of(), engine) == wanted
+    drawn = [mask for _, mask in wanted.values()]
+    assert any(mask[0] for mask in drawn)
+    assert not any(t for mask in drawn for t in mask[2 * len(mask) // 3 + 1 :])
+
+
+@pytest.mark.parametrize("merged", [False, True])
+def test_lora(merged: bool) -> None:
+    from peft import LoraConfig, get_peft_model
+
+    base = build("llama")
+    adapted = get_peft_model(
+        base,
+        LoraConfig(
+            r=4, lora_alpha=64, target_modules="all-linear", init_lora_weights=False
+        ),
+    ).eval()
+    model = adapted.merge_and_unload() if merged else adapted
+    rows, spec = references(6), spec_of()
+    wanted = expected(model, rows, spec)
+    assert wanted != expected(built("llama"), rows, spec), "the adapter does something"
+    for engine in ("sequential", "windowed"):
+        assert made(model, rows, spec, engine) == wanted
 
 
 def test_what_is_not_drawn_is_the_reference(model: Any) -> None:
     rows = references(9)
-    for made in forced.run(model, rows, spec_of(), SPECIAL, EOS):
-        row = next(r for r in rows if r.id == made["id"])
-        assert len(made["tokens"]) == len(row.answer_ids)
-        assert not made["drawn"][-1], "the closing EOS is never mixed"
-        for token, reference, drawn in zip(
-            made["tokens"], row.answer_ids, made["drawn"], strict=True
-        ):
-            if drawn:
-                assert token not in SPECIAL
-            else:
-                assert token == reference
-
-
-def test_beta_zero_is_the_reference(model: Any) -> None:
-    rows = references(5)
-    for made in forced.run(model, rows, spec_of(beta=0.0), SPECIAL, EOS):
-        assert made["tokens"] == next(r for r in rows if r.id == made["id"]).answer_ids
+    out = made(model, rows, spec_of(), "auto")
+    for row in rows:
+        tokens, mask = out[row.id]
+        assert len(tokens) == len(row.answer_ids)
+        assert not mask[-1], "the closing EOS is never mixed"
+        for token, reference, drawn in zip(tokens, row.answer_ids, mask, strict=True):
+            assert token not in SPECIAL if drawn else token == reference
 
 
 def test_eos_may_be_kept(model: Any) -> None:
     """With ``keep``, EOS is drawn somewhere; every other special token never is."""
     rows = references(40)
     spec = spec_of(beta=1.0, eos="keep", sampling=Sampling(50.0))
-    made = list(forced.run(model, rows, spec, SPECIAL, EOS))
-    drawn = [t for m in made for t, d in zip(m["tokens"], m["drawn"], strict=True) if d]
+    out = made(model, rows, spec, "auto").values()
+    drawn = [t for tokens, mask in out for t, d in zip(tokens, mask, strict=True) if d]
     assert EOS in drawn
     assert not set(drawn) & {0, 1}
 
@@ -159,20 +231,58 @@ def test_mask_follows_beta_and_grows_with_it() -> None:
     assert all(h or not w for w, h in zip(low, high, strict=True))
 
 
-def test_sampling_follows_the_softmax(model: Any) -> None:
-    """The first token of many ids, against the tempered softmax in closed form."""
-    n, prompt = 3000, [5, 9, 4]
-    rows = [forced.Reference(f"s{i}", 0, prompt, [3, EOS]) for i in range(n)]
-    spec = spec_of(beta=1.0, batch_size=512, sampling=Sampling(15.0))
-    made = forced.run(model, rows, spec, SPECIAL, EOS)
-    counts = torch.zeros(VOCABULARY)
-    for row in made:
-        counts[row["tokens"][0]] += 1
-    with torch.inference_mode():
-        logits = model(torch.tensor([prompt])).logits[0, -1]
-        logits[SPECIAL] = -torch.inf
-        expected = (logits / 15.0).softmax(-1) * n
-    kept = expected > 0
-    statistic = ((counts - expected)[kept] ** 2 / expected[kept]).sum()
-    # Chi-square with 27 degrees of freedom: 58 is its 0.9995 quantile.
-    assert statistic < 58
+def test_rates_outside_0_to_1_are_refused() -> None:
+    row = forced.Reference("x", 0, [3], [5, 6, EOS])
+    with pytest.raises(UserError, match=r"beta: found 1\.5, allowed is 0 to 1"):
+        forced.mixing_mask(0, row, 1.5)
+    short = forced.Reference("x", 0, [3], [5, 6, EOS], [0.5])
+    with pytest.raises(UserError, match="rates: found 1 for the 3 tokens of x"):
+        forced.mixing_mask(0, short, 0.0)
+
+
+@pytest.mark.parametrize("engine", ["sequential", "windowed"])
+def test_distribution_of_whole_answers(engine: str) -> None:
+    """Every mixed answer of three tokens over five token ids, counted over many example
+    ids, against its probability: rate and softmax on the mixed prefix, multiplied out."""
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    torch.manual_seed(3)
+    config = AutoConfig.for_model(
+        "llama",
+        vocab_size=8,
+        hidden_size=16,
+        intermediate_size=32,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        pad_token_id=0,
+    )
+    model = AutoModelForCausalLM.from_config(config).eval()
+    model.get_output_embeddings().weight.data.mul_(15)
+    n, beta, prompt, answer = 4000, 0.6, [5, 3], [4, 6, 7, EOS]
+    rows = [forced.Reference(f"s{i}", 0, prompt, answer) for i in range(n)]
+    spec = spec_of(beta=beta, batch_size=500)
+    out = made(model, rows, spec, engine, overhead=1e6)
+    counts: dict[tuple[int, ...], int] = {}
+    for tokens, _ in out.values():
+        counts[tuple(tokens[:3])] = counts.get(tuple(tokens[:3]), 0) + 1
+    chances: dict[tuple[int, ...], float] = {(): 1.0}
+    for t in range(3):
+        longer = {}
+        for prefix, chance in chances.items():
+            with torch.no_grad():
+                logits = model(torch.tensor([[*prompt, *prefix]])).logits[0, -1]
+            logits[SPECIAL] = -torch.inf
+            for token, own in enumerate(logits.softmax(-1).tolist()):
+                share = beta * own + (1 - beta) * (token == answer[t])
+                if share:
+                    longer[(*prefix, token)] = chance * share
+        chances = longer
+    assert len(chances) == 125
+    assert sum(chances.values()) == pytest.approx(1)
+    # Answers that are expected less than eight times are counted together.
+    often = {p: c * n for p, c in chances.items() if c * n >= 8}
+    rest = n - sum(often.values())
+    seen_rest = n - sum(counts.get(p, 0) for p in often)
+    statistic = sum((counts.get(p, 0) - e) ** 2 / e for p, e in often.items())
+    statistic += (seen_rest - rest) ** 2 / rest
+    assert statistic < chi2.ppf(0.9995, len(often))

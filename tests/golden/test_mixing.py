@@ -79,16 +79,20 @@ def test_each_position_is_asked_for_the_next_label() -> None:
     expected_plain = -(log[11, 21] + log[21, 22] + log[22, 23] + log[23, 2])
     # Position 3 reads 99 and is asked for 23; position 2 is still asked for 22.
     expected_mixed = -(log[11, 21] + log[21, 22] + log[99, 23] + log[23, 2])
-    torch.testing.assert_close(loss(**collate([plain], 0, "cpu")), expected_plain)
-    torch.testing.assert_close(loss(**collate([mixed], 0, "cpu")), expected_mixed)
-    both = loss(**collate([plain, mixed], 0, "cpu"))
+    torch.testing.assert_close(loss(**collate([plain], "cpu")), expected_plain)
+    torch.testing.assert_close(loss(**collate([mixed], "cpu")), expected_mixed)
+    both = loss(**collate([plain, mixed], "cpu"))
     torch.testing.assert_close(both, expected_plain + expected_mixed)
     assert labelled([plain, mixed]) == 8
 
 
-def test_padding_is_neither_read_nor_asked() -> None:
+def test_rows_of_a_batch_stand_one_after_the_other() -> None:
+    """Two rows of 2 and 3 tokens: labels 6, 8 and 9 are asked of the states at 0, 2, 3,
+    and the last token of neither row is asked for the first of the next."""
     short = {"id": "a", "input_ids": [5, 6], "labels": [IGNORE, 6]}
     long = {"id": "b", "input_ids": [7, 8, 9], "labels": [IGNORE, 8, 9]}
-    batch = collate([short, long], 0, "cpu")
-    assert batch["input_ids"].tolist() == [[5, 6, 0], [7, 8, 9]]
-    assert batch["labels"].tolist() == [[IGNORE, 6, IGNORE], [IGNORE, 8, 9]]
+    batch = collate([short, long], "cpu")
+    assert batch["input_ids"].tolist() == [5, 6, 7, 8, 9]
+    assert batch["before"].tolist() == [0, 2, 3]
+    assert batch["labels"].tolist() == [6, 8, 9]
+    assert batch["lengths"] == [2, 3]

@@ -29,10 +29,15 @@ def add_manifest(parser: ArgumentParser) -> None:
 def add_compute(parser: ArgumentParser) -> None:
     """The arguments of every step that runs a model."""
     add_manifest(parser)
+    add_threads(parser)
+    parser.add_argument("--name", default="", help="the job's name in progress lines")
+
+
+def add_threads(parser: ArgumentParser) -> None:
+    """How many CPU threads torch may use."""
     parser.add_argument(
         "--threads", type=int, default=os.cpu_count(), help="CPU threads"
     )
-    parser.add_argument("--name", default="", help="the job's name in progress lines")
 
 
 def add_engine(parser: ArgumentParser) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -14,7 +15,7 @@ from selfgen.generation.decoding import Filled, Row, Sampler
 from selfgen.generation.onepass import OnePass
 from selfgen.generation.sequential import Sequential
 from selfgen.generation.slots import Slots
-from selfgen.generation.windowed import Windowed
+from selfgen.generation.windowed import STEP_TOKENS, Cost, Windowed
 from selfgen.models import decoder
 from selfgen.specs import UserError
 
@@ -26,10 +27,13 @@ EXACT = ("auto", "sequential", "windowed")
 CACHED_TOKENS = {"cpu": 2**16, "mps": 2**16, "cuda": 2**18}
 """Tokens of all rows in a batch at most, so that long rows make small batches."""
 
-OVERHEAD = {"cpu": 64.0, "mps": 512.0, "cuda": 2048.0}
-"""Fixed cost of a pass in tokens, where too little work is ahead to measure it."""
+COST = {"cpu": Cost(64.0, 0.7), "mps": Cost(512.0, 0.3), "cuda": Cost(4096.0, 0.3)}
+"""Where too little work is ahead to measure it."""
 
-MEASURED_PASSES = 7
+RUNS = 2
+"""Runs of what is measured; the fastest counts."""
+
+MEASURED_PASSES = 9
 """Passes that a measurement takes: less than 5 % of the work that it is made for."""
 
 Engine = Sequential | Windowed | OnePass
@@ -95,21 +99,23 @@ def make(
     if not flat:
         kind = model.config.model_type
         raise UserError(f"engine: windowed cannot run {kind}; allowed is sequential")
-    windowed = Windowed(model, sampler, OVERHEAD[model.device.type])
+    windowed = Windowed(model, sampler, COST[model.device.type])
     size = batch_of(rows, batch_size, model.device)
     guesses = any(row.given for row in rows)
     passes = sum(rows[i].limit for i in range(0, len(rows), size))
     if not guesses or passes * 0.05 < MEASURED_PASSES:
         return windowed
-    step, fixed, token = measure(model, rows, size)
-    windowed.overhead = fixed / token
+    found = measure(model, sampler, rows, size)
+    windowed.cost = Cost(found.fixed / found.token, found.draw / found.token)
     draws = sum(len(row.positions) for row in rows) / len(rows)
     limit = sum(row.limit for row in rows) / len(rows)
-    left_to_right, skipping = limit * step, draws * fixed + limit * size * token
+    left_to_right = limit * found.step
+    skipping = draws * found.fixed + limit * size * found.token
     log.info(
-        "engine: a pass costs as much as %.0f tokens; a batch of %d takes %.2f s"
-        " sequentially, at most %.2f s windowed",
-        windowed.overhead,
+        "engine: a pass costs as much as %.0f tokens, a draw as %.1f; but for draws, a"
+        " batch of %d takes %.2f s sequentially, at most %.2f s windowed",
+        windowed.cost.overhead,
+        windowed.cost.draw,
         size,
         left_to_right,
         skipping,
@@ -129,49 +135,69 @@ def facts(engine: Engine) -> dict[str, Any]:
     }
 
 
+@dataclass(frozen=True)
+class Measured:
+    """Seconds: of a sequential step of the batch; of a flat pass, fixed and for each
+    token; of one draw."""
+
+    step: float
+    fixed: float
+    token: float
+    draw: float
+
+
 @torch.inference_mode()
-def measure(model: Any, rows: Sequence[Row], size: int) -> tuple[float, float, float]:
-    """Seconds of a sequential step of ``size`` rows; and of flat passes, seconds of a pass
-    and of each of its tokens, from a pass of one and one of eight tokens a row."""
+def measure(model: Any, sampler: Sampler, rows: Sequence[Row], size: int) -> Measured:
+    """Time a few passes with a batch of ``size`` rows of the median length."""
     from transformers import DynamicCache
 
     device = model.device
-    lengths = sorted(map(len, rows))
-    past = lengths[len(lengths) // 2]
-    body = decoder(model)
-    slots = Slots(size, past + 8, device)
+    past = sorted(map(len, rows))[len(rows) // 2]
+    many = max(2, STEP_TOKENS[device.type] // 8 // size)
+    body, head = decoder(model), model.get_output_embeddings()
+    slots = Slots(size, past + many, device)
     which = torch.arange(size).numpy()
 
-    def flat(new: int) -> None:
+    def flat(new: int) -> torch.Tensor:
         ids = torch.zeros(size * new, dtype=torch.int64, device=device)
         positions = slots.step(which, 0 * which + past, 0 * which + past + new)
-        attention.forward_flat(body, ids, positions, slots)
+        return attention.forward_flat(body, ids, positions, slots)
+
+    def filled() -> DynamicCache:
+        cache = DynamicCache(config=model.config)
+        for layer, pair in slots.layers.items():
+            tables = (
+                x.view(size, slots.capacity, *x.shape[1:])[:, :past] for x in pair
+            )
+            cache.update(*(x.transpose(1, 2) for x in tables), layer)
+        return cache
+
+    states = flat(1)
+    caches = [filled() for _ in range(RUNS)]
+    mask = torch.ones((size, past + 1), dtype=torch.int64, device=device)
 
     def step() -> None:
-        mask = torch.ones((size, past + 1), dtype=torch.int64, device=device)
         body(
             input_ids=mask[:, :1],
             attention_mask=mask,
             position_ids=mask[:, :1] * past,
-            past_key_values=cache,
+            past_key_values=caches.pop(),
             use_cache=True,
         )
 
-    flat(1)
-    cache = DynamicCache(config=model.config)
-    for layer, (keys, values) in slots.layers.items():
-        shape = (size, past + 8, *keys.shape[1:])
-        past_of = (x.view(shape)[:, :past].transpose(1, 2) for x in (keys, values))
-        cache.update(*past_of, layer)
-    one, eight = _fastest(lambda: flat(1), device), _fastest(lambda: flat(8), device)
-    token = max((eight - one) / (7 * size), 1e-9)
-    return _fastest(step, device), max(one - size * token, 0.0), token
+    keys = mask[:, 0]
+    one, all_ = (_fastest(lambda n=n: flat(n), device) for n in (1, many))
+    token = max((all_ - one) / ((many - 1) * size), 1e-9)
+    draws = _fastest(lambda: sampler(head, states, keys, keys), device)
+    return Measured(
+        _fastest(step, device), max(one - size * token, 0.0), token, draws / size
+    )
 
 
-def _fastest(work: Callable[[], None], device: Any) -> float:
-    """Seconds of the faster of two runs."""
+def _fastest(work: Callable[[], Any], device: Any) -> float:
+    """Seconds of the fastest of ``RUNS`` runs."""
     seconds = []
-    for _ in range(2):
+    for _ in range(RUNS):
         started = time.perf_counter()
         work()
         if device.type == "cuda":

@@ -13,12 +13,24 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import scaled_dot_product_attention
 
-from selfgen.attention import fold_groups, has_varlen, unfold_groups
+from selfgen.attention import fold_groups, unfold_groups
 
 SHORT = 16
 """Spans up to so many tokens share one padded attention call over the whole cache."""
+
+ROUND = 16
+"""Attention sees a multiple of so many places: fewer shapes, and aligned ones."""
+
+
+BACKENDS = [
+    SDPBackend.FLASH_ATTENTION,
+    SDPBackend.EFFICIENT_ATTENTION,
+    SDPBackend.MATH,
+]
+"""Not cuDNN: it plans anew for every shape, and here hardly two steps have the same."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +53,8 @@ class Slots:
     """Keys and values of ``rows`` slots with ``capacity`` places, on one device."""
 
     def __init__(self, rows: int, capacity: int, device: Any) -> None:
-        self.rows, self.capacity, self.device = rows, capacity, device
+        self.rows, self.device = rows, device
+        self.capacity = -(-capacity // ROUND) * ROUND
         self.layers: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
         self.masks: dict[tuple[int, int | None], torch.Tensor] = {}
 
@@ -52,19 +65,12 @@ class Slots:
         first = np.cumsum(lengths) - lengths
         within = np.arange(lengths.sum()) - np.repeat(first, lengths)
         positions = within + np.repeat(starts, lengths)
-        self.visible = int(ends.max())
+        self.visible = -(-int(ends.max()) // ROUND) * ROUND
         self.masks.clear()
         self.address = self._tensor(
             np.repeat(slots, lengths) * self.capacity + positions
         )
-        self.longest = int(lengths.max())
-        used = np.ones(self.rows, dtype=np.int32)
-        used[slots] = ends
-        counts = np.zeros(self.rows + 1, dtype=np.int32)
-        counts[slots + 1] = lengths
-        self.used, self.bounds = self._tensor(used), self._tensor(counts.cumsum())
-        self.groups: list[_Group] | None = None
-        self.spans = (slots, starts, lengths, first)
+        self.groups = self._make_groups(slots, starts, lengths, first)
         return self._tensor(positions)
 
     def copy_prefix(self, length: int) -> None:
@@ -101,47 +107,8 @@ class Slots:
         keys, values = self.layers[layer]
         keys.index_copy_(0, self.address, key)
         values.index_copy_(0, self.address, value)
-        if has_varlen(query):
-            return self._varlen(query, keys, values, scaling, window)
-        if self.groups is None:
-            self.groups = self._make_groups()
-        return self._padded(query, keys, values, scaling, window)
-
-    def _varlen(
-        self,
-        query: torch.Tensor,
-        keys: torch.Tensor,
-        values: torch.Tensor,
-        scaling: float | None,
-        window: int | None,
-    ) -> torch.Tensor:
-        from torch.nn.attention.varlen import varlen_attn
-
-        starts = torch.arange(self.rows + 1, dtype=torch.int32, device=self.device)
-        return varlen_attn(
-            query.contiguous(),
-            keys,
-            values,
-            self.bounds.int(),
-            starts * self.capacity,
-            self.longest,
-            self.visible,
-            scale=scaling,
-            window_size=(-1 if window is None else window - 1, 0),
-            enable_gqa=query.shape[1] != keys.shape[1],
-            seqused_k=self.used,
-        )
-
-    def _padded(
-        self,
-        query: torch.Tensor,
-        keys: torch.Tensor,
-        values: torch.Tensor,
-        scaling: float | None,
-        window: int | None,
-    ) -> torch.Tensor:
         heads = keys.shape[1]
-        out = torch.empty_like(query)
+        out = None
         for number, group in enumerate(self.groups):
             past = [
                 x.view(self.rows, self.capacity, *x.shape[1:])[:, : self.visible]
@@ -150,14 +117,19 @@ class Slots:
             if group.slots is not None:
                 past = [x[group.slots] for x in past]
             mask = self._mask(number, group, query, query.shape[1] // heads, window)
-            states = scaled_dot_product_attention(
-                fold_groups(query[group.queries], heads),
-                *(x.transpose(1, 2) for x in past),
-                attn_mask=mask,
-                scale=scaling,
-            )
+            with sdpa_kernel(BACKENDS):
+                states = scaled_dot_product_attention(
+                    fold_groups(query[group.queries], heads),
+                    *(x.transpose(1, 2) for x in past),
+                    attn_mask=mask,
+                    scale=scaling,
+                )
             states = unfold_groups(states, group.queries.shape[1]).flatten(0, 1)
-            out[group.tokens] = states[group.places]
+            states = states[group.places]
+            if len(self.groups) == 1:
+                return states  # the tokens of the only group are all, and in order
+            out = torch.empty_like(query) if out is None else out
+            out[group.tokens] = states
         return out
 
     def _mask(
@@ -182,20 +154,26 @@ class Slots:
             self.masks[number, window] = mask
         return self.masks[number, window]
 
-    def _make_groups(self) -> list[_Group]:
+    def _make_groups(self, *spans: np.ndarray) -> list[_Group]:
         """Short spans over the whole cache in place; long ones, which are few and new,
         over a copy of their slots."""
-        lengths = self.spans[2]
-        short = lengths <= SHORT
+        short = spans[2] <= SHORT
         groups = []
         if short.any():
-            groups.append(self._group(np.flatnonzero(short), everything=True))
+            groups.append(self._group(*(x[short] for x in spans), everything=True))
         if not short.all():
-            groups.append(self._group(np.flatnonzero(~short), everything=False))
+            groups.append(self._group(*(x[~short] for x in spans), everything=False))
         return groups
 
-    def _group(self, chosen: np.ndarray, *, everything: bool) -> _Group:
-        slots, starts, lengths, first = (x[chosen] for x in self.spans)
+    def _group(
+        self,
+        slots: np.ndarray,
+        starts: np.ndarray,
+        lengths: np.ndarray,
+        first: np.ndarray,
+        *,
+        everything: bool,
+    ) -> _Group:
         longest = int(lengths.max())
         line = slots if everything else np.arange(len(slots))
         queries = np.zeros((self.rows if everything else len(slots), longest), np.int64)

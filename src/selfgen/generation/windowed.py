@@ -74,6 +74,11 @@ class Work:
         return cls(index, row, tokens, [prompt + t for t in row.positions], cached)
 
     @property
+    def behind(self) -> int:
+        """Tokens to read before the next draw."""
+        return self.marks[self.front] - self.cached
+
+    @property
     def answer(self) -> list[int]:
         end = len(self.tokens) if self.row.given else self.marks[self.front - 1] + 1
         return self.tokens[len(self.row.prompt_ids) : end].tolist()
@@ -92,16 +97,24 @@ class Span:
         return self.end - self.work.cached
 
 
-class Windowed:
-    """Fills rows; ``overhead`` is the fixed cost of a pass, in tokens.
+@dataclass(frozen=True)
+class Cost:
+    """What things take, in the time that one more token takes in a pass: ``overhead`` of a
+    pass, and ``draw`` of a draw (vocabulary projection and noise)."""
 
-    A pass of n tokens takes about c (overhead + n) seconds. With R rows in the batch, a
-    pass less for one row is worth overhead / R tokens: this is what reading on over a
-    guess gains if the guess is right, and the tokens behind it are what it loses if not.
+    overhead: float
+    draw: float
+
+
+class Windowed:
+    """Fills rows, reading on over guesses as far as that pays at the given ``cost``.
+
+    A pass of n tokens takes as long as overhead + n tokens. With R rows in the batch, a
+    pass less for one row is therefore worth overhead / R tokens.
     """
 
-    def __init__(self, model: Any, sampler: Sampler, overhead: float) -> None:
-        self.model, self.sampler, self.overhead = model, sampler, overhead
+    def __init__(self, model: Any, sampler: Sampler, cost: Cost) -> None:
+        self.model, self.sampler, self.cost = model, sampler, cost
         self.body, self.head = decoder(model), model.get_output_embeddings()
         self.reference, self.guess = Acceptance(), Acceptance()
         self.counts = Counts()
@@ -202,29 +215,48 @@ class Windowed:
         return finished
 
     def _spans(self, active: dict[int, Work], room: int) -> list[Span]:
-        """What to read of each row: at least to its next draw, as far as there is room."""
-        worth = self.overhead / len(active)
-        spans = [self._span(slot, active[slot], worth) for slot in sorted(active)]
-        if sum(map(len, spans)) <= room:
-            return spans
-        fitting = []
-        for span in sorted(spans, key=len):
-            if room and len(span) > room:
-                span = Span(span.slot, span.work, span.work.cached + room, 0)
-            if len(span) <= room:
-                fitting.append(span)
-                room -= len(span)
-        return sorted(fitting, key=lambda span: span.slot)
+        """What to read of each row: at least to its next draw, as far as there is room.
 
-    def _span(self, slot: int, work: Work, worth: float) -> Span:
-        marks, checks, right = work.marks, 1, 1.0
+        Rows with little to read come first, so that a long prompt cannot hold them up.
+        """
+        worth = self.cost.overhead / len(active)
+        spans, spare = [], room
+        for slot in sorted(active, key=lambda slot: active[slot].behind):
+            work = active[slot]
+            if room == 0:
+                break
+            if work.behind > room:
+                spans.append(Span(slot, work, work.cached + room, 0))
+                spare = room = 0
+            else:
+                spans.append(Span(slot, work, work.marks[work.front], 1))
+                room -= work.behind
+                spare = room
+        for i, span in enumerate(spans):
+            if span.checks:
+                spans[i] = self._read_on(span, worth, spare)
+                spare -= len(spans[i]) - len(span)
+        return sorted(spans, key=lambda span: span.slot)
+
+    def _read_on(self, span: Span, worth: float, room: int) -> Span:
+        """Read on over guesses while the gain is above the cost, in tokens.
+
+        Reading up to a mark costs the tokens on the way, if a guess before it is wrong,
+        and its draw. It saves a pass if all are right; and it makes a guess at that mark,
+        if there is none but the reference, which saves a pass later if that is right.
+        """
+        work, checks, right = span.work, 1, 1.0
+        marks = work.marks
         while work.row.given and work.front + checks < len(marks):
-            guess = marks[work.front + checks - 1]
-            right *= (self.guess if guess in work.guessed else self.reference).rate
-            if right * worth <= (1 - right) * (marks[work.front + checks] - guess):
+            over, mark = marks[work.front + checks - 1], marks[work.front + checks]
+            known = self.guess if over in work.guessed else self.reference
+            right *= known.rate
+            gain = right if mark in work.guessed else max(right, self.guess.rate)
+            wasted = (1 - right) * (mark - over + self.cost.draw)
+            if gain * worth <= wasted or mark - work.cached > len(span) + room:
                 break
             checks += 1
-        return Span(slot, work, marks[work.front + checks - 1], checks)
+        return Span(span.slot, work, marks[work.front + checks - 1], checks)
 
     def _settle(self, span: Span, draws: list[int]) -> bool:
         """Take over the draws up to the first wrong guess; is the row finished?"""

@@ -19,6 +19,7 @@ from typing import Any
 
 import torch
 
+from selfgen import attention
 from selfgen.models import decoder, place
 from selfgen.specs import TrainSpec, UserError
 
@@ -28,7 +29,7 @@ IGNORE = -100
 """A label that is not trained on, as in transformers."""
 
 MICRO_BATCH_TOKENS = {"cpu": 1024, "mps": 4096, "cuda": 16384}
-"""Padded tokens of one forward pass; changes memory and speed, never the global batch."""
+"""Tokens of one forward pass; changes memory and speed, never the global batch."""
 
 Row = dict[str, Any]
 
@@ -36,22 +37,39 @@ Row = dict[str, Any]
 class LabelLoss(torch.nn.Module):
     """A causal LM with its loss: summed cross-entropy at the labelled positions.
 
-    ``input_ids``, ``labels``: [batch, length], labels unshifted as in transformers: the
-    state at position t - 1 predicts ``labels[t]``. Rows are padded on the right, where a
-    causal model needs no attention mask: no labelled position sees padding.
+    ``input_ids`` [tokens]: rows of ``lengths`` one after the other, not padded. The state
+    at ``before[i]`` is asked for ``labels[i]``. A model that cannot read rows so is given
+    them padded on the right, where a causal model needs no mask.
     """
 
     def __init__(self, model: Any) -> None:
         super().__init__()
         self.model = model
+        self.flat = attention.use(model)
 
-    def forward(self, input_ids: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        states = decoder(self.model)(input_ids=input_ids, use_cache=False)[0]
-        targets = labels[:, 1:]
-        labelled = targets != IGNORE
-        logits = self.model.get_output_embeddings()(states[:, :-1][labelled])
+    def forward(
+        self,
+        input_ids: torch.Tensor,
+        before: torch.Tensor,
+        labels: torch.Tensor,
+        lengths: list[int],
+    ) -> torch.Tensor:
+        if self.flat:
+            layout = attention.Packed(lengths, input_ids.device)
+            states = attention.forward_flat(
+                decoder(self.model), input_ids, layout.positions, layout
+            )
+        else:
+            padded = torch.nn.utils.rnn.pad_sequence(
+                input_ids.split(lengths), batch_first=True
+            )
+            rows = decoder(self.model)(input_ids=padded, use_cache=False)[0]
+            states = torch.cat(
+                [row[:length] for row, length in zip(rows, lengths, strict=True)]
+            )
+        logits = self.model.get_output_embeddings()(states[before])
         return torch.nn.functional.cross_entropy(
-            logits.float(), targets[labelled], reduction="sum"
+            logits.float(), labels, reduction="sum"
         )
 
 
@@ -83,27 +101,37 @@ def steps_of(rows: Iterable[Row]) -> list[list[Row]]:
 
 
 def micro_batches(rows: list[Row], tokens: int) -> Iterator[list[Row]]:
-    """The rows of a step in runs of similar length, each of at most ``tokens`` padded
-    tokens (one row, if that alone is longer)."""
+    """The rows of a step in runs of similar length, each of at most ``tokens`` tokens (one
+    row, if that alone is longer)."""
     ordered = sorted(rows, key=lambda row: (len(row["input_ids"]), row["id"]))
     batch: list[Row] = []
+    size = 0
     for row in ordered:
-        if batch and (len(batch) + 1) * len(row["input_ids"]) > tokens:
+        if batch and size + len(row["input_ids"]) > tokens:
             yield batch
-            batch = []
+            batch, size = [], 0
         batch.append(row)
+        size += len(row["input_ids"])
     yield batch
 
 
-def collate(rows: list[Row], pad: int, device: Any) -> dict[str, torch.Tensor]:
-    """Right-padded ``input_ids`` and ``labels`` of a micro-batch."""
-    length = max(len(row["input_ids"]) for row in rows)
-
-    def padded(key: str, value: int) -> torch.Tensor:
-        filled = [row[key] + [value] * (length - len(row[key])) for row in rows]
-        return torch.tensor(filled, dtype=torch.long, device=device)
-
-    return {"input_ids": padded("input_ids", pad), "labels": padded("labels", IGNORE)}
+def collate(rows: list[Row], device: Any) -> dict[str, Any]:
+    """A micro-batch as ``LabelLoss`` takes it. Labels are unshifted in the rows, as in
+    transformers: the state at position t - 1 is asked for ``labels[t]``."""
+    ids, before, labels = [], [], []
+    for row in rows:
+        for t, label in enumerate(row["labels"][1:], 1):
+            if label != IGNORE:
+                before.append(len(ids) + t - 1)
+                labels.append(label)
+        ids += row["input_ids"]
+    asked = torch.tensor([before, labels], dtype=torch.long).to(device)
+    return {
+        "input_ids": torch.tensor(ids, dtype=torch.long).to(device),
+        "before": asked[0],
+        "labels": asked[1],
+        "lengths": [len(row["input_ids"]) for row in rows],
+    }
 
 
 def labelled(rows: list[Row]) -> int:
@@ -119,6 +147,7 @@ def train(
     scratch: Path | None = None,
     checkpoint_minutes: float = 10.0,
     micro_batch_tokens: int | None = None,
+    compile: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[Any, Outcome]:
     """Fine-tune ``model`` on ``rows``; returns the trained model and what was done.
@@ -126,7 +155,7 @@ def train(
     Args:
         rows: ``step, id, input_ids, labels`` in training order.
         scratch: folder for resumable state; what is found there is continued bit for bit.
-        micro_batch_tokens: padded tokens of one forward pass (default: by device).
+        micro_batch_tokens: tokens of one forward pass (default: by device).
         progress: called with (steps done, steps in all).
 
     Raises:
@@ -143,7 +172,6 @@ def train(
         cpu=device == "cpu", mixed_precision="bf16" if precision == "bf16" else "no"
     )
     steps = steps_of(rows)
-    pad = model.config.pad_token_id or 0
     if spec.lora:
         model = _adapt(model, spec)
     model.train()
@@ -162,6 +190,8 @@ def train(
         num_warmup_steps=math.ceil(spec.warmup_ratio * len(steps)),
         num_training_steps=len(steps),
     )
+    if compile:
+        _compile(model)
     wrapped, optimizer = accelerator.prepare(LabelLoss(model), optimizer)
     accelerator.register_for_checkpointing(scheduler)
     state = Checkpoints(accelerator, scratch, checkpoint_minutes)
@@ -174,12 +204,13 @@ def train(
         total = labelled(batch)
         if total == 0:
             raise UserError(f"rows: step {number} has no labelled token")
-        loss_sum = 0.0
+        loss_sum = torch.zeros((), device=accelerator.device)
         for micro in micro_batches(batch, size):
             with accelerator.autocast():
-                loss = wrapped(**collate(micro, pad, accelerator.device))
-            loss_sum += float(loss.detach())
+                loss = wrapped(**collate(micro, accelerator.device))
+            loss_sum += loss.detach()
             accelerator.backward(loss / total)
+        loss_sum = loss_sum.item()
         if not math.isfinite(loss_sum):
             raise UserError(
                 f"training: the loss of step {number} is {loss_sum};"
@@ -210,6 +241,16 @@ def train(
         state.save(outcome)
     model = accelerator.unwrap_model(wrapped).model
     return (model.merge_and_unload() if spec.lora else model), outcome
+
+
+def _compile(model: Any) -> None:
+    """Compile every layer by itself: they are alike, so it is quick. Attention, whose
+    layout changes from batch to batch, stays outside."""
+    from transformers.modeling_layers import GradientCheckpointingLayer
+
+    for layer in decoder(model).modules():
+        if isinstance(layer, GradientCheckpointingLayer):
+            layer.compile(dynamic=True)
 
 
 def _adapt(model: Any, spec: TrainSpec) -> Any:

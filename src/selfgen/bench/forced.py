@@ -1,0 +1,200 @@
+"""The forced pass: its engines beside ``generate`` with a logits processor, which is how a
+user would force tokens, and beside one teacher-forced pass, which is the least it can cost.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from selfgen.bench.harness import Contender, Timing, compare, table
+from selfgen.generation import engines
+from selfgen.generation.decoding import Row, Sampler
+from selfgen.generation.onepass import OnePass
+from selfgen.specs import Sampling
+
+FLOOR = "teacher-forced pass (floor)"
+GENERATE = "generate + processor"
+
+
+@dataclass(frozen=True)
+class Case:
+    """``rows`` of ``prompt`` + ``answer`` tokens, ``batch`` at a time."""
+
+    beta: float
+    batch: int
+    rows: int
+    prompt: int
+    answer: int
+
+    @property
+    def shown(self) -> dict[str, Any]:
+        return {"beta": self.beta, "batch": self.batch, "T": self.answer}
+
+
+def cases(
+    betas: Sequence[float], batches: Sequence[int], prompt: int, answer: int, long: int
+) -> list[Case]:
+    """Every beta with every batch, twice as many rows as the batch holds; and, at every
+    beta, one row with an answer of ``long`` tokens (0: without)."""
+    grid = [Case(b, size, 2 * size, prompt, answer) for b in betas for size in batches]
+    return grid + [Case(b, 1, 1, prompt, long) for b in betas if long]
+
+
+def rows_of(case: Case, tokens: Sequence[int]) -> list[Row]:
+    """Rows cut from running text, at addresses that depend on the case alone."""
+    stream = random.Random(0)
+    rows = []
+    for _ in range(case.rows):
+        start = stream.randrange(len(tokens) - case.prompt - case.answer)
+        middle, end = start + case.prompt, start + case.prompt + case.answer
+        drawn = [t for t in range(case.answer - 1) if stream.random() < case.beta]
+        key = stream.getrandbits(62)
+        rows.append(
+            Row(key, tokens[start:middle], case.answer, tokens[middle:end], drawn)
+        )
+    return rows
+
+
+def run(
+    model: Any,
+    case: Case,
+    tokens: Sequence[int],
+    sampling: Sampling,
+    repeats: int,
+    names: Sequence[str],
+) -> list[Timing]:
+    """Time the contenders of one case; ``names`` of engines, in the order of the table."""
+    rows = rows_of(case, tokens)
+    sampler = Sampler(sampling)
+    contenders: list[Contender] = [
+        (GENERATE, lambda: with_generate(model, rows, case.batch, sampling)),
+        *((name, _engine(name, model, rows, case.batch, sampler)) for name in names),
+        (FLOOR, lambda: teacher_forced(model, rows, case.batch)),
+    ]
+    shown = case.shown | {"temperature": sampling.temperature}
+    produced = case.rows * case.answer
+    return compare(contenders, shown, produced, repeats, model.device)
+
+
+def _engine(
+    name: str, model: Any, rows: list[Row], batch: int, sampler: Sampler
+) -> Any:
+    def run() -> dict[str, Any]:
+        if name == "onepass":
+            engine: engines.Engine = OnePass(model, sampler)
+        else:
+            engine = engines.make(name, model, sampler, rows, batch)
+        list(engines.fill(engine, rows, batch))
+        return engines.facts(engine)
+
+    return run
+
+
+@torch.inference_mode()
+def with_generate(
+    model: Any, rows: list[Row], batch: int, sampling: Sampling
+) -> dict[str, Any]:
+    """transformers' ``generate`` with a processor that leaves the reference's token alone
+    where it is not the model's turn."""
+    from transformers import LogitsProcessor, LogitsProcessorList
+
+    model.set_attn_implementation("sdpa")
+
+    class Force(LogitsProcessor):
+        def __init__(
+            self, given: torch.Tensor, drawn: torch.Tensor, start: int
+        ) -> None:
+            self.given, self.drawn, self.start = given, drawn, start
+
+        def __call__(self, ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+            t = ids.shape[1] - self.start
+            only = torch.full_like(scores, -torch.inf)
+            only.scatter_(1, self.given[:, t : t + 1], 0.0)
+            return torch.where(self.drawn[:, t : t + 1], scores, only)
+
+    greedy = sampling.temperature == 0
+    how = {} if greedy else {"temperature": sampling.temperature, "top_k": 0}
+    for i in range(0, len(rows), batch):
+        part = rows[i : i + batch]
+        prompts = torch.tensor([row.prompt_ids for row in part], device=model.device)
+        given = torch.tensor([row.given for row in part], device=model.device)
+        drawn = torch.zeros_like(given, dtype=torch.bool)
+        for line, row in enumerate(part):
+            drawn[line, row.drawn] = True
+        length = given.shape[1]
+        model.generate(
+            prompts,
+            attention_mask=torch.ones_like(prompts),
+            max_new_tokens=length,
+            min_new_tokens=length,
+            do_sample=not greedy,
+            logits_processor=LogitsProcessorList(
+                [Force(given, drawn, prompts.shape[1])]
+            ),
+            pad_token_id=0,
+            **how,
+        )
+    return {}
+
+
+@torch.inference_mode()
+def teacher_forced(model: Any, rows: list[Row], batch: int) -> dict[str, Any]:
+    """One forward pass over prompts and references, with all logits of the answers."""
+    model.set_attn_implementation("sdpa")
+    for i in range(0, len(rows), batch):
+        part = rows[i : i + batch]
+        ids = torch.tensor(
+            [[*row.prompt_ids, *row.given] for row in part], device=model.device
+        )
+        model(input_ids=ids, logits_to_keep=part[0].limit + 1)
+    return {}
+
+
+def page(timings: Sequence[Timing]) -> str:
+    """One row a contender and case: speed, and the ratio to the three yardsticks."""
+    header = (
+        "engine",
+        "T",
+        "batch",
+        "beta",
+        "temperature",
+        "tokens/s",
+        "x generate",
+        "x sequential",
+        "x floor's time",
+        "forwarded per token",
+        "peak MB",
+    )
+    lines = []
+    for timing in timings:
+        beside = {t.name: t for t in timings if t.case == timing.case}
+
+        def ratio(name: str, timing: Timing = timing, beside: dict = beside) -> str:
+            other = beside.get(name)
+            return f"{other.median / timing.median:.2f}" if other else ""
+
+        floor = beside[FLOOR].median
+        forwarded = timing.notes.get("forwarded_tokens")
+        lines.append(
+            (
+                f"{timing.name} ({timing.notes['engine']})"
+                if timing.name == "auto"
+                else timing.name,
+                timing.case["T"],
+                timing.case["batch"],
+                timing.case["beta"],
+                timing.case["temperature"],
+                f"{timing.tokens_per_second:.0f}",
+                ratio(GENERATE),
+                ratio("sequential"),
+                f"{timing.median / floor:.2f}",
+                f"{forwarded / timing.tokens:.2f}" if forwarded else "",
+                f"{timing.memory_mb:.0f}" if timing.memory_mb else "",
+            )
+        )
+    return table(header, lines)

@@ -1,0 +1,142 @@
+"""Timing of contenders side by side, and the page that shows it with its machine."""
+
+from __future__ import annotations
+
+import gc
+import json
+import logging
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from selfgen import provenance
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Timing:
+    """One contender on one case: seconds of each run, tokens of a run, what it peaked at.
+
+    ``memory_mb``: peak of the device's allocations on CUDA, else of resident memory (Linux
+    only; the weights are in it). ``notes``: further columns.
+    """
+
+    name: str
+    case: dict[str, Any]
+    tokens: int
+    seconds: list[float] = field(default_factory=list)
+    memory_mb: float | None = None
+    notes: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.seconds)
+
+    @property
+    def tokens_per_second(self) -> float:
+        return self.tokens / self.median
+
+
+Contender = tuple[str, Callable[[], dict[str, Any]]]
+"""A name and a run, which returns notes."""
+
+
+def compare(
+    contenders: Sequence[Contender],
+    case: dict[str, Any],
+    tokens: int,
+    repeats: int,
+    device: Any,
+) -> list[Timing]:
+    """Time every contender ``repeats`` times, in turns, so that a slow minute of the
+    machine is shared by all."""
+    timings = [Timing(name, case, tokens) for name, _ in contenders]
+    for repeat in range(repeats):
+        for timing, (name, run) in zip(timings, contenders, strict=True):
+            gc.collect()
+            _reset_peak(device)
+            started = time.perf_counter()
+            timing.notes = run() or {}
+            if device.type == "cuda":
+                torch.cuda.synchronize(device)
+            timing.seconds.append(time.perf_counter() - started)
+            timing.memory_mb = max(timing.memory_mb or 0.0, _peak(device) or 0.0)
+            log.info(
+                "%s, run %d of %d, %s: %.2f s",
+                case,
+                repeat + 1,
+                repeats,
+                name,
+                timing.seconds[-1],
+            )
+    return timings
+
+
+def _reset_peak(device: Any) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+        torch.cuda.reset_peak_memory_stats(device)
+    elif Path("/proc/self/clear_refs").exists():
+        Path("/proc/self/clear_refs").write_text("5")
+
+
+def _peak(device: Any) -> float | None:
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return None
+    lines = dict(line.split(":", 1) for line in status.read_text().splitlines())
+    return int(lines["VmHWM"].split()[0]) / 2**10
+
+
+def machine(device: Any, precision: str) -> dict[str, Any]:
+    """Where the figures are from; enough to judge them, nothing that names a host."""
+    cuda = device.type == "cuda"
+    versions = provenance.versions()
+    return {
+        "device": torch.cuda.get_device_name(device) if cuda else _processor(),
+        "threads": None if cuda else torch.get_num_threads(),
+        "precision": precision,
+        "python": platform.python_version(),
+        **{key: versions[key] for key in ("torch", "transformers")},
+    }
+
+
+def _processor() -> str:
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text().splitlines() if path.exists() else []
+    names = [x.split(":")[1].strip() for x in lines if x.startswith("model name")]
+    flags = next((x.split() for x in lines if x.startswith("flags")), [])
+    units = [unit for unit in ("avx2", "avx512f", "amx_tile") if unit in flags]
+    return f"{names[0] if names else platform.machine()}, {os.cpu_count()} cores, " + (
+        units[-1] if units else "no vector units named"
+    )
+
+
+def write(
+    out: Path, name: str, title: str, where: dict[str, Any], tables: list[str], raw: Any
+) -> None:
+    """``name.md`` for people and ``name.json`` with every run, in the folder ``out``."""
+    facts = ", ".join(f"{key} {value}" for key, value in where.items() if value)
+    page = "\n\n".join([f"# {title}", f"Measured on: {facts}.", *tables]) + "\n"
+    out.mkdir(parents=True, exist_ok=True)
+    with provenance.atomic(out / f"{name}.md") as partial:
+        partial.write_text(page, encoding="utf-8")
+    with provenance.atomic(out / f"{name}.json") as partial:
+        runs = {"machine": where, "timings": [asdict(timing) for timing in raw]}
+        partial.write_text(json.dumps(runs, indent=1) + "\n", encoding="utf-8")
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """A Markdown table; numbers to the right."""
+    lines = [header, [":--" if i == 0 else "--:" for i in range(len(header))], *rows]
+    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
