@@ -9,39 +9,56 @@ from pathlib import Path
 from typing import Any
 
 from selfgen import models
-from selfgen.bench import forced, harness
+from selfgen.bench import forced, free, harness, training
 from selfgen.cli import common
-from selfgen.data.prompts import load_tokenizer
+from selfgen.data.prompts import load_tokenizer, prompt_ids
 from selfgen.data.records import read
-from selfgen.specs import Device, Sampling
+from selfgen.generation.free import Prompt
+from selfgen.specs import Device, PromptSpec, Sampling, UserError
+
+ENGINES = ["sequential", "windowed", "auto", "onepass"]
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     kinds = parser.add_subparsers(dest="kind", required=True, metavar="KIND")
-    for name, run_kind in (("forced", run_forced),):
+    for name, run_kind in KINDS.items():
         kind = kinds.add_parser(name, description=run_kind.__doc__)
         kind.add_argument("--weights", type=Path, required=True, help="the model")
         kind.add_argument("--out", type=Path, required=True, help="folder to write")
-        kind.add_argument(
-            "--records", type=Path, help="Parquet; default: random tokens"
-        )
         kind.add_argument("--repeats", type=int, default=5, help="runs of each")
         kind.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
         kind.add_argument("--precision", default="auto", help="auto, fp32 or bf16")
         common.add_threads(kind)
         kind.set_defaults(run_kind=run_kind)
-        if name == "forced":
-            kind.add_argument("--beta", type=float, nargs="+", default=[0.1, 0.25, 0.5])
-            kind.add_argument("--batch", type=int, nargs="+", default=[1, 16, 64])
-            kind.add_argument("--prompt-tokens", type=int, default=32)
-            kind.add_argument("--answer-tokens", type=int, default=64)
-            kind.add_argument("--long", type=int, default=256, help="one row; 0: none")
-            kind.add_argument("--temperature", type=float, default=1.0)
-            kind.add_argument(
-                "--engines",
-                nargs="+",
-                default=["sequential", "windowed", "auto", "onepass"],
-            )
+        ADD[name](kind)
+
+
+def add_forced(kind: ArgumentParser) -> None:
+    kind.add_argument("--records", type=Path, help="Parquet; default: random tokens")
+    kind.add_argument("--beta", type=float, nargs="+", default=[0.1, 0.25, 0.5])
+    kind.add_argument("--batch", type=int, nargs="+", default=[1, 16, 64])
+    kind.add_argument("--prompt-tokens", type=int, default=32)
+    kind.add_argument("--answer-tokens", type=int, default=64)
+    kind.add_argument("--long", type=int, default=256, help="one row more; 0: none")
+    kind.add_argument("--temperature", type=float, nargs="+", default=[1.0])
+    kind.add_argument("--engines", nargs="+", default=ENGINES, choices=ENGINES)
+
+
+def add_free(kind: ArgumentParser) -> None:
+    kind.add_argument("--records", type=Path, required=True, help="Parquet")
+    kind.add_argument("--rows", type=int, default=128, help="prompts to answer")
+    kind.add_argument("--batch", type=int, default=32)
+    kind.add_argument("--max-new-tokens", type=int, default=96)
+    kind.add_argument("--max-prompt-tokens", type=int, default=256)
+
+
+def add_train(kind: ArgumentParser) -> None:
+    kind.add_argument("--rows", type=Path, help="training rows; default: random")
+    kind.add_argument("--steps", type=int, default=5, help="optimiser steps")
+    kind.add_argument("--batch", type=int, default=8, help="random rows of a step")
+    kind.add_argument("--length", type=int, default=512, help="longest random row")
+    kind.add_argument("--compile", action="store_true", help="also with torch.compile")
+    kind.add_argument("--peak-tflops", type=float, help="of the device, for a share")
 
 
 def run(args: Namespace) -> None:
@@ -51,22 +68,79 @@ def run(args: Namespace) -> None:
 
 def run_forced(args: Namespace) -> None:
     """Engines of the forced pass beside generate with a forcing processor."""
-    model, _, precision = models.load_for_generation(
-        args.weights, Device(args.device, args.precision)
-    )
+    model, where = _load(args)
     tokens = _running_text(args, model)
     grid = forced.cases(
         args.beta, args.batch, args.prompt_tokens, args.answer_tokens, args.long
     )
-    sampling = Sampling(args.temperature)
-    forced.run(model, grid[0], tokens, sampling, 1, args.engines)  # warms everything up
     timings: list[harness.Timing] = []
-    where = harness.machine(model.device, precision) | {"model": _shape(model)}
-    for case in grid:
-        timings += forced.run(model, case, tokens, sampling, args.repeats, args.engines)
-        title = "The scheduled-sampling pass"
-        tables = [forced.page(timings)]
-        harness.write(args.out, "forced", title, where, tables, timings)
+    for temperature in args.temperature:
+        sampling = Sampling(temperature)
+        for case in grid:
+            how = (model, case, tokens, sampling)
+            forced.run(*how, 1, args.engines)  # warms up what depends on shapes
+            timings += forced.run(*how, args.repeats, args.engines)
+            page = [forced.page(timings)]
+            title = "The scheduled-sampling pass"
+            harness.write(args.out, "forced", title, where, page, timings)
+
+
+def run_free(args: Namespace) -> None:
+    """Engines of free-running answers beside generate in arrival order."""
+    model, where = _load(args)
+    tokenizer = load_tokenizer(args.weights)
+    records = [r for r in read(args.records) if r["split"] != "train"][: args.rows]
+    spec = PromptSpec("{prompt}", "", args.max_prompt_tokens, args.max_new_tokens)
+    prompts = [
+        Prompt(r["id"], 0, prompt_ids(tokenizer, spec, r["prompt"])) for r in records
+    ]
+    timings = free.run(
+        model,
+        tokenizer,
+        prompts,
+        max_new_tokens=args.max_new_tokens,
+        batch_size=args.batch,
+        repeats=args.repeats,
+    )
+    page = free.page(timings)
+    for timing in timings:
+        timing.notes.pop("answers")
+    title = "Free-running answers"
+    harness.write(args.out, "free", title, where, [page], timings)
+
+
+def run_train(args: Namespace) -> None:
+    """The training loop beside TRL's SFTTrainer."""
+    model, where = _load(args)
+    device, precision = model.device.type, where["precision"]
+    if args.rows:
+        rows = common.read_rows([args.rows])
+        rows = [row for row in rows if row["step"] < args.steps]
+    else:
+        vocabulary = model.config.vocab_size
+        rows = training.random_rows(args.steps, args.batch, args.length, vocabulary)
+    if len({row["step"] for row in rows}) < 2:
+        raise UserError("bench train: found one step, at least two are needed")
+    flops = training.flops_per_token(model, rows)
+    del model
+    case = training.Case(
+        lambda: models.load(args.weights),
+        lambda: load_tokenizer(args.weights),
+        rows,
+        device,
+        precision,
+    )
+    timings = training.run(case, args.repeats, args.compile)
+    page = training.page(timings, flops, args.peak_tflops)
+    harness.write(args.out, "train", "Fine-tuning", where, [page], timings)
+
+
+def _load(args: Namespace) -> tuple[Any, dict[str, Any]]:
+    model, _, precision = models.load_for_generation(
+        args.weights, Device(args.device, args.precision)
+    )
+    shape = f"{model.config.model_type} {model.num_parameters() / 1e6:.0f}M"
+    return model, harness.machine(model.device, precision) | {"model": shape}
 
 
 def _running_text(args: Namespace, model: Any) -> Sequence[int]:
@@ -81,5 +155,5 @@ def _running_text(args: Namespace, model: Any) -> Sequence[int]:
     return tokenizer("".join(texts))["input_ids"]
 
 
-def _shape(model: Any) -> str:
-    return f"{model.config.model_type}, {model.num_parameters() / 1e6:.0f}M parameters"
+KINDS = {"forced": run_forced, "free": run_free, "train": run_train}
+ADD = {"forced": add_forced, "free": add_free, "train": add_train}

@@ -137,15 +137,15 @@ class Windowed:
                     yield index, list(row.given)
             if not active:
                 return
-            for slot in self._step(active, slots):
-                work = active.pop(slot)
-                empty.append(slot)
-                yield work.index, work.answer
-            if active and len(active) <= slots.rows // 2:
+            if len(active) <= slots.rows // 2:  # nothing is waiting
                 kept = sorted(active)
                 slots.keep(kept)
                 active = {new: active[old] for new, old in enumerate(kept)}
                 empty = []
+            for slot in self._step(active, slots):
+                work = active.pop(slot)
+                empty.append(slot)
+                yield work.index, work.answer
 
     def _read_prefix(self, rows: Sequence[Row], slots: Slots) -> int:
         """Read the common beginning of all prompts once, for all slots; its length."""

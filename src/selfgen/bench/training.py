@@ -1,0 +1,206 @@
+"""Fine-tuning: the loop of this package beside TRL's SFTTrainer, on the same rows."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import random
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from selfgen.bench.harness import Contender, Timing, compare, table
+from selfgen.specs import Device, TrainSpec, UserError
+from selfgen.training import causal
+
+log = logging.getLogger(__name__)
+
+TOLERANCE = {"fp32": 1e-3, "bf16": 3e-2}
+"""How far losses of a step may lie apart, relative: rounding, and nothing else."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """``load`` and ``load_tokenizer`` make fresh ones; ``rows`` as ``causal.train`` takes
+    them."""
+
+    load: Callable[[], Any]
+    load_tokenizer: Callable[[], Any]
+    rows: list[dict[str, Any]]
+    device: str
+    precision: str
+
+    @property
+    def spec(self) -> TrainSpec:
+        return TrainSpec(
+            seed=0,
+            learning_rate=1e-4,
+            scheduler="constant",
+            warmup_ratio=0.0,
+            # The Trainer leaves norms and biases out of weight decay; we do not.
+            weight_decay=0.0,
+            max_grad_norm=1.0,
+            adam_betas=(0.9, 0.999),
+            adam_epsilon=1e-8,
+            device=Device(self.device, self.precision),
+        )
+
+
+def random_rows(
+    steps: int, batch: int, length: int, vocabulary: int
+) -> list[dict[str, Any]]:
+    """Ragged rows of ``length`` / 2 to ``length`` random tokens, a quarter of each prompt."""
+    stream = random.Random(0)
+    rows = []
+    for number in range(steps * batch):
+        ids = [
+            stream.randrange(vocabulary)
+            for _ in range(stream.randint(length // 2, length))
+        ]
+        labels = [causal.IGNORE] * (len(ids) // 4) + ids[len(ids) // 4 :]
+        row = {"step": number // batch, "id": str(number)}
+        rows.append(row | {"input_ids": ids, "labels": labels})
+    return rows
+
+
+def run(case: Case, repeats: int, compiled: bool) -> list[Timing]:
+    """Train on ``case.rows`` with each contender; the first step warms up and does not
+    count.
+
+    Raises:
+        UserError: the losses of two contenders do not agree.
+    """
+    contenders: list[Contender] = [("selfgen", lambda: ours(case, compile=False))]
+    if compiled:
+        contenders.append(("selfgen, compiled", lambda: ours(case, compile=True)))
+    if importlib.util.find_spec("trl"):
+        contenders += [
+            ("TRL SFTTrainer", lambda: with_trl(case, checkpointing=False)),
+            ("TRL SFTTrainer, defaults", lambda: with_trl(case, checkpointing=True)),
+        ]
+    else:
+        log.warning("trl is not installed: no SFTTrainer to compare with")
+    counted = [row for row in case.rows if row["step"] > 0]
+    tokens = sum(len(row["input_ids"]) for row in counted)
+    shown = {"steps": case.rows[-1]["step"] + 1, "rows": len(case.rows)}
+    timings = compare(contenders, shown, tokens, repeats, torch.device(case.device))
+    for timing in timings:
+        apart = _apart(timing.notes["losses"], timings[0].notes["losses"])
+        timing.notes["apart"] = apart
+        if apart > TOLERANCE[case.precision]:
+            raise UserError(
+                f"bench train: losses of {timing.name} and selfgen differ by {apart:.1e},"
+                f" allowed is {TOLERANCE[case.precision]}"
+            )
+    return timings
+
+
+def _apart(losses: Sequence[float], others: Sequence[float]) -> float:
+    return max(abs(a - b) / abs(b) for a, b in zip(losses, others, strict=True))
+
+
+def ours(case: Case, *, compile: bool) -> dict[str, Any]:
+    """``causal.train``; seconds of its steps after the first."""
+    _, outcome = causal.train(case.load(), case.rows, case.spec, compile=compile)
+    lengths = [len(row["input_ids"]) for row in case.rows]
+    steps = [row["step"] for row in case.rows]
+    seconds = 0.0
+    for point in outcome.curve[1:]:
+        forwarded = sum(
+            n for n, s in zip(lengths, steps, strict=True) if s == point["step"]
+        )
+        seconds += forwarded / point["tokens_per_second"]
+    return {"seconds": seconds, "losses": [point["loss"] for point in outcome.curve]}
+
+
+def with_trl(case: Case, *, checkpointing: bool) -> dict[str, Any]:
+    """TRL's SFTTrainer over the same rows, in the same order and precision."""
+    from datasets import Dataset
+    from transformers import TrainerCallback
+    from trl import SFTConfig, SFTTrainer
+
+    marks: list[float] = []
+
+    class Clock(TrainerCallback):
+        def on_step_end(self, *args: Any, **kwargs: Any) -> None:
+            if case.device == "cuda":
+                torch.cuda.synchronize()
+            marks.append(time.perf_counter())
+
+    spec, steps = case.spec, case.rows[-1]["step"] + 1
+    with tempfile.TemporaryDirectory() as folder:
+        trainer = SFTTrainer(
+            model=case.load(),
+            processing_class=case.load_tokenizer(),
+            train_dataset=Dataset.from_list(
+                [
+                    {key: row[key] for key in ("input_ids", "labels")}
+                    for row in case.rows
+                ]
+            ),
+            args=SFTConfig(
+                output_dir=folder,
+                per_device_train_batch_size=len(case.rows) // steps,
+                max_steps=steps,
+                learning_rate=spec.learning_rate,
+                lr_scheduler_type=spec.scheduler,
+                weight_decay=spec.weight_decay,
+                max_grad_norm=spec.max_grad_norm,
+                optim="adamw_torch_fused",
+                bf16=case.precision == "bf16",
+                use_cpu=case.device == "cpu",
+                gradient_checkpointing=checkpointing,
+                max_length=None,
+                train_sampling_strategy="sequential",
+                dataset_kwargs={"skip_prepare_dataset": True},
+                remove_unused_columns=False,
+                logging_steps=1,
+                save_strategy="no",
+                report_to="none",
+                disable_tqdm=True,
+            ),
+            callbacks=[Clock()],
+        )
+        trainer.train()
+    losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+    return {"seconds": marks[-1] - marks[0], "losses": losses}
+
+
+def flops_per_token(model: Any, rows: list[dict[str, Any]]) -> float:
+    """Floating-point operations that a forwarded token needs, forward and backward: six a
+    weight of the body, six a weight of the head for each labelled token, and attention
+    over half of the row on average; recomputation does not count."""
+    config = model.config
+    tokens = sum(len(row["input_ids"]) for row in rows)
+    head = model.get_output_embeddings().weight
+    embeddings = {id(head), id(model.get_input_embeddings().weight)}
+    body = sum(p.numel() for p in model.parameters() if id(p) not in embeddings)
+    pairs = sum(len(row["input_ids"]) ** 2 / 2 for row in rows)
+    attention = 12 * config.num_hidden_layers * config.hidden_size * pairs
+    heads = 6 * head.numel() * causal.labelled(rows)
+    return 6 * body + (attention + heads) / tokens
+
+
+def page(timings: Sequence[Timing], flops: float, peak: float | None) -> str:
+    header = ["", "tokens/s", "selfgen is faster by", "TFLOP/s"]
+    header += ["of peak"] if peak else []
+    header += ["losses apart by at most", "peak MB"]
+    lines = []
+    for timing in timings:
+        rate = timing.tokens_per_second * flops / 1e12
+        lines.append(
+            [
+                timing.name,
+                f"{timing.tokens_per_second:.0f}",
+                f"{timing.median / timings[0].median:.2f}",
+                f"{rate:.3g}",
+                *([f"{rate / peak:.1%}"] if peak else []),
+                f"{timing.notes['apart']:.0e}",
+                f"{timing.memory_mb:.0f}",
+            ]
+        )
+    return table(header, lines)
