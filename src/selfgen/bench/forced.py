@@ -23,11 +23,10 @@ GENERATE = "generate + processor"
 
 @dataclass(frozen=True)
 class Case:
-    """``rows`` of ``prompt`` + ``answer`` tokens, ``batch`` at a time."""
+    """A batch of rows of ``prompt`` + ``answer`` tokens."""
 
     beta: float
     batch: int
-    rows: int
     prompt: int
     answer: int
 
@@ -39,17 +38,17 @@ class Case:
 def cases(
     betas: Sequence[float], batches: Sequence[int], prompt: int, answer: int, long: int
 ) -> list[Case]:
-    """Every beta with every batch, twice as many rows as the batch holds; and, at every
-    beta, one row with an answer of ``long`` tokens (0: without)."""
-    grid = [Case(b, size, 2 * size, prompt, answer) for b in betas for size in batches]
-    return grid + [Case(b, 1, 1, prompt, long) for b in betas if long]
+    """Every beta with every batch; and, at every beta, one row with an answer of ``long``
+    tokens (0: without)."""
+    grid = [Case(b, size, prompt, answer) for b in betas for size in batches]
+    return grid + [Case(b, 1, prompt, long) for b in betas if long]
 
 
 def rows_of(case: Case, tokens: Sequence[int]) -> list[Row]:
     """Rows cut from running text, at addresses that depend on the case alone."""
     stream = random.Random(0)
     rows = []
-    for _ in range(case.rows):
+    for _ in range(case.batch):
         start = stream.randrange(len(tokens) - case.prompt - case.answer)
         middle, end = start + case.prompt, start + case.prompt + case.answer
         drawn = [t for t in range(case.answer - 1) if stream.random() < case.beta]
@@ -77,7 +76,7 @@ def run(
         (FLOOR, lambda: teacher_forced(model, rows, case.batch)),
     ]
     shown = case.shown | {"temperature": sampling.temperature}
-    produced = case.rows * case.answer
+    produced = case.batch * case.answer
     return compare(contenders, shown, produced, repeats, model.device)
 
 

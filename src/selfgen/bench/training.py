@@ -88,19 +88,26 @@ def run(case: Case, repeats: int, compiled: bool) -> list[Timing]:
     tokens = sum(len(row["input_ids"]) for row in counted)
     shown = {"steps": case.rows[-1]["step"] + 1, "rows": len(case.rows)}
     timings = compare(contenders, shown, tokens, repeats, torch.device(case.device))
-    for timing in timings:
-        apart = _apart(timing.notes["losses"], timings[0].notes["losses"])
-        timing.notes["apart"] = apart
-        if apart > TOLERANCE[case.precision]:
-            raise UserError(
-                f"bench train: losses of {timing.name} and selfgen differ by {apart:.1e},"
-                f" allowed is {TOLERANCE[case.precision]}"
-            )
+    agree(timings, case.precision)
     return timings
 
 
-def _apart(losses: Sequence[float], others: Sequence[float]) -> float:
-    return max(abs(a - b) / abs(b) for a, b in zip(losses, others, strict=True))
+def agree(timings: Sequence[Timing], precision: str) -> None:
+    """Note how far each contender's losses lie from the first one's, relative.
+
+    Raises:
+        UserError: they lie further apart than rounding explains.
+    """
+    expected = timings[0].notes["losses"]
+    for timing in timings:
+        pairs = zip(timing.notes["losses"], expected, strict=True)
+        apart = max(abs(a - b) / abs(b) for a, b in pairs)
+        timing.notes["apart"] = apart
+        if apart > TOLERANCE[precision]:
+            raise UserError(
+                f"bench train: losses of {timing.name} and selfgen differ by {apart:.1e},"
+                f" allowed is {TOLERANCE[precision]}"
+            )
 
 
 def ours(case: Case, *, compile: bool) -> dict[str, Any]:

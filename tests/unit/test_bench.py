@@ -1,0 +1,64 @@
+"""The benchmarks run, compare what they say they compare, and write their pages."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from tests.unit.test_prompts import folder  # noqa: F401 (fixture)
+
+from selfgen.bench import forced, harness, training
+from selfgen.cli.main import main
+from selfgen.specs import UserError
+
+
+def bench(*argv: str | Path) -> int:
+    return main(["bench", *map(str, argv), "--repeats", "2", "--device", "cpu"])
+
+
+def test_forced(folder: Path, tmp_path: Path) -> None:  # noqa: F811
+    argv = ["--weights", folder, "--out", tmp_path, "--beta", "0.5", "--batch", "3"]
+    sizes = ["--prompt-tokens", "4", "--answer-tokens", "8", "--long", "12"]
+    assert bench("forced", *argv, *sizes) == 0
+    runs = json.loads((tmp_path / "forced.json").read_text())
+    names = [forced.GENERATE, "sequential", "windowed", "auto", "onepass", forced.FLOOR]
+    assert [t["name"] for t in runs["timings"]] == 2 * names
+    assert all(len(t["seconds"]) == 2 for t in runs["timings"])
+    assert runs["timings"][0]["tokens"] == 3 * 8
+    sequential, windowed = (runs["timings"][i]["notes"] for i in (1, 2))
+    assert windowed["passes"] < sequential["passes"] == 8
+    page = (tmp_path / "forced.md").read_text()
+    assert page.count("\n| ") == 2 + len(runs["timings"])
+    assert "torch" in page.splitlines()[2]
+
+
+def test_train_agrees_with_trl(folder: Path, tmp_path: Path) -> None:  # noqa: F811
+    argv = ["--weights", folder, "--out", tmp_path, "--steps", "3", "--batch", "4"]
+    assert bench("train", *argv, "--length", "20", "--peak-tflops", "1") == 0
+    ours, tuned, plain = json.loads((tmp_path / "train.json").read_text())["timings"]
+    assert (ours["name"], tuned["name"]) == ("selfgen", "TRL SFTTrainer")
+    for other in (tuned, plain):
+        assert 0 < other["notes"]["apart"] < 1e-4
+        assert len(other["notes"]["losses"]) == 3
+    assert "of peak" in (tmp_path / "train.md").read_text()
+
+
+def test_losses_that_differ_are_an_error() -> None:
+    timings = [harness.Timing("a", {}, 1, notes={"losses": [1.0, 2.0]})]
+    timings += [harness.Timing("b", {}, 1, notes={"losses": [1.0, 2.1]})]
+    with pytest.raises(UserError, match=r"losses of b and selfgen differ by 5.0e-02"):
+        training.agree(timings, "fp32")
+
+
+def test_median_and_ratio() -> None:
+    case = {"T": 8, "batch": 2, "beta": 0.5, "temperature": 1.0}
+    times = {forced.GENERATE: [8.0, 6.0, 30.0], "windowed": [2.0, 1.0, 4.0]}
+    times[forced.FLOOR] = [1.0, 1.0, 1.0]
+    timings = [
+        harness.Timing(name, case, 16, seconds) for name, seconds in times.items()
+    ]
+    line = forced.page(timings).splitlines()[3].split("|")
+    assert [cell.strip() for cell in line[1:10]] == [
+        "windowed", "8", "2", "0.5", "1.0", "8", "4.00", "", "2.00",
+    ]  # fmt: skip
