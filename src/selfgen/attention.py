@@ -55,6 +55,7 @@ def use(model: Any) -> bool:
     return True
 
 
+@torch.compiler.disable
 def attend(
     module: Any,
     query: torch.Tensor,
@@ -67,13 +68,16 @@ def attend(
     **others: Any,
 ) -> tuple[torch.Tensor, None]:
     """As transformers' attention functions: ``query`` [rows, heads, length, size], ``key``
-    and ``value`` [rows, key heads, past, size]; returns [rows, length, heads, size]."""
+    and ``value`` [rows, key heads, past, size]; returns [rows, length, heads, size].
+
+    Compiled layers call it from outside their graphs: a layout is another in each batch.
+    """
     from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
     if layout is not None:
-        return _attend_in(
-            layout, module.layer_idx, query, key, value, scaling, sliding_window
-        )
+        flat = (x[0].transpose(0, 1) for x in (query, key, value))
+        out = layout.attend(module.layer_idx, *flat, scaling, sliding_window)
+        return out[None], None
     rows, heads, length, size = query.shape
     if length > 1 or heads == key.shape[1]:
         return sdpa_attention_forward(
@@ -87,20 +91,6 @@ def attend(
         scale=scaling,
     )
     return out.reshape(rows, 1, heads, size), None
-
-
-@torch.compiler.disable
-def _attend_in(
-    layout: Layout,
-    layer: int,
-    query: torch.Tensor,
-    key: torch.Tensor,
-    value: torch.Tensor,
-    scaling: float | None,
-    window: int | None,
-) -> tuple[torch.Tensor, None]:
-    flat = (x[0].transpose(0, 1) for x in (query, key, value))
-    return layout.attend(layer, *flat, scaling, window)[None], None
 
 
 def forward_flat(

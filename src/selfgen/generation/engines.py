@@ -39,6 +39,17 @@ MEASURED_PASSES = 9
 Engine = Sequential | Windowed | OnePass
 
 
+@dataclass(frozen=True)
+class Measured:
+    """Seconds: of a sequential step of the batch; of a flat pass, fixed and for each
+    token; of one draw."""
+
+    step: float
+    fixed: float
+    token: float
+    draw: float
+
+
 def fill(engine: Engine, rows: Sequence[Row], batch_size: int) -> Filled:
     """Fill ``rows`` in order, at most ``batch_size`` at a time.
 
@@ -58,12 +69,14 @@ def fill(engine: Engine, rows: Sequence[Row], batch_size: int) -> Filled:
             for place, answer in engine([rows[i] for i in pending], size):
                 finished.add(place)
                 yield pending[place], answer
+            return
         except RuntimeError as error:
             if size == 1 or not should_reduce_batch_size(error):
                 raise
-            size //= 2
-            log.warning("out of memory: going on with batches of %d rows", size)
+        # Out of the handler, whose error holds the tensors of the frames it came from.
         clear_device_cache(garbage_collection=True)
+        size //= 2
+        log.warning("out of memory: going on with batches of %d rows", size)
         pending = [i for place, i in enumerate(pending) if place not in finished]
 
 
@@ -107,10 +120,7 @@ def make(
         return windowed
     found = measure(model, sampler, rows, size)
     windowed.cost = Cost(found.fixed / found.token, found.draw / found.token)
-    draws = sum(len(row.positions) for row in rows) / len(rows)
-    limit = sum(row.limit for row in rows) / len(rows)
-    left_to_right = limit * found.step
-    skipping = draws * found.fixed + limit * size * found.token
+    left_to_right, skipping = estimate(found, rows, size)
     log.info(
         "engine: a pass costs as much as %.0f tokens, a draw as %.1f; but for draws, a"
         " batch of %d takes %.2f s sequentially, at most %.2f s windowed",
@@ -125,6 +135,14 @@ def make(
     return windowed
 
 
+def estimate(found: Measured, rows: Sequence[Row], size: int) -> tuple[float, float]:
+    """Seconds of a batch of ``size`` average rows: sequentially, and windowed without
+    reading on over guesses. Draws, which are the same, are not in it."""
+    draws = sum(len(row.positions) for row in rows) / len(rows)
+    limit = sum(row.limit for row in rows) / len(rows)
+    return limit * found.step, draws * found.fixed + limit * size * found.token
+
+
 def facts(engine: Engine) -> dict[str, Any]:
     """What the manifest of a pass says of its engine."""
     return {
@@ -133,17 +151,6 @@ def facts(engine: Engine) -> dict[str, Any]:
         "forwarded_tokens": engine.counts.forwarded,
         "projected_tokens": engine.counts.projected,
     }
-
-
-@dataclass(frozen=True)
-class Measured:
-    """Seconds: of a sequential step of the batch; of a flat pass, fixed and for each
-    token; of one draw."""
-
-    step: float
-    fixed: float
-    token: float
-    draw: float
 
 
 @torch.inference_mode()

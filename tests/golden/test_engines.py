@@ -1,0 +1,127 @@
+"""Choice of the engine, batches by tokens, and what happens when memory runs out."""
+
+from __future__ import annotations
+
+import logging
+import re
+from typing import Any
+
+import pytest
+import torch
+
+from selfgen import attention
+from selfgen.generation import engines, forced
+from selfgen.generation.decoding import Row, Sampler
+from selfgen.generation.sequential import Sequential
+from selfgen.generation.windowed import Windowed
+from selfgen.specs import Sampling, UserError
+from tests.golden.conftest import EOS, SPECIAL, build, built
+from tests.golden.test_forced import made, references, spec_of
+
+SAMPLER = Sampler(Sampling(1.0), SPECIAL)
+
+
+def work(n: int = 6, answer: int = 10) -> list[Row]:
+    return [Row(i, [3, 4, 5 + i], answer, [7] * answer, [2, 5]) for i in range(n)]
+
+
+class _Small:
+    """A device whose memory holds so many new tokens of a pass: a real hook on a real
+    model that raises what torch raises."""
+
+    def __init__(self, model: Any, tokens: int) -> None:
+        self.tokens, self.refused = tokens, 0
+        model.base_model.register_forward_pre_hook(self.check, with_kwargs=True)
+
+    def check(self, module: Any, args: Any, kwargs: Any) -> None:
+        if kwargs["input_ids"].numel() > self.tokens:
+            self.refused += 1
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+
+
+@pytest.mark.parametrize("engine", ["sequential", "windowed"])
+def test_out_of_memory_halves_the_batch_and_loses_no_row(
+    engine: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows, spec = references(13), spec_of(batch_size=8)
+    expected = made(built("llama"), rows, spec, engine)
+    model = build("llama")
+    small = _Small(model, 60)
+    with caplog.at_level(logging.WARNING):
+        assert made(model, rows, spec, engine) == expected
+    assert small.refused >= 1
+    assert "going on with batches of 4 rows" in caplog.text
+
+
+def test_one_row_that_does_not_fit_is_an_error() -> None:
+    model = build("llama")
+    _Small(model, 2)
+    with pytest.raises(torch.OutOfMemoryError):
+        made(model, references(3), spec_of(batch_size=2), "windowed")
+
+
+def test_long_rows_make_small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(engines.CACHED_TOKENS, "cpu", 100)
+    device = torch.device("cpu")
+    assert engines.batch_of(work(answer=17), 64, device) == 5
+    assert engines.batch_of(work(answer=22), 64, device) == 4
+    assert engines.batch_of(work(answer=22), 3, device) == 3
+    assert engines.batch_of(work(answer=500), 64, device) == 1
+
+
+def test_estimate() -> None:
+    """Two draws a row of 40 tokens, 6 rows: 40 steps of 0.2 s are 8 s; 2 passes of 1 s
+    and 240 tokens of 0.01 s are 4.4 s."""
+    found = engines.Measured(step=0.2, fixed=1.0, token=0.01, draw=0.02)
+    assert engines.estimate(found, work(answer=40), 6) == pytest.approx((8.0, 4.4))
+
+
+def test_auto_takes_the_engine_that_it_says_is_faster(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(engines, "MEASURED_PASSES", 0)
+    with caplog.at_level(logging.INFO):
+        engine = engines.make("auto", build("llama"), SAMPLER, work(answer=40), 6)
+    said = re.search(r"takes (\S+) s sequentially, at most (\S+) s wind", caplog.text)
+    assert said
+    faster = Windowed if float(said[2]) <= float(said[1]) else Sequential
+    assert isinstance(engine, faster)
+
+
+def test_little_work_is_not_measured(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        engine = engines.make("auto", build("llama"), SAMPLER, work(answer=40), 6)
+    assert isinstance(engine, Windowed)
+    assert engine.cost == engines.COST["cpu"]
+    assert "engine:" not in caplog.text
+
+
+def test_measurement_is_of_this_model() -> None:
+    model = build("mistral")
+    attention.use(model)
+    found = engines.measure(model, SAMPLER, work(), 4)
+    assert 0 < found.step < 1
+    assert 0 < found.token < found.step
+    assert 0 <= found.fixed < 1
+    assert 0 < found.draw < 1
+
+
+def test_a_model_that_cannot_be_laid_out_flat_decodes_sequentially() -> None:
+    model = build("llama")
+    model._supports_attention_backend = False
+    assert isinstance(engines.make("auto", model, SAMPLER, work(), 4), Sequential)
+    with pytest.raises(UserError, match="windowed cannot run llama; allowed is sequ"):
+        engines.make("windowed", model, SAMPLER, work(), 4)
+
+
+def test_unknown_engine() -> None:
+    run = forced.run(built("llama"), references(2), spec_of(), SPECIAL, EOS, engine="x")
+    with pytest.raises(
+        UserError, match="engine: found x, allowed are auto, sequential"
+    ):
+        next(run)
+
+
+def test_in_order() -> None:
+    filled = iter([(1, [1]), (0, [0]), (3, [3]), (2, [2])])
+    assert list(engines.in_order(filled)) == [(i, [i]) for i in range(4)]
