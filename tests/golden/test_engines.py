@@ -94,6 +94,12 @@ def test_little_work_is_not_measured(caplog: pytest.LogCaptureFixture) -> None:
     assert isinstance(engine, Windowed)
     assert engine.cost == engines.COST["cpu"]
     assert "engine:" not in caplog.text
+    drawn = [Row(i, [3, 4], 10, [7] * 10, range(9)) for i in range(3)]
+    assert isinstance(engines.make("auto", build("llama"), SAMPLER, drawn, 3), Windowed)
+    drawn = [Row(i, [3, 4], 20, [7] * 20, range(19)) for i in range(3)]
+    assert isinstance(
+        engines.make("auto", build("llama"), SAMPLER, drawn, 3), Sequential
+    )
 
 
 def test_measurement_is_of_this_model() -> None:

@@ -110,7 +110,8 @@ def test_readme_example_runs(capsys: pytest.CaptureFixture[str]) -> None:
     ]
     assert any(token != label for token, label in read)
     assert (
-        sum(token != label for token, label in read) == scope["facts"]["changed_tokens"]
+        sum(token != label for token, label in read)
+        == scope["mixed"].facts["changed_tokens"]
     )
 
 

@@ -30,6 +30,10 @@ CACHED_TOKENS = {"cpu": 2**16, "mps": 2**16, "cuda": 2**18}
 COST = {"cpu": Cost(64.0, 0.7), "mps": Cost(512.0, 0.3), "cuda": Cost(4096.0, 0.3)}
 """Where too little work is ahead to measure it."""
 
+MOST = 0.9
+"""Share of drawn positions above which a pass saved is not worth a flat pass, which takes
+up to a tenth longer than a sequential step (one row on a CPU)."""
+
 RUNS = 2
 """Runs of what is measured; the fastest counts."""
 
@@ -114,10 +118,13 @@ def make(
         raise UserError(f"engine: windowed cannot run {kind}; allowed is sequential")
     windowed = Windowed(model, sampler, COST[model.device.type])
     size = batch_of(rows, batch_size, model.device)
-    guesses = any(row.given for row in rows)
     passes = sum(rows[i].limit for i in range(0, len(rows), size))
-    if not guesses or passes * 0.05 < MEASURED_PASSES:
+    if not any(row.given for row in rows):
         return windowed
+    if passes * 0.05 < MEASURED_PASSES:
+        draws = sum(len(row.positions) for row in rows)
+        most = draws > MOST * sum(row.limit for row in rows)
+        return Sequential(model, sampler) if name == "auto" and most else windowed
     found = measure(model, sampler, rows, size)
     windowed.cost = Cost(found.fixed / found.token, found.draw / found.token)
     left_to_right, skipping = estimate(found, rows, size)
