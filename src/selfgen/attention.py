@@ -23,6 +23,9 @@ from torch.nn.functional import scaled_dot_product_attention
 
 NAME = "selfgen"
 
+LAYERS = ("full_attention", "sliding_attention")
+"""Kinds of layers, as configs of transformers name them, that a layout can compute."""
+
 
 class Layout(Protocol):
     """Attention over tokens of many rows that stand one after the other."""
@@ -42,12 +45,24 @@ class Layout(Protocol):
 
 
 def use(model: Any) -> bool:
-    """Let a model attend this way; False, and nothing changed, where it cannot."""
+    """Let a model attend this way; False, and nothing changed, where it cannot.
+
+    It cannot where a token takes from others by more than plain or sliding-window attention:
+    recurrent states, chunks, sinks, soft caps or position biases (which transformers' own
+    sdpa does not compute either).
+    """
     from transformers import AttentionInterface
     from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 
     inner = model.get_base_model() if hasattr(model, "peft_config") else model
-    if not getattr(inner, "_supports_attention_backend", False):
+    plain = (
+        getattr(inner, "_supports_attention_backend", False)
+        and getattr(inner, "_supports_sdpa", False)
+        and not getattr(inner, "_is_stateful", False)
+        and not getattr(inner.config, "attention_chunk_size", None)
+        and set(getattr(inner.config, "layer_types", None) or []) <= set(LAYERS)
+    )
+    if not plain:
         return False
     AttentionInterface.register(NAME, attend)
     AttentionMaskInterface.register(NAME, sdpa_mask)

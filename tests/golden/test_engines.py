@@ -53,6 +53,19 @@ def test_out_of_memory_halves_the_batch_and_loses_no_row(
     assert "going on with batches of 4 rows" in caplog.text
 
 
+def test_a_batch_that_cannot_be_measured_is_halved_all_the_same(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(engines, "MEASURED_PASSES", 0)
+    rows, spec = references(13), spec_of(batch_size=8)
+    expected = made(built("llama"), rows, spec, "windowed")
+    model = build("llama")
+    _Small(model, 100)
+    with caplog.at_level(logging.WARNING):
+        assert made(model, rows, spec, "windowed") == expected
+    assert "not measured, a batch of 8 is out of memory" in caplog.text
+
+
 def test_one_row_that_does_not_fit_is_an_error() -> None:
     model = build("llama")
     _Small(model, 2)
@@ -118,6 +131,26 @@ def test_a_model_that_cannot_be_laid_out_flat_decodes_sequentially() -> None:
     assert isinstance(engines.make("auto", model, SAMPLER, work(), 4), Sequential)
     with pytest.raises(UserError, match="windowed cannot run llama; allowed is sequ"):
         engines.make("windowed", model, SAMPLER, work(), 4)
+
+
+def test_what_a_layout_cannot_compute_is_left_alone() -> None:
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    for change in ({"attention_chunk_size": 8}, {"layer_types": ["linear_attention"]}):
+        model = build("llama")
+        for key, value in change.items():
+            setattr(model.config, key, value)
+        assert not attention.use(model), change
+        assert model.config._attn_implementation != attention.NAME
+    shape = {
+        "vocab_size": 31,
+        "hidden_size": 8,
+        "num_hidden_layers": 1,
+        "state_size": 4,
+    }
+    mamba = AutoModelForCausalLM.from_config(AutoConfig.for_model("mamba", **shape))
+    assert not attention.use(mamba)
+    assert attention.use(build("mistral"))
 
 
 def test_unknown_engine() -> None:

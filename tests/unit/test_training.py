@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 import random
 from dataclasses import replace
 from pathlib import Path
@@ -70,6 +71,38 @@ def test_micro_batches_change_nothing() -> None:
         assert a["grad_norm"] == pytest.approx(b["grad_norm"], rel=1e-4)
     assert_same(whole, parts, rtol=1e-3, atol=1e-4)
     assert (one.steps, one.labelled_tokens) == (two.steps, two.labelled_tokens)
+
+
+def test_out_of_memory_halves_the_micro_batch_and_changes_nothing(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A hook on the model raises what torch raises, from 40 tokens of a pass on."""
+    expected, _ = fit()
+    model = build("llama")
+
+    def full(module: Any, args: Any, kwargs: Any) -> None:
+        if kwargs["input_ids"].numel() > 40:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+
+    hook = model.base_model.register_forward_pre_hook(full, with_kwargs=True)
+    with caplog.at_level(logging.WARNING):
+        tuned, outcome = fit(model=model, micro_batch_tokens=300)
+    hook.remove()
+    assert outcome.steps == 6
+    assert "going on with 37 tokens a forward pass" in caplog.text
+    assert_same(expected, tuned, rtol=1e-3, atol=1e-4)
+    model.base_model.register_forward_pre_hook(
+        lambda *_: (_ for _ in ()).throw(torch.OutOfMemoryError("CUDA out of memory."))
+    )
+    with pytest.raises(torch.OutOfMemoryError):
+        fit(model=model)
+
+
+def test_compiled_equals_eager() -> None:
+    (eager, one), (compiled, two) = fit(rows=rows(3)), fit(rows=rows(3), compile=True)
+    for a, b in zip(one.curve, two.curve, strict=True):
+        assert a["loss"] == pytest.approx(b["loss"], rel=1e-4)
+    assert_same(eager, compiled, rtol=1e-3, atol=1e-3)
 
 
 def test_first_step_equals_a_plain_loop() -> None:

@@ -124,18 +124,34 @@ def _processor() -> str:
     )
 
 
-def write(
-    out: Path, name: str, title: str, where: dict[str, Any], tables: list[str], raw: Any
-) -> None:
-    """``name.md`` for people and ``name.json`` with every run, in the folder ``out``."""
-    facts = ", ".join(f"{key} {value}" for key, value in where.items() if value)
-    page = "\n\n".join([f"# {title}", f"Measured on: {facts}.", *tables]) + "\n"
-    out.mkdir(parents=True, exist_ok=True)
-    with provenance.atomic(out / f"{name}.md") as partial:
-        partial.write_text(page, encoding="utf-8")
-    with provenance.atomic(out / f"{name}.json") as partial:
-        runs = {"machine": where, "timings": [asdict(timing) for timing in raw]}
-        partial.write_text(json.dumps(runs, indent=1) + "\n", encoding="utf-8")
+@dataclass
+class Bench:
+    """A benchmark that was run: its title, the machine and the timings."""
+
+    title: str
+    machine: dict[str, Any]
+    timings: list[Timing]
+
+    def page(self, table: str) -> str:
+        """The page for people, around the table of the timings."""
+        facts = ", ".join(
+            f"{key} {value}" for key, value in self.machine.items() if value
+        )
+        return f"# {self.title}\n\nMeasured on: {facts}.\n\n{table}\n"
+
+    def write(self, out: Path, name: str, table: str) -> None:
+        """``name.md`` and, with every run, ``name.json`` in the folder ``out``."""
+        with provenance.atomic(out / f"{name}.md") as partial:
+            partial.write_text(self.page(table), encoding="utf-8")
+        with provenance.atomic(out / f"{name}.json") as partial:
+            partial.write_text(json.dumps(asdict(self), indent=1) + "\n")
+
+    @classmethod
+    def read(cls, path: Path) -> Bench:
+        """What ``write`` wrote, from its JSON file."""
+        found = json.loads(path.read_text())
+        timings = [Timing(**timing) for timing in found.pop("timings")]
+        return cls(**found, timings=timings)
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:

@@ -192,13 +192,16 @@ def flops_per_token(model: Any, rows: list[dict[str, Any]]) -> float:
     return 6 * body + (attention + heads) / tokens
 
 
-def page(timings: Sequence[Timing], flops: float, peak: float | None) -> str:
+def page(timings: Sequence[Timing]) -> str:
+    """Speed beside the first contender. Notes: ``flops`` of a token, and ``peak`` of the
+    device in TFLOP/s where it was given."""
+    peak = timings[0].notes["peak"]
     header = ["", "tokens/s", "selfgen is faster by", "TFLOP/s"]
     header += ["of peak"] if peak else []
     header += ["losses apart by at most", "peak MB"]
     lines = []
     for timing in timings:
-        rate = timing.tokens_per_second * flops / 1e12
+        rate = timing.tokens_per_second * timing.notes["flops"] / 1e12
         lines.append(
             [
                 timing.name,
@@ -207,7 +210,7 @@ def page(timings: Sequence[Timing], flops: float, peak: float | None) -> str:
                 f"{rate:.3g}",
                 *([f"{rate / peak:.1%}"] if peak else []),
                 f"{timing.notes['apart']:.0e}",
-                f"{timing.memory_mb:.0f}",
+                f"{timing.memory_mb:.0f}" if timing.memory_mb else "",
             ]
         )
     return table(header, lines)

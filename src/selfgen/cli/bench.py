@@ -73,17 +73,15 @@ def run_forced(args: Namespace) -> None:
     grid = forced.cases(
         args.beta, args.batch, args.prompt_tokens, args.answer_tokens, args.long
     )
-    timings: list[harness.Timing] = []
+    bench = harness.Bench("The scheduled-sampling pass", where, [])
     for temperature in args.temperature:
         sampling = Sampling(temperature)
         for case in grid:
             how = (model, case, tokens, sampling)
             if model.device.type == "cuda":
                 forced.run(*how, 1, args.engines)  # kernels are planned by shape
-            timings += forced.run(*how, args.repeats, args.engines)
-            page = [forced.page(timings)]
-            title = "The scheduled-sampling pass"
-            harness.write(args.out, "forced", title, where, page, timings)
+            bench.timings += forced.run(*how, args.repeats, args.engines)
+            bench.write(args.out, "forced", forced.page(bench.timings))
 
 
 def run_free(args: Namespace) -> None:
@@ -103,11 +101,8 @@ def run_free(args: Namespace) -> None:
         batch_size=args.batch,
         repeats=args.repeats,
     )
-    page = free.page(timings)
-    for timing in timings:
-        timing.notes.pop("answers")
-    title = "Free-running answers"
-    harness.write(args.out, "free", title, where, [page], timings)
+    bench = harness.Bench("Free-running answers", where, timings)
+    bench.write(args.out, "free", free.page(timings))
 
 
 def run_train(args: Namespace) -> None:
@@ -132,8 +127,10 @@ def run_train(args: Namespace) -> None:
         precision,
     )
     timings = training.run(case, args.repeats, args.compile)
-    page = training.page(timings, flops, args.peak_tflops)
-    harness.write(args.out, "train", "Fine-tuning", where, [page], timings)
+    for timing in timings:
+        timing.notes |= {"flops": flops, "peak": args.peak_tflops}
+    bench = harness.Bench("Fine-tuning", where, timings)
+    bench.write(args.out, "train", training.page(timings))
 
 
 def _load(args: Namespace) -> tuple[Any, dict[str, Any]]:

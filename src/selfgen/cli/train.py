@@ -28,8 +28,9 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="time between checkpoints",
     )
     parser.add_argument(
-        "--micro-batch-tokens", type=int, help="padded tokens of a forward pass"
+        "--micro-batch-tokens", type=int, help="tokens of a forward pass"
     )
+    parser.add_argument("--compile", action="store_true", help="use torch.compile")
 
 
 def run(args: Namespace) -> None:
@@ -44,6 +45,7 @@ def run(args: Namespace) -> None:
         scratch=scratch,
         checkpoint_minutes=args.checkpoint_minutes,
         micro_batch_tokens=args.micro_batch_tokens,
+        compile=args.compile,
         progress=clock,
     )
     with provenance.atomic(args.out) as partial:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
 
 from selfgen import attention
 from selfgen.generation.decoding import Filled, Row, Sampler
@@ -63,8 +64,6 @@ def fill(engine: Engine, rows: Sequence[Row], batch_size: int) -> Filled:
     Raises:
         RuntimeError: out of memory with a single row.
     """
-    from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
-
     pending = list(range(len(rows)))
     size = batch_of(rows, batch_size, engine.model.device)
     while pending:
@@ -125,7 +124,13 @@ def make(
         draws = sum(len(row.positions) for row in rows)
         most = draws > MOST * sum(row.limit for row in rows)
         return Sequential(model, sampler) if name == "auto" and most else windowed
-    found = measure(model, sampler, rows, size)
+    try:
+        found = measure(model, sampler, rows, size)
+    except RuntimeError as error:
+        if not should_reduce_batch_size(error):
+            raise
+        log.warning("engine: not measured, a batch of %d is out of memory", size)
+        return windowed
     windowed.cost = Cost(found.fixed / found.token, found.draw / found.token)
     left_to_right, skipping = estimate(found, rows, size)
     log.info(

@@ -220,22 +220,21 @@ class Windowed:
         Rows with little to read come first, so that a long prompt cannot hold them up.
         """
         worth = self.cost.overhead / len(active)
-        spans, spare = [], room
+        spans = []
         for slot in sorted(active, key=lambda slot: active[slot].behind):
             work = active[slot]
             if room == 0:
                 break
             if work.behind > room:
                 spans.append(Span(slot, work, work.cached + room, 0))
-                spare = room = 0
+                room = 0
             else:
                 spans.append(Span(slot, work, work.marks[work.front], 1))
                 room -= work.behind
-                spare = room
         for i, span in enumerate(spans):
             if span.checks:
-                spans[i] = self._read_on(span, worth, spare)
-                spare -= len(spans[i]) - len(span)
+                spans[i] = self._read_on(span, worth, room)
+                room -= len(spans[i]) - len(span)
         return sorted(spans, key=lambda span: span.slot)
 
     def _read_on(self, span: Span, worth: float, room: int) -> Span:
