@@ -28,6 +28,7 @@ def test_forced(folder: Path, tmp_path: Path) -> None:  # noqa: F811
     assert runs["timings"][0]["tokens"] == 3 * 8
     sequential, windowed = (runs["timings"][i]["notes"] for i in (1, 2))
     assert windowed["passes"] < sequential["passes"] == 8
+    assert sequential["differ"] == windowed["differ"] == 0
     page = (tmp_path / "forced.md").read_text()
     assert page.count("\n| ") == 2 + len(runs["timings"])
     assert "torch" in page.splitlines()[2]

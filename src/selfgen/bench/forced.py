@@ -19,6 +19,7 @@ from selfgen.specs import Sampling
 
 FLOOR = "teacher-forced pass (floor)"
 GENERATE = "generate + processor"
+EXACT = ("sequential", "windowed", "auto")
 
 
 @dataclass(frozen=True)
@@ -70,28 +71,44 @@ def run(
     """Time the contenders of one case; ``names`` of engines, in the order of the table."""
     rows = rows_of(case, tokens)
     sampler = Sampler(sampling)
+    answers: dict[str, list[list[int]]] = {}
+
+    def engine(name: str) -> Contender:
+        return name, lambda: _fill(name, model, rows, case.batch, sampler, answers)
+
     contenders: list[Contender] = [
         (GENERATE, lambda: with_generate(model, rows, case.batch, sampling)),
-        *((name, _engine(name, model, rows, case.batch, sampler)) for name in names),
+        *map(engine, names),
         (FLOOR, lambda: teacher_forced(model, rows, case.batch)),
     ]
     shown = case.shown | {"temperature": sampling.temperature}
     produced = case.batch * case.answer
-    return compare(contenders, shown, produced, repeats, model.device)
+    timings = compare(contenders, shown, produced, repeats, model.device)
+    for timing in timings:
+        if timing.name in EXACT and "sequential" in answers:
+            pairs = zip(answers[timing.name], answers["sequential"], strict=True)
+            timing.notes["differ"] = sum(
+                a != b for one, two in pairs for a, b in zip(one, two, strict=True)
+            )
+    return timings
 
 
-def _engine(
-    name: str, model: Any, rows: list[Row], batch: int, sampler: Sampler
-) -> Any:
-    def run() -> dict[str, Any]:
-        if name == "onepass":
-            engine: engines.Engine = OnePass(model, sampler)
-        else:
-            engine = engines.make(name, model, sampler, rows, batch)
-        list(engines.fill(engine, rows, batch))
-        return engines.facts(engine)
-
-    return run
+def _fill(
+    name: str,
+    model: Any,
+    rows: list[Row],
+    batch: int,
+    sampler: Sampler,
+    answers: dict[str, list[list[int]]],
+) -> dict[str, Any]:
+    """One run of an engine; its choice by measurement, if it makes one, included."""
+    if name == "onepass":
+        engine: engines.Engine = OnePass(model, sampler)
+    else:
+        engine = engines.make(name, model, sampler, rows, batch)
+    filled = engines.in_order(engines.fill(engine, rows, batch))
+    answers[name] = [tokens for _, tokens in filled]
+    return engines.facts(engine)
 
 
 @torch.inference_mode()
@@ -167,6 +184,7 @@ def page(timings: Sequence[Timing]) -> str:
         "x sequential",
         "x floor's time",
         "forwarded per token",
+        "differ from sequential",
         "peak MB",
     )
     lines = []
@@ -193,6 +211,7 @@ def page(timings: Sequence[Timing]) -> str:
                 ratio("sequential"),
                 f"{timing.median / floor:.2f}",
                 f"{forwarded / timing.tokens:.2f}" if forwarded else "",
+                timing.notes.get("differ", ""),
                 f"{timing.memory_mb:.0f}" if timing.memory_mb else "",
             )
         )
