@@ -101,6 +101,7 @@ def run_free(args: Namespace) -> None:
         batch_size=args.batch,
         repeats=args.repeats,
     )
+    where |= {"records": args.records.stem}
     bench = harness.Bench("Free-running answers", where, timings)
     bench.write(args.out, "free", free.page(timings))
 

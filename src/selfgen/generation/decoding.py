@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from selfgen.generation.draws import gumbel
+from selfgen.models import decoder
 from selfgen.specs import Sampling, UserError
 
 
@@ -88,6 +89,24 @@ class Sampler:
             scores = truncate(scores / self.sampling.temperature, self.sampling)
             scores = scores + gumbel(keys, positions, scores.shape[-1])
         return scores.argmax(-1)
+
+
+class ByBatch:
+    """An engine that fills one batch after the other, each by ``_batch``."""
+
+    def __init__(self, model: Any, sampler: Sampler) -> None:
+        self.model, self.sampler = model, sampler
+        self.body, self.head = decoder(model), model.get_output_embeddings()
+        self.counts = Counts()
+
+    def __call__(self, rows: Sequence[Row], batch_size: int) -> Filled:
+        """Fill ``rows`` in the given order, ``batch_size`` at a time."""
+        for start in range(0, len(rows), batch_size):
+            batch = rows[start : start + batch_size]
+            yield from enumerate(self._batch(batch), start)
+
+    def _batch(self, batch: Sequence[Row]) -> list[list[int]]:
+        raise NotImplementedError
 
 
 def truncate(scores: torch.Tensor, sampling: Sampling) -> torch.Tensor:

@@ -48,26 +48,14 @@ def run_pass(
     tokenizer = load_tokenizer(weights)
     prompts = [prompt_ids(tokenizer, spec.prompt, r["prompt"]) for r in records]
     model, facts = _load(weights, spec.device)
+    how = {"shard": shard, "engine": engine, "progress": progress}
     if spec.kind == "free":
-        made = free.run(
-            model,
-            tokenizer,
-            [
-                free.Prompt(record["id"], epoch, ids)
-                for record, ids in zip(records, prompts, strict=True)
-                for epoch in range(spec.epochs)
-            ],
-            spec.sampling,
-            seed=spec.seed,
-            max_new_tokens=spec.prompt.max_answer_tokens,
-            batch_size=spec.batch_size,
-            shard=shard,
-            shards=spec.shards,
-            engine=engine,
-            facts=facts,
-            progress=progress,
-        )
-        return Generated(_free_facts(made, facts), facts)
+        drafts = [
+            free.Prompt(record["id"], epoch, ids)
+            for record, ids in zip(records, prompts, strict=True)
+            for epoch in range(spec.epochs)
+        ]
+        return _free(model, tokenizer, drafts, spec, facts, **how)
     answers = [answer_ids(tokenizer, spec.prompt, r["reference"]) for r in records]
     references = [
         forced.Reference(record["id"], epoch, prompt, answer)
@@ -80,10 +68,8 @@ def run_pass(
         spec,
         tokenizer.all_special_ids,
         tokenizer.eos_token_id,
-        shard=shard,
-        engine=engine,
         facts=facts,
-        progress=progress,
+        **how,
     )
     by_id = {r["id"]: answer for r, answer in zip(records, answers, strict=True)}
     return Generated(_forced_facts(made, by_id, facts), facts)
@@ -116,22 +102,33 @@ def run_answers(
     else:
         prompts = [prompt_ids(tokenizer, spec.prompt, r["prompt"]) for r in records]
     model, facts = _load(weights, spec.device)
+    asked = [
+        free.Prompt(record["id"], 0, ids)
+        for record, ids in zip(records, prompts, strict=True)
+    ]
+    how = {"shard": shard, "engine": engine, "progress": progress}
+    return _free(model, tokenizer, asked, spec, facts, **how)
+
+
+def _free(
+    model: Any,
+    tokenizer: Any,
+    prompts: list[free.Prompt],
+    spec: PassSpec | AnswersSpec,
+    facts: dict[str, Any],
+    **how: Any,
+) -> Generated:
     made = free.run(
         model,
         tokenizer,
-        [
-            free.Prompt(record["id"], 0, ids)
-            for record, ids in zip(records, prompts, strict=True)
-        ],
+        prompts,
         spec.sampling,
         seed=spec.seed,
         max_new_tokens=spec.prompt.max_answer_tokens,
         batch_size=spec.batch_size,
-        shard=shard,
         shards=spec.shards,
-        engine=engine,
         facts=facts,
-        progress=progress,
+        **how,
     )
     return Generated(_free_facts(made, facts), facts)
 

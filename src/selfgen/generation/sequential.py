@@ -7,27 +7,14 @@ cache, so it also serves those that ``selfgen.attention`` cannot lay out flat.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 
-from selfgen.generation.decoding import Counts, Filled, Row, Sampler, left_pad
-from selfgen.models import decoder
+from selfgen.generation.decoding import ByBatch, Row, left_pad
 
 
-class Sequential:
+class Sequential(ByBatch):
     """Fills rows one token a pass."""
-
-    def __init__(self, model: Any, sampler: Sampler) -> None:
-        self.model, self.sampler = model, sampler
-        self.body, self.head = decoder(model), model.get_output_embeddings()
-        self.counts = Counts()
-
-    def __call__(self, rows: Sequence[Row], batch_size: int) -> Filled:
-        """Fill ``rows`` in the given order, ``batch_size`` at a time."""
-        for start in range(0, len(rows), batch_size):
-            batch = rows[start : start + batch_size]
-            yield from enumerate(self._batch(batch), start)
 
     @torch.inference_mode()
     def _batch(self, batch: Sequence[Row]) -> list[list[int]]:
