@@ -22,7 +22,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace) -> None:
-    common.use_threads(args)
+    common.set_up(args)
     spec = from_json(AnswersSpec, args.spec)
     clock = common.Clock(args.name, "prompts")
     made = run_answers(

@@ -62,7 +62,7 @@ def add_train(kind: ArgumentParser) -> None:
 
 
 def run(args: Namespace) -> None:
-    common.use_threads(args)
+    common.set_up(args)
     args.run_kind(args)
 
 

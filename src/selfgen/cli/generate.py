@@ -19,7 +19,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace) -> None:
-    common.use_threads(args)
+    common.set_up(args)
     clock = common.Clock(args.name, "rows")
     made = run_pass(
         read(args.records, ["train"]),

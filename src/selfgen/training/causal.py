@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 IGNORE = -100
 """A label that is not trained on, as in transformers."""
 
-MICRO_BATCH_TOKENS = {"cpu": 1024, "mps": 4096, "cuda": 16384}
+MICRO_BATCH_TOKENS = {"cpu": 2048, "mps": 4096, "cuda": 16384}
 """Tokens of one forward pass; changes memory and speed, never the global batch."""
 
 Row = dict[str, Any]
