@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -91,7 +92,7 @@ class Sampler:
         return scores.argmax(-1)
 
 
-class ByBatch:
+class ByBatch(ABC):
     """An engine that fills one batch after the other, each by ``_batch``."""
 
     def __init__(self, model: Any, sampler: Sampler) -> None:
@@ -105,8 +106,9 @@ class ByBatch:
             batch = rows[start : start + batch_size]
             yield from enumerate(self._batch(batch), start)
 
+    @abstractmethod
     def _batch(self, batch: Sequence[Row]) -> list[list[int]]:
-        raise NotImplementedError
+        """The answers of the rows of a batch, in their order."""
 
 
 def truncate(scores: torch.Tensor, sampling: Sampling) -> torch.Tensor:
