@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+import platform
 from pathlib import Path
 
 import pytest
+import torch
 from tests.unit.test_prompts import folder  # noqa: F401 (fixture)
 
-from selfgen.bench import forced, harness, training
+from selfgen.bench import forced, free, harness, training
 from selfgen.cli.main import main
+from selfgen.data.records import COLUMNS
 from selfgen.specs import UserError
 
 
-def bench(*argv: str | Path) -> int:
-    return main(["bench", *map(str, argv), "--repeats", "2", "--device", "cpu"])
+def bench(*argv: str | Path, repeats: int = 2) -> int:
+    argv = (*argv, "--repeats", str(repeats), "--device", "cpu")
+    return main(["bench", *map(str, argv)])
 
 
 def test_forced(folder: Path, tmp_path: Path) -> None:  # noqa: F811
@@ -34,15 +38,66 @@ def test_forced(folder: Path, tmp_path: Path) -> None:  # noqa: F811
     assert "torch" in page.splitlines()[2]
 
 
+def test_free(folder: Path, tmp_path: Path) -> None:  # noqa: F811
+    import pandas
+
+    texts = ["Name a sea.", "One and one is", "Why?", "Say it once more, please."]
+    empty = dict.fromkeys(COLUMNS, "")
+    rows = [
+        empty | {"id": str(i), "split": "test", "prompt": text}
+        for i, text in enumerate(texts)
+    ]
+    rows += [empty | {"id": "t", "split": "train", "prompt": "Not asked."}]
+    pandas.DataFrame(rows).to_parquet(tmp_path / "some.parquet")
+    argv = ["--weights", folder, "--out", tmp_path, "--batch", "2"]
+    records = ["--records", tmp_path / "some.parquet", "--max-new-tokens", "5"]
+    assert bench("free", *argv, *records, repeats=1) == 0
+    runs = json.loads((tmp_path / "free.json").read_text())
+    assert runs["machine"]["records"] == "some"
+    names = [free.GENERATE, f"{free.GENERATE}, {harness.KEPT}", *free.ENGINES]
+    assert [t["name"] for t in runs["timings"]] == names
+    for timing in runs["timings"]:
+        assert timing["notes"]["same"] == timing["case"]["prompts"] == 4
+        assert timing["tokens"] <= 4 * 5
+        assert 0 < timing["seconds"][0] < 60
+        assert timing["memory_mb"] > 100
+    assert "4 of 4" in (tmp_path / "free.md").read_text()
+
+
 def test_train_agrees_with_trl(folder: Path, tmp_path: Path) -> None:  # noqa: F811
     argv = ["--weights", folder, "--out", tmp_path, "--steps", "3", "--batch", "4"]
-    assert bench("train", *argv, "--length", "20", "--peak-tflops", "1") == 0
-    ours, tuned, plain = json.loads((tmp_path / "train.json").read_text())["timings"]
-    assert (ours["name"], tuned["name"]) == ("selfgen", "TRL SFTTrainer")
-    for other in (tuned, plain):
+    shape = ["--length", "20", "--peak-tflops", "1"]
+    assert bench("train", *argv, *shape, repeats=1) == 0
+    ours, *others = json.loads((tmp_path / "train.json").read_text())["timings"]
+    assert ours["name"] == "selfgen"
+    names = [f"{training.TRL}{x}" for x in ("", ", defaults", f", {harness.KEPT}")]
+    assert [t["name"] for t in others] == names
+    for other in others:
         assert 0 < other["notes"]["apart"] < 1e-4
         assert len(other["notes"]["losses"]) == 3
     assert "of peak" in (tmp_path / "train.md").read_text()
+
+
+def _faults(large: int) -> dict[str, float]:
+    import resource
+
+    import numpy
+
+    for _ in range(20):
+        numpy.ones(large)
+    return {"seconds": 3.0, "faults": resource.getrusage(0).ru_minflt}
+
+
+def test_a_run_apart_has_the_allocator_as_it_comes() -> None:
+    device = torch.device("cpu")
+    kept, not_kept = (
+        harness.apart(_faults, 2**22, device=device, keep=keep)
+        for keep in (True, False)
+    )
+    assert kept["seconds"] == 3.0
+    assert kept["memory_mb"] > 32
+    if platform.libc_ver()[0] == "glibc":
+        assert not_kept["faults"] - kept["faults"] > 10 * 2**22 * 8 // 4096
 
 
 def test_losses_that_differ_are_an_error() -> None:

@@ -1,4 +1,4 @@
-"""What the CLI sets up for a process that computes."""
+"""What is set up for a process that computes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 FAULTS = """
 import resource
-from selfgen.cli.common import keep_freed_memory
+from selfgen.process import keep_freed_memory
 if {kept}:
     keep_freed_memory()
 import numpy

@@ -2,66 +2,105 @@
 
 from __future__ import annotations
 
+import functools
 import operator
+import time
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 
-from selfgen.bench.harness import Contender, Timing, compare, table
+from selfgen import models
+from selfgen.bench.harness import KEPT, Contender, Timing, apart, compare, table
+from selfgen.data.prompts import load_tokenizer
 from selfgen.generation import free
 from selfgen.generation.decoding import left_pad
-from selfgen.specs import Sampling
+from selfgen.specs import Device, Sampling
 
 GENERATE = "generate, arrival order"
 ENGINES = ("sequential", "windowed")
 
 
-def run(
+@dataclass(frozen=True)
+class Case:
+    """Greedy answers of the model in ``weights`` to ``prompts``."""
+
+    weights: Path
+    prompts: Sequence[free.Prompt]
+    max_new_tokens: int
+    batch_size: int
+    where: Device
+
+
+def run(case: Case, repeats: int) -> list[Timing]:
+    """Answer with every contender; each notes how many of its answers are those of
+    ``generate``."""
+    device = torch.device(case.where.device)
+
+    def contender(name: str, shown: str, keep: bool) -> Contender:
+        return shown, functools.partial(
+            apart, answer, case, name, device=device, keep=keep
+        )
+
+    contenders = [contender(GENERATE, GENERATE, keep=False)]
+    if device.type == "cpu":
+        contenders += [contender(GENERATE, f"{GENERATE}, {KEPT}", keep=True)]
+    contenders += [contender(name, name, keep=True) for name in ENGINES]
+    shown = {
+        "prompts": len(case.prompts),
+        "batch": case.batch_size,
+        "limit": case.max_new_tokens,
+    }
+    timings = compare(contenders, shown, 0, repeats, device)
+    tokens, expected = (timings[0].notes[key] for key in ("tokens", "answers"))
+    for timing in timings:
+        answers = timing.notes.pop("answers")
+        timing.tokens = tokens
+        timing.notes["same"] = sum(map(operator.eq, answers, expected))
+    return timings
+
+
+def answer(case: Case, name: str) -> dict[str, Any]:
+    """The answers of one contender in the order of the prompts, its seconds, and more."""
+    model, _, _ = models.load_for_generation(case.weights, case.where)
+    tokenizer = load_tokenizer(case.weights)
+    answering = functools.partial(with_engine, engine=name)
+    if name == GENERATE:
+        answering = with_generate
+    answering(model, tokenizer, case.prompts[:1], 2, 1)  # kernels are loaded
+    started = time.perf_counter()
+    notes = answering(
+        model, tokenizer, case.prompts, case.max_new_tokens, case.batch_size
+    )
+    return notes | {"seconds": time.perf_counter() - started}
+
+
+def with_engine(
     model: Any,
     tokenizer: Any,
     prompts: Sequence[free.Prompt],
-    *,
     max_new_tokens: int,
     batch_size: int,
-    repeats: int,
-) -> list[Timing]:
-    """Greedy answers to ``prompts``; each contender notes how many of its answers are those
-    of ``generate``."""
-
-    def engine(name: str) -> Contender:
-        def answer() -> dict[str, Any]:
-            facts: dict[str, Any] = {}
-            made = free.run(
-                model,
-                tokenizer,
-                prompts,
-                Sampling(),
-                seed=0,
-                max_new_tokens=max_new_tokens,
-                batch_size=batch_size,
-                engine=name,
-                facts=facts,
-            )
-            texts = {row["id"]: row["text"] for row in made}
-            return facts | {"answers": [texts[prompt.id] for prompt in prompts]}
-
-        return name, answer
-
-    plain = (
-        GENERATE,
-        lambda: with_generate(model, tokenizer, prompts, max_new_tokens, batch_size),
+    *,
+    engine: str,
+) -> dict[str, Any]:
+    """``selfgen.generation.free`` by the engine of that name."""
+    facts: dict[str, Any] = {}
+    made = free.run(
+        model,
+        tokenizer,
+        prompts,
+        Sampling(),
+        seed=0,
+        max_new_tokens=max_new_tokens,
+        batch_size=batch_size,
+        engine=engine,
+        facts=facts,
     )
-    produced = plain[1]()["tokens"]
-    case = {"prompts": len(prompts), "batch": batch_size, "limit": max_new_tokens}
-    timings = compare(
-        [plain, *map(engine, ENGINES)], case, produced, repeats, model.device
-    )
-    expected = timings[0].notes["answers"]
-    for timing in timings:
-        answers = timing.notes.pop("answers")
-        timing.notes["same"] = sum(map(operator.eq, answers, expected))
-    return timings
+    texts = {row["id"]: row["text"] for row in made}
+    return facts | {"answers": [texts[prompt.id] for prompt in prompts]}
 
 
 @torch.inference_mode()

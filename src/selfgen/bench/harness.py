@@ -5,18 +5,21 @@ from __future__ import annotations
 import gc
 import json
 import logging
+import multiprocessing
 import os
 import platform
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from selfgen import provenance
+from selfgen import process, provenance
+from selfgen.specs import Device
 
 log = logging.getLogger(__name__)
 
@@ -45,9 +48,36 @@ class Timing:
         return self.tokens / self.median
 
 
+Run = Callable[..., dict[str, Any]]
 Contender = tuple[str, Callable[[], dict[str, Any]]]
-"""A name and a run. It returns notes; ``seconds`` among them count instead of the wall
-time of the run."""
+"""A name and a run. It returns notes; ``seconds`` and ``memory_mb`` among them count instead
+of the wall time of the run and the peak of this process."""
+
+KEPT = "freed memory kept"
+"""Added to the name of a contender that has it as the steps of this package do."""
+
+
+def apart(work: Run, *args: Any, device: Any, keep: bool) -> dict[str, Any]:
+    """The notes of ``work(*args)``, run in a process of its own, as a user would start it.
+
+    So it has the memory allocator as it comes, or with ``keep`` as our steps set it up
+    (``process.keep_freed_memory``). ``work`` is a function of a module; it notes the
+    ``seconds`` that count.
+    """
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=spawn) as pool:
+        threads = torch.get_num_threads()
+        return pool.submit(_work, work, args, device, threads, keep).result()
+
+
+def _work(
+    work: Run, args: tuple[Any, ...], device: Any, threads: int, keep: bool
+) -> dict[str, Any]:
+    process.set_threads(threads)
+    if keep:
+        process.keep_freed_memory()
+    notes = work(*args)
+    return notes | {"memory_mb": _peak(device)}
 
 
 def compare(
@@ -70,7 +100,8 @@ def compare(
                 torch.cuda.synchronize(device)
             wall = time.perf_counter() - started
             timing.seconds.append(timing.notes.pop("seconds", wall))
-            timing.memory_mb = max(timing.memory_mb or 0.0, _peak(device) or 0.0)
+            peak = timing.notes.pop("memory_mb", _peak(device))
+            timing.memory_mb = max(timing.memory_mb or 0.0, peak or 0.0)
             log.info(
                 "%s, run %d of %d, %s: %.2f s",
                 case,
@@ -100,14 +131,14 @@ def _peak(device: Any) -> float | None:
     return int(lines["VmHWM"].split()[0]) / 2**10
 
 
-def machine(device: Any, precision: str) -> dict[str, Any]:
+def machine(where: Device) -> dict[str, Any]:
     """Where the figures are from; enough to judge them, nothing that names a host."""
-    cuda = device.type == "cuda"
+    cuda = where.device == "cuda"
     versions = provenance.versions()
     return {
-        "device": torch.cuda.get_device_name(device) if cuda else _processor(),
+        "device": torch.cuda.get_device_name() if cuda else _processor(),
         "threads": None if cuda else torch.get_num_threads(),
-        "precision": precision,
+        "precision": where.precision,
         "python": platform.python_version(),
         **{key: versions[key] for key in ("torch", "transformers")},
     }

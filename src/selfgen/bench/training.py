@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import logging
 import random
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 
-from selfgen.bench.harness import Contender, Timing, compare, table
+from selfgen import models
+from selfgen.bench.harness import KEPT, Contender, Run, Timing, apart, compare, table
+from selfgen.data.prompts import load_tokenizer
 from selfgen.specs import Device, TrainSpec, UserError
 from selfgen.training import causal
 
 log = logging.getLogger(__name__)
+
+TRL = "TRL SFTTrainer"
 
 TOLERANCE = {"fp32": 1e-3, "bf16": 3e-2}
 """How far losses of a step may lie apart, relative: rounding, and nothing else."""
@@ -25,14 +31,11 @@ TOLERANCE = {"fp32": 1e-3, "bf16": 3e-2}
 
 @dataclass(frozen=True)
 class Case:
-    """``load`` and ``load_tokenizer`` make fresh ones; ``rows`` as ``causal.train`` takes
-    them."""
+    """Fine-tuning of the model in ``weights`` on ``rows`` as ``causal.train`` takes them."""
 
-    load: Callable[[], Any]
-    load_tokenizer: Callable[[], Any]
+    weights: Path
     rows: list[dict[str, Any]]
-    device: str
-    precision: str
+    where: Device
 
     @property
     def spec(self) -> TrainSpec:
@@ -46,7 +49,7 @@ class Case:
             max_grad_norm=1.0,
             adam_betas=(0.9, 0.999),
             adam_epsilon=1e-8,
-            device=Device(self.device, self.precision),
+            device=self.where,
         )
 
 
@@ -74,21 +77,30 @@ def run(case: Case, repeats: int, compiled: bool) -> list[Timing]:
     Raises:
         UserError: the losses of two contenders do not agree.
     """
-    contenders: list[Contender] = [("selfgen", lambda: ours(case, compile=False))]
+    device = torch.device(case.where.device)
+
+    def contender(name: str, work: Run, option: bool, keep: bool) -> Contender:
+        return name, functools.partial(
+            apart, work, case, option, device=device, keep=keep
+        )
+
+    contenders = [contender("selfgen", ours, False, keep=True)]
     if compiled:
-        contenders.append(("selfgen, compiled", lambda: ours(case, compile=True)))
+        contenders.append(contender("selfgen, compiled", ours, True, keep=True))
     if importlib.util.find_spec("trl"):
         contenders += [
-            ("TRL SFTTrainer", lambda: with_trl(case, checkpointing=False)),
-            ("TRL SFTTrainer, defaults", lambda: with_trl(case, checkpointing=True)),
+            contender(TRL, with_trl, False, keep=False),
+            contender(f"{TRL}, defaults", with_trl, True, keep=False),
         ]
+        if device.type == "cpu":
+            contenders.append(contender(f"{TRL}, {KEPT}", with_trl, False, keep=True))
     else:
         log.warning("trl is not installed: no SFTTrainer to compare with")
     counted = [row for row in case.rows if row["step"] > 0]
     tokens = sum(len(row["input_ids"]) for row in counted)
     shown = {"steps": case.rows[-1]["step"] + 1, "rows": len(case.rows)}
-    timings = compare(contenders, shown, tokens, repeats, torch.device(case.device))
-    agree(timings, case.precision)
+    timings = compare(contenders, shown, tokens, repeats, device)
+    agree(timings, case.where.precision)
     return timings
 
 
@@ -110,9 +122,10 @@ def agree(timings: Sequence[Timing], precision: str) -> None:
             )
 
 
-def ours(case: Case, *, compile: bool) -> dict[str, Any]:
+def ours(case: Case, compile: bool) -> dict[str, Any]:
     """``causal.train``; seconds of its steps after the first."""
-    _, outcome = causal.train(case.load(), case.rows, case.spec, compile=compile)
+    model = models.load(case.weights)
+    _, outcome = causal.train(model, case.rows, case.spec, compile=compile)
     lengths = [len(row["input_ids"]) for row in case.rows]
     steps = [row["step"] for row in case.rows]
     seconds = 0.0
@@ -124,7 +137,7 @@ def ours(case: Case, *, compile: bool) -> dict[str, Any]:
     return {"seconds": seconds, "losses": [point["loss"] for point in outcome.curve]}
 
 
-def with_trl(case: Case, *, checkpointing: bool) -> dict[str, Any]:
+def with_trl(case: Case, checkpointing: bool) -> dict[str, Any]:
     """TRL's SFTTrainer over the same rows, in the same order and precision."""
     from datasets import Dataset
     from transformers import TrainerCallback
@@ -134,15 +147,15 @@ def with_trl(case: Case, *, checkpointing: bool) -> dict[str, Any]:
 
     class Clock(TrainerCallback):
         def on_step_end(self, *args: Any, **kwargs: Any) -> None:
-            if case.device == "cuda":
+            if case.where.device == "cuda":
                 torch.cuda.synchronize()
             marks.append(time.perf_counter())
 
     spec, steps = case.spec, case.rows[-1]["step"] + 1
     with tempfile.TemporaryDirectory() as folder:
         trainer = SFTTrainer(
-            model=case.load(),
-            processing_class=case.load_tokenizer(),
+            model=models.load(case.weights),
+            processing_class=load_tokenizer(case.weights),
             train_dataset=Dataset.from_list(
                 [
                     {key: row[key] for key in ("input_ids", "labels")}
@@ -158,8 +171,8 @@ def with_trl(case: Case, *, checkpointing: bool) -> dict[str, Any]:
                 weight_decay=spec.weight_decay,
                 max_grad_norm=spec.max_grad_norm,
                 optim="adamw_torch_fused",
-                bf16=case.precision == "bf16",
-                use_cpu=case.device == "cpu",
+                bf16=case.where.precision == "bf16",
+                use_cpu=case.where.device == "cpu",
                 gradient_checkpointing=checkpointing,
                 max_length=None,
                 train_sampling_strategy="sequential",

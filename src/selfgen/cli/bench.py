@@ -68,12 +68,13 @@ def run(args: Namespace) -> None:
 
 def run_forced(args: Namespace) -> None:
     """Engines of the forced pass beside generate with a forcing processor."""
-    model, where = _load(args)
+    _, where, facts = _place(args)
+    model, _, _ = models.load_for_generation(args.weights, where)
     tokens = _running_text(args, model)
     grid = forced.cases(
         args.beta, args.batch, args.prompt_tokens, args.answer_tokens, args.long
     )
-    bench = harness.Bench("The scheduled-sampling pass", where, [])
+    bench = harness.Bench("The scheduled-sampling pass", facts, [])
     for temperature in args.temperature:
         sampling = Sampling(temperature)
         for case in grid:
@@ -86,30 +87,29 @@ def run_forced(args: Namespace) -> None:
 
 def run_free(args: Namespace) -> None:
     """Engines of free-running answers beside generate in arrival order."""
-    model, where = _load(args)
+    _, where, facts = _place(args)
     tokenizer = load_tokenizer(args.weights)
     records = [r for r in read(args.records) if r["split"] != "train"][: args.rows]
     spec = PromptSpec("{prompt}", "", args.max_prompt_tokens, args.max_new_tokens)
     prompts = [
         Prompt(r["id"], 0, prompt_ids(tokenizer, spec, r["prompt"])) for r in records
     ]
-    timings = free.run(
-        model,
-        tokenizer,
+    case = free.Case(
+        args.weights,
         prompts,
-        max_new_tokens=args.max_new_tokens,
-        batch_size=args.batch,
-        repeats=args.repeats,
+        args.max_new_tokens,
+        args.batch,
+        where,
     )
-    where |= {"records": args.records.stem}
-    bench = harness.Bench("Free-running answers", where, timings)
+    timings = free.run(case, args.repeats)
+    facts |= {"records": args.records.stem}
+    bench = harness.Bench("Free-running answers", facts, timings)
     bench.write(args.out, "free", free.page(timings))
 
 
 def run_train(args: Namespace) -> None:
     """The training loop beside TRL's SFTTrainer."""
-    model, where = _load(args)
-    device, precision = model.device.type, where["precision"]
+    model, where, facts = _place(args)
     if args.rows:
         rows = common.read_rows([args.rows])
         rows = [row for row in rows if row["step"] < args.steps]
@@ -119,27 +119,22 @@ def run_train(args: Namespace) -> None:
     if len({row["step"] for row in rows}) < 2:
         raise UserError("bench train: found one step, at least two are needed")
     flops = training.flops_per_token(model, rows)
-    del model
-    case = training.Case(
-        lambda: models.load(args.weights),
-        lambda: load_tokenizer(args.weights),
-        rows,
-        device,
-        precision,
-    )
+    case = training.Case(args.weights, rows, where)
     timings = training.run(case, args.repeats, args.compile)
     for timing in timings:
         timing.notes |= {"flops": flops, "peak": args.peak_tflops}
-    bench = harness.Bench("Fine-tuning", where, timings)
+    bench = harness.Bench("Fine-tuning", facts, timings)
     bench.write(args.out, "train", training.page(timings))
 
 
-def _load(args: Namespace) -> tuple[Any, dict[str, Any]]:
-    model, _, precision = models.load_for_generation(
-        args.weights, Device(args.device, args.precision)
+def _place(args: Namespace) -> tuple[Any, Device, dict[str, Any]]:
+    """The model on the CPU, where it is to run, and what the page says of both."""
+    model = models.load(args.weights)
+    where = Device(
+        *models.place(Device(args.device, args.precision), model.num_parameters())
     )
     shape = f"{model.config.model_type} {model.num_parameters() / 1e6:.0f}M"
-    return model, harness.machine(model.device, precision) | {"model": shape}
+    return model, where, harness.machine(where) | {"model": shape}
 
 
 def _running_text(args: Namespace, model: Any) -> Sequence[int]:

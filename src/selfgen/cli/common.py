@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import itertools
 import logging
 import os
@@ -13,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from selfgen import provenance
+from selfgen import process, provenance
 from selfgen.specs import UserError
 
 log = logging.getLogger("selfgen")
@@ -50,26 +49,8 @@ def add_engine(parser: ArgumentParser) -> None:
 
 def set_up(args: Namespace) -> None:
     """Let torch use exactly the threads that the job was given, and keep its memory."""
-    import torch
-
-    torch.set_num_threads(args.threads)
-    keep_freed_memory()
-
-
-def keep_freed_memory() -> None:
-    """Let glibc keep large freed blocks for the next allocation of this process.
-
-    It gives them back to the system otherwise, and every step faults them in anew: of
-    SmolLM2-135M's training on two cores that was an eighth of the time. Without glibc
-    nothing is changed.
-    """
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (AttributeError, OSError, TypeError):
-        return
-    trim_threshold, mmap_max = -1, -4  # malloc.h
-    mallopt(mmap_max, 0)
-    mallopt(trim_threshold, 2**31 - 1)
+    process.set_threads(args.threads)
+    process.keep_freed_memory()
 
 
 def write_rows(path: Path, rows: Iterable[dict[str, Any]]) -> None:
