@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import operator
 import time
 from collections.abc import Sequence
@@ -14,13 +15,18 @@ import torch
 
 from selfgen import models
 from selfgen.bench.harness import KEPT, Contender, Timing, apart, compare, table
-from selfgen.data.prompts import load_tokenizer
+from selfgen.data.prompts import answer_text, load_tokenizer
 from selfgen.generation import free
 from selfgen.generation.decoding import left_pad
+from selfgen.generation.windowed import STEP_TOKENS
 from selfgen.specs import Device, Sampling
 
 GENERATE = "generate, arrival order"
+CONTINUOUS = "generate_batch, continuous batching"
 ENGINES = ("sequential", "windowed")
+
+PAGE = 32
+"""Tokens of a page of the cache of continuous batching on a CPU."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +53,7 @@ def run(case: Case, repeats: int) -> list[Timing]:
     contenders = [contender(GENERATE, GENERATE, keep=False)]
     if device.type == "cpu":
         contenders += [contender(GENERATE, f"{GENERATE}, {KEPT}", keep=True)]
+    contenders += [contender(CONTINUOUS, CONTINUOUS, keep=False)]
     contenders += [contender(name, name, keep=True) for name in ENGINES]
     shown = {
         "prompts": len(case.prompts),
@@ -66,9 +73,10 @@ def answer(case: Case, name: str) -> dict[str, Any]:
     """The answers of one contender in the order of the prompts, its seconds, and more."""
     model, _, _ = models.load_for_generation(case.weights, case.where)
     tokenizer = load_tokenizer(case.weights)
-    answering = functools.partial(with_engine, engine=name)
-    if name == GENERATE:
-        answering = with_generate
+    if name in ENGINES:
+        answering = functools.partial(with_engine, engine=name)
+    else:
+        answering = with_generate if name == GENERATE else with_continuous_batching
     answering(model, tokenizer, case.prompts[:1], 2, 1)  # kernels are loaded
     started = time.perf_counter()
     notes = answering(
@@ -132,8 +140,43 @@ def with_generate(
         for row in out[:, ids.shape[1] :].tolist():
             row = row[: row.index(eos) + 1] if eos in row else row
             tokens += len(row)
-            answers.append(tokenizer.decode(row, skip_special_tokens=True).strip())
+            answers.append(answer_text(tokenizer, row))
     return {"tokens": tokens, "answers": answers}
+
+
+def with_continuous_batching(
+    model: Any,
+    tokenizer: Any,
+    prompts: Sequence[free.Prompt],
+    max_new_tokens: int,
+    batch_size: int,
+) -> dict[str, Any]:
+    """transformers' own refill. It sizes its cache by the memory of a GPU; on a CPU it is
+    given what the batch can need, and as many tokens a pass as our engines take."""
+    from transformers import ContinuousBatchingConfig, GenerationConfig
+
+    model.set_attn_implementation("sdpa")
+    longest = max(len(prompt.prompt_ids) for prompt in prompts) + max_new_tokens
+    sizes = {
+        "page_size": PAGE,
+        "num_blocks": batch_size * math.ceil(longest / PAGE),
+        "max_batch_tokens": STEP_TOKENS["cpu"],
+    }
+    out = model.generate_batch(
+        [list(prompt.prompt_ids) for prompt in prompts],
+        GenerationConfig(
+            max_new_tokens=max_new_tokens,
+            do_sample=False,
+            eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=model.config.pad_token_id or 0,
+        ),
+        ContinuousBatchingConfig(
+            max_requests_per_batch=batch_size,
+            **({} if model.device.type == "cuda" else sizes),
+        ),
+    )
+    answers = [answer_text(tokenizer, made.generated_tokens) for made in out.values()]
+    return {"answers": answers}
 
 
 def page(timings: Sequence[Timing]) -> str:
