@@ -21,7 +21,11 @@ def bench(*argv: str | Path, repeats: int = 2) -> int:
     return main(["bench", *map(str, argv)])
 
 
-def test_forced(folder: Path, tmp_path: Path) -> None:  # noqa: F811
+def test_forced(
+    folder: Path,  # noqa: F811
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     argv = ["--weights", folder, "--out", tmp_path, "--beta", "0.5", "--batch", "3"]
     sizes = ["--prompt-tokens", "4", "--answer-tokens", "8", "--long", "12"]
     assert bench("forced", *argv, *sizes) == 0
@@ -36,6 +40,7 @@ def test_forced(folder: Path, tmp_path: Path) -> None:  # noqa: F811
     page = (tmp_path / "forced.md").read_text()
     assert page.count("\n| ") == 2 + len(runs["timings"])
     assert "torch" in page.splitlines()[2]
+    assert page in capsys.readouterr().out
 
 
 def test_free(folder: Path, tmp_path: Path) -> None:  # noqa: F811

@@ -7,7 +7,7 @@ import math
 import operator
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -77,61 +77,48 @@ def answer(case: Case, name: str) -> dict[str, Any]:
         answering = functools.partial(with_engine, engine=name)
     else:
         answering = with_generate if name == GENERATE else with_continuous_batching
-    answering(model, tokenizer, case.prompts[:1], 2, 1)  # kernels are loaded
+    short = replace(case, prompts=case.prompts[:1], max_new_tokens=2, batch_size=1)
+    answering(model, tokenizer, short)  # kernels are loaded
     started = time.perf_counter()
-    notes = answering(
-        model, tokenizer, case.prompts, case.max_new_tokens, case.batch_size
-    )
+    notes = answering(model, tokenizer, case)
     return notes | {"seconds": time.perf_counter() - started}
 
 
 def with_engine(
-    model: Any,
-    tokenizer: Any,
-    prompts: Sequence[free.Prompt],
-    max_new_tokens: int,
-    batch_size: int,
-    *,
-    engine: str,
+    model: Any, tokenizer: Any, case: Case, *, engine: str
 ) -> dict[str, Any]:
     """``selfgen.generation.free`` by the engine of that name."""
     facts: dict[str, Any] = {}
     made = free.run(
         model,
         tokenizer,
-        prompts,
+        case.prompts,
         Sampling(),
         seed=0,
-        max_new_tokens=max_new_tokens,
-        batch_size=batch_size,
+        max_new_tokens=case.max_new_tokens,
+        batch_size=case.batch_size,
         engine=engine,
         facts=facts,
     )
     texts = {row["id"]: row["text"] for row in made}
-    return facts | {"answers": [texts[prompt.id] for prompt in prompts]}
+    return facts | {"answers": [texts[prompt.id] for prompt in case.prompts]}
 
 
 @torch.inference_mode()
-def with_generate(
-    model: Any,
-    tokenizer: Any,
-    prompts: Sequence[free.Prompt],
-    max_new_tokens: int,
-    batch_size: int,
-) -> dict[str, Any]:
+def with_generate(model: Any, tokenizer: Any, case: Case) -> dict[str, Any]:
     """transformers' ``generate`` as in its documentation: left padding, greedy, EOS."""
     model.set_attn_implementation("sdpa")
     eos = tokenizer.eos_token_id
     answers: list[str] = []
     tokens = 0
-    for i in range(0, len(prompts), batch_size):
-        part = prompts[i : i + batch_size]
+    for i in range(0, len(case.prompts), case.batch_size):
+        part = case.prompts[i : i + case.batch_size]
         pad = model.config.pad_token_id or 0
         ids, mask = left_pad([p.prompt_ids for p in part], pad, model.device)
         out = model.generate(
             ids,
             attention_mask=mask,
-            max_new_tokens=max_new_tokens,
+            max_new_tokens=case.max_new_tokens,
             do_sample=False,
             suppress_tokens=sorted(set(tokenizer.all_special_ids) - {eos}),
             eos_token_id=eos,
@@ -144,34 +131,30 @@ def with_generate(
     return {"tokens": tokens, "answers": answers}
 
 
-def with_continuous_batching(
-    model: Any,
-    tokenizer: Any,
-    prompts: Sequence[free.Prompt],
-    max_new_tokens: int,
-    batch_size: int,
-) -> dict[str, Any]:
+def with_continuous_batching(model: Any, tokenizer: Any, case: Case) -> dict[str, Any]:
     """transformers' own refill. It sizes its cache by the memory of a GPU; on a CPU it is
     given what the batch can need, and as many tokens a pass as our engines take."""
     from transformers import ContinuousBatchingConfig, GenerationConfig
 
     model.set_attn_implementation("sdpa")
-    longest = max(len(prompt.prompt_ids) for prompt in prompts) + max_new_tokens
+    longest = (
+        max(len(prompt.prompt_ids) for prompt in case.prompts) + case.max_new_tokens
+    )
     sizes = {
         "page_size": PAGE,
-        "num_blocks": batch_size * math.ceil(longest / PAGE),
+        "num_blocks": case.batch_size * math.ceil(longest / PAGE),
         "max_batch_tokens": STEP_TOKENS["cpu"],
     }
     out = model.generate_batch(
-        [list(prompt.prompt_ids) for prompt in prompts],
+        [list(prompt.prompt_ids) for prompt in case.prompts],
         GenerationConfig(
-            max_new_tokens=max_new_tokens,
+            max_new_tokens=case.max_new_tokens,
             do_sample=False,
             eos_token_id=tokenizer.eos_token_id,
             pad_token_id=model.config.pad_token_id or 0,
         ),
         ContinuousBatchingConfig(
-            max_requests_per_batch=batch_size,
+            max_requests_per_batch=case.batch_size,
             **({} if model.device.type == "cuda" else sizes),
         ),
     )

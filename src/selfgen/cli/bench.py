@@ -64,6 +64,7 @@ def add_train(kind: ArgumentParser) -> None:
 def run(args: Namespace) -> None:
     common.set_up(args)
     args.run_kind(args)
+    print((args.out / f"{args.kind}.md").read_text(encoding="utf-8"))
 
 
 def run_forced(args: Namespace) -> None:

@@ -30,7 +30,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--micro-batch-tokens", type=int, help="tokens of a forward pass"
     )
-    parser.add_argument("--compile", action="store_true", help="use torch.compile")
+    parser.add_argument(
+        "--compile", action="store_true", help="use torch.compile (pays on a GPU)"
+    )
 
 
 def run(args: Namespace) -> None:

@@ -156,8 +156,8 @@ def train(
         rows: ``step, id, input_ids, labels`` in training order.
         scratch: folder for resumable state; what is found there is continued bit for bit.
         micro_batch_tokens: tokens of one forward pass (default: by device).
-        compile: compile the layers (``torch.compile``): a minute more at the start, a
-            tenth faster after it on a GPU.
+        compile: compile the layers (``torch.compile``): a minute more at the start,
+            then faster on a GPU; on a CPU it was slower (docs/reference/bench).
         progress: called with (steps done, steps in all).
 
     Raises:
