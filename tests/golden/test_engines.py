@@ -164,3 +164,23 @@ def test_unknown_engine() -> None:
 def test_in_order() -> None:
     filled = iter([(1, [1]), (0, [0]), (3, [3]), (2, [2])])
     assert list(engines.in_order(filled)) == [(i, [i]) for i in range(4)]
+
+
+def test_progress_counts_rows_that_wait_for_an_earlier_one() -> None:
+    """The first row is the longest, so most others are finished before it is out."""
+    rows = [forced.Reference(f"r{i}", 0, [3, 4], [7] * 9 + [EOS]) for i in range(5)]
+    rows += [forced.Reference("long", 0, [3, 4], [7] * 60 + [EOS])]
+    calls: list[tuple[int, int]] = []
+    run = forced.run(
+        built("llama"),
+        rows,
+        spec_of(batch_size=3),
+        SPECIAL,
+        EOS,
+        engine="windowed",
+        progress=lambda done, total: calls.append((done, total)),
+    )
+    assert next(run)["id"] == "long"
+    assert len(calls) >= 4
+    assert len(list(run)) == 5
+    assert calls == [(done, 6) for done in range(1, 7)]

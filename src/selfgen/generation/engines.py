@@ -55,8 +55,15 @@ class Measured:
     draw: float
 
 
-def fill(engine: Engine, rows: Sequence[Row], batch_size: int) -> Filled:
+def fill(
+    engine: Engine,
+    rows: Sequence[Row],
+    batch_size: int,
+    progress: Callable[[int, int], None] | None = None,
+) -> Filled:
     """Fill ``rows`` in order, at most ``batch_size`` at a time.
+
+    ``progress`` is called with (rows finished, rows in all), whatever their order.
 
     When the device runs out of memory, the rows that are not finished go on in batches of
     half the size.
@@ -66,11 +73,15 @@ def fill(engine: Engine, rows: Sequence[Row], batch_size: int) -> Filled:
     """
     pending = list(range(len(rows)))
     size = batch_of(rows, batch_size, engine.model.device)
+    done = 0
     while pending:
         finished = set()
         try:
             for place, answer in engine([rows[i] for i in pending], size):
                 finished.add(place)
+                done += 1
+                if progress:
+                    progress(done, len(rows))
                 yield pending[place], answer
             return
         except RuntimeError as error:

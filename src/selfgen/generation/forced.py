@@ -79,7 +79,8 @@ def run(
         engine: how, not what: ``auto``, ``sequential`` or ``windowed``; in fp32 the tokens
             are the same. Does not count for ``kind: onepass``.
         facts: receives what the engine did, when the last row is out.
-        progress: called with (rows done, rows in all).
+        progress: called with (rows finished, rows in all); rows come in order, so some
+            may be finished that are not out yet.
 
     Raises:
         UserError: a rate outside 0 to 1, ids that are not unique, an unknown engine.
@@ -105,7 +106,7 @@ def run(
         filler: engines.Engine = OnePass(model, sampler)
     else:
         filler = engines.make(engine, model, sampler, work, spec.batch_size)
-    filled = engines.in_order(engines.fill(filler, work, spec.batch_size))
+    filled = engines.in_order(engines.fill(filler, work, spec.batch_size, progress))
     for index, tokens in filled:
         row = chosen[index]
         yield {
@@ -114,7 +115,5 @@ def run(
             "tokens": tokens,
             "drawn": masks[index],
         }
-        if progress:
-            progress(index + 1, len(chosen))
     if facts is not None:
         facts |= engines.facts(filler)

@@ -40,8 +40,8 @@ def run(
     """Yields ``{id, epoch, text, tokens, ended}`` for the prompts of a shard.
 
     ``tokens`` counts generated tokens, EOS included; ``ended`` says whether EOS came
-    before ``max_new_tokens``. Other special tokens are never generated. ``engine`` and
-    ``facts`` as in ``forced.run``.
+    before ``max_new_tokens``. Other special tokens are never generated. ``engine``,
+    ``facts`` and ``progress`` as in ``forced.run``.
     """
     eos = tokenizer.eos_token_id
     sampler = Sampler(sampling, sorted(set(tokenizer.all_special_ids) - {eos}))
@@ -59,7 +59,7 @@ def run(
         for prompt in chosen
     ]
     filler = engines.make(engine, model, sampler, work, batch_size)
-    filled = engines.in_order(engines.fill(filler, work, batch_size))
+    filled = engines.in_order(engines.fill(filler, work, batch_size, progress))
     for index, ids in filled:
         yield {
             "id": chosen[index].id,
@@ -68,7 +68,5 @@ def run(
             "tokens": len(ids),
             "ended": ids[-1] == eos,
         }
-        if progress:
-            progress(index + 1, len(chosen))
     if facts is not None:
         facts |= engines.facts(filler)
