@@ -7,11 +7,13 @@ of the configuration: the workflow only asks which file needs which.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
+from selfgen import chains
 from selfgen import config as c
 from selfgen import specs as s
+from selfgen.chains import Node, Pass
+from selfgen.config import methods as m
 from selfgen.data.catalog import SOURCES
 from selfgen.data.records import DATASETS
 from selfgen.data.wording import CHATML, TEMPLATES
@@ -23,21 +25,12 @@ SUMMARIES = ("news-headlines", "wikipedia-descriptions")
 """Data sets whose prompt's first sentence is a baseline."""
 
 
-@dataclass(frozen=True)
-class Pass:
-    """A named generation over training records by the model of node ``generator``."""
-
-    name: str
-    generator: str
-    kind: str
-    method: str
-
-
 class Graph:
     """What the workflow asks: which files there are and what each step reads."""
 
     def __init__(self, config: c.Config) -> None:
         self.config = config
+        self.nodes = chains.resolve(config.methods)
         self.sources = SOURCES | {
             name: s.WheelSpec(w.package, w.version, w.filename, w.sha256)
             for name, w in config.sources.items()
@@ -49,12 +42,17 @@ class Graph:
                     f" allowed: {', '.join(self.sources)}"
                 )
 
+        for node in self.nodes.values():
+            if node.rounds > 1:
+                for task in config.tasks:
+                    self._steps(task, node)  # refuses more rounds than steps
+
     # Names and files
 
     def seeds(self, node: str) -> list[int]:
         """Seeds of a node: an untouched model is the same under every seed."""
-        method = self.config.methods[node]
-        return self.config.seeds[:1] if method.mix == "none" else self.config.seeds
+        untouched = self.nodes[node].parent is None
+        return self.config.seeds[:1] if untouched else self.config.seeds
 
     def cells(self) -> list[s.Cell]:
         """Every declared (task, model, method, decoding, seed), in table order."""
@@ -69,34 +67,22 @@ class Graph:
 
     def weights(self, task: str, model: str, node: str, seed: int | str) -> str:
         """Folder of a node's weights."""
-        if self.config.methods[node].mix == "none":
+        if self.nodes[node].parent is None:
             return f"results/base/{model}"
         return f"results/models/{task}/{model}/{node}/seed{seed}/weights"
 
     def parent_weights(self, task: str, model: str, node: str, seed: str) -> str:
         """Folder of the weights that training starts from."""
-        return self.weights(task, model, self.config.methods[node].parent, seed)
+        return self.weights(task, model, self.nodes[node].parent, seed)
 
     def passed(self, node: str) -> Pass | None:
         """The pass that a node's rows are mixed from."""
-        method = self.config.methods[node]
-        if isinstance(method, c.Bash):
-            kind = {"exact": "forced", "onepass": "onepass"}[method.draw]
-            name = f"{kind}-b{method.beta:.15g}-{_sampling(method)}"
-            if method.eos == "keep":
-                name += "-eos"
-        elif isinstance(method, c.Rac):
-            kind, name = "free", f"free-{_sampling(method)}"
-        else:
-            return None
-        if method.rows == "fresh":
-            name += "-fresh"
-        return Pass(f"{name}-{method.stage}", method.parent, kind, node)
+        return chains.passed(self.nodes[node], self.nodes)
 
     def passes(self) -> dict[tuple[str, str], Pass]:
         """All passes by (generator, name)."""
-        found = [self.passed(node) for node in self.config.methods]
-        # Reversed, so that the first method that names a pass describes it.
+        found = [self.passed(node) for node in self.nodes]
+        # Reversed, so that the first node that names a pass describes it.
         return {(p.generator, p.name): p for p in reversed(found) if p}
 
     def pass_shards(self, task: str, model: str, node: str, seed: str) -> list[str]:
@@ -166,33 +152,45 @@ class Graph:
         guard = self.config.leakage
         return s.LeakageSpec(guard.ngram, guard.share, t.leakage_limit, tuple(shared))
 
-    def prompt(self, task: str) -> s.PromptSpec:
+    def prompt(self, task: str, node: str | None = None) -> s.PromptSpec:
+        """The texts of a task; a method may have a correction turn of its own."""
         t = self.config.tasks[task]
-        template = t.template or TEMPLATES[t.dataset]
+        method = self.nodes[node].method if node else None
         return s.PromptSpec(
-            template, t.correction, t.max_prompt_tokens, t.max_new_tokens
+            t.template or TEMPLATES[t.dataset],
+            getattr(method, "correction", None) or t.correction,
+            t.max_prompt_tokens,
+            t.max_new_tokens,
         )
 
     def generation(self, task: str, generator: str, name: str, seed: int) -> s.PassSpec:
         """Spec of a pass over the training records."""
         passed = self.passes()[generator, name]
-        method = self.config.methods[passed.method]
+        node, method = passed.node, passed.node.method
+        stage = self.config.stages[method.stage]
+        steps, schedule = self._steps(task, node), chains.moving(node)
         return s.PassSpec(
             kind=passed.kind,
             seed=seed,
             rows=self._rows(task, method),
-            epochs=self.config.stages[method.stage].epochs,
+            epochs=stage.epochs,
             prompt=self.prompt(task),
             sampling=s.Sampling(method.temperature, method.top_k, method.top_p),
             device=self._device(),
             batch_size=self.config.decoding.batch_size,
-            beta=getattr(method, "beta", 0.0),
+            beta=0.0 if passed.kind == "free" else chains.beta_of(node),
             eos=getattr(method, "eos", "exclude"),
             shards=self.config.shards,
+            span=getattr(method, "span", 1),
+            plain_share=getattr(method, "plain_share", 0.0),
+            candidates=getattr(method, "candidates", 1),
+            step_rows=stage.batch_size if steps or schedule else 0,
+            steps=steps,
+            schedule=schedule,
         )
 
     def rows(self, task: str, node: str, seed: int) -> s.RowsSpec:
-        method = self.config.methods[node]
+        method = self.nodes[node].method
         stage = self.config.stages[method.stage]
         return s.RowsSpec(
             mix=method.mix,
@@ -200,14 +198,32 @@ class Graph:
             rows=self._rows(task, method),
             epochs=stage.epochs,
             batch_size=stage.batch_size,
-            prompt=self.prompt(task),
+            prompt=self.prompt(task, node),
             correction_share=getattr(method, "correction_share", 0.0),
+            draft_length=getattr(method, "draft_length", "full"),
+            drafts=getattr(method, "drafts", "own"),
+            candidates=getattr(method, "candidates", 1),
+            metric=self.metric(task) if isinstance(method, m.Dpo) else "",
+            wall=bool(getattr(method, "wall_of", None)),
+            function=getattr(method, "function", ""),
+            reads=getattr(method, "reads", ""),
+            steps=self._steps(task, self.nodes[node]),
         )
 
-    def train(self, node: str, seed: int) -> s.TrainSpec:
-        stage = self.config.stages[self.config.methods[node].stage]
+    def train(self, task: str, node: str, seed: int) -> s.TrainSpec:
+        method = self.nodes[node].method
+        stage = self.config.stages[method.stage]
         lora = stage.lora
         modules = lora and lora.target_modules
+        preference = two_pass = None
+        if isinstance(method, m.Spin | m.Dpo):
+            preference = s.Preference(method.beta, method.sft_weight)
+        if isinstance(method, m.TwoPass):
+            two_pass = s.TwoPass(
+                method.beta,
+                s.Sampling(method.temperature),
+                chains.moving(self.nodes[node]),
+            )
         return s.TrainSpec(
             seed=seed,
             learning_rate=stage.learning_rate,
@@ -225,14 +241,17 @@ class Graph:
                 lora.dropout,
                 modules if isinstance(modules, str) else tuple(modules),
             ),
+            steps=self._steps(task, self.nodes[node]),
+            preference=preference,
+            two_pass=two_pass,
         )
 
-    def answers(self, task: str, decoding: str, seed: int) -> s.AnswersSpec:
+    def answers(self, task: str, node: str, decoding: str, seed: int) -> s.AnswersSpec:
         d = self.config.decoding
         return s.AnswersSpec(
             decoding=decoding,
             splits=self.record_splits(task),
-            prompt=self.prompt(task),
+            prompt=self.prompt(task, node),
             sampling=s.Sampling(d.temperature, d.top_k, d.top_p),
             seed=seed,
             device=self._device(),
@@ -246,13 +265,26 @@ class Graph:
         return s.ScoresSpec(graders, self.record_splits(task))
 
     def collect(self) -> s.CollectSpec:
-        methods = self.config.methods
-        passes = {node: self.passed(node) for node in methods}
+        chained: dict[str, tuple[str, ...]] = {}
+        passes: dict[str, tuple[str, ...]] = {}
+        for name, node in self.nodes.items():
+            found = self.passed(name)
+            address = (f"{found.generator}/{found.name}",) if found else ()
+            chained[node.declared] = (*chained.get(node.declared, ()), name)
+            passes[node.declared] = (*passes.get(node.declared, ()), *address)
         return s.CollectSpec(
             cells=(*self.lead_1(), *self.cells()),
-            parents={node: getattr(m, "parent", None) for node, m in methods.items()},
-            passes={n: p and f"{p.generator}/{p.name}" for n, p in passes.items()},
+            parents={
+                name: getattr(method, "parent", None)
+                for name, method in self.config.methods.items()
+            },
+            nodes=chained,
+            passes=passes,
         )
+
+    def metric(self, task: str) -> str:
+        """The main metric of a task."""
+        return METRICS.get(self.config.tasks[task].dataset, "rougeL")
 
     def lead_1(self) -> list[s.Cell]:
         """The first-sentence row of the tasks that summarise."""
@@ -265,7 +297,7 @@ class Graph:
     def tables(self) -> s.TablesSpec:
         columns = []
         for task, t in self.config.tasks.items():
-            metric = METRICS.get(t.dataset, "rougeL")
+            metric = self.metric(task)
             for split in self.record_splits(task):
                 shared = split in DATASETS[t.dataset].shared_templates
                 title = (
@@ -289,13 +321,10 @@ class Graph:
     def _device(self) -> s.Device:
         return s.Device(self.config.device, self.config.precision)
 
-    def _rows(self, task: str, method: c.Plain | c.Bash | c.Rac) -> tuple[int, int]:
+    def _rows(self, task: str, method: m.Trained) -> tuple[int, int]:
         n = self.config.tasks[task].train_rows
         return (n, 2 * n) if method.rows == "fresh" else (0, n)
 
-
-def _sampling(method: c.Bash | c.Rac) -> str:
-    # 15 digits: values that differ must not share a name, and 0.1 stays 0.1.
-    name = f"t{method.temperature:.15g}"
-    name += f"-k{method.top_k}" if method.top_k else ""
-    return name + (f"-p{method.top_p:.15g}" if method.top_p < 1 else "")
+    def _steps(self, task: str, node: Node) -> s.Steps | None:
+        rows = self.config.tasks[task].train_rows
+        return chains.steps_of(node, rows, self.config.stages[node.method.stage])

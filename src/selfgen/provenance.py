@@ -48,6 +48,12 @@ def code_digest(*modules: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+def source_digest(path: Path) -> str:
+    """Digest of the syntax of one file, as in ``code_digest`` but not of what it imports."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return hashlib.sha256(_canonical(tree).encode()).hexdigest()[:16]
+
+
 def _file(module: str) -> Path | None:
     base = PACKAGE.joinpath(*module.split(".")[1:])
     for path in (base.with_suffix(".py"), base / "__init__.py"):

@@ -105,11 +105,39 @@ class Device:
 
 
 @dataclass(frozen=True)
+class Schedule:
+    """How the mixing rate moves (Bengio et al. 2015, section 2.4); mixing.schedules.
+
+    ``kind``: ``linear``, ``exponential`` or ``inverse-sigmoid``, with their constants ``k``
+    and ``c``. The reference's share never falls below 1 - beta.
+    """
+
+    kind: str
+    k: float
+    c: float = 0.0
+
+
+@dataclass(frozen=True)
+class Steps:
+    """The optimiser steps ``first`` to ``last`` (exclusive) of a stage of ``total`` steps.
+
+    A round takes a part of its stage's steps; the learning rate follows the whole stage.
+    """
+
+    first: int
+    last: int
+    total: int
+
+
+@dataclass(frozen=True)
 class PassSpec:
     """A pass over training records that writes self-generated tokens.
 
     ``kind``: ``forced`` (left to right on the mixed prefix), ``onepass`` (from the reference
     prefix) or ``free`` (a draft). ``eos``: may the model draw EOS before the reference ends?
+    ``span``: drawn positions come in runs of so many. ``plain_share``: share of rows that
+    are not mixed. ``step_rows`` (rows of an optimiser step), ``steps`` and ``schedule`` say
+    in which step a row will stand, where its rate depends on it.
     """
 
     kind: str
@@ -123,11 +151,24 @@ class PassSpec:
     beta: float = 0.0
     eos: str = "exclude"
     shards: int = 1
+    span: int = 1
+    plain_share: float = 0.0
+    candidates: int = 1
+    step_rows: int = 0
+    steps: Steps | None = None
+    schedule: Schedule | None = None
 
 
 @dataclass(frozen=True)
 class RowsSpec:
-    """How records and passes become training rows, in training order."""
+    """How records and passes become training rows, in training order.
+
+    ``steps``: a part of the stage's steps (a round). ``wall``: as many steps as fit into
+    another method's time. ``rac``: share of correction rows, whether their draft is of
+    ``full`` or ``random`` length, and their ``own`` or that of ``another`` example.
+    ``dpo``: answers of an example, and the metric that grades them. ``custom``: the
+    function, and the pass that it ``reads``.
+    """
 
     mix: str
     seed: int
@@ -136,6 +177,14 @@ class RowsSpec:
     batch_size: int
     prompt: PromptSpec
     correction_share: float = 0.0
+    draft_length: str = "full"
+    drafts: str = "own"
+    candidates: int = 1
+    metric: str = ""
+    wall: bool = False
+    function: str = ""
+    reads: str = ""
+    steps: Steps | None = None
 
 
 @dataclass(frozen=True)
@@ -149,8 +198,36 @@ class LoraSpec:
 
 
 @dataclass(frozen=True)
+class Preference:
+    """The loss of DPO (Rafailov et al. 2023) and SPIN (Chen et al. 2024) on pairs of rows.
+
+    ``beta`` scales the log-ratios against the starting weights; ``sft_weight`` adds so
+    much of the mean cross-entropy of the chosen answers.
+    """
+
+    beta: float
+    sft_weight: float = 0.0
+
+
+@dataclass(frozen=True)
+class TwoPass:
+    """Two-pass scheduled sampling (Mihaylova and Martins 2019), in the training step.
+
+    With probability ``beta`` a context token is the current model's own, chosen from the
+    reference prefix by ``sampling``; ``schedule`` moves the rate over the steps.
+    """
+
+    beta: float
+    sampling: Sampling
+    schedule: Schedule | None = None
+
+
+@dataclass(frozen=True)
 class TrainSpec:
-    """One fine-tuning run; the steps and their rows come from the rows file."""
+    """One fine-tuning run; the steps and their rows come from the rows file.
+
+    ``steps``: the rows are these steps of a longer stage, whose learning rates they take.
+    """
 
     seed: int
     learning_rate: float
@@ -162,6 +239,9 @@ class TrainSpec:
     adam_epsilon: float
     device: Device
     lora: LoraSpec | None = None
+    steps: Steps | None = None
+    preference: Preference | None = None
+    two_pass: TwoPass | None = None
 
 
 @dataclass(frozen=True)
@@ -235,7 +315,8 @@ class CollectSpec:
 
     cells: tuple[Cell, ...]
     parents: dict[str, str | None]
-    passes: dict[str, str | None]
+    nodes: dict[str, tuple[str, ...]]
+    passes: dict[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True)

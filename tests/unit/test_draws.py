@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from selfgen.generation.draws import gumbel, row_key, uniform
+from selfgen.draws import gumbel, row_key, uniform
 
 MASK = (1 << 64) - 1
 

@@ -12,18 +12,22 @@ import yaml
 
 from selfgen import config
 from selfgen.cli.main import main
+from selfgen.config import methods
+from selfgen.config.types import Keys
 from selfgen.manual import SECTIONS, manual
 
 ROOT = Path(__file__).parents[2]
 
 
 def _classes() -> set[type]:
+    """The sections that a file can have: those that no other is built on."""
     return {
         value
-        for name, value in vars(config).items()
+        for module in (config, methods)
+        for value in vars(module).values()
         if inspect.isclass(value)
-        and issubclass(value, config._Keys)
-        and not name.startswith("_")
+        and issubclass(value, Keys)
+        and not value.__subclasses__()
     }
 
 

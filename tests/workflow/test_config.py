@@ -114,7 +114,7 @@ def test_unknown_key_names_the_nearest_one(path: str, nearest: str) -> None:
         ("methods/bash/beta", 1.5, ["found 1.5", "less than or equal to 1"]),
         ("methods/bash/beta", -0.1, ["found -0.1", "greater than or equal to 0"]),
         ("methods/bash/mix", "bahs", ["found 'bahs'", "plain", "nearest: bash"]),
-        ("methods/bash/mix", DELETE, ["methods.bash.mix", "none, plain, bash, rac"]),
+        ("methods/bash/mix", DELETE, ["methods.bash.mix", "none, plain, bash, random"]),
         ("methods/bash/parent", "stf", ["found 'stf'", "nearest: sft"]),
         ("methods/bash/stage", "secnd", ["found 'secnd'", "nearest: second"]),
         ("methods/rac/decodings", ["both"], ["found 'both'", "direct, corrected"]),
@@ -163,6 +163,41 @@ def test_cycle_of_parents() -> None:
         "config: methods.sft.parent: found the cycle sft -> bash -> sft,"
         " allowed is a chain that ends in a base model"
     ]
+
+
+SECOND = {"parent": "sft", "stage": "second"}
+LINEAR = {"kind": "linear", "k": 1.0, "c": 0.01}
+
+
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        ({"mix": "random", "like": "sft"}, ["x.like", "'sft'", "allowed: bash"]),
+        ({"mix": "random", "like": "bash", "stage": "sft"}, ["x.like", "stage"]),
+        ({"mix": "plain", "wall_of": "base"}, ["x.wall_of", "bash"]),
+        ({"mix": "plain", "wall_of": "bash", "rounds": 2}, ["x.rounds", "wall_of"]),
+        ({"mix": "bash", "span": 0}, ["x.span", "greater than or equal to 1"]),
+        (
+            {"mix": "bash", "schedule": {"kind": "cosine", "k": 1}},
+            ["'cosine'", "linear"],
+        ),
+        ({"mix": "bash", "schedule": {"kind": "exponential", "k": 2}}, ["schedule.k"]),
+        ({"mix": "bash", "schedule": {"kind": "inverse-sigmoid", "k": 0.5}}, [".k"]),
+        ({"mix": "bash", "schedule": {**LINEAR, "step": 1}}, ["schedule.step", "kind"]),
+        ({"mix": "bash", "schedule": {**LINEAR, "over": "rounds"}}, ["rounds > 1"]),
+        (
+            {"mix": "dpo", "candidates": 1},
+            ["x.candidates", "greater than or equal to 2"],
+        ),
+        ({"mix": "rac", "drafts": "another", "rounds": 2}, ["x.rounds", "another"]),
+        ({"mix": "custom", "function": "mine.py"}, ["x.function", "pattern"]),
+    ],
+)
+def test_methods_that_do_not_fit(keys: dict[str, Any], words: list[str]) -> None:
+    """One line for each mistake between the keys of a method, or between methods."""
+    line = problem("methods/x", {"label": "X", **SECOND, **keys})
+    for word in words:
+        assert word in line
 
 
 def test_unknown_source() -> None:

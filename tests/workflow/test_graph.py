@@ -57,7 +57,7 @@ def steps(g: Graph) -> dict[str, Any]:
         for decoding in ("direct", "corrected"):
             for seed in c.seeds:
                 name = f"answers {task} {decoding} {seed}"
-                found[name] = g.answers(task, decoding, seed)
+                found[name] = g.answers(task, "base", decoding, seed)
         for generator, name in g.passes():
             for seed in c.seeds:
                 found[f"pass {task} {generator}/{name} {seed}"] = g.generation(
@@ -67,7 +67,7 @@ def steps(g: Graph) -> dict[str, Any]:
             if method.mix != "none":
                 for seed in c.seeds:
                     found[f"rows {task} {node} {seed}"] = g.rows(task, node, seed)
-                    found[f"train {node} {seed}"] = g.train(node, seed)
+                    found[f"train {task} {node} {seed}"] = g.train(task, node, seed)
     return found
 
 
@@ -208,7 +208,11 @@ def test_correction_share() -> None:
 )
 def test_optimiser(key: str, value: Any) -> None:
     changed = touched(lambda c: c["stages"]["second"].update({key: value}))
-    assert changed == {"train sft-continued 0", "train bash 0", "train rac 0"}
+    assert changed == {
+        f"train {task} {node} 0"
+        for task in ("descriptions", "math")
+        for node in ("sft-continued", "bash", "rac")
+    }
 
 
 def test_a_label() -> None:
@@ -246,3 +250,99 @@ def test_validation_split_changes_no_training() -> None:
         "samples",
         "score",
     }
+
+
+def with_methods(**methods: dict[str, Any]) -> Graph:
+    def edit(c: dict[str, Any]) -> None:
+        c["methods"].update(methods)
+        c["stages"]["second"]["epochs"] = 3
+
+    return graph(edit)
+
+
+def test_rounds_are_a_chain_of_nodes() -> None:
+    """Each round's tokens come from the model of the round before, each trains its part
+    of the steps, and the method's own node is the last one."""
+    g = with_methods(**{"bash-3": {**BASH, "rounds": 3}})
+    nodes = ["bash-3.r1", "bash-3.r2", "bash-3"]
+    assert [n for n in g.nodes if n.startswith("bash-3")] == nodes
+    assert [g.nodes[n].parent for n in nodes] == ["sft", *nodes[:2]]
+    assert [g.passed(n).generator for n in nodes] == ["sft", *nodes[:2]]
+    parts = [g.train("math", n, 0).steps for n in nodes]
+    assert [p.first for p in parts] == [0, *(p.last for p in parts[:2])]
+    assert parts[-1].last == parts[0].total
+    for n, part in zip(nodes, parts, strict=True):
+        passed = g.passed(n)
+        spec = g.generation("math", passed.generator, passed.name, 0)
+        assert (spec.steps, g.rows("math", n, 0).steps) == (part, part)
+    assert [c.method for c in g.cells() if "bash-3" in c.method] == ["bash-3"] * 2
+
+
+def test_a_schedule_over_rounds_is_one_rate_a_round() -> None:
+    schedule = {"kind": "linear", "k": 1.0, "c": 0.2, "over": "rounds"}
+    g = with_methods(
+        up={**BASH, "beta": 0.3, "rounds": 3, "schedule": schedule},
+    )
+    passes = [g.passed(n) for n in ("up.r1", "up.r2", "up")]
+    specs_ = [g.generation("math", p.generator, p.name, 0) for p in passes]
+    assert [round(s.beta, 9) for s in specs_] == [0.0, 0.2, 0.3]
+    assert {s.schedule for s in specs_} == {None}
+
+
+def test_a_schedule_over_steps_reaches_pass_and_two_pass() -> None:
+    schedule = {"kind": "exponential", "k": 0.97}
+    g = with_methods(
+        moving={**BASH, "schedule": schedule},
+        two={"label": "2", "mix": "two-pass", "parent": "sft", "stage": "second"}
+        | {"schedule": schedule},
+    )
+    expected = specs.Schedule("exponential", 0.97)
+    passed = g.passed("moving")
+    spec = g.generation("math", passed.generator, passed.name, 0)
+    assert (spec.schedule, spec.step_rows) == (expected, 4)
+    assert g.train("math", "two", 0).two_pass.schedule == expected
+    assert g.passed("two") is None
+
+
+def test_a_control_reads_the_pass_of_what_it_controls() -> None:
+    random = {"label": "R", "mix": "random", "like": "bash"}
+    g = with_methods(random={**random, "parent": "sft", "stage": "second"})
+    assert g.passed("random") == g.passed("bash")
+    assert len(g.passes()) == 2
+
+
+@pytest.mark.parametrize(
+    ("keys", "name"),
+    [
+        ({"span": 4}, "forced-b0.25-t1-span4-second"),
+        ({"plain_share": 0.5}, "forced-b0.25-t1-plain0.5-second"),
+        (
+            {"schedule": {"kind": "linear", "k": 1.0, "c": 0.01}},
+            "forced-b0.25-t1-linear-k1-c0.01-second",
+        ),
+        ({"rounds": 2}, "forced-b0.25-t1-second-r2of2"),
+        ({"rounds": 2, "draw": "onepass"}, "onepass-b0.25-t1-second-r2of2"),
+    ],
+)
+def test_name_of_a_pass_of_the_further_keys(keys: dict[str, Any], name: str) -> None:
+    g = graph(lambda c: c["methods"]["bash"].update(keys))
+    assert g.passed("bash").name == name
+
+
+def test_a_correction_turn_of_a_methods_own() -> None:
+    g = with_methods(**{"rac-2": {**RAC, "correction": "Mend it."}})
+    assert g.answers("math", "rac-2", "corrected", 0).prompt.correction == "Mend it."
+    assert g.rows("math", "rac-2", 0).prompt.correction == "Mend it."
+    assert g.answers("math", "rac", "corrected", 0).prompt.correction != "Mend it."
+
+
+def test_too_many_rounds() -> None:
+    with pytest.raises(
+        specs.UserError, match=r"bash.rounds: found 9, allowed: at most 6"
+    ):
+        with_methods(bash={**BASH, "rounds": 9})
+
+
+def test_a_name_that_a_round_takes() -> None:
+    with pytest.raises(specs.UserError, match=r"bash.r1: this is the name of a round"):
+        with_methods(**{"bash": {**BASH, "rounds": 2}, "bash.r1": BASH})

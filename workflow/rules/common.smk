@@ -3,7 +3,7 @@ import re
 
 from selfgen import specs
 from selfgen.data.records import DATASETS
-from selfgen.provenance import code_digest
+from selfgen.provenance import code_digest, source_digest
 
 # Downloads are shared by all scales; the path is relative, so a moved clone reruns nothing.
 RESOURCES = os.path.relpath(os.environ.get("SELFGEN_RESOURCES", ROOT / "resources"))
@@ -15,12 +15,12 @@ WHEELS = {wheel.filename: name for name, wheel in GRAPH.sources.items()}
 TASKS = list(GRAPH.config.tasks)
 CELLS = GRAPH.cells()
 TRAINED = [
-    (task, model, node, seed)
+    (task, model, name, seed)
     for task in TASKS
     for model in GRAPH.config.models
-    for node, method in GRAPH.config.methods.items()
-    if method.mix != "none"
-    for seed in GRAPH.seeds(node)
+    for name, node in GRAPH.nodes.items()
+    if node.parent is not None
+    for seed in GRAPH.seeds(name)
 ]
 
 
@@ -31,7 +31,7 @@ def any_of(names):
 wildcard_constraints:
     task=any_of(TASKS),
     model=any_of(GRAPH.config.models),
-    node=any_of(GRAPH.config.methods),
+    node=any_of(GRAPH.nodes),
     pass_=r"[a-z0-9.-]+",
     decoding="direct|corrected",
     seed=r"\d+",
@@ -55,6 +55,27 @@ def code(module):
     """Parameter of a rule, the digest of a step's code and of all it imports."""
     digest = code_digest(module)
     return lambda wildcards: digest
+
+
+def mixing_code(wildcards):
+    """Code of mixing, and of what only some mixes read: graders, a function of one's own."""
+    method = GRAPH.nodes[wildcards.node].method
+    if method.mix == "custom":
+        own = method.function.rpartition(":")[0]
+        return code_digest("selfgen.mixing.build") + source_digest(ROOT / own)
+    graders = ["selfgen.evaluation.scores"] if method.mix == "dpo" else []
+    return code_digest("selfgen.mixing.build", *graders)
+
+
+def time_of(wildcards):
+    """Manifests of the pass and the training whose time a method takes."""
+    w = wildcards
+    other = getattr(GRAPH.nodes[w.node].method, "wall_of", None)
+    if not other:
+        return []
+    passed = GRAPH.pass_shards(w.task, w.model, other, w.seed)
+    trained = f"results/models/{w.task}/{w.model}/{other}/seed{w.seed}/manifest.json"
+    return [*(p.replace(".parquet", ".json") for p in passed), trained]
 
 
 def wheel_path(source):

@@ -16,7 +16,7 @@ rule generate_answers:
     resources:
         **HEAVY,
     params:
-        spec=spec(GRAPH.answers, "task", "decoding", "seed"),
+        spec=spec(GRAPH.answers, "task", "node", "decoding", "seed"),
         code=code("selfgen.generation.passes"),
     shell:
         "python -m selfgen answers --spec {params.spec:q} --shard {wildcards.shard}"

@@ -32,6 +32,7 @@ rule mix_rows:
         unpack(checked_records),
         tokenizer=lambda w: f"results/base/{w.model}",
         shards=lambda w: GRAPH.pass_shards(w.task, w.model, w.node, w.seed),
+        time_of=time_of,
     output:
         rows="results/rows/{task}/{model}/{node}/seed{seed}.parquet",
         manifest="results/rows/{task}/{model}/{node}/seed{seed}.json",
@@ -45,10 +46,12 @@ rule mix_rows:
         runtime="1h",
     params:
         spec=spec(GRAPH.rows, "task", "node", "seed"),
-        code=code("selfgen.mixing.build"),
+        code=mixing_code,
+        root=os.path.relpath(ROOT),
     shell:
         "python -m selfgen rows --spec {params.spec:q} --records {input.records:q}"
         " --tokenizer {input.tokenizer:q} --pass {input.shards:q}"
+        " --time-of {input.time_of:q} --root {params.root:q}"
         " --out {output.rows:q} --manifest {output.manifest:q} > {log:q} 2>&1"
 
 
@@ -72,7 +75,7 @@ rule finetune:
     resources:
         **HEAVY,
     params:
-        spec=spec(GRAPH.train, "node", "seed"),
+        spec=spec(GRAPH.train, "task", "node", "seed"),
         code=code("selfgen.training.causal"),
     shell:
         "python -m selfgen train --spec {params.spec:q} --rows {input.rows:q}"

@@ -1,13 +1,15 @@
 """Mix records and a pass into training rows, in training order."""
 
+import json
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
+from typing import Any
 
 from selfgen.cli import common
 from selfgen.data.prompts import load_tokenizer
 from selfgen.data.records import read
-from selfgen.mixing.build import build
-from selfgen.specs import RowsSpec, from_json
+from selfgen.mixing.build import build, load_function
+from selfgen.specs import RowsSpec, UserError, from_json
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -17,19 +19,61 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--tokenizer", type=Path, required=True, help="a model's folder"
     )
     parser.add_argument("--pass", dest="shards", type=Path, nargs="*", default=[])
+    parser.add_argument(
+        "--time-of",
+        type=Path,
+        nargs="*",
+        default=[],
+        help="manifests of the pass and the training whose time is to be taken",
+    )
+    parser.add_argument(
+        "--root", type=Path, default=Path(), help="where files of own functions lie"
+    )
     parser.add_argument("--out", type=Path, required=True, help="Parquet to write")
 
 
 def run(args: Namespace) -> None:
+    spec = from_json(RowsSpec, args.spec)
     tokenizer = load_tokenizer(args.tokenizer)
+    records, passes = read(args.records, ["train"]), common.read_rows(args.shards)
     rows = build(
-        read(args.records, ["train"]),
-        common.read_rows(args.shards),
-        from_json(RowsSpec, args.spec),
+        records,
+        passes,
+        spec,
         tokenizer,
+        tokens=tokens_of(args.time_of) if spec.wall else None,
+        grades=_grades(records, passes, spec.metric) if spec.metric else None,
+        function=load_function(f"{args.root / spec.function}")
+        if spec.function
+        else None,
     )
     common.write_rows(args.out, rows)
     inputs = {"records": args.records, "tokenizer": args.tokenizer}
     inputs |= {f"pass {i}": path for i, path in enumerate(args.shards)}
-    facts = {"rows": len(rows), "steps": rows[-1]["step"] + 1}
+    facts = {"rows": len(rows), "steps": len({row["step"] for row in rows})}
     common.write_manifest(args, "selfgen.mixing.build", inputs, facts)
+
+
+def tokens_of(manifests: list[Path]) -> float:
+    """The tokens that a method's pass and training would have trained on together, at the
+    speed of its training."""
+    found = [json.loads(path.read_text()) for path in manifests]
+    passes = sum(m.get("generation_seconds", 0.0) for m in found)
+    trained = [m for m in found if "generation_seconds" not in m]
+    seconds = sum(m["seconds"] for m in trained)
+    if not seconds:
+        raise UserError("--time-of: found no manifest of a training")
+    tokens = sum(m["forwarded_tokens"] for m in trained)
+    return tokens * (seconds + passes) / seconds
+
+
+def _grades(
+    records: list[dict[str, Any]], passes: list[dict[str, Any]], metric: str
+) -> dict[tuple[str, int], float]:
+    from selfgen.evaluation.scores import grade
+
+    by_id = {record["id"]: record for record in records}
+    return {
+        (row["id"], row["epoch"]): grade(row["text"], by_id[row["id"]], metric)
+        for row in passes
+    }

@@ -41,6 +41,15 @@ def score(
     return pd.DataFrame(rows, columns=["id", "split", *_measures(spec)])
 
 
+def grade(text: str, record: dict[str, Any], metric: str) -> float:
+    """One measure (0..1) of one text against its record; a measure of the graders."""
+    if metric in ROUGE:
+        return rouge(text, record["reference"])[metric]
+    return float(
+        {"strict": strict, "flexible": flexible}[metric](text, record["answer"])
+    )
+
+
 def lead_1_scores(records: list[dict[str, Any]], spec: ScoresSpec) -> pandas.DataFrame:
     """``score`` of lead-1: the first sentence of each prompt as its summary.
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from selfgen.generation.draws import gumbel
+from selfgen.draws import gumbel
 from selfgen.models import decoder
 from selfgen.specs import Sampling, UserError
 

@@ -17,9 +17,9 @@ from typing import Any
 
 import torch
 
+from selfgen.draws import row_key, uniform
 from selfgen.generation import engines
 from selfgen.generation.decoding import Row, Sampler, plan_batches, shard_of
-from selfgen.generation.draws import row_key, uniform
 from selfgen.generation.onepass import OnePass
 from selfgen.specs import PassSpec, UserError
 
@@ -39,22 +39,46 @@ class Reference:
     rates: Sequence[float] | None = None
 
 
-def mixing_mask(seed: int, row: Reference, beta: float) -> list[bool]:
+def mixing_mask(seed: int, row: Reference, beta: float, span: int = 1) -> list[bool]:
     """Which answer positions take the model's token: [answer length].
 
-    The last position is never mixed: it is the EOS (or the cut), which is no context.
+    Marks come in runs of ``span``; whatever the span, every position is marked with its
+    rate. The last position is never mixed: it is the EOS (or the cut), which is no context.
     """
-    rates = [beta] if row.rates is None else row.rates
-    if row.rates is not None and len(rates) != len(row.answer_ids):
+    rates = [beta] * len(row.answer_ids) if row.rates is None else row.rates
+    if len(rates) != len(row.answer_ids):
         raise UserError(
             f"rates: found {len(rates)} for the {len(row.answer_ids)} tokens of {row.id}"
         )
     if not all(0 <= rate <= 1 for rate in rates):
         raise UserError(f"beta: found {max(rates, key=abs)}, allowed is 0 to 1")
     key = torch.tensor(row_key(seed, "mix", row.epoch, row.id))
-    draws = uniform(key, torch.arange(len(row.answer_ids)))
-    drawn = draws < torch.tensor(rates, dtype=torch.float64)
-    return [*drawn[:-1].tolist(), False]
+    draws = uniform(key, torch.arange(len(rates)))
+    # A run starts with this probability outside of one; for single tokens it is the rate.
+    starts = [r / (r + span * (1 - r)) if r else 0.0 for r in rates]
+    drawn = draws < torch.tensor(starts, dtype=torch.float64)
+    if span > 1:
+        before = float(uniform(key, torch.tensor(-1)))
+        drawn = _runs(drawn.tolist(), span, _left(before, rates[0], span))
+    else:
+        drawn = drawn.tolist()
+    return [*drawn[:-1], False]
+
+
+def _left(u: float, rate: float, span: int) -> int:
+    """How many tokens a run that began before the first position still has, 0 to span - 1:
+    an answer begins anywhere in a long sequence of runs and gaps."""
+    return next((n for n in range(1, span) if u < n * rate / span), 0)
+
+
+def _runs(starts: list[bool], span: int, left: int) -> list[bool]:
+    marked = []
+    for start in starts:
+        if not left and start:
+            left = span
+        marked.append(left > 0)
+        left = max(0, left - 1)
+    return marked
 
 
 def run(
@@ -91,7 +115,7 @@ def run(
     names = [f"{row.id} {row.epoch}" for row in rows]
     plan = plan_batches(lengths, names, spec.batch_size)
     chosen = [rows[i] for i in shard_of(plan, shard, spec.shards)]
-    masks = [mixing_mask(spec.seed, row, spec.beta) for row in chosen]
+    masks = [mixing_mask(spec.seed, row, spec.beta, spec.span) for row in chosen]
     work = [
         Row(
             row_key(spec.seed, "token", row.epoch, row.id),

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from selfgen.data.prompts import answer_text
+from selfgen.draws import row_key
 from selfgen.generation import engines
 from selfgen.generation.decoding import Row, Sampler, plan_batches, shard_of
-from selfgen.generation.draws import row_key
 from selfgen.specs import Sampling
 
 

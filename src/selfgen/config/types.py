@@ -1,0 +1,44 @@
+"""What every part of the configuration is made of: checked keys and numbers."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+NAME = r"^[a-z0-9][a-z0-9.-]*$"
+"""Names of tasks, models and methods are parts of paths."""
+
+
+def _number(value: Any) -> Any:
+    # YAML 1.1 reads 1e-4 (no dot) as text.
+    if isinstance(value, str) and re.fullmatch(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+", value):
+        return float(value)
+    return value
+
+
+Number = Annotated[float, BeforeValidator(_number)]
+Share = Annotated[Number, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class Keys(BaseModel):
+    """A section: unknown keys and wrong types are refused."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+def hint(found: Any, allowed: list[str]) -> str:
+    """The end of a message: what is allowed, and what is nearest to what was found."""
+    near = difflib.get_close_matches(str(found), allowed, 1, 0.5)
+    return f", allowed: {', '.join(allowed)}" + (
+        f"; nearest: {near[0]}" if near else ""
+    )
+
+
+def known(path: str, found: str, allowed: dict[str, Any]) -> None:
+    """Raises ValueError unless ``found`` is one of ``allowed``."""
+    if found not in allowed:
+        raise ValueError(f"{path}: found {found!r}{hint(found, list(allowed))}")

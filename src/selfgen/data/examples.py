@@ -1,0 +1,39 @@
+"""Training records as token ids: what passes fill and mixes read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from selfgen.data.prompts import answer_ids, prompt_ids
+from selfgen.specs import PromptSpec
+
+
+@dataclass(frozen=True)
+class Example:
+    """One record: its prompt as text and as ids, its closed answer as ids."""
+
+    id: str
+    prompt: str
+    prompt_ids: list[int]
+    answer_ids: list[int]
+
+    def __len__(self) -> int:
+        """Tokens of the plain row."""
+        return len(self.prompt_ids) + len(self.answer_ids)
+
+
+def examples_of(
+    records: Sequence[dict[str, Any]], prompt: PromptSpec, tokenizer: Any
+) -> list[Example]:
+    """Records as token ids, in their order."""
+    return [
+        Example(
+            record["id"],
+            record["prompt"],
+            prompt_ids(tokenizer, prompt, record["prompt"]),
+            answer_ids(tokenizer, prompt, record["reference"]),
+        )
+        for record in records
+    ]

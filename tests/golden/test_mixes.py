@@ -1,0 +1,227 @@
+"""Each mix on hand-worked examples: the random control, drafts, pairs, own functions."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from selfgen.data.examples import Example
+from selfgen.mixing import mixes
+from selfgen.mixing.build import load_function, mix
+from selfgen.mixing.mixes import Mixing, cut
+from selfgen.specs import PromptSpec, RowsSpec, Steps, UserError
+
+PROMPT = PromptSpec("{prompt}", "again", 100, 6)
+SPEC = RowsSpec("bash", 0, (0, 2), 1, 2, PROMPT)
+EOS = 2
+
+
+class Words:
+    """A tokenizer whose tokens are numbers written with spaces; a turn begins with 1."""
+
+    eos_token_id = EOS
+    all_special_ids = (0, 1, EOS)
+
+    def __call__(self, text: str, add_special_tokens: bool) -> dict[str, list[int]]:
+        return {"input_ids": [int(word) for word in text.split()]}
+
+    def apply_chat_template(
+        self, messages: Any, tokenize: bool, add_generation_prompt: bool
+    ) -> str:
+        words = {"again": "90"}
+        turns = [f"1 {words.get(m['content'], m['content'])}" for m in messages]
+        return " ".join([*turns, *["3"] * add_generation_prompt])
+
+
+# Answers use 21 twice, 22 once, 23 once and 24 once, and EOS, which is special.
+EXAMPLES = [
+    Example("a", "10 11", [1, 10, 11, 3], [21, 22, 23, EOS]),
+    Example("b", "12", [1, 12, 3], [21, 24, EOS]),
+]
+
+
+def passed(*rows: tuple[str, int, Any]) -> list[dict[str, Any]]:
+    key = "text" if isinstance(rows[0][2], str) else "tokens"
+    return [{"id": i, "epoch": epoch, key: value} for i, epoch, value in rows]
+
+
+MIXED = passed(("a", 0, [21, 99, 23, EOS]), ("b", 0, [24, 24, EOS]))
+DRAFTS = passed(("a", 0, "21 98 97"), ("b", 0, "24"))
+
+
+def made(spec: RowsSpec, rows: list[dict[str, Any]], **extra: Any) -> dict[str, Any]:
+    found = mix(EXAMPLES, rows, spec, Words(), **extra)
+    return {row["id"] + row.get("role", ""): row for row in found}
+
+
+def test_bash_reads_the_pass() -> None:
+    rows = made(SPEC, MIXED)
+    assert rows["a"]["input_ids"] == [1, 10, 11, 3, 21, 99, 23, EOS]
+    assert rows["a"]["labels"] == [-100] * 4 + [21, 22, 23, EOS]
+    assert rows["b"]["input_ids"] == [1, 12, 3, 24, 24, EOS]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_random_replaces_exactly_where_bash_differs(seed: int) -> None:
+    spec = replace(SPEC, seed=seed)
+    bash, random = made(spec, MIXED), made(replace(spec, mix="random"), MIXED)
+    for name in ("a", "b"):
+        plain = made(replace(spec, mix="plain"), [])[name]["input_ids"]
+        differs = [
+            [x != y for x, y in zip(rows[name]["input_ids"], plain, strict=True)]
+            for rows in (bash, random)
+        ]
+        assert differs[0] == differs[1]
+        assert bash[name]["labels"] == random[name]["labels"]
+    # The drawn 99 is no token of the answers, so it cannot come back.
+    assert random["a"]["input_ids"][5] in (21, 23, 24)
+    assert random["b"]["input_ids"][3] in (22, 23, 24)
+
+
+def test_random_tokens_follow_the_unigrams_without_the_reference() -> None:
+    """At b's first position the reference is 21: of the rest 22, 23 and 24 are equally
+    frequent. At a's second it is 22: 21 is twice as frequent as 23 and as 24."""
+    counts: dict[str, Counter[int]] = {"a": Counter(), "b": Counter()}
+    for seed in range(3000):
+        rows = made(replace(SPEC, mix="random", seed=seed), MIXED)
+        counts["a"][rows["a"]["input_ids"][5]] += 1
+        counts["b"][rows["b"]["input_ids"][3]] += 1
+    for token, share in ((21, 1 / 2), (23, 1 / 4), (24, 1 / 4)):
+        assert abs(counts["a"][token] / 3000 - share) < 0.04
+    for token in (22, 23, 24):
+        assert abs(counts["b"][token] / 3000 - 1 / 3) < 0.04
+
+
+def test_rac_reads_draft_and_turn() -> None:
+    rows = made(replace(SPEC, mix="rac", correction_share=1.0), DRAFTS)
+    context = [1, 10, 11, 1, 21, 98, 97, 1, 90, 3]
+    assert rows["a"]["input_ids"] == [*context, 21, 22, 23, EOS]
+    assert rows["a"]["labels"] == [-100] * len(context) + [21, 22, 23, EOS]
+
+
+def test_rac_with_the_draft_of_another_example() -> None:
+    spec = replace(SPEC, mix="rac", correction_share=1.0, drafts="another")
+    rows = made(spec, DRAFTS)
+    assert rows["a"]["input_ids"][:7] == [1, 10, 11, 1, 24, 1, 90]
+    assert rows["b"]["input_ids"][:8] == [1, 12, 1, 21, 98, 97, 1, 90]
+
+
+def test_nobody_is_its_own_neighbour() -> None:
+    many = [Example(f"e{i}", "1", [1], [5, EOS]) for i in range(50)]
+    found = Mixing(SPEC, Words(), many, {}, {}).neighbours
+    assert sorted(found) == list(range(50))
+    assert all(i != j for i, j in enumerate(found))
+
+
+@pytest.mark.parametrize(
+    ("u", "expected"),
+    [(0.0, "a"), (0.33, "a"), (0.34, "a b"), (0.67, "a b c"), (0.999, "a b c")],
+)
+def test_a_draft_is_cut_after_a_random_word(u: float, expected: str) -> None:
+    assert cut("a b c", u) == expected
+    assert cut("", u) == ""
+
+
+def test_rac_with_drafts_of_random_length() -> None:
+    lengths = set()
+    for seed in range(40):
+        spec = replace(SPEC, mix="rac", correction_share=1.0, draft_length="random")
+        rows = made(replace(spec, seed=seed), DRAFTS)
+        ids = rows["a"]["input_ids"]
+        draft = ids[4 : ids.index(90) - 1]
+        assert draft == [21, 98, 97][: len(draft)]
+        lengths.add(len(draft))
+    assert lengths == {1, 2, 3}
+
+
+def test_spin_pairs_the_reference_with_the_own_answer() -> None:
+    rows = made(replace(SPEC, mix="spin"), DRAFTS)
+    assert rows["achosen"]["input_ids"] == [1, 10, 11, 3, 21, 22, 23, EOS]
+    assert rows["arejected"]["input_ids"] == [1, 10, 11, 3, 21, 98, 97, EOS]
+    assert rows["arejected"]["labels"] == [-100] * 4 + [21, 98, 97, EOS]
+    assert rows["achosen"]["step"] == rows["arejected"]["step"]
+
+
+CANDIDATES = passed(*[(i, e, f"5{e}") for i in "ab" for e in range(3)])
+
+
+def test_dpo_pairs_the_best_with_the_worst() -> None:
+    spec = replace(SPEC, mix="dpo", candidates=3)
+    grades = {("a", 0): 0.5, ("a", 1): 0.9, ("a", 2): 0.1}
+    grades |= {("b", e): 0.5 for e in range(3)}
+    rows = made(spec, CANDIDATES, grades=grades)
+    assert set(rows) == {"achosen", "arejected"}
+    assert rows["achosen"]["input_ids"] == [1, 10, 11, 3, 51, EOS]
+    assert rows["arejected"]["input_ids"] == [1, 10, 11, 3, 52, EOS]
+
+
+def test_dpo_counts_steps_without_gaps() -> None:
+    spec = replace(SPEC, mix="dpo", candidates=3, batch_size=1)
+    for tied, other in ("ab", "ba"):
+        grades = {(tied, e): 0.5 for e in range(3)} | {
+            (other, e): e / 2 for e in range(3)
+        }
+        found = mix(EXAMPLES, CANDIDATES, spec, Words(), grades=grades)
+        assert [(row["id"], row["step"]) for row in found] == [(other, 0)] * 2
+
+
+def test_dpo_without_any_pair() -> None:
+    grades = {(i, e): 1.0 for i in "ab" for e in range(3)}
+    with pytest.raises(UserError, match="the same grade"):
+        made(replace(SPEC, mix="dpo", candidates=3), CANDIDATES, grades=grades)
+
+
+def test_a_round_has_its_part_of_the_steps() -> None:
+    spec = replace(SPEC, mix="plain", batch_size=1, epochs=2)
+    whole = mix(EXAMPLES, [], spec, Words())
+    parts = [
+        mix(EXAMPLES, [], replace(spec, steps=Steps(a, b, 4)), Words())
+        for a, b in ((0, 1), (1, 4))
+    ]
+    assert parts[0] + parts[1] == whole
+    assert [row["step"] for row in parts[1]] == [1, 2, 3]
+
+
+def test_as_many_steps_as_the_time_allows() -> None:
+    """Rows of 8 and 6 tokens: the step that reaches the budget is the last one, and the
+    plan of the stage is kept as far as it goes."""
+    spec = replace(SPEC, mix="plain", batch_size=1, epochs=1, wall=True)
+    plan = mix(EXAMPLES, [], replace(spec, wall=False, epochs=4), Words())
+    for tokens in (1, 14, 15, 28, 29):
+        found = mix(EXAMPLES, [], spec, Words(), tokens=tokens)
+        read = [len(row["input_ids"]) for row in found]
+        assert sum(read) >= tokens > sum(read[:-1])
+        assert found == plan[: len(found)]
+
+
+def test_a_function_of_ones_own(tmp_path: Path) -> None:
+    file = tmp_path / "own.py"
+    file.write_text(
+        "def masked(mixing, i, epoch):\n"
+        "    example = mixing.examples[i]\n"
+        "    row = {'input_ids': example.prompt_ids + example.answer_ids}\n"
+        "    row['labels'] = [-100] * len(example.prompt_ids) + example.answer_ids\n"
+        "    row['attention_mask'] = [1] * len(row['labels'])\n"
+        "    return [row]\n"
+        "def empty(mixing, i, epoch):\n"
+        "    return [{'input_ids': [1, 2], 'labels': [-100, -100]}]\n"
+    )
+    spec = replace(SPEC, mix="custom", reads="nothing")
+    rows = made(spec, [], function=load_function(f"{file}:masked"))
+    assert rows == made(replace(SPEC, mix="plain"), [])
+    with pytest.raises(UserError, match=r"row of . has no label"):
+        made(spec, [], function=load_function(f"{file}:empty"))
+    with pytest.raises(UserError, match="has no function nothing"):
+        load_function(f"{file}:nothing")
+    with pytest.raises(UserError, match="No such file"):
+        load_function(f"{tmp_path / 'none.py'}:masked")
+
+
+def test_every_mix_of_the_configuration_exists() -> None:
+    from selfgen.config.methods import BY_MIX
+
+    assert set(BY_MIX) - {"none", "custom"} == set(mixes.MIXES)
