@@ -46,34 +46,50 @@ def _convert_gguf(spec: ModelSpec, wheel: Path, out: Path) -> None:
 
 
 def _create_random(spec: ModelSpec, out: Path) -> None:
-    """Random weights over a byte-level vocabulary: for wiring, nothing to download."""
-    import torch
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-    from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast
+    save(*create(spec), out)
 
-    special = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
-    alphabet = special + sorted(pre_tokenizers.ByteLevel.alphabet())
-    vocabulary = {token: index for index, token in enumerate(alphabet)}
-    core = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
-    core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    core.decoder = decoders.ByteLevel()
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=core,
-        eos_token="<|im_end|>",
-        pad_token="<|endoftext|>",
-        additional_special_tokens=["<|im_start|>"],
-        chat_template=spec.chat_template,
-    )
+
+def create(spec: ModelSpec) -> tuple[Any, Any]:
+    """``(model, tokenizer)`` with random weights over bytes or over a few characters."""
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    tokenizer = _tokenizer(spec)
     config = AutoConfig.for_model(
         spec.model_type,
-        vocab_size=len(vocabulary),
+        vocab_size=len(tokenizer),
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
         bos_token_id=None,
         **(spec.architecture or {}),
     )
     torch.manual_seed(spec.seed)
-    save(AutoModelForCausalLM.from_config(config), tokenizer, out)
+    return AutoModelForCausalLM.from_config(config), tokenizer
+
+
+def _tokenizer(spec: ModelSpec) -> Any:
+    """A token for each byte, or for each of ``spec.characters``."""
+    from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    special = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+    alphabet = spec.characters or pre_tokenizers.ByteLevel.alphabet()
+    vocabulary = {token: i for i, token in enumerate([*special, *sorted(alphabet)])}
+    if spec.characters:
+        core = Tokenizer(models.WordLevel(vocabulary))
+        core.pre_tokenizer = pre_tokenizers.Split(Regex("."), "isolated")
+        core.decoder = decoders.Fuse()
+    else:
+        core = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
+        core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        core.decoder = decoders.ByteLevel()
+    return PreTrainedTokenizerFast(
+        tokenizer_object=core,
+        eos_token="<|im_end|>",
+        pad_token="<|endoftext|>",
+        additional_special_tokens=["<|im_start|>"],
+        chat_template=spec.chat_template,
+    )
 
 
 def load(folder: Path) -> Any:

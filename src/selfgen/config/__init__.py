@@ -7,7 +7,7 @@ alone; what it does not say takes the default given here.
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -36,7 +36,7 @@ class GgufModel(Keys):
 
 
 class RandomModel(Keys):
-    """Random weights over a byte-level vocabulary: wiring tests, nothing to download."""
+    """Random weights: wiring tests and small models trained from nothing."""
 
     kind: Literal["random"] = Field(description="Random weights.")
     model_type: str = Field(description="A transformers model type, e.g. `llama`.")
@@ -44,6 +44,12 @@ class RandomModel(Keys):
         default={}, description="Keyword arguments of that model type's config."
     )
     seed: int = Field(default=0, description="Seed of the weights.")
+    characters: str | None = Field(
+        default=None,
+        min_length=2,
+        description="Its vocabulary, a token each, with one token between turns; bytes and"
+        " ChatML by default.",
+    )
 
 
 Model = Annotated[GgufModel | RandomModel, Field(discriminator="kind")]
@@ -211,12 +217,20 @@ class Config(Keys):
 
 def load(raw: dict[str, Any]) -> Config:
     """The checked configuration; raises UserError with one line for each problem."""
+    return checked(Config, raw)
+
+
+Section = TypeVar("Section", bound=Keys)
+
+
+def checked(section: type[Section], raw: dict[str, Any]) -> Section:
+    """``raw`` as a section; raises UserError with one line for each problem."""
     try:
-        return Config.model_validate(_plain(raw))
+        return section.model_validate(_plain(raw))
     except ValidationError as error:
         # A key or a value may hold line breaks; a problem has one line all the same.
         lines = [
-            " ".join(errors.explain(p, raw, Config).split()) for p in error.errors()
+            " ".join(errors.explain(p, raw, section).split()) for p in error.errors()
         ]
         raise UserError("\n".join(lines)) from None
 

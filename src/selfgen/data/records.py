@@ -6,12 +6,12 @@ Importing this module is cheap: the workflow reads ``DATASETS`` whenever it is p
 from __future__ import annotations
 
 import collections
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from selfgen.data import gsm_symbolic, news, qa, wikipedia
+from selfgen.data import gsm_symbolic, news, procedural, qa, wikipedia
 from selfgen.data.text import unit
 from selfgen.specs import RecordsSpec, UserError
 
@@ -39,13 +39,21 @@ class DataSet:
     """A data set: its loader, the sources it reads, and the splits it has.
 
     ``shared_templates`` names the held-out splits that are made of the same templates
-    as the training split, so that high overlap with it is by design.
+    as the training split, so that high overlap with it is by design. ``aligned``: the
+    answers are aligned with the reference by position, character by character; it names
+    the characters that mean the same as another one.
     """
 
     load: Loader
     sources: tuple[str, ...]
     splits: tuple[str, ...] = ("train", "validation", "test")
     shared_templates: tuple[str, ...] = ()
+    aligned: Mapping[str, str] | None = None
+
+
+def _made(load: Loader, aligned: Mapping[str, str]) -> DataSet:
+    """A task made by rule: its splits differ in nothing but chance."""
+    return DataSet(load, (), shared_templates=("validation", "test"), aligned=aligned)
 
 
 DATASETS: dict[str, DataSet] = {
@@ -58,6 +66,9 @@ DATASETS: dict[str, DataSet] = {
         splits=SPLITS,
         shared_templates=("validation", "test"),
     ),
+    "extraction": _made(procedural.load_extraction, procedural.MEANINGS),
+    "noisy-extraction": _made(procedural.load_noisy, procedural.MEANINGS),
+    "chains": _made(procedural.load_chains, {}),
 }
 
 

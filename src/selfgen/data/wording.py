@@ -13,6 +13,9 @@ TEMPLATES = {
     ),
     "qa": "{prompt}",
     "gsm-symbolic": "{prompt}\nSolve step by step and end with '#### <number>'.",
+    "extraction": "{prompt}",
+    "noisy-extraction": "{prompt}",
+    "chains": "{prompt}",
 }
 """The user message of each data set; our wording."""
 
@@ -25,3 +28,9 @@ CHATML = (
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 )
 """Chat template of the random models, which bring none of their own."""
+
+BARE = (
+    "{% for message in messages %}{{ message['content'] + ('<|im_end|>'"
+    " if message['role'] == 'assistant' else '<|im_start|>') }}{% endfor %}"
+)
+"""Chat template of the models whose vocabulary is a few characters: one token a turn."""

@@ -45,6 +45,40 @@ def mixing_mask(seed: int, row: Reference, beta: float, span: int = 1) -> list[b
     Marks come in runs of ``span``; whatever the span, every position is marked with its
     rate. The last position is never mixed: it is the EOS (or the cut), which is no context.
     """
+    return mixing_masks(seed, [row], beta, span)[0]
+
+
+def mixing_masks(
+    seed: int, rows: Sequence[Reference], beta: float, span: int = 1
+) -> list[list[bool]]:
+    """``mixing_mask`` of many rows, whose draws are made together.
+
+    Raises UserError: a rate outside 0 to 1, or not one for each token.
+    """
+    if not rows:
+        return []  # a shard may be empty
+    rates = [_rates(row, beta) for row in rows]
+    lengths = torch.tensor([len(own) for own in rates])
+    keys = torch.tensor([row_key(seed, "mix", row.epoch, row.id) for row in rows])
+    ends = lengths.cumsum(0)
+    places = torch.arange(int(lengths.sum())) - (ends - lengths).repeat_interleave(
+        lengths
+    )
+    flat = torch.tensor([r for own in rates for r in own], dtype=torch.float64)
+    # A run starts with this probability outside of one; for single tokens it is the rate.
+    starts = flat / (flat + span * (1 - flat))
+    drawn = uniform(keys.repeat_interleave(lengths), places) < starts
+    masks = [part.tolist() for part in drawn.split(lengths.tolist())]
+    if span > 1:
+        before = uniform(keys, torch.tensor(-1)).tolist()
+        masks = [
+            _runs(mask, span, _left(u, own[0], span))
+            for mask, u, own in zip(masks, before, rates, strict=True)
+        ]
+    return [[*mask[:-1], False] for mask in masks]
+
+
+def _rates(row: Reference, beta: float) -> Sequence[float]:
     rates = [beta] * len(row.answer_ids) if row.rates is None else row.rates
     if len(rates) != len(row.answer_ids):
         raise UserError(
@@ -52,17 +86,7 @@ def mixing_mask(seed: int, row: Reference, beta: float, span: int = 1) -> list[b
         )
     if not all(0 <= rate <= 1 for rate in rates):
         raise UserError(f"beta: found {max(rates, key=abs)}, allowed is 0 to 1")
-    key = torch.tensor(row_key(seed, "mix", row.epoch, row.id))
-    draws = uniform(key, torch.arange(len(rates)))
-    # A run starts with this probability outside of one; for single tokens it is the rate.
-    starts = [r / (r + span * (1 - r)) if r else 0.0 for r in rates]
-    drawn = draws < torch.tensor(starts, dtype=torch.float64)
-    if span > 1:
-        before = float(uniform(key, torch.tensor(-1)))
-        drawn = _runs(drawn.tolist(), span, _left(before, rates[0], span))
-    else:
-        drawn = drawn.tolist()
-    return [*drawn[:-1], False]
+    return rates
 
 
 def _left(u: float, rate: float, span: int) -> int:
@@ -115,7 +139,7 @@ def run(
     names = [f"{row.id} {row.epoch}" for row in rows]
     plan = plan_batches(lengths, names, spec.batch_size)
     chosen = [rows[i] for i in shard_of(plan, shard, spec.shards)]
-    masks = [mixing_mask(spec.seed, row, spec.beta, spec.span) for row in chosen]
+    masks = mixing_masks(spec.seed, chosen, spec.beta, spec.span)
     work = [
         Row(
             row_key(spec.seed, "token", row.epoch, row.id),

@@ -22,7 +22,7 @@ class Prompt:
     prompt_ids: Sequence[int]
 
 
-def run(
+def complete(
     model: Any,
     tokenizer: Any,
     prompts: Sequence[Prompt],
@@ -36,11 +36,9 @@ def run(
     engine: str = "auto",
     facts: dict[str, Any] | None = None,
     progress: Callable[[int, int], None] | None = None,
-) -> Iterator[dict[str, Any]]:
-    """Yields ``{id, epoch, text, tokens, ended}`` for the prompts of a shard.
-
-    ``tokens`` counts generated tokens, EOS included; ``ended`` says whether EOS came
-    before ``max_new_tokens``. Other special tokens are never generated. ``engine``,
+) -> Iterator[tuple[Prompt, list[int]]]:
+    """Yields the prompts of a shard and the ids of their answers, closed by EOS where it
+    came before ``max_new_tokens``. Other special tokens are never generated. ``engine``,
     ``facts`` and ``progress`` as in ``forced.run``.
     """
     eos = tokenizer.eos_token_id
@@ -61,12 +59,24 @@ def run(
     filler = engines.make(engine, model, sampler, work, batch_size)
     filled = engines.in_order(engines.fill(filler, work, batch_size, progress))
     for index, ids in filled:
-        yield {
-            "id": chosen[index].id,
-            "epoch": chosen[index].epoch,
-            "text": answer_text(tokenizer, ids),
-            "tokens": len(ids),
-            "ended": ids[-1] == eos,
-        }
+        yield chosen[index], ids
     if facts is not None:
         facts |= engines.facts(filler)
+
+
+def run(
+    model: Any, tokenizer: Any, prompts: Sequence[Prompt], *args: Any, **how: Any
+) -> Iterator[dict[str, Any]]:
+    """``complete`` as rows ``{id, epoch, text, tokens, ended}``.
+
+    ``tokens`` counts generated tokens, EOS included; ``ended`` says whether EOS came
+    before ``max_new_tokens``.
+    """
+    for prompt, ids in complete(model, tokenizer, prompts, *args, **how):
+        yield {
+            "id": prompt.id,
+            "epoch": prompt.epoch,
+            "text": answer_text(tokenizer, ids),
+            "tokens": len(ids),
+            "ended": ids[-1] == tokenizer.eos_token_id,
+        }

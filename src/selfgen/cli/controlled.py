@@ -1,0 +1,29 @@
+"""One regime of small models under one seed: every variant trained and measured."""
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from selfgen import models, provenance
+from selfgen.cli import common
+from selfgen.controlled.run import FILES, Regime
+from selfgen.controlled.spec import ControlledSpec
+from selfgen.specs import from_json
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    common.add_compute(parser)
+    parser.add_argument("--out", type=Path, required=True, help="folder to write to")
+    parser.add_argument("--scratch", type=Path, help="where finished variants are kept")
+
+
+def run(args: Namespace) -> None:
+    common.set_up(args)
+    clock = common.Clock(args.name, "variants")
+    regime = Regime(from_json(ControlledSpec, args.spec), args.scratch)
+    regime.run(clock)
+    tables = regime.tables()
+    for name in FILES:
+        with provenance.atomic(args.out / f"{name}.parquet") as partial:
+            tables[name].to_parquet(partial, index=False)
+    facts = {"nodes": regime.facts(), "peak_memory_mb": models.peak_memory_mb()}
+    common.write_manifest(args, "selfgen.controlled.run", {}, facts | clock.facts())

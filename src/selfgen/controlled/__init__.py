@@ -1,0 +1,1 @@
+"""Small models trained from nothing on procedural tasks, all variants in one process."""
