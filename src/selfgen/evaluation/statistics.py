@@ -8,8 +8,9 @@ treat one hard item as several independent ones and make the interval too narrow
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -98,6 +99,76 @@ def paired_difference(
     )
 
 
+def ratio_interval(
+    parts: Values, wholes: Values, how: Bootstrap, names: Iterable[str]
+) -> Interval | None:
+    """Sum of ``parts`` over sum of ``wholes``: a share among what differs from seed to
+    seed, such as fixes among wrong answers.
+
+    Resampled as in ``sums_interval``; None where the wholes are 0. Raises UserError when
+    no seed or item is shared.
+    """
+    names = list(names)
+    seeds, ids = shared(parts, wholes, names)
+    table = np.array([[(parts[k][i], wholes[k][i]) for i in ids] for k in seeds])
+    return sums_interval(table, lambda sums: divided(*sums.T), how, names)
+
+
+def sums_interval(
+    table: np.ndarray,
+    statistic: Callable[[np.ndarray], np.ndarray],
+    how: Bootstrap,
+    names: Iterable[str],
+) -> Interval | None:
+    """A function of the sums of a table, with a percentile interval.
+
+    ``table`` [seeds, items, columns] is summed over seeds and items; ``statistic`` takes
+    sums [samples, columns] to values [samples], NaN where there is none. Samples without
+    a value are left out; a table without one gives None. Seeds and items are drawn once
+    each, and one seed fewer, as in ``mean_interval``; ``n`` of the interval
+    counts items. ``names`` and ``how.seed`` fix the draws.
+    """
+    seeds, n, columns = table.shape
+    value = float(statistic(table.sum(axis=(0, 1))[None])[0])
+    if np.isnan(value):
+        return None
+    rng = _generator(how, names)
+    flat = table.transpose(1, 0, 2).reshape(n, -1)
+    found = []
+    for start in range(0, how.samples, 256):
+        size = min(256, how.samples - start)
+        items = rng.multinomial(n, np.full(n, 1 / n), size=size)
+        drawn = rng.multinomial(max(1, seeds - 1), np.full(seeds, 1 / seeds), size=size)
+        by_seed = (items.astype(float) @ flat).reshape(size, seeds, columns)
+        found.append(statistic((by_seed * drawn[:, :, None]).sum(axis=1)))
+    tail = (1 - how.confidence) / 2
+    low, high = np.nanquantile(np.concatenate(found), [tail, 1 - tail])
+    return Interval(value, float(low), float(high), n, seeds)
+
+
+def shared(
+    a: Mapping[int, Mapping[str, Any]],
+    b: Mapping[int, Mapping[str, Any]],
+    names: list[str],
+) -> tuple[list[int], list[str]]:
+    """The seeds that both have, and the ids that both have under each of those.
+
+    Raises UserError, which begins with ``names``, when there are none.
+    """
+    seeds = sorted(set(a) & set(b))
+    if not seeds:
+        raise UserError(f"{' '.join(names)}: no seed in common: {list(a)}, {list(b)}")
+    ids = set.intersection(*(set(side[k]) for side in (a, b) for k in seeds))
+    if not ids:
+        raise UserError(f"{' '.join(names)}: no item that every seed has")
+    return seeds, sorted(ids)
+
+
+def divided(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """``a / b`` for arrays of one shape, NaN where ``b`` is 0."""
+    return np.divide(a, b, out=np.full(np.shape(a), np.nan), where=b != 0)
+
+
 def smallest_detectable(se: float, confidence: float, power: float = 0.8) -> float:
     """The true difference that a two-sided test finds with probability ``power``.
 
@@ -141,9 +212,7 @@ def _matrix(
 
 def _means(matrix: np.ndarray, how: Bootstrap, names: list[str]) -> np.ndarray:
     """Bootstrap means of a seeds x items matrix."""
-    text = "\x1f".join([str(how.seed), *names])
-    digest = hashlib.sha256(text.encode()).digest()
-    rng = np.random.default_rng(int.from_bytes(digest, "big"))
+    rng = _generator(how, names)
     seeds, n = matrix.shape
     items = rng.integers(n, size=(how.samples, n), dtype=np.int32)
     by_seed = np.stack([row[items].mean(axis=1) for row in matrix], axis=1)
@@ -151,6 +220,13 @@ def _means(matrix: np.ndarray, how: Bootstrap, names: list[str]) -> np.ndarray:
     # variance, which matters at k = 3 (McCarthy and Snowden 1985).
     drawn = rng.integers(seeds, size=(how.samples, max(1, seeds - 1)))
     return np.take_along_axis(by_seed, drawn, axis=1).mean(axis=1)
+
+
+def _generator(how: Bootstrap, names: Iterable[str]) -> np.random.Generator:
+    """The random draws of one cell."""
+    text = "\x1f".join([str(how.seed), *names])
+    digest = hashlib.sha256(text.encode()).digest()
+    return np.random.default_rng(int.from_bytes(digest, "big"))
 
 
 def _percentiles(means: np.ndarray, confidence: float) -> tuple[float, float]:

@@ -1,0 +1,403 @@
+"""Exposure bias: what a model's own tokens as context do to its next tokens.
+
+Two readings. Where answers stand position by position against the reference (a task declares
+it), free-running and teacher-forced token errors and their excess. Elsewhere the accumulated
+error against a named oracle model (Arora et al. 2022, arXiv 2204.01171). Whole-answer exact
+match shows neither: under greedy decoding of a deterministic answer the context is the
+reference until the first error.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from itertools import accumulate, islice
+from operator import or_
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from selfgen.evaluation.statistics import (
+    Bootstrap,
+    Interval,
+    divided,
+    shared,
+    sums_interval,
+)
+from selfgen.specs import UserError
+
+if TYPE_CHECKING:
+    import pandas
+    import torch
+
+BATCH_TOKENS = {"cpu": 2048, "cuda": 32768}
+"""Tokens of one forward pass, by device; changes memory and speed only."""
+
+COUNTS = ["n", "forced_wrong", "free_wrong", "after_error", "recovered"]
+"""Counts of answer positions in the frames below."""
+
+Errors = Mapping[int, Mapping[str, Sequence[float]]]
+"""Step errors of answers, in nats: seed -> prompt id -> [answer length]."""
+
+
+class Row(Protocol):
+    """Token ids of a prompt and of the answer after it, as in ``forced.Reference``."""
+
+    @property
+    def prompt_ids(self) -> Sequence[int]: ...
+
+    @property
+    def answer_ids(self) -> Sequence[int]: ...
+
+
+@dataclass(frozen=True)
+class Forced:
+    """Teacher-forced reading of one answer: the best token [answer length] at each
+    position, and the summed negative log-likelihood of the answer in nats."""
+
+    tokens: list[int]
+    nll: float
+
+
+@dataclass(frozen=True)
+class Aligned:
+    """One answer against its reference, by position; lists are [reference length].
+
+    ``longer``: the free answer goes on beyond the reference (not counted as error).
+    ``similarity``: 1 - edit distance / longer length of the two, 0..1.
+    """
+
+    forced_wrong: list[bool]
+    free_wrong: list[bool]
+    longer: bool
+    similarity: float
+
+    @property
+    def after_error(self) -> list[bool]:
+        """Where an earlier free token of the answer is wrong."""
+        return [False, *accumulate(self.free_wrong, or_)][: len(self.free_wrong)]
+
+    @property
+    def recovered(self) -> list[bool]:
+        """Where the free token is right although an earlier one is wrong."""
+        pairs = zip(self.after_error, self.free_wrong, strict=True)
+        return [after and not wrong for after, wrong in pairs]
+
+
+@dataclass(frozen=True)
+class Accumulated:
+    """Errors up to ``length`` l: R(l) ``free`` and G(l) ``gold``, in nats."""
+
+    length: int
+    free: float
+    gold: float
+
+    @property
+    def acc(self) -> float | None:
+        """AccErr(l) = l R / G in steps; l without exposure bias, None where G is 0."""
+        return self.length * self.free / self.gold if self.gold else None
+
+    @property
+    def excess(self) -> float | None:
+        """ExAccErr(l) = 100 (R / G - 1) in per cent; None where G is 0."""
+        return 100 * (self.free / self.gold - 1) if self.gold else None
+
+
+def forced_choices(
+    model: Any,
+    rows: Sequence[Row],
+    *,
+    banned: Sequence[int] = (),
+    batch_tokens: int | None = None,
+) -> list[Forced]:
+    """Reads reference answers with the reference as context, in the order of ``rows``.
+
+    Args:
+        banned: ids that are never chosen. Give what generation bans (special tokens but
+            EOS), so that forced and free errors differ by context alone. The likelihood
+            is the model's own, nothing banned.
+        batch_tokens: tokens of one forward pass (default: by device).
+
+    Raises UserError: a row whose prompt is empty.
+    """
+    import torch
+
+    def best(labels: torch.Tensor, logits: torch.Tensor) -> list[tuple[int, float]]:
+        nll = torch.nn.functional.cross_entropy(logits, labels, reduction="none")
+        logits[:, list(banned)] = -torch.inf
+        return list(zip(logits.argmax(-1).tolist(), nll.tolist(), strict=True))
+
+    read = _read([model], rows, best, batch_tokens)
+    return [Forced([i for i, _ in row], math.fsum(x for _, x in row)) for row in read]
+
+
+def step_errors(
+    model: Any, oracle: Any, rows: Sequence[Row], *, batch_tokens: int | None = None
+) -> list[list[float]]:
+    """KL(oracle || model) of the next token before every answer token: [answer length]
+    for each row, in nats, from fp32 softmaxes (eps_t(c) of Arora et al. 2022).
+
+    The contexts are those of the rows: free answers give the terms of R, references
+    those of G. Where the model rules out what the oracle allows, the error is infinite.
+    Raises UserError: vocabularies of two sizes, a row whose prompt is empty.
+    """
+    import torch
+
+    sizes = [len(m.get_output_embeddings().weight) for m in (model, oracle)]
+    if sizes[0] != sizes[1]:
+        raise UserError(
+            f"oracle: found a vocabulary of {sizes[1]} tokens, the model's has {sizes[0]}"
+        )
+
+    def divergence(_: Any, p: torch.Tensor, o: torch.Tensor) -> list[float]:
+        p, o = p.log_softmax(-1), o.log_softmax(-1)
+        terms = torch.where(o == -torch.inf, 0.0, o.exp() * (o - p))
+        # Rounding may leave -1e-8 where the two agree.
+        return terms.sum(-1).clamp_min(0).tolist()
+
+    return _read([model, oracle], rows, divergence, batch_tokens)
+
+
+def aligned(
+    free: Sequence[int],
+    forced: Sequence[int],
+    gold: Sequence[int],
+    same: Mapping[int, int],
+) -> Aligned:
+    """One free answer and the forced choices of its reference, position by position.
+
+    ``same`` maps tokens that count as equal (synonyms) to one class; a token that it does
+    not name is its own class. A free answer that has ended is wrong at the positions that
+    it lacks. Close all three by EOS, or none. Raises UserError: ``forced`` is not as long
+    as ``gold``.
+    """
+    if len(forced) != len(gold):
+        raise UserError(
+            f"aligned: found {len(forced)} forced tokens for {len(gold)} of the reference"
+        )
+    free, forced, gold = ([same.get(i, i) for i in ids] for ids in (free, forced, gold))
+    wrong = [a != b for a, b in zip(free, gold, strict=False)]
+    longest = max(len(free), len(gold))
+    return Aligned(
+        forced_wrong=[a != b for a, b in zip(forced, gold, strict=True)],
+        free_wrong=wrong + [True] * (len(gold) - len(wrong)),
+        longer=len(free) > len(gold),
+        similarity=1 - edit_distance(free, gold) / longest if longest else 1.0,
+    )
+
+
+def edit_distance(a: Sequence[int], b: Sequence[int]) -> int:
+    """Levenshtein distance: insertions, deletions and substitutions cost 1 each."""
+    other, steps = np.array(b), np.arange(len(b) + 1)
+    row = steps
+    for i, token in enumerate(a, 1):
+        best = np.minimum(row[1:] + 1, row[:-1] + (other != token))
+        # Insertions run along the row: its minimum so far, plus the steps since.
+        row = np.minimum.accumulate(np.concatenate([[i], best]) - steps) + steps
+    return int(row[-1])
+
+
+def by_position(examples: Iterable[Aligned]) -> pandas.DataFrame:
+    """Counts by ``length`` of the reference (tokens) and ``position`` (from 0).
+
+    ``n`` positions read; of them ``forced_wrong`` and ``free_wrong``; ``after_error``
+    behind a wrong free token, of which ``recovered`` are right.
+    """
+    import pandas as pd
+
+    names = ["length", "position", *COUNTS[1:]]
+    columns: dict[str, list[int]] = {name: [] for name in names}
+    for example in examples:
+        length = len(example.free_wrong)
+        columns["length"] += [length] * length
+        columns["position"] += range(length)
+        for name in COUNTS[1:]:
+            columns[name] += getattr(example, name)
+    frame = pd.DataFrame(columns).astype(int).assign(n=1)
+    return frame.groupby(["length", "position"], as_index=False)[COUNTS].sum()
+
+
+def by_length(examples: Iterable[Aligned]) -> pandas.DataFrame:
+    """The counts of ``by_position`` by ``length`` of the reference, with ``examples``,
+    how many were ``longer``, and their mean ``similarity``."""
+    import pandas as pd
+
+    columns = ["length", "examples", "longer", "similarity", *COUNTS]
+    rows = []
+    for e in examples:
+        counts = [sum(getattr(e, name)) for name in COUNTS[1:]]
+        length = len(e.free_wrong)
+        rows.append([length, 1, int(e.longer), e.similarity, length, *counts])
+    frame = pd.DataFrame(rows, columns=columns).groupby("length", as_index=False).sum()
+    return frame.assign(similarity=frame["similarity"] / frame["examples"])
+
+
+def rates(frame: pandas.DataFrame) -> pandas.DataFrame:
+    """Adds ``forced_error``, ``free_error``, their ``excess`` and ``recovery`` (shares
+    0..1; NaN where nothing was counted) to counts, also to sums of the rows above."""
+    forced = frame["forced_wrong"] / frame["n"]
+    free = frame["free_wrong"] / frame["n"]
+    return frame.assign(
+        forced_error=forced,
+        free_error=free,
+        excess=free - forced,
+        recovery=frame["recovered"] / frame["after_error"],
+    )
+
+
+def accumulated(
+    free_errors: Sequence[Sequence[float]],
+    gold_errors: Sequence[Sequence[float]],
+    lengths: Iterable[int],
+) -> dict[int, Accumulated | None]:
+    """R, G, AccErr and ExAccErr up to every length l asked, for answers' step errors.
+
+    R(l) sums over steps t <= l the mean of ``free_errors`` (of ``step_errors``, nats), G(l)
+    that of ``gold_errors``. Each mean is over the answers that have a step t, so answers
+    shorter than l count for as long as they last; an l beyond the longest answer of
+    either kind gives None.
+
+    Only answer positions count. The paper's released loop starts at the first token of the
+    prompt, which both sums share, and so draws the ratio towards 1. Raises UserError: a
+    length below 1.
+    """
+    lengths = list(lengths)
+    if any(length < 1 for length in lengths):
+        raise UserError(f"length: found {min(lengths)}, allowed is 1 or more")
+    longest = max(lengths, default=0)
+    tables = [_table(errors, longest) for errors in (free_errors, gold_errors)]
+    sums = np.concatenate([table.sum(axis=0) for table in tables])
+    found: dict[int, Accumulated | None] = {}
+    for length in lengths:
+        free, gold = _until(sums[None], length)[0].tolist()
+        unreached = math.isnan(free + gold)
+        found[length] = None if unreached else Accumulated(length, free, gold)
+    return found
+
+
+def excess_interval(
+    free: Errors, gold: Errors, length: int, how: Bootstrap, names: Iterable[str]
+) -> Interval | None:
+    """ExAccErr(length) in per cent with a percentile interval, paired by prompt.
+
+    Each bootstrap sample takes both answers of the seeds and prompts it draws
+    (``statistics.sums_interval``); ``value`` is that of ``accumulated`` on all answers.
+    Only seeds and prompts that both sides have count. Samples in which no answer reaches
+    ``length`` are left out; None where none does, or where G is 0. Raises UserError when
+    nothing is shared.
+    """
+    names = list(names)
+    seeds, ids = shared(free, gold, names)
+    flat = [[s[k][i] for k in seeds for i in ids] for s in (free, gold)]
+    table = np.concatenate([_table(errors, length) for errors in flat], axis=1)
+
+    def excess(sums: np.ndarray) -> np.ndarray:
+        return (divided(*_until(sums.reshape(-1, 4, length), length).T) - 1) * 100
+
+    by_prompt = table.reshape(len(seeds), len(ids), -1)
+    return sums_interval(by_prompt, excess, how, names)
+
+
+def _table(answers: Sequence[Sequence[float]], length: int) -> np.ndarray:
+    """[answers, 2, length]: step errors, and 1 where an answer has the step."""
+    table = np.zeros((len(answers), 2, length))
+    for line, errors in zip(table, answers, strict=True):
+        line[0, : len(errors)] = errors[:length]
+        line[1, : len(errors)] = 1
+    return table
+
+
+def _until(sums: np.ndarray, length: int) -> np.ndarray:
+    """R and G [samples, 2] of sums of two tables [samples, 4, steps]; NaN where a step
+    is had by no answer."""
+    errors, counts = sums[:, ::2, :length], sums[:, 1::2, :length]
+    return divided(errors, counts).sum(axis=-1)
+
+
+def _read(
+    models: Sequence[Any],
+    rows: Sequence[Row],
+    measure: Callable[..., list[Any]],
+    batch_tokens: int | None,
+) -> list[list[Any]]:
+    """What ``measure`` makes of the answer tokens [n] and of each model's fp32 logits
+    [n, vocabulary] before them: [answer length] for each row."""
+    import torch
+
+    from selfgen import attention
+
+    found: list[list[Any]] = [[] for _ in rows]
+    with torch.inference_mode(), ExitStack() as stack:
+        for model in models:
+            stack.callback(model.train, model.training)
+            model.eval()
+        packed = [attention.use(model) for model in models]
+        heads = [model.get_output_embeddings() for model in models]
+        device = heads[0].weight.device
+        limit = 2**26 if device.type == "cuda" else 2**22
+        size = max(1, limit // len(heads[0].weight))
+        default = BATCH_TOKENS.get(device.type, BATCH_TOKENS["cpu"])
+        for batch in _batches(rows, batch_tokens or default):
+            chosen = [rows[i] for i in batch]
+            labels = [token for row in chosen for token in row.answer_ids]
+            wanted = torch.tensor(labels, dtype=torch.long, device=device)
+            states = [
+                _states(*reader, chosen) for reader in zip(models, packed, strict=True)
+            ]
+            values: list[Any] = []
+            for start in range(0, len(labels), size):
+                part = slice(start, start + size)
+                logits = [
+                    head(state[part]).float().to(device)
+                    for head, state in zip(heads, states, strict=True)
+                ]
+                values += measure(wanted[part], *logits)
+            left = iter(values)
+            for i, row in zip(batch, chosen, strict=True):
+                found[i] = list(islice(left, len(row.answer_ids)))
+    return found
+
+
+def _states(model: Any, packed: bool, rows: Sequence[Row]) -> torch.Tensor:
+    """[answer tokens of the rows, size]: the state before each of them."""
+    import torch
+
+    from selfgen import attention
+    from selfgen.models import decoder
+
+    body, device = decoder(model), model.get_output_embeddings().weight.device
+    # The last token is read by nobody.
+    reads = [[*row.prompt_ids, *row.answer_ids[:-1]] for row in rows]
+    lengths = [len(read) for read in reads]
+    tokens = torch.tensor([i for read in reads for i in read], device=device)
+    if packed:
+        layout = attention.Packed(lengths, device)
+        states = attention.forward_flat(body, tokens, layout.positions, layout)
+        lines = states.split(lengths)
+    else:
+        # Padded on the right, where a causal model needs no mask.
+        split = tokens.split(lengths)
+        padded = torch.nn.utils.rnn.pad_sequence(split, batch_first=True)
+        lines = body(input_ids=padded, use_cache=False)[0]
+    ends = zip(lines, lengths, rows, strict=True)
+    return torch.cat([line[n - len(row.answer_ids) : n] for line, n, row in ends])
+
+
+def _batches(rows: Sequence[Row], tokens: int) -> Iterator[list[int]]:
+    """Indices of rows of like length, at most ``tokens`` tokens (or one row) together."""
+    for i, row in enumerate(rows):
+        if not len(row.prompt_ids):
+            raise UserError(f"rows: the prompt of row {i} is empty")
+    lengths = [len(row.prompt_ids) + len(row.answer_ids) for row in rows]
+    batch: list[int] = []
+    size = 0
+    for i in sorted(range(len(rows)), key=lambda i: lengths[i]):
+        size += lengths[i]
+        if batch and size > tokens:
+            yield batch
+            batch, size = [], lengths[i]
+        batch.append(i)
+    if batch:
+        yield batch

@@ -1,0 +1,394 @@
+"""Exposure bias: against plain loops, by hand, and on models that can be enumerated."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import math
+import random
+from collections.abc import Sequence
+from typing import Any
+from unittest import mock
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from selfgen import attention
+from selfgen.evaluation.exposure import (
+    Aligned,
+    accumulated,
+    aligned,
+    by_length,
+    by_position,
+    edit_distance,
+    excess_interval,
+    forced_choices,
+    rates,
+    step_errors,
+)
+from selfgen.evaluation.statistics import Bootstrap
+from selfgen.generation.forced import Reference
+from selfgen.specs import UserError
+from tests.golden.conftest import EOS, SPECIAL, VOCABULARY, build, built
+
+BANNED = [i for i in SPECIAL if i != EOS]
+
+
+def references(n: int, seed: int = 0) -> list[Reference]:
+    """Ragged prompts and answers; the first answer is EOS alone."""
+    stream = random.Random(seed)
+
+    def ids(longest: int) -> list[int]:
+        return [
+            stream.randrange(3, VOCABULARY) for _ in range(stream.randint(1, longest))
+        ]
+
+    rows = [Reference(f"r{i}", 0, ids(9), [*ids(15), EOS]) for i in range(n)]
+    return [Reference("eos", 0, [5, 6], [EOS]), *rows]
+
+
+@torch.inference_mode()
+def next_logits(model: Any, read: Sequence[int]) -> torch.Tensor:
+    return model(torch.tensor([list(read)])).logits[0, -1]
+
+
+def best(logits: torch.Tensor) -> int:
+    scores = [-math.inf if i in BANNED else x for i, x in enumerate(logits.tolist())]
+    return scores.index(max(scores))
+
+
+# Against plain loops: one prefix at a time, no cache, no padding, nothing of selfgen.
+
+
+@pytest.mark.parametrize("batch_tokens", [1, 40, None])
+@pytest.mark.parametrize("packed", [True, False])
+def test_forced_choices_equal_a_plain_loop(
+    model: Any, packed: bool, batch_tokens: int | None
+) -> None:
+    rows = references(6)
+    with mock.patch.object(
+        attention, "use", attention.use if packed else lambda _: False
+    ):
+        found = forced_choices(model, rows, banned=BANNED, batch_tokens=batch_tokens)
+    for row, forced in zip(rows, found, strict=True):
+        tokens, nll = [], 0.0
+        for t, token in enumerate(row.answer_ids):
+            logits = next_logits(model, [*row.prompt_ids, *row.answer_ids[:t]])
+            tokens.append(best(logits))
+            nll -= float(logits.log_softmax(-1)[token])
+        assert forced.tokens == tokens
+        assert forced.nll == pytest.approx(nll, rel=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["llama", "gpt_neox"])
+def test_step_errors_equal_a_plain_loop(model: Any, kind: str) -> None:
+    rows, oracle = references(4, seed=1), built(kind, 3)
+    found = step_errors(model, oracle, rows, batch_tokens=30)
+    for row, errors in zip(rows, found, strict=True):
+        for t, error in enumerate(errors):
+            read = [*row.prompt_ids, *row.answer_ids[:t]]
+            p = next_logits(model, read).double().softmax(-1)
+            o = next_logits(oracle, read).double().softmax(-1)
+            wanted = float((o * (o.log() - p.log())).sum())
+            assert error == pytest.approx(wanted, rel=1e-3, abs=1e-4)
+        assert len(errors) == len(row.answer_ids)
+
+
+def test_a_model_in_training_is_read_without_dropout_and_left_in_training() -> None:
+    model = build("gpt_neox")
+    rows = references(5)
+    wanted = forced_choices(model, rows)
+    model.train()
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.5
+    assert forced_choices(model, rows) == wanted
+    assert step_errors(model, model, rows)[1] == [0.0] * len(rows[1].answer_ids)
+    assert model.training
+    assert forced_choices(model, []) == []
+
+
+def test_errors_of_rows_and_vocabularies() -> None:
+    llama = built("llama")
+    with pytest.raises(UserError, match="the prompt of row 1 is empty"):
+        forced_choices(llama, [*references(0), Reference("x", 0, [], [5])])
+    with pytest.raises(UserError, match=r"vocabulary of 4 tokens, the model's has 31"):
+        step_errors(llama, Table(1), references(1))
+
+
+# An enumerable model: four tokens, a known distribution after every context.
+
+STOP, LONGEST, ASKED = 3, 4, (0,)
+
+
+class Head(torch.nn.Linear):
+    """The states are the logits, infinite ones included."""
+
+    def forward(self, states: torch.Tensor) -> torch.Tensor:
+        return states.clone()
+
+
+class Table(torch.nn.Module):
+    """A causal LM whose next token after a context has probabilities in eighths, drawn
+    for that context (or the same after all: ``blind``)."""
+
+    def __init__(self, seed: int, blind: bool = False) -> None:
+        super().__init__()
+        self.seed, self.blind = seed, blind
+        self.head = Head(4, 4, bias=False)
+
+    @property
+    def base_model(self) -> Any:
+        return self.states
+
+    def get_output_embeddings(self) -> torch.nn.Linear:
+        return self.head
+
+    def eighths(self, context: tuple[int, ...]) -> list[int]:
+        weights = [1, 1, 2, 4]
+        name = "" if self.blind else context
+        random.Random(f"{self.seed} {name}").shuffle(weights)
+        return weights
+
+    def states(self, input_ids: torch.Tensor, use_cache: bool) -> tuple[torch.Tensor]:
+        contexts = [
+            [self.eighths(tuple(row[: t + 1])) for t in range(len(row))]
+            for row in input_ids.tolist()
+        ]
+        return ((torch.tensor(contexts) / 8).log(),)
+
+    def answers(self) -> list[tuple[Reference, int]]:
+        """All answers, cut at ``LONGEST``, with their probability in 8 ** -LONGEST."""
+        found = []
+        for ids in itertools.product(range(4), repeat=LONGEST):
+            end = ids.index(STOP) + 1 if STOP in ids else LONGEST
+            if any(ids[end:]):
+                continue
+            weight = 8 ** (LONGEST - end)
+            for t, token in enumerate(ids[:end]):
+                weight *= self.eighths((*ASKED, *ids[:t]))[token]
+            found.append((Reference(f"{ids}", 0, ASKED, ids[:end]), weight))
+        return found
+
+    def errors(self, oracle: Table, of: Table) -> list[list[float]]:
+        """``step_errors`` of answers of ``of``, each as often as it is probable."""
+        rows, weights = zip(*of.answers(), strict=True)
+        found = step_errors(self, oracle, rows)
+        return [e for e, n in zip(found, weights, strict=True) for _ in range(n)]
+
+
+def expected(model: Table, oracle: Table, of: Table) -> list[float]:
+    """Of step 1, 2, ...: the mean KL over the contexts of ``of`` that go on so far."""
+    means, contexts = [], {ASKED: 1.0}
+    for _ in range(LONGEST):
+        total, following = 0.0, {}
+        for context, weight in contexts.items():
+            p, o, q = (m.eighths(context) for m in (model, oracle, of))
+            total += weight * sum(
+                b / 8 * math.log(b / a) for a, b in zip(p, o, strict=True)
+            )
+            following |= {(*context, i): weight * q[i] / 8 for i in range(4)}
+        means.append(total / sum(contexts.values()))
+        contexts = {c: w for c, w in following.items() if c[-1] != STOP}
+    return means
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_accumulated_errors_are_the_exact_expectations(seed: int) -> None:
+    model, oracle = Table(seed), Table(seed + 100)
+    assert sum(weight for _, weight in model.answers()) == 8**LONGEST
+    found = accumulated(
+        model.errors(oracle, of=model), model.errors(oracle, of=oracle), range(1, 6)
+    )
+    free, gold = (expected(model, oracle, of=m) for m in (model, oracle))
+    for length in range(1, LONGEST + 1):
+        r, g = sum(free[:length]), sum(gold[:length])
+        assert found[length].free == pytest.approx(r, rel=1e-5)
+        assert found[length].gold == pytest.approx(g, rel=1e-5)
+        if g > 0:
+            assert found[length].acc == pytest.approx(length * r / g, rel=1e-5)
+            assert found[length].excess == pytest.approx(100 * (r / g - 1), abs=1e-3)
+    assert found[1].free == found[1].gold  # the prompt is shared
+    assert abs(found[LONGEST].excess) > 0.1
+    assert found[LONGEST + 1] is None
+
+
+def test_no_bias_where_contexts_are_the_reference_contexts() -> None:
+    model, oracle = Table(1), Table(2)
+    errors = model.errors(oracle, of=oracle)
+    for length, found in accumulated(errors, errors, range(1, 5)).items():
+        assert (found.acc, found.excess) == (pytest.approx(length), 0)
+
+
+def test_no_bias_where_errors_do_not_depend_on_the_context() -> None:
+    model, oracle = Table(4, blind=True), Table(1, blind=True)
+    assert model.eighths(()) != oracle.eighths(())
+    errors = (model.errors(oracle, of=m) for m in (model, oracle))
+    for length, found in accumulated(*errors, range(1, 5)).items():
+        assert found.acc == pytest.approx(length)
+        assert found.excess == pytest.approx(0, abs=1e-4)
+
+
+def test_no_error_where_the_model_is_the_oracle() -> None:
+    model = Table(1)
+    errors = model.errors(Table(1), of=model)
+    found = accumulated(errors, errors, [4])[4]
+    assert (found.free, found.gold, found.acc, found.excess) == (0, 0, None, None)
+
+
+def test_what_the_oracle_rules_out_costs_nothing_and_the_reverse_is_infinite() -> None:
+    model, narrow = Table(1), Table(2)
+    narrow.eighths = lambda context: [0, 0, 4, 4]
+    rows = [Reference("x", 0, ASKED, [2, 3])]
+    wanted = [
+        sum(math.log(4 / model.eighths(c)[i]) / 2 for i in (2, 3))
+        for c in (ASKED, (*ASKED, 2))
+    ]
+    assert step_errors(model, narrow, rows)[0] == pytest.approx(wanted, rel=1e-5)
+    assert step_errors(narrow, model, rows)[0] == [math.inf] * 2
+
+
+def test_accumulated_by_hand() -> None:
+    found = accumulated([[1, 4], [3]], [[1, 1], [1, 2], [4]], [1, 2, 3])
+    assert (found[1].free, found[1].gold) == (2, 2)
+    assert (found[2].free, found[2].gold) == (2 + 4, 2 + 1.5)
+    assert found[2].acc == pytest.approx(2 * 6 / 3.5)
+    assert found[3] is None
+    assert accumulated([], [], [1]) == {1: None}
+    with pytest.raises(UserError, match="length: found 0, allowed is 1 or more"):
+        accumulated([], [], [2, 0])
+
+
+def test_the_interval_covers_the_exact_excess() -> None:
+    """Samples of 150 prompts of the enumerable model: the interval holds the truth."""
+    model, oracle = Table(0), Table(100)
+    free, gold = (model.errors(oracle, of=m) for m in (model, oracle))
+    truth, stream = accumulated(free, gold, [3])[3].excess, random.Random(0)
+    covered = 0
+    for run in range(100):
+        drawn = [
+            {0: {f"i{i}": stream.choice(errors) for i in range(150)}}
+            for errors in (free, gold)
+        ]
+        found = excess_interval(*drawn, 3, Bootstrap(500, 0.9, 0), [str(run)])
+        covered += found.low <= truth <= found.high
+    assert 82 <= covered <= 97
+
+
+# Aligned answers.
+
+SAME = {11: 10, 21: 20}
+GOLD = [10, 20, 30, 40, EOS]
+SHORT = aligned([11, 30, 30, EOS], [10, 21, 31, 40, EOS], GOLD, SAME)
+LONG = aligned([10, 20, 30, 40, 50, EOS], GOLD, [10, 21, 30, 40, EOS], SAME)
+
+
+def test_aligned_by_hand() -> None:
+    assert SHORT.forced_wrong == [False, False, True, False, False]
+    assert SHORT.free_wrong == [False, True, False, True, True]
+    assert (SHORT.longer, SHORT.similarity) == (False, 1 - 2 / 5)
+    assert SHORT.after_error == [False, False, True, True, True]
+    assert SHORT.recovered == [False, False, True, False, False]
+    assert (LONG.forced_wrong, LONG.free_wrong) == ([False] * 5, [False] * 4 + [True])
+    assert (LONG.longer, LONG.similarity) == (True, 1 - 1 / 6)
+    assert LONG.recovered == LONG.after_error == [False] * 5
+    assert aligned([], [], [], {}) == Aligned([], [], False, 1.0)
+    with pytest.raises(UserError, match="found 1 forced tokens for 5"):
+        aligned(GOLD, [3], GOLD, {})
+
+
+def test_frames_by_hand() -> None:
+    other = aligned([7, EOS], [7, EOS], [8, EOS], {})
+    frame = by_position([SHORT, LONG, other])
+    columns = ["length", "position", "n", "forced_wrong", "free_wrong"]
+    assert list(frame.columns) == [*columns, "after_error", "recovered"]
+    assert frame.to_numpy().tolist() == [
+        [2, 0, 1, 1, 1, 0, 0],
+        [2, 1, 1, 0, 0, 1, 1],
+        [5, 0, 2, 0, 0, 0, 0],
+        [5, 1, 2, 0, 1, 0, 0],
+        [5, 2, 2, 1, 0, 1, 1],
+        [5, 3, 2, 0, 1, 1, 0],
+        [5, 4, 2, 0, 2, 1, 0],
+    ]
+    whole = rates(by_length([SHORT, LONG, other]))
+    columns = ["length", "examples", "longer", "similarity", *frame.columns[2:]]
+    columns += ["forced_error", "free_error", "excess", "recovery"]
+    assert list(whole.columns) == columns
+    wanted = [5, 2, 1, (3 / 5 + 5 / 6) / 2, 10, 1, 4, 3, 1, 0.1, 0.4, 0.3, 1 / 3]
+    assert whole.iloc[1].tolist() == pytest.approx(wanted)
+    assert rates(by_position([LONG]))["recovery"].isna().all()
+    assert len(by_position([])) == len(by_length([])) == 0
+
+
+@functools.cache
+def distance(a: tuple[int, ...], b: tuple[int, ...]) -> int:
+    if not a or not b:
+        return len(a) + len(b)
+    swap = distance(a[1:], b[1:]) + (a[0] != b[0])
+    return min(swap, distance(a[1:], b) + 1, distance(a, b[1:]) + 1)
+
+
+@given(*[st.lists(st.integers(0, 3), max_size=12)] * 2)
+def test_edit_distance_is_levenshteins(a: list[int], b: list[int]) -> None:
+    wanted = distance(tuple(a), tuple(b))
+    assert edit_distance(a, b) == edit_distance(b, a) == wanted
+
+
+# Exact match cannot show exposure bias (controlled-findings, section 0).
+
+
+def check_identity(free: list[int], forced: list[int], gold: list[int]) -> bool:
+    found = aligned(free, forced, gold, {})
+    exact = free == gold
+    assert exact == (not any(found.forced_wrong))
+    if not exact:  # the first error is the same, too
+        assert found.free_wrong.index(True) == found.forced_wrong.index(True)
+    return exact
+
+
+@settings(max_examples=300)
+@given(
+    seed=st.integers(0, 10**6),
+    gold=st.lists(st.integers(3, 6), max_size=8),
+    mistakes=st.sampled_from([0.0, 0.1, 0.5]),
+    more=st.integers(0, 5),
+)
+def test_exact_match_is_all_forced_right(
+    seed: int, gold: list[int], mistakes: float, more: int
+) -> None:
+    """For any deterministic model, here one that knows the answer but for some lapses."""
+    gold = [*gold, EOS]
+
+    def choose(context: list[int]) -> int:
+        stream = random.Random(f"{seed} {context}")
+        if context == gold[: len(context)] and stream.random() >= mistakes:
+            return gold[len(context)]
+        return stream.choice([EOS, 3, 4, 5, 6])
+
+    free: list[int] = []
+    while EOS not in free and len(free) < len(gold) + more:
+        free.append(choose(free))
+    check_identity(free, [choose(gold[:t]) for t in range(len(gold))], gold)
+
+
+def test_exact_match_is_all_forced_right_for_a_model(model: Any) -> None:
+    """References that are the model's own greedy answers, half of them with one change."""
+    rows, answers = [], []
+    for i, row in enumerate(references(7, seed=3)):
+        free: list[int] = []
+        while len(free) < 10 and EOS not in free:
+            free.append(best(next_logits(model, [*row.prompt_ids, *free])))
+        gold = list(free)
+        if i % 2:
+            gold[i % len(gold)] = 3 + (gold[i % len(gold)] - 2) % (VOCABULARY - 3)
+        answers.append(free)
+        rows.append(Reference(row.id, 0, row.prompt_ids, gold))
+    forced = forced_choices(model, rows, banned=BANNED)
+    exact = [
+        check_identity(free, f.tokens, list(row.answer_ids))
+        for free, f, row in zip(answers, forced, rows, strict=True)
+    ]
+    assert exact == [i % 2 == 0 for i in range(len(rows))]
