@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 from selfgen.config.controlled import Controlled, Regime
@@ -12,18 +13,31 @@ from selfgen.nodes import Graph
 def spec(config: Controlled, name: str, seed: int) -> ControlledSpec:
     """Everything that a controlled run reads."""
     regime, graph = config.regimes[name], Graph(config.of(name))
+    nodes = {
+        node: _node(graph, regime, name, node, seed)
+        for node, found in graph.nodes.items()
+        if found.parent is not None
+    }
     return ControlledSpec(
         name,
         seed,
         replace(graph.model(name), seed=seed),
         graph.records(name),
         graph.prompt(name),
-        tuple(
-            _node(graph, regime, name, node, seed)
-            for node in graph.nodes
-            if graph.nodes[node].parent is not None
-        ),
+        tuple(_in_order(nodes)),
     )
+
+
+def _in_order(nodes: dict[str, NodeSpec]) -> Iterator[NodeSpec]:
+    """Each after those it depends on, else in the order of the configuration."""
+    needs = {
+        name: [other for other in (n.parent, n.generator, n.wall_of) if other]
+        for name, n in nodes.items()
+    }
+    while needs:
+        name = next(n for n, others in needs.items() if not needs.keys() & set(others))
+        del needs[name]
+        yield nodes[name]
 
 
 def _node(graph: Graph, regime: Regime, task: str, name: str, seed: int) -> NodeSpec:

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from selfgen.data.examples import Example
 from selfgen.generation.forced import Reference, mixing_mask
 from selfgen.generation.passes import rates
-from selfgen.mixing.order import part_of, plan_steps
-from selfgen.mixing.schedules import KINDS, is_plain, rate, rate_at
+from selfgen.mixing.order import is_plain, part_of, plan_steps
+from selfgen.mixing.schedules import KINDS, rate, rate_at
 from selfgen.specs import (
     Device,
     PassSpec,

@@ -40,6 +40,7 @@ def run(args: Namespace) -> None:
     inputs = {"rows": args.rows, "weights": args.weights}
     scratch = args.scratch and args.scratch / _address(args, inputs)
     clock = common.Clock(args.name, "step", resumes=True)
+    tokenizer = load_tokenizer(args.weights)
     model, outcome = train(
         models.load(args.weights),
         common.read_rows([args.rows]),
@@ -48,10 +49,11 @@ def run(args: Namespace) -> None:
         checkpoint_minutes=args.checkpoint_minutes,
         micro_batch_tokens=args.micro_batch_tokens,
         compile=args.compile,
+        banned=tokenizer.all_special_ids,
         progress=clock,
     )
     with provenance.atomic(args.out) as partial:
-        models.save(model, load_tokenizer(args.weights), partial)
+        models.save(model, tokenizer, partial)
     with provenance.atomic(args.curve) as partial:
         lines = [json.dumps(point) + "\n" for point in outcome.curve]
         partial.write_text("".join(lines))

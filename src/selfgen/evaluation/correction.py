@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+
 from selfgen.evaluation.statistics import (
     Bootstrap,
     Difference,

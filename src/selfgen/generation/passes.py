@@ -12,8 +12,8 @@ from typing import Any
 from selfgen.data.examples import Example, examples_of
 from selfgen.data.prompts import correction_ids, load_tokenizer, prompt_ids
 from selfgen.generation import forced, free
-from selfgen.mixing.order import part_of, plan_steps
-from selfgen.mixing.schedules import is_plain, rate_at
+from selfgen.mixing.order import is_plain, part_of, plan_steps
+from selfgen.mixing.schedules import rate_at
 from selfgen.models import load_for_generation, peak_memory_mb
 from selfgen.specs import AnswersSpec, Device, PassSpec, UserError
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sequence
 
+from selfgen.data.text import unit
 from selfgen.specs import Steps, UserError
 
 WINDOW = 8
@@ -70,6 +71,11 @@ def plan_tokens(
                 break
         epoch += 1
     return steps
+
+
+def is_plain(seed: int, example: str, epoch: int, share: float) -> bool:
+    """Whether this example is not mixed in this epoch (BASH): a draw at its address."""
+    return unit(example, f"plain/{seed}/{epoch}") < share
 
 
 def _epoch(

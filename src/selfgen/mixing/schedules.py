@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 
-from selfgen.data.text import unit
 from selfgen.specs import Schedule
 
 KINDS = ("linear", "exponential", "inverse-sigmoid")
@@ -40,8 +39,3 @@ def rate(schedule: Schedule | None, beta: float, i: float) -> float:
 def rate_at(schedule: Schedule | None, beta: float, step: int, total: int) -> float:
     """The mixing rate of optimiser step ``step`` of a stage of ``total`` steps."""
     return rate(schedule, beta, 100 * step / total)
-
-
-def is_plain(seed: int, example: str, epoch: int, share: float) -> bool:
-    """Whether this example is not mixed in this epoch (BASH): a draw at its address."""
-    return unit(example, f"plain/{seed}/{epoch}") < share

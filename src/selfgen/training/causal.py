@@ -12,65 +12,27 @@ import logging
 import math
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from selfgen import attention
 from selfgen.models import decoder, place
-from selfgen.specs import TrainSpec, UserError
+from selfgen.specs import Steps, TrainSpec, UserError
+from selfgen.training.batches import IGNORE, Passes, Row, collate, labelled, steps_of
+from selfgen.training.labels import LabelLoss
+from selfgen.training.preference import PairLoss
+from selfgen.training.two_pass import TwoPassLoss
+
+__all__ = ["IGNORE", "LabelLoss", "Outcome", "collate", "labelled", "train"]
 
 log = logging.getLogger(__name__)
 
-IGNORE = -100
-"""A label that is not trained on, as in transformers."""
-
 MICRO_BATCH_TOKENS = {"cpu": 2048, "mps": 4096, "cuda": 16384}
 """Tokens of one forward pass; changes memory and speed, never the global batch."""
-
-Row = dict[str, Any]
-
-
-class LabelLoss(torch.nn.Module):
-    """A causal LM with its loss: summed cross-entropy at the labelled positions.
-
-    ``input_ids`` [tokens]: rows of ``lengths`` one after the other, not padded. The state
-    at ``before[i]`` is asked for ``labels[i]``. A model that cannot read rows so is given
-    them padded on the right, where a causal model needs no mask.
-    """
-
-    def __init__(self, model: Any) -> None:
-        super().__init__()
-        self.model = model
-        self.flat = attention.use(model)
-
-    def forward(
-        self,
-        input_ids: torch.Tensor,
-        before: torch.Tensor,
-        labels: torch.Tensor,
-        lengths: list[int],
-    ) -> torch.Tensor:
-        if self.flat:
-            layout = attention.Packed(lengths, input_ids.device)
-            states = attention.forward_flat(
-                decoder(self.model), input_ids, layout.positions, layout
-            )
-        else:
-            padded = torch.nn.utils.rnn.pad_sequence(
-                input_ids.split(lengths), batch_first=True
-            )
-            rows = decoder(self.model)(input_ids=padded, use_cache=False)[0]
-            states = torch.cat(
-                [row[:length] for row, length in zip(rows, lengths, strict=True)]
-            )
-        logits = self.model.get_output_embeddings()(states[before])
-        return torch.nn.functional.cross_entropy(
-            logits.float(), labels, reduction="sum"
-        )
 
 
 @dataclass
@@ -85,58 +47,16 @@ class Outcome:
     precision: str = ""
     curve: list[dict[str, float]] = field(default_factory=list)
 
-
-def steps_of(rows: Iterable[Row]) -> list[list[Row]]:
-    """The rows of each optimiser step; the ``step`` column must count 0, 1, 2, ..."""
-    steps: list[list[Row]] = []
-    for row in rows:
-        if row["step"] == len(steps):
-            steps.append([])
-        if not steps or row["step"] != len(steps) - 1:
-            raise UserError(
-                f"rows: step {row['step']} of row {row['id']} is out of order"
-            )
-        steps[-1].append(row)
-    return steps
-
-
-def micro_batches(rows: list[Row], tokens: int) -> Iterator[list[Row]]:
-    """The rows of a step in runs of similar length, each of at most ``tokens`` tokens (one
-    row, if that alone is longer)."""
-    ordered = sorted(rows, key=lambda row: (len(row["input_ids"]), row["id"]))
-    batch: list[Row] = []
-    size = 0
-    for row in ordered:
-        if batch and size + len(row["input_ids"]) > tokens:
-            yield batch
-            batch, size = [], 0
-        batch.append(row)
-        size += len(row["input_ids"])
-    yield batch
-
-
-def collate(rows: list[Row], device: Any) -> dict[str, Any]:
-    """A micro-batch as ``LabelLoss`` takes it. Labels are unshifted in the rows, as in
-    transformers: the state at position t - 1 is asked for ``labels[t]``."""
-    ids, before, labels = [], [], []
-    for row in rows:
-        for t, label in enumerate(row["labels"][1:], 1):
-            if label != IGNORE:
-                before.append(len(ids) + t - 1)
-                labels.append(label)
-        ids += row["input_ids"]
-    asked = torch.tensor([before, labels], dtype=torch.long).to(device)
-    return {
-        "input_ids": torch.tensor(ids, dtype=torch.long).to(device),
-        "before": asked[0],
-        "labels": asked[1],
-        "lengths": [len(row["input_ids"]) for row in rows],
-    }
-
-
-def labelled(rows: list[Row]) -> int:
-    """Labelled tokens of some rows; the first position can carry none."""
-    return sum(label != IGNORE for row in rows for label in row["labels"][1:])
+    def add(
+        self, point: dict[str, float], rows: list[Row], forwarded: int, seconds: float
+    ) -> None:
+        """Count a step of these rows, whose entry in the curve is ``point``."""
+        self.steps += 1
+        self.labelled_tokens += labelled(rows)
+        self.forwarded_tokens += forwarded
+        self.seconds += seconds
+        speed = round(forwarded / seconds, 1)
+        self.curve.append(point | {"tokens_per_second": speed})
 
 
 def train(
@@ -144,40 +64,165 @@ def train(
     rows: Iterable[Row],
     spec: TrainSpec,
     *,
+    banned: Sequence[int] = (),
     scratch: Path | None = None,
     checkpoint_minutes: float = 10.0,
     micro_batch_tokens: int | None = None,
     compile: bool = False,
     progress: Callable[[int, int], None] | None = None,
+    after_step: Callable[[int], bool] | None = None,
 ) -> tuple[Any, Outcome]:
     """Fine-tune ``model`` on ``rows``; returns the trained model and what was done.
 
     Args:
-        rows: ``step, id, input_ids, labels`` in training order.
+        rows: ``step, id, input_ids, labels`` in training order; with ``spec.preference``
+            or ``spec.two_pass`` also ``epoch``, and with the former ``role``.
+        banned: token ids that two passes never draw.
         scratch: folder for resumable state; what is found there is continued bit for bit.
         micro_batch_tokens: tokens of one forward pass (default: by device).
         compile: compile the layers (``torch.compile``): a minute more at the start,
             then faster on a GPU; on a CPU it was slower (docs/reference/bench).
         progress: called with (steps done, steps in all).
+        after_step: called with the steps done; training ends when it returns True.
 
     Raises:
-        UserError: rows out of order, no labelled token in a step, or a loss that is not
-            finite (named with its step and row ids).
+        UserError: rows out of order, steps that are not those of ``spec.steps``, no
+            labelled token in a step, an incomplete pair, what two passes cannot draw, or
+            a loss that is not finite (named with its step and row ids).
     """
     from accelerate import Accelerator
     from accelerate.utils import set_seed
-    from transformers import get_scheduler
 
     set_seed(spec.seed)
     device, precision = place(spec.device, model.num_parameters())
     accelerator = Accelerator(
         cpu=device == "cpu", mixed_precision="bf16" if precision == "bf16" else "no"
     )
-    steps = steps_of(rows)
+    steps = steps_of(rows, spec.steps)
+    part = spec.steps or Steps(0, len(steps), len(steps))
     if spec.lora:
         model = _adapt(model, spec)
     model.train()
     parameters = [p for p in model.parameters() if p.requires_grad]
+    optimizer, scheduler = _optimizer(parameters, spec, part, device)
+    if compile:
+        _compile(model)
+    objective = _objective(model, spec, part.total, banned)
+    wrapped, optimizer = accelerator.prepare(objective, optimizer)
+    accelerator.register_for_checkpointing(scheduler)
+    passes = Passes(wrapped, micro_batch_tokens or MICRO_BATCH_TOKENS[device])
+    started = time.perf_counter()
+    # Before a checkpoint is loaded: it reads the weights as they are at the start.
+    forwarded = objective.begin(steps, passes, accelerator)
+    seconds = time.perf_counter() - started
+    state = Checkpoints(accelerator, scratch, checkpoint_minutes)
+    outcome = state.restore() or Outcome(forwarded_tokens=forwarded, seconds=seconds)
+    outcome.device, outcome.precision = device, precision
+    update = Update(
+        accelerator,
+        objective,
+        wrapped,
+        passes,
+        optimizer,
+        scheduler,
+        spec.max_grad_norm,
+    )
+    for done in range(outcome.steps, len(steps)):
+        started = time.perf_counter()
+        number = part.first + done
+        batch = objective.at_step(steps[done], number)
+        point = update(batch, number)
+        seconds = time.perf_counter() - started
+        outcome.add(point, batch, objective.forwarded(batch), seconds)
+        if progress:
+            progress(outcome.steps, len(steps))
+        state.save(outcome)
+        if after_step and after_step(outcome.steps):
+            break
+    model = accelerator.unwrap_model(wrapped).model
+    return (model.merge_and_unload() if spec.lora else model), outcome
+
+
+@dataclass(frozen=True)
+class Update:
+    """An optimiser step: gradients of the mean loss of its rows, and what follows.
+
+    ``wrapped`` is ``objective`` as accelerate prepared it to be run forward.
+    """
+
+    accelerator: Any
+    objective: LabelLoss
+    wrapped: Any
+    passes: Passes
+    optimizer: Any
+    scheduler: Any
+    max_grad_norm: float
+
+    def __call__(self, rows: list[Row], number: int) -> dict[str, float]:
+        """Change the weights; returns the step's entry in the curve."""
+        if labelled(rows) == 0:
+            raise UserError(f"rows: step {number} has no labelled token")
+        means = self._backward(rows)
+        if not math.isfinite(means["loss"]):
+            raise UserError(
+                f"training: the loss of step {number} is {means['loss']};"
+                f" its rows are {', '.join(row['id'] for row in rows)}"
+            )
+        parameters = self.optimizer.param_groups[0]["params"]
+        norm = self.accelerator.clip_grad_norm_(parameters, self.max_grad_norm)
+        rate = self.scheduler.get_last_lr()[0]
+        self.optimizer.step()
+        self.scheduler.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        return {
+            "step": number,
+            **means,
+            "learning_rate": rate,
+            "grad_norm": float(norm),
+        }
+
+    def _backward(self, rows: list[Row]) -> dict[str, float]:
+        """Gradients of the mean loss; returns the means that the objective names."""
+        accelerator, objective = self.accelerator, self.objective
+        totals = objective.totals(rows)
+
+        def work(parts: Iterator[list[Row]]) -> list[float]:
+            means = torch.zeros(len(objective.names), device=accelerator.device)
+            for part in parts:
+                # Not one context for both: autocast keeps the weights that it has cast,
+                # and those cast in a pass without gradient may pass none on.
+                with accelerator.autocast():
+                    inputs = objective.collate(part, accelerator.device)
+                with accelerator.autocast():
+                    sums = self.wrapped(**inputs)
+                share = objective.means(sums, totals)
+                means += share.detach()
+                accelerator.backward(share[0])
+            return means.tolist()
+
+        means = self.passes.run(objective.groups(rows), work)
+        return dict(zip(objective.names, means, strict=True))
+
+
+def _objective(
+    model: Any, spec: TrainSpec, total: int, banned: Sequence[int]
+) -> LabelLoss:
+    """What a spec minimises; ``total``: steps of the stage."""
+    if spec.preference and spec.two_pass:
+        raise UserError("training: preference and two_pass cannot be had at once")
+    if spec.preference:
+        return PairLoss(model, spec.preference)
+    if spec.two_pass:
+        return TwoPassLoss(model, spec.two_pass, spec.seed, total, banned)
+    return LabelLoss(model)
+
+
+def _optimizer(
+    parameters: list[torch.nn.Parameter], spec: TrainSpec, part: Steps, device: str
+) -> tuple[Any, Any]:
+    """A fresh AdamW, and the learning rates of the whole stage from ``part.first`` on."""
+    from transformers import get_scheduler
+
     optimizer = torch.optim.AdamW(
         parameters,
         lr=spec.learning_rate,
@@ -189,83 +234,15 @@ def train(
     scheduler = get_scheduler(
         spec.scheduler,
         optimizer,
-        num_warmup_steps=math.ceil(spec.warmup_ratio * len(steps)),
-        num_training_steps=len(steps),
+        num_warmup_steps=math.ceil(spec.warmup_ratio * part.total),
+        num_training_steps=part.total,
     )
-    if compile:
-        _compile(model)
-    wrapped, optimizer = accelerator.prepare(LabelLoss(model), optimizer)
-    accelerator.register_for_checkpointing(scheduler)
-    state = Checkpoints(accelerator, scratch, checkpoint_minutes)
-    outcome = state.restore()
-    outcome.device, outcome.precision = device, precision
-    size = micro_batch_tokens or MICRO_BATCH_TOKENS[device]
-    for number in range(outcome.steps, len(steps)):
-        started = time.perf_counter()
-        batch = steps[number]
-        total = labelled(batch)
-        if total == 0:
-            raise UserError(f"rows: step {number} has no labelled token")
-        loss_sum, size = _backward(wrapped, accelerator, batch, size)
-        if not math.isfinite(loss_sum):
-            raise UserError(
-                f"training: the loss of step {number} is {loss_sum};"
-                f" its rows are {', '.join(row['id'] for row in batch)}"
-            )
-        norm = accelerator.clip_grad_norm_(parameters, spec.max_grad_norm)
-        rate = scheduler.get_last_lr()[0]
-        optimizer.step()
-        scheduler.step()
-        optimizer.zero_grad(set_to_none=True)
-        forwarded = sum(len(row["input_ids"]) for row in batch)
-        seconds = time.perf_counter() - started
-        outcome.steps = number + 1
-        outcome.labelled_tokens += total
-        outcome.forwarded_tokens += forwarded
-        outcome.seconds += seconds
-        outcome.curve.append(
-            {
-                "step": number,
-                "loss": loss_sum / total,
-                "learning_rate": rate,
-                "grad_norm": float(norm),
-                "tokens_per_second": round(forwarded / seconds, 1),
-            }
-        )
-        if progress:
-            progress(outcome.steps, len(steps))
-        state.save(outcome)
-    model = accelerator.unwrap_model(wrapped).model
-    return (model.merge_and_unload() if spec.lora else model), outcome
-
-
-def _backward(
-    wrapped: Any, accelerator: Any, batch: list[Row], size: int
-) -> tuple[float, int]:
-    """Gradients of the mean loss of a step: ``(summed loss, tokens of a forward pass)``.
-
-    When the device runs out of memory, the step begins again with half as many tokens a
-    forward pass, which changes no gradient; a single row that does not fit is an error.
-    """
-    from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
-
-    total, longest = labelled(batch), max(len(row["input_ids"]) for row in batch)
-    while True:
-        try:
-            loss_sum = torch.zeros((), device=accelerator.device)
-            for micro in micro_batches(batch, size):
-                with accelerator.autocast():
-                    loss = wrapped(**collate(micro, accelerator.device))
-                loss_sum += loss.detach()
-                accelerator.backward(loss / total)
-            return loss_sum.item(), size
-        except RuntimeError as error:
-            if size <= longest or not should_reduce_batch_size(error):
-                raise
-        wrapped.zero_grad(set_to_none=True)
-        clear_device_cache(garbage_collection=True)
-        size //= 2
-        log.warning("out of memory: going on with %d tokens a forward pass", size)
+    with warnings.catch_warnings():
+        # torch warns of a rate that no step has used; those steps are of earlier rounds.
+        warnings.filterwarnings("ignore", message="Detected call of `lr_scheduler.step")
+        for _ in range(part.first):
+            scheduler.step()
+    return optimizer, scheduler
 
 
 def _compile(model: Any) -> None:
@@ -303,12 +280,12 @@ class Checkpoints:
         self.seconds = minutes * 60
         self.last = time.monotonic()
 
-    def restore(self) -> Outcome:
-        """Load the newest complete checkpoint, or start from nothing."""
+    def restore(self) -> Outcome | None:
+        """Load the newest complete checkpoint; None where there is none."""
         found = sorted(self.folder.glob("step-*")) if self.folder else []
         found = [path for path in found if path.suffix != ".tmp"]
         if not found:
-            return Outcome()
+            return None
         self.accelerator.load_state(str(found[-1]))
         outcome = Outcome(**json.loads((found[-1] / "outcome.json").read_text()))
         log.info("resumed after step %d", outcome.steps)

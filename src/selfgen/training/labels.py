@@ -1,0 +1,95 @@
+"""What is minimised on ordinary rows: the mean cross-entropy of their labels.
+
+An objective is the module that the loop of ``causal.train`` runs forward. Those of
+``preference`` and ``two_pass`` derive from the one here and change what differs.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch.nn.functional import cross_entropy
+
+from selfgen import attention
+from selfgen.models import decoder
+from selfgen.training import batches
+from selfgen.training.batches import Passes, Row
+
+
+class LabelLoss(torch.nn.Module):
+    """A causal LM with its loss: summed cross-entropy at the labelled positions.
+
+    ``input_ids`` [tokens]: rows of ``lengths`` one after the other, not padded. The state
+    at ``before[i]`` is asked for ``labels[i]``. A model that cannot read rows so is given
+    them padded on the right, where a causal model needs no mask.
+    """
+
+    names: tuple[str, ...] = ("loss",)
+    """What ``means`` returns; the first is minimised, and all stand in the curve."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.model = model
+        self.flat = attention.use(model)
+
+    def forward(
+        self,
+        input_ids: torch.Tensor,
+        before: torch.Tensor,
+        labels: torch.Tensor,
+        lengths: list[int],
+    ) -> torch.Tensor:
+        logits = self.logits(input_ids, before, lengths)
+        return cross_entropy(logits.float(), labels, reduction="sum")
+
+    def logits(
+        self, input_ids: torch.Tensor, before: torch.Tensor, lengths: list[int]
+    ) -> torch.Tensor:
+        """Logits [asked, vocabulary] of the states at ``before`` [asked]."""
+        states = self.states(input_ids, lengths)
+        return self.model.get_output_embeddings()(states[before])
+
+    def states(self, input_ids: torch.Tensor, lengths: list[int]) -> torch.Tensor:
+        """States [tokens, size] of packed rows."""
+        if self.flat:
+            layout = attention.Packed(lengths, input_ids.device)
+            return attention.forward_flat(
+                decoder(self.model), input_ids, layout.positions, layout
+            )
+        padded = torch.nn.utils.rnn.pad_sequence(
+            input_ids.split(lengths), batch_first=True
+        )
+        rows = decoder(self.model)(input_ids=padded, use_cache=False)[0]
+        return torch.cat(
+            [row[:length] for row, length in zip(rows, lengths, strict=True)]
+        )
+
+    def begin(self, steps: list[list[Row]], passes: Passes, accelerator: Any) -> int:
+        """What has to be known of all rows before the first step; returns the tokens that
+        were forwarded for it."""
+        return 0
+
+    def at_step(self, rows: list[Row], step: int) -> list[Row]:
+        """The rows of a step, with what ``collate`` needs to know of the step."""
+        return rows
+
+    def groups(self, rows: list[Row]) -> list[list[Row]]:
+        """The rows of a step, with those together that one forward pass must see."""
+        return [[row] for row in rows]
+
+    def collate(self, rows: list[Row], device: Any) -> dict[str, Any]:
+        """Arguments of ``forward`` for a micro-batch."""
+        return batches.collate(rows, device)
+
+    def totals(self, rows: list[Row]) -> tuple[int, ...]:
+        """What the sums of ``forward`` are divided by in a step of these rows."""
+        return (batches.labelled(rows),)
+
+    def means(self, sums: torch.Tensor, totals: tuple[int, ...]) -> torch.Tensor:
+        """A micro-batch's part [names] in the means of its step."""
+        return sums[None] / totals[0]
+
+    def forwarded(self, rows: list[Row]) -> int:
+        """Tokens that go through the model in a step of rows from ``at_step``."""
+        return batches.tokens_of(rows)

@@ -1,0 +1,149 @@
+"""Two-pass scheduled sampling: context tokens of the model that is being trained.
+
+Before each forward pass with gradient, one without reads the reference rows and gives the
+model's own choice at every answer position. With probability ``beta`` (or what a schedule
+makes of it at this step) that choice stands in the context; labels stay the reference.
+
+Source: Mihaylova and Martins 2019, arXiv 1906.07651; onmt/trainer.py of
+deep-spin/scheduled-sampling-transformers. The output of that decoder at index i predicts
+token i + 1, and its code puts the prediction at index i in the place of token i. A causal
+LM's own token at t comes from the state at t - 1, and that is taken here. Draws have the
+addresses of the offline pass, so at equal weights the tokens are those of ``draw: onepass``
+(docs/method.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from selfgen.draws import gumbel, row_key, uniform
+from selfgen.mixing.schedules import rate_at
+from selfgen.specs import TwoPass, UserError
+from selfgen.training import batches
+from selfgen.training.batches import IGNORE, Row
+from selfgen.training.labels import LabelLoss
+
+MARKS = "marks"
+"""Column of a row: ``(answer position, position in the row)`` of each token to replace."""
+
+
+def marks(rows: Sequence[Row], rate: float, seed: int) -> list[list[tuple[int, int]]]:
+    """The positions of each row that take the model's token, each with probability
+    ``rate``. The labelled positions are the answer; its last token is no context."""
+    answers = [
+        [place for place, label in enumerate(row["labels"]) if label != IGNORE][:-1]
+        for row in rows
+    ]
+    keys = [row_key(seed, "mix", row["epoch"], row["id"]) for row in rows]
+    counts = [len(answer) for answer in answers]
+    draws = uniform(
+        torch.tensor(keys).repeat_interleave(torch.tensor(counts)),
+        torch.cat([torch.arange(count) for count in counts]),
+    )
+    drawn = (draws < rate).split(counts)
+    return [
+        [(t, answer[t]) for t in row.nonzero()[:, 0].tolist() if answer[t] > 0]
+        for answer, row in zip(answers, drawn, strict=True)
+    ]
+
+
+class TwoPassLoss(LabelLoss):
+    """``LabelLoss`` on rows that are mixed by the model itself, just before it reads them.
+
+    Args:
+        seed: of the draws.
+        total: steps of the stage, for the schedule.
+        banned: token ids that are never drawn.
+
+    Raises:
+        UserError: a rate outside 0 to 1, or truncated sampling.
+    """
+
+    def __init__(
+        self, model: Any, spec: TwoPass, seed: int, total: int, banned: Sequence[int]
+    ) -> None:
+        super().__init__(model)
+        if not 0 <= spec.beta <= 1:
+            raise UserError(f"two_pass.beta: found {spec.beta}, allowed is 0 to 1")
+        if spec.sampling.top_k or spec.sampling.top_p < 1:
+            raise UserError(
+                f"two_pass.sampling: found top_k {spec.sampling.top_k} and top_p"
+                f" {spec.sampling.top_p}; two passes draw without truncation (0 and 1)"
+            )
+        self.spec, self.seed, self.total = spec, seed, total
+        self.banned = list(banned)
+
+    def at_step(self, rows: list[Row], step: int) -> list[Row]:
+        rate = rate_at(self.spec.schedule, self.spec.beta, step, self.total)
+        found = marks(rows, rate, self.seed)
+        return [row | {MARKS: m} for row, m in zip(rows, found, strict=True)]
+
+    def collate(self, rows: list[Row], device: Any) -> dict[str, Any]:
+        return batches.collate(self.mix(rows, device), device)
+
+    def forwarded(self, rows: list[Row]) -> int:
+        """The first pass reads the rows in which something is replaced."""
+        first = batches.tokens_of(row for row in rows if row[MARKS])
+        return first + batches.tokens_of(rows)
+
+    def mix(self, rows: list[Row], device: Any) -> list[Row]:
+        """Rows of ``at_step`` with the model's choice at their marks: the first pass."""
+        marked = [row for row in rows if row[MARKS]]
+        if not marked:
+            return rows
+        drawn = iter(self._draw(marked, device))
+        mixed = []
+        for row in rows:
+            ids = list(row["input_ids"])
+            for _, place in row[MARKS]:
+                ids[place] = next(drawn)
+            mixed.append(row | {"input_ids": ids})
+        return mixed
+
+    @torch.no_grad()
+    def _draw(self, rows: list[Row], device: Any) -> list[int]:
+        """The model's tokens at the marks of ``rows``, one row after the other."""
+        ids, before, keys, positions = [], [], [], []
+        for row in rows:
+            key = row_key(self.seed, "token", row["epoch"], row["id"])
+            for t, place in row[MARKS]:
+                before.append(len(ids) + place - 1)
+                keys.append(key)
+                positions.append(t)
+            ids += row["input_ids"]
+        asked = torch.tensor([before, keys, positions], dtype=torch.long).to(device)
+        # Without dropout, which would make a choice depend on the micro-batch.
+        training = self.training
+        self.eval()
+        try:
+            states = self.states(
+                torch.tensor(ids, dtype=torch.long).to(device),
+                [len(row["input_ids"]) for row in rows],
+            )
+        finally:
+            self.train(training)
+        return self._choose(states[asked[0]], asked[1], asked[2])
+
+    def _choose(
+        self, states: torch.Tensor, keys: torch.Tensor, positions: torch.Tensor
+    ) -> list[int]:
+        """Tokens after ``states`` [n, size], as ``generation.decoding.Sampler`` draws them:
+        greedy, or argmax of tempered logits and noise of the position's address."""
+        head = self.model.get_output_embeddings()
+        temperature = self.spec.sampling.temperature
+        # The vocabulary is projected to a few rows at a time, as there.
+        size = max(1, (2**26 if states.is_cuda else 2**22) // head.weight.shape[0])
+        drawn: list[int] = []
+        for part in zip(
+            *(x.split(size) for x in (states, keys, positions)), strict=True
+        ):
+            scores = head(part[0]).float()
+            scores[:, self.banned] = -torch.inf
+            if temperature > 0:
+                noise = gumbel(part[1], part[2], scores.shape[-1])
+                scores = scores / temperature + noise
+            drawn += scores.argmax(-1).tolist()
+        return drawn
