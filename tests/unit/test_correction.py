@@ -125,7 +125,7 @@ def test_the_excess_is_paired_by_prompt_and_knows_its_value():
     assert found.value == pytest.approx(accumulated(*flat, [3])[3].excess)
     assert found.low < found.value < found.high
     assert found == excess_interval(free, gold, 3, HOW, ["x"])
-    assert found != excess_interval(free, gold, 3, HOW, ["y"])
+    assert found != excess_interval(free, gold, 3, Bootstrap(2000, 0.95, 1), ["x"])
     assert excess_interval(free, gold, 9, HOW, ["x"]) is None
     with pytest.raises(UserError, match="x: no seed in common"):
         excess_interval(free, {7: gold[0]}, 3, HOW, ["x"])

@@ -72,11 +72,11 @@ def test_seeds_that_disagree_widen_the_interval():
     assert (agree.seeds, agree.n) == (3, 50)
 
 
-def test_draws_depend_on_seed_and_names_only():
+def test_draws_depend_on_the_seed_alone():
     values = _values(np.random.default_rng(6).normal(size=(2, 30)))
     backwards = {s: dict(reversed(values[s].items())) for s in reversed(values)}
     assert mean_interval(values, HOW, ["a"]) == mean_interval(backwards, HOW, ["a"])
-    assert mean_interval(values, HOW, ["a"]) != mean_interval(values, HOW, ["b"])
+    assert mean_interval(values, HOW, ["a"]) == mean_interval(values, HOW, ["b"])
     other = Bootstrap(2000, 0.95, 1)
     assert mean_interval(values, HOW, ["a"]) != mean_interval(values, other, ["a"])
 

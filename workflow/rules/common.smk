@@ -1,13 +1,9 @@
-# Wiring of the rules: names, constraints, parameters, and functions of inputs.
-import re
-
-from selfgen import specs
+# Wiring of the rules: names, constraints, and functions of inputs.
 from selfgen.data.records import DATASETS
-from selfgen.provenance import code_digest, source_digest
+from selfgen.provenance import source_digest
 
 # Downloads are shared by all scales; the path is relative, so a moved clone reruns nothing.
 RESOURCES = os.path.relpath(os.environ.get("SELFGEN_RESOURCES", ROOT / "resources"))
-CONDA = str(ROOT / "envs" / "selfgen.yaml")
 HEAVY_GB = 7  # of a job that runs a model; measured peak: 4.9
 MEMORY_GB = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9
 HEAVY = {"mem": f"{HEAVY_GB}GB", "runtime": "8h", "gpu": GRAPH.gpus()}
@@ -24,10 +20,6 @@ TRAINED = [
 ]
 
 
-def any_of(names):
-    return "|".join(map(re.escape, names))
-
-
 wildcard_constraints:
     task=any_of(TASKS),
     model=any_of(GRAPH.config.models),
@@ -37,24 +29,6 @@ wildcard_constraints:
     seed=r"\d+",
     shard=r"\d+",
     source=any_of(GRAPH.sources),
-
-
-def spec(function, *names):
-    """Parameter of a rule, the canonical JSON of what the step reads. A function, since
-    Snakemake would take the braces of a string for wildcards."""
-
-    def of(wildcards):
-        values = [getattr(wildcards, name) for name in names]
-        values = [int(v) if n == "seed" else v for n, v in zip(names, values)]
-        return specs.to_json(function(*values))
-
-    return of
-
-
-def code(module):
-    """Parameter of a rule, the digest of a step's code and of all it imports."""
-    digest = code_digest(module)
-    return lambda wildcards: digest
 
 
 def mixing_code(wildcards):

@@ -9,6 +9,7 @@ COLLECTED = [
     for name in ("scores.parquet", "runs.csv", "timings.csv", "curves.csv")
 ]
 MANIFESTS = "results/collected/manifests.json"
+KEPT = [*SCORES, MANIFESTS, *LEAKAGE]
 TABLES = [
     *expand("results/tables/main.{kind}", kind=["md", "tex", "csv"]),
     *expand("results/tables/details.{kind}", kind=["md", "tex", "csv"]),

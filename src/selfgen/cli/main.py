@@ -27,6 +27,8 @@ VERBS = {
     "ship": "ship",
     "manual": "manual",
     "controlled": "controlled",
+    "collect-controlled": "collect_controlled",
+    "render-controlled": "render_controlled",
     "bench": "bench",
 }
 

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from selfgen.config import (
     Config,
+    Decoding,
     Evaluation,
     RandomModel,
     Stage,
@@ -112,6 +113,7 @@ class Controlled(Keys):
             tasks={regime: found.task},
             stages=found.stages,
             methods=found.methods,
+            decoding=Decoding(batch_size=512),
             evaluation=self.evaluation.model_copy(update={"baseline": found.baseline}),
         )
 

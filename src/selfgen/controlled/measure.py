@@ -32,13 +32,15 @@ class HeldOut:
 
 @dataclass(frozen=True)
 class Reading:
-    """One answer beside its reference; ``answer`` is closed by EOS where it ended."""
+    """One answer beside its reference; ``answer`` is closed by EOS where it ended.
+    ``draft``: the answer that it corrects."""
 
     example: Example
     items: int
     answer: list[int]
     forced: exposure.Forced
     aligned: exposure.Aligned
+    draft: list[int] | None = None
 
     def row(self) -> dict[str, Any]:
         """The measures of one answer, as shares of 1 or as counts of tokens."""
@@ -56,6 +58,7 @@ class Reading:
             "free_wrong": sum(found.free_wrong),
             "after_error": sum(found.after_error),
             "recovered": sum(found.recovered),
+            "edited": float(self.draft is not None and self.draft != self.answer),
         }
 
 
@@ -96,6 +99,7 @@ def read(
             exposure.aligned(
                 by_id[example.id], choice.tokens, example.answer_ids, held_out.same
             ),
+            drafts and drafts[example.id],
         )
         for example, items, choice in zip(
             held_out.examples, held_out.items, forced, strict=True

@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 CURVE_PROMPTS = 256
 """Validation prompts that a learning curve, or the end of the base, is read on."""
 
-FILES = ("scores", "positions", "curve")
+FILES = ("scores", "positions", "curves")
 """Tables of a variant, in its folder."""
 
 
@@ -85,7 +85,7 @@ class Regime:
                 progress(done + 1, len(self.spec.nodes))
 
     def tables(self) -> dict[str, pandas.DataFrame]:
-        """``scores``, ``positions`` and ``curve`` of all methods, with column ``method``."""
+        """``scores``, ``positions`` and ``curves`` of all methods, with column ``method``."""
         import pandas as pd
 
         parts: dict[str, list[pandas.DataFrame]] = {name: [] for name in FILES}
@@ -130,7 +130,7 @@ class Regime:
         if node.curve_every and curve:
             import pandas as pd
 
-            finished.tables["curve"] = pd.DataFrame(curve)
+            finished.tables["curves"] = pd.DataFrame(curve)
         return finished
 
     def _after(

@@ -35,6 +35,7 @@ NOISE = 0.1
 OPERATIONS: dict[str, Callable[[int, int], int]] = {
     "+": lambda value, d: (value + d) % 10,
     "-": lambda value, d: (value - d) % 10,
+    "*": lambda value, d: (value * d) % 10,
 }
 ITEMS = {"extraction": (8, 12, 16, 20), "chains": (2, 4, 6, 8)}
 """Lengths of a prompt, in symbols or operations; each is as frequent as the others."""

@@ -62,7 +62,7 @@ def turns(
     Only seeds that both have count, and items that every such seed has on both sides.
 
     Args:
-        names: say which cell it is; they and ``how.seed`` fix the random draws.
+        names: say in errors which cell it is.
         graded: the score is not 0 or 1 (ROUGE): only gains and losses are counted.
         texts: the direct and the corrected answers, of all items that count.
 

@@ -297,7 +297,7 @@ def excess_interval(
         return (divided(*_until(sums.reshape(-1, 4, length), length).T) - 1) * 100
 
     by_prompt = table.reshape(len(seeds), len(ids), -1)
-    return sums_interval(by_prompt, excess, how, names)
+    return sums_interval(by_prompt, excess, how)
 
 
 def _table(answers: Sequence[Sequence[float]], length: int) -> np.ndarray:

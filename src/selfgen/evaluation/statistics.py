@@ -7,9 +7,9 @@ treat one hard item as several independent ones and make the interval too narrow
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -61,14 +61,14 @@ class Difference:
 def mean_interval(values: Values, how: Bootstrap, names: Iterable[str]) -> Interval:
     """The mean of a cell over seeds and items, with a percentile interval.
 
-    ``names`` say which cell it is: they and ``how.seed`` fix the random draws. Items
+    ``names`` say in errors which cell it is; ``how.seed`` fixes the random draws. Items
     that not every seed has are left out. With one seed the interval covers items only.
     Raises UserError when no item is left.
     """
     names = list(names)
     seeds = sorted(values)
     matrix = _matrix([values[seed] for seed in seeds], _shared(values), names)
-    low, high = _percentiles(_means(matrix, how, names), how.confidence)
+    low, high = _percentiles(_means(matrix, how), how.confidence)
     return Interval(float(matrix.mean()), low, high, matrix.shape[1], len(seeds))
 
 
@@ -90,7 +90,7 @@ def paired_difference(
     left = _matrix([a[i] for i, _ in pairs], ids, names)
     right = _matrix([b[j] for _, j in pairs], ids, names)
     matrix = left - right
-    means = _means(matrix, how, names)
+    means = _means(matrix, how)
     low, high = _percentiles(means, how.confidence)
     tail = min(np.count_nonzero(means <= 0), np.count_nonzero(means >= 0))
     p = min(1.0, 2 * (int(tail) + 1) / (how.samples + 1))
@@ -111,39 +111,28 @@ def ratio_interval(
     names = list(names)
     seeds, ids = shared(parts, wholes, names)
     table = np.array([[(parts[k][i], wholes[k][i]) for i in ids] for k in seeds])
-    return sums_interval(table, lambda sums: divided(*sums.T), how, names)
+    return sums_interval(table, lambda sums: divided(*sums.T), how)
 
 
 def sums_interval(
     table: np.ndarray,
     statistic: Callable[[np.ndarray], np.ndarray],
     how: Bootstrap,
-    names: Iterable[str],
 ) -> Interval | None:
     """A function of the sums of a table, with a percentile interval.
 
     ``table`` [seeds, items, columns] is summed over seeds and items; ``statistic`` takes
     sums [samples, columns] to values [samples], NaN where there is none. Samples without
     a value are left out; a table without one gives None. Seeds and items are drawn once
-    each, and one seed fewer, as in ``mean_interval``; ``n`` of the interval
-    counts items. ``names`` and ``how.seed`` fix the draws.
+    each, and one seed fewer, as in ``mean_interval``; ``n`` of the interval counts items.
     """
-    seeds, n, columns = table.shape
+    seeds, n, _ = table.shape
     value = float(statistic(table.sum(axis=(0, 1))[None])[0])
     if np.isnan(value):
         return None
-    rng = _generator(how, names)
-    flat = table.transpose(1, 0, 2).reshape(n, -1)
-    found = []
-    for start in range(0, how.samples, 256):
-        size = min(256, how.samples - start)
-        items = rng.multinomial(n, np.full(n, 1 / n), size=size)
-        drawn = rng.multinomial(max(1, seeds - 1), np.full(seeds, 1 / seeds), size=size)
-        by_seed = (items.astype(float) @ flat).reshape(size, seeds, columns)
-        found.append(statistic((by_seed * drawn[:, :, None]).sum(axis=1)))
-    tail = (1 - how.confidence) / 2
-    low, high = np.nanquantile(np.concatenate(found), [tail, 1 - tail])
-    return Interval(value, float(low), float(high), n, seeds)
+    found = statistic(_resampled(table, how))
+    low, high = _percentiles(found[~np.isnan(found)], how.confidence)
+    return Interval(value, low, high, n, seeds)
 
 
 def shared(
@@ -210,23 +199,35 @@ def _matrix(
     return np.array([[row[i] for i in order] for row in rows], dtype=float)
 
 
-def _means(matrix: np.ndarray, how: Bootstrap, names: list[str]) -> np.ndarray:
+def _means(matrix: np.ndarray, how: Bootstrap) -> np.ndarray:
     """Bootstrap means of a seeds x items matrix."""
-    rng = _generator(how, names)
     seeds, n = matrix.shape
-    items = rng.integers(n, size=(how.samples, n), dtype=np.int32)
-    by_seed = np.stack([row[items].mean(axis=1) for row in matrix], axis=1)
+    return _resampled(matrix[:, :, None], how)[:, 0] / (n * max(1, seeds - 1))
+
+
+def _resampled(table: np.ndarray, how: Bootstrap) -> np.ndarray:
+    """Sums [samples, columns] of a table [seeds, items, columns], resampled."""
+    seeds, n, columns = table.shape
+    items, drawn = _draws(how, seeds, n)
+    flat = table.transpose(1, 0, 2).reshape(n, -1)
+    parts = [
+        items[i : i + 1024].astype(float) @ flat for i in range(0, len(items), 1024)
+    ]
+    by_seed = np.concatenate(parts).reshape(-1, seeds, columns)
+    return (by_seed * drawn[:, :, None]).sum(axis=1)
+
+
+@lru_cache(maxsize=2)
+def _draws(how: Bootstrap, seeds: int, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """How often each bootstrap sample takes each item, and each seed. Cells of the same
+    size share their draws, so that a whole table is resampled as one."""
+    rng = np.random.default_rng([how.seed, seeds, n])
+    items = rng.multinomial(n, np.full(n, 1 / n), size=how.samples).astype(np.int16)
     # One seed fewer than there are: drawing all of k seeds gives (k - 1) / k of the
     # variance, which matters at k = 3 (McCarthy and Snowden 1985).
-    drawn = rng.integers(seeds, size=(how.samples, max(1, seeds - 1)))
-    return np.take_along_axis(by_seed, drawn, axis=1).mean(axis=1)
-
-
-def _generator(how: Bootstrap, names: Iterable[str]) -> np.random.Generator:
-    """The random draws of one cell."""
-    text = "\x1f".join([str(how.seed), *names])
-    digest = hashlib.sha256(text.encode()).digest()
-    return np.random.default_rng(int.from_bytes(digest, "big"))
+    return items, rng.multinomial(
+        max(1, seeds - 1), np.full(seeds, 1 / seeds), size=how.samples
+    )
 
 
 def _percentiles(means: np.ndarray, confidence: float) -> tuple[float, float]:

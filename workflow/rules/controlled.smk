@@ -1,0 +1,98 @@
+# Small models trained from nothing: one process a regime and seed, then all tables.
+from selfgen import regimes
+
+RUNS = expand(
+    "results/controlled/{regime}/seed{seed}",
+    regime=REGIMES.regimes,
+    seed=REGIMES.seeds,
+)
+COLLECTED = [
+    f"results/collected/{name}"
+    for name in ("scores.parquet", "positions.csv", "curves.csv", "runs.csv")
+]
+KEPT = "results/collected/manifests.json"
+ABLATIONS = regimes.tables(REGIMES)
+TABLES = [f"results/tables/{name}" for name in regimes.table_names(ABLATIONS)]
+FIGURES = [f"results/figures/{name}" for name in regimes.figure_names(ABLATIONS)]
+
+
+wildcard_constraints:
+    regime=any_of(REGIMES.regimes),
+    seed=r"\d+",
+
+
+rule run_regime:
+    """All variants of a regime under one seed, from a base that is trained here."""
+    output:
+        multiext(
+            "results/controlled/{regime}/seed{seed}/",
+            "scores.parquet",
+            "positions.parquet",
+            "curves.parquet",
+            "manifest.json",
+        ),
+    log:
+        "logs/run_regime/{regime}/seed{seed}.log",
+    conda:
+        CONDA
+    threads: 1
+    resources:
+        mem="3GB",
+        runtime="2h",
+    params:
+        spec=lambda w: specs.to_json(regimes.spec(REGIMES, w.regime, int(w.seed))),
+        code=code("selfgen.controlled.run"),
+    shell:
+        "python -m selfgen controlled --spec {params.spec:q} --out $(dirname {output[0]:q})"
+        " --manifest {output[3]:q} --scratch scratch/controlled --threads {threads}"
+        " --name '{wildcards.regime} {wildcards.seed}' > {log:q} 2>&1"
+
+
+rule collect_regimes:
+    """Scores, positions, learning curves and costs of all regimes and seeds."""
+    input:
+        runs=[
+            f"{run}/{name}"
+            for run in RUNS
+            for name in (
+                "scores.parquet",
+                "positions.parquet",
+                "curves.parquet",
+                "manifest.json",
+            )
+        ],
+    output:
+        COLLECTED,
+        KEPT,
+    log:
+        "logs/collect_regimes.log",
+    localrule: True
+    conda:
+        CONDA
+    params:
+        runs=RUNS,
+        code=code("selfgen.report.ablations.collect"),
+    shell:
+        "python -m selfgen collect-controlled --runs {params.runs:q}"
+        " --out results/collected > {log:q} 2>&1"
+
+
+rule render_ablations:
+    """Tables and figures of the controlled runs: a pure function of what was collected."""
+    input:
+        COLLECTED,
+    output:
+        TABLES,
+        FIGURES,
+    log:
+        "logs/render_ablations.log",
+    localrule: True
+    conda:
+        CONDA
+    params:
+        spec=lambda w: specs.to_json(ABLATIONS),
+        code=code("selfgen.report.ablations.render"),
+    shell:
+        "python -m selfgen render-controlled --spec {params.spec:q}"
+        " --collected results/collected --tables results/tables"
+        " --figures results/figures > {log:q} 2>&1"

@@ -1,0 +1,29 @@
+# What every rule's parameters are made of.
+import re
+
+from selfgen import specs
+from selfgen.provenance import code_digest
+
+CONDA = str(ROOT / "envs" / "selfgen.yaml")
+
+
+def any_of(names):
+    return "|".join(map(re.escape, names))
+
+
+def spec(function, *names):
+    """Parameter of a rule, the canonical JSON of what the step reads. A function, since
+    Snakemake would take the braces of a string for wildcards."""
+
+    def of(wildcards):
+        values = [getattr(wildcards, name) for name in names]
+        values = [int(v) if n == "seed" else v for n, v in zip(names, values)]
+        return specs.to_json(function(*values))
+
+    return of
+
+
+def code(module):
+    """Parameter of a rule, the digest of a step's code and of all it imports."""
+    digest = code_digest(module)
+    return lambda wildcards: digest
