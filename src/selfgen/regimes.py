@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from selfgen.config.controlled import Controlled, Regime
+from selfgen.config.methods import Bash, Random
 from selfgen.controlled.spec import ControlledSpec, NodeSpec, StopSpec
 from selfgen.nodes import Graph
+from selfgen.report.ablations.spec import AblationSpec, RegimeSpec
 
 
 def spec(config: Controlled, name: str, seed: int) -> ControlledSpec:
@@ -58,3 +60,52 @@ def _node(graph: Graph, regime: Regime, task: str, name: str, seed: int) -> Node
         curve_every=curves.every if curves and name in curves.methods else 0,
         decodings=tuple(node.method.decodings) if name == node.declared else (),
     )
+
+
+def tables(config: Controlled) -> AblationSpec:
+    """What the renderings of controlled runs need beyond the collected numbers."""
+    evaluation = config.evaluation
+    return AblationSpec(
+        config.scale,
+        tuple(_regime(name, regime) for name, regime in config.regimes.items()),
+        tuple(config.seeds),
+        evaluation.bootstrap_samples,
+        evaluation.confidence,
+        config.seeds[0],
+    )
+
+
+def _regime(name: str, regime: Regime) -> RegimeSpec:
+    stage = regime.methods[regime.baseline].stage
+    betas = {
+        method: found.beta
+        for method, found in regime.methods.items()
+        if isinstance(found, Bash) and found.stage == stage and _plain(found)
+    }
+    dose = sorted(betas, key=lambda method: betas[method])
+    controls = {
+        found.like: method
+        for method, found in regime.methods.items()
+        if isinstance(found, Random) and found.like in betas
+    }
+    # One control is enough for the eye: that of the middle beta.
+    middle = dose[(len(dose) - 1) // 2] if dose else ""
+    control = (controls[middle],) if middle in controls else ()
+    return RegimeSpec(
+        name,
+        regime.label,
+        regime.baseline,
+        tuple(regime.methods),
+        {n: m.label for n, m in regime.methods.items()},
+        betas,
+        controls,
+        (regime.baseline, *dose, *control),
+        tuple(regime.curves.methods) if regime.curves else (),
+    )
+
+
+def _plain(method: Bash) -> bool:
+    """Whether a BASH method has no other knob turned than beta."""
+    default = Bash(label="", mix="bash", parent="", stage="")
+    fields = set(Bash.model_fields) - {"label", "parent", "stage", "beta", "decodings"}
+    return all(getattr(method, f) == getattr(default, f) for f in fields)

@@ -1,5 +1,6 @@
 # Small models trained from nothing: one process a regime and seed, then all tables.
 from selfgen import regimes
+from selfgen.report.ablations.render import figure_names, table_names
 
 RUNS = expand(
     "results/controlled/{regime}/seed{seed}",
@@ -12,8 +13,8 @@ COLLECTED = [
 ]
 KEPT = "results/collected/manifests.json"
 ABLATIONS = regimes.tables(REGIMES)
-TABLES = [f"results/tables/{name}" for name in regimes.table_names(ABLATIONS)]
-FIGURES = [f"results/figures/{name}" for name in regimes.figure_names(ABLATIONS)]
+TABLES = [f"results/tables/{name}" for name in table_names(ABLATIONS)]
+FIGURES = [f"results/figures/{name}" for name in figure_names(ABLATIONS)]
 
 
 wildcard_constraints:

@@ -88,7 +88,7 @@ def numbers(
     frames = dict(iter(own.groupby(["method", "decoding"], sort=False)))
     keys = [
         key
-        for method in regime.labels
+        for method in regime.methods
         for key in in_order(own, ["method", "decoding"])
         if key[0] == method
     ]
@@ -161,3 +161,16 @@ def _line(
         None if corrupted is None else float(corrupted / own["generated_tokens"].sum()),
         {str(name): float(value) for name, value in means.items()},
     )
+
+
+def seeds_interval(values: Sequence[float], confidence: float = 0.95) -> Interval:
+    """The mean over seeds with its t-interval; of one seed the value alone."""
+    import numpy as np
+    from scipy.stats import t
+
+    k, mean = len(values), float(np.mean(values))
+    half = 0.0
+    if k > 1:
+        se = float(np.std(values, ddof=1)) / k**0.5
+        half = float(t.ppf((1 + confidence) / 2, k - 1)) * se
+    return Interval(mean, mean - half, mean + half, k, k)

@@ -9,20 +9,25 @@ from dataclasses import dataclass
 class RegimeSpec:
     """A regime's words, and which of its methods belong on which axis.
 
-    ``betas``: beta of each plain BASH method of the baseline's stage; ``controls``: the
-    random-token method of each of those that has one. ``shown``: the methods of the
-    figures by length and position. ``curves``: those with a learning curve, the baseline
-    of the others first.
+    ``methods`` in the order of the tables. ``betas``: beta of each BASH method of the
+    baseline's stage that has no other knob turned; ``controls``: the random-token method
+    of each of those that has one. ``shown``: the methods of the figures by length and
+    position. ``curves``: those with a learning curve.
     """
 
     name: str
     label: str
     baseline: str
+    methods: tuple[str, ...]
     labels: dict[str, str]
     betas: dict[str, float]
     controls: dict[str, str]
     shown: tuple[str, ...]
     curves: tuple[str, ...]
+
+    def dose(self) -> list[str]:
+        """The methods of ``betas``, by beta."""
+        return sorted(self.betas, key=lambda method: self.betas[method])
 
 
 @dataclass(frozen=True)
