@@ -16,7 +16,12 @@ import yaml
 
 REPO = Path(__file__).parents[1]
 PARTS = ("Snakefile", "workflow", "src", "config", "profiles", "envs")
-CONFIGS = sorted(path.stem for path in (REPO / "config").glob("*.yaml"))
+CONFIGS = sorted(
+    path.stem
+    for path in (REPO / "config").glob("*.yaml")
+    if "regimes" not in yaml.safe_load(path.read_text())
+)
+"""The configurations of the graph; controlled runs have one of their own kind."""
 
 _JOB = re.compile(r"^(?:local)?rule (\w+):$", re.MULTILINE)
 

@@ -22,6 +22,8 @@ STEPS = (
     "selfgen.training.causal",
     "selfgen.evaluation.scores",
     "selfgen.report.render",
+    "selfgen.controlled.run",
+    "selfgen.report.ablations.render",
 )
 OTHERS = [
     path
@@ -110,7 +112,13 @@ def test_time_does_not_count(source: Path) -> None:
 def test_code_counts_where_it_is_imported(
     source: Path, change: Callable[[str], str]
 ) -> None:
-    assert changed(source, "mixing/order", change) == {"selfgen.mixing.build"}
+    """The plan of the steps decides rows, and which rate a row has in a pass."""
+    steps = changed(source, "mixing/order", change)
+    assert steps == {
+        "selfgen.mixing.build",
+        "selfgen.generation.passes",
+        "selfgen.controlled.run",
+    }
 
 
 def test_a_helper_of_a_helper_counts(source: Path) -> None:
@@ -121,14 +129,20 @@ def test_a_helper_of_a_helper_counts(source: Path) -> None:
     assert "selfgen.training.causal" not in steps
 
 
+def test_a_mix_makes_no_pass_anew(source: Path) -> None:
+    steps = changed(source, "mixing/mixes", lambda text: text + "\n\nUNUSED = 1\n")
+    assert steps == {"selfgen.mixing.build", "selfgen.controlled.run"}
+
+
 def test_renderings_touch_no_model(source: Path) -> None:
     steps = changed(source, "report/grid", lambda text: text + "\n\nUNUSED = 1\n")
-    assert steps == {"selfgen.report.render"}
+    assert steps == {"selfgen.report.render", "selfgen.report.ablations.render"}
 
 
 def test_the_configuration_is_no_code_of_a_step(source: Path) -> None:
     """Keys reach a step through its spec; a new key must not rerun everything."""
-    for module in ("config", "nodes", "data/catalog", "data/wording"):
+    modules = ("config/__init__", "config/methods", "chains", "nodes", "regimes")
+    for module in (*modules, "data/catalog", "data/wording"):
         assert changed(source, module, lambda text: text + "\n\nUNUSED = 1\n") == set()
 
 

@@ -1,0 +1,212 @@
+"""Controlled runs: what is trained, what is read, what is kept, and when a base fails."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+
+from selfgen import regimes
+from selfgen.config.controlled import Controlled, load
+from selfgen.controlled.run import FILES, Regime
+from selfgen.controlled.spec import ControlledSpec
+from selfgen.specs import UserError, from_json, to_json
+
+RAW = yaml.safe_load(
+    (Path(__file__).parents[1] / "workflow" / "controlled.yaml").read_text()
+)
+SHIPPED = yaml.safe_load(
+    (Path(__file__).parents[2] / "config" / "controlled.yaml").read_text()
+)
+
+
+def spec(*methods: str, **edits: Any) -> ControlledSpec:
+    """The tiny regime under seed 0, with some of its methods."""
+    raw = copy.deepcopy(RAW)
+    raw["regimes"]["words"] |= edits
+    found = regimes.spec(load(raw), "words", 0)
+    kept = tuple(n for n in found.nodes if not methods or n.declared in methods)
+    return replace(found, nodes=kept)
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Regime, Path]:
+    """All methods of the tiny regime, trained and read."""
+    scratch = tmp_path_factory.mktemp("scratch")
+    regime = Regime(spec(), scratch)
+    regime.run()
+    return regime, scratch
+
+
+def test_every_method_is_read(done: tuple[Regime, Path]) -> None:
+    scores = done[0].tables()["scores"]
+    found = set(zip(scores["method"], scores["decoding"], strict=True))
+    methods = set(RAW["regimes"]["words"]["methods"]) - {"base"}
+    assert found == {(m, "direct") for m in methods} | {("rac", "corrected")}
+    assert (scores.groupby(["method", "decoding"]).size() == 16).all()
+
+
+def test_positions_add_up_to_the_scores(done: tuple[Regime, Path]) -> None:
+    tables = done[0].tables()
+    key = ["method", "decoding", "items"]
+    columns = ["n", "forced_wrong", "free_wrong", "after_error", "recovered"]
+    sums = [
+        tables[name].groupby(key)[columns].sum() for name in ("scores", "positions")
+    ]
+    assert sums[0].equals(sums[1])
+
+
+def test_a_control_takes_the_pass_of_what_it_controls(
+    done: tuple[Regime, Path],
+) -> None:
+    facts = done[0].facts()
+    for key in ("generated_tokens", "changed_tokens", "generation_seconds"):
+        assert facts["random"][key] == facts["bash"][key]
+    for key in ("steps", "labelled_tokens", "forwarded_tokens"):
+        assert facts["random"][key] == facts["bash"][key] == facts["sft-continued"][key]
+
+
+def test_rounds_share_the_steps(done: tuple[Regime, Path]) -> None:
+    facts = done[0].facts()
+    steps = [facts[name]["steps"] for name in ("rounds.r1", "rounds")]
+    assert sum(steps) == facts["sft-continued"]["steps"] == 3
+    assert "rounds.r1" not in set(done[0].tables()["scores"]["method"])
+
+
+def test_wall_time_is_that_of_pass_and_training(done: tuple[Regime, Path]) -> None:
+    facts = done[0].facts()
+    bash, wall = facts["bash"], facts["sft-wall"]
+    seconds = bash["seconds"] + bash["generation_seconds"]
+    tokens = bash["forwarded_tokens"] * seconds / bash["seconds"]
+    longest = wall["forwarded_tokens"] / wall["steps"] * 2
+    assert tokens <= wall["forwarded_tokens"] < tokens + longest
+
+
+def test_curves_are_read_where_they_are_asked(done: tuple[Regime, Path]) -> None:
+    curves = done[0].tables()["curves"]
+    assert curves.groupby("method")["step"].apply(list).to_dict() == {
+        "bash": [1, 2, 3],
+        "sft-continued": [1, 2, 3],
+    }
+
+
+def test_finished_variants_are_kept(done: tuple[Regime, Path]) -> None:
+    """A second run trains nothing, and finds the same weights and the same numbers."""
+    first, scratch = done
+    before = {path: path.stat().st_mtime_ns for path in scratch.rglob("*")}
+    again = Regime(spec(), scratch)
+    again.run()
+    assert {path: path.stat().st_mtime_ns for path in scratch.rglob("*")} == before
+    assert again.facts() == first.facts()
+    for name in FILES:
+        assert again.tables()[name].equals(first.tables()[name])
+    for name, found in first.finished.items():
+        for key, value in found.weights.items():
+            assert torch.equal(value, again.finished[name].weights[key]), (name, key)
+
+
+def test_a_new_beta_costs_one_variant(done: tuple[Regime, Path]) -> None:
+    _, scratch = done
+    before = set(scratch.iterdir())
+    methods = copy.deepcopy(RAW["regimes"]["words"]["methods"])
+    methods["bash-75"] = methods["bash"] | {"beta": 0.75}
+    changed = Regime(spec(methods=methods), scratch)
+    changed.run()
+    assert len(set(scratch.iterdir()) - before) == 1
+
+
+def test_the_same_numbers_without_a_scratch_folder(done: tuple[Regime, Path]) -> None:
+    """Kept or not, alone or among others: a variant is a function of its spec."""
+    few = Regime(spec("sft", "bash"), None)
+    few.run()
+    scores = done[0].tables()["scores"]
+    expected = scores[scores["method"].isin(["sft", "bash"])].reset_index(drop=True)
+    assert few.tables()["scores"].equals(expected)
+
+
+def test_a_seed_decides_the_weights_and_not_the_records() -> None:
+    a, b = (
+        Regime(replace(spec(), seed=s, model=replace(spec().model, seed=s)), None)
+        for s in (0, 1)
+    )
+    assert a.examples == b.examples
+    assert not torch.equal(*(next(r.model.parameters()) for r in (a, b)))
+
+
+def test_nothing_is_said_of_a_base_that_has_failed() -> None:
+    stop = {"method": "sft", "exact": 1.0, "every": 2}
+    regime = Regime(spec(stop=stop), None)
+    regime.run()
+    assert regime.facts()["sft"]["failed"] is True
+    assert set(regime.facts()) == {"sft"}
+    assert all(frame.empty for frame in regime.tables().values())
+
+
+def test_training_ends_when_the_base_knows_enough() -> None:
+    stop = {"method": "sft", "exact": 0.0, "every": 2}
+    regime = Regime(spec("sft", "bash", stop=stop), None)
+    regime.run()
+    assert regime.facts()["sft"]["steps"] == 2
+    assert regime.facts()["sft"]["failed"] is False
+    assert "bash" in regime.facts()
+
+
+@pytest.mark.parametrize("name", list(SHIPPED["regimes"]))
+def test_specs_of_the_shipped_configuration_survive_the_command_line(name: str) -> None:
+    found = regimes.spec(load(SHIPPED), name, 3)
+    assert from_json(ControlledSpec, to_json(found)) == found
+    names = [node.name for node in found.nodes]
+    for i, node in enumerate(found.nodes):
+        needs = {node.parent, node.generator, node.wall_of} - {None}
+        assert needs <= set(names[:i]), node.name
+
+
+def test_which_methods_are_on_the_beta_axis() -> None:
+    found = regimes.tables(load(SHIPPED)).regimes[0]
+    assert found.dose() == ["bash-10", "bash", "bash-50", "bash-75"]
+    assert found.controls == {
+        "bash-10": "random-10",
+        "bash": "random",
+        "bash-50": "random-50",
+        "bash-75": "random-75",
+    }
+    assert found.shown == ("sft-continued", *found.dose(), "random")
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "words"),
+    [
+        ("task/dataset", "qa", ["words.task.dataset", "'qa'", "allowed: extraction"]),
+        ("model/characters", None, ["words.model.characters", "required"]),
+        ("baseline", "sftt", ["words.baseline", "nearest: sft"]),
+        ("curves/methods", ["bsh"], ["curves.methods", "nearest: bash"]),
+        ("stop", {"method": "x", "exact": 0.5, "every": 9}, ["stop.method", "'x'"]),
+        ("methods/bash/bta", 0.5, ["methods.bash.bta", "nearest: beta"]),
+        ("methods/random/like", "sft", ["words.methods.random.like", "'sft'"]),
+        ("lable", "x", ["words.lable: unknown key", "nearest: label"]),
+    ],
+)
+def test_mistakes_end_in_one_line(path: str, value: Any, words: list[str]) -> None:
+    raw = copy.deepcopy(RAW)
+    node = raw["regimes"]["words"]
+    *parents, key = path.split("/")
+    for part in parents:
+        node = node[part]
+    node[key] = value
+    with pytest.raises(UserError) as caught:
+        load(raw)
+    assert len(str(caught.value).splitlines()) == 1
+    for word in ["config: regimes.words", *words]:
+        assert word in str(caught.value)
+
+
+def test_a_configuration_without_seeds_or_with_one_twice() -> None:
+    for seeds in ([], [1, 1]):
+        with pytest.raises(UserError, match="seeds"):
+            load(RAW | {"seeds": seeds})
+    assert isinstance(load(RAW), Controlled)
