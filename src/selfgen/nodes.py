@@ -28,7 +28,8 @@ SUMMARIES = ("news-headlines", "wikipedia-descriptions")
 class Graph:
     """What the workflow asks: which files there are and what each step reads."""
 
-    def __init__(self, config: c.Config) -> None:
+    def __init__(self, config: c.Config, root: Path = Path()) -> None:
+        """``root``: where the files of functions of one's own lie."""
         self.config = config
         self.nodes = chains.resolve(config.methods)
         self.sources = SOURCES | {
@@ -42,6 +43,12 @@ class Graph:
                     f" allowed: {', '.join(self.sources)}"
                 )
 
+        for name, method in config.methods.items():
+            own = getattr(method, "function", "").rpartition(":")[0]
+            if own and not (root / own).is_file():
+                raise s.UserError(
+                    f"config: methods.{name}.function: found no file {own}"
+                )
         for node in self.nodes.values():
             if node.rounds > 1:
                 for task in config.tasks:

@@ -17,7 +17,7 @@ from selfgen.config import (
     checked,
     methods,
 )
-from selfgen.config.methods import Method
+from selfgen.config.methods import Custom, Dpo, Method
 from selfgen.config.types import NAME, Count, Keys, Share, known
 from selfgen.data.records import DATASETS
 
@@ -61,6 +61,12 @@ class Regime(Keys):
         if not self.model.characters:
             raise ValueError("model.characters: found nothing, this key is required")
         known("baseline", self.baseline, self.methods)
+        for name, method in self.methods.items():
+            if isinstance(method, Custom | Dpo):
+                raise ValueError(
+                    f"methods.{name}.mix: found {method.mix!r}, which controlled runs"
+                    " do not have"
+                )
         if self.stop:
             known("stop.method", self.stop.method, self.methods)
         for name in self.curves.methods if self.curves else ():

@@ -1,0 +1,61 @@
+"""docs/own-method.md, done: its function and its entry in a real run."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import yaml
+
+from tests.flow import REPO, Flow
+
+PAGE = (REPO / "docs" / "own-method.md").read_text(encoding="utf-8")
+
+
+def block(kind: str) -> str:
+    return re.findall(rf"^```{kind}\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)[0]
+
+
+def rows(flow: Flow, node: str) -> list[dict[str, list[int]]]:
+    import pyarrow.parquet
+
+    path = flow.root / f"results/rows/descriptions/tiny/{node}/seed0.parquet"
+    return pyarrow.parquet.read_table(path).to_pylist()
+
+
+def test_the_example_of_the_page(flow: Flow) -> None:
+    file = flow.root / "methods" / "swapped.py"
+    file.parent.mkdir()
+    file.write_text(block("python"))
+    (flow.root / "more.yaml").write_text(block("yaml"))
+    run = ("--configfile", "small.yaml", "more.yaml", "--cores", "2")
+    planned = flow.rules(*run)
+    assert planned.pop("mix_rows") == planned.pop("finetune") == 1
+    assert planned.pop("generate_answers") == planned.pop("score_answers") == 1
+    assert set(planned) == {"collect_results", "render_results", "render_samples"}
+    done = flow.snakemake(*run)
+    assert done.returncode == 0, done.stdout
+
+    table = (flow.root / "results/tables/main.csv").read_text()
+    assert ",swapped,direct," in table
+    changed = 0
+    plain = rows(flow, "sft-continued")
+    for a, b in zip(plain, rows(flow, "swapped"), strict=True):
+        assert a["labels"] == b["labels"]
+        assert sorted(a["input_ids"]) == sorted(b["input_ids"])
+        changed += a["input_ids"] != b["input_ids"]
+    assert changed > len(plain) / 2
+
+    text = file.read_text()
+    file.write_text(text + "\n# a remark\n")
+    assert flow.rules(*run) == {}
+    file.write_text(text.replace("< 0.5", "< 0.25"))
+    assert flow.rules(*run)["mix_rows"] == 1
+
+
+def test_a_function_that_is_not_there(flow: Flow, tmp_path: Path) -> None:
+    more = yaml.safe_load(block("yaml"))
+    (flow.root / "more.yaml").write_text(yaml.safe_dump(more))
+    done = flow.snakemake("-n", "--configfile", "small.yaml", "more.yaml")
+    assert done.returncode != 0
+    assert "methods.swapped.function: found no file methods/swapped.py" in done.stdout
