@@ -15,6 +15,9 @@ quick: .venv/ready ## summarization with three methods: a first table in ten min
 smoke: .venv/ready ## the wiring, on random weights, in its own folder
 	$(RUN) --directory runs/smoke --configfile config/smoke.yaml
 
+controlled: .venv/ready ## small models from nothing: ablations with intervals, an hour
+	$(RUN) --directory runs/controlled --configfile config/controlled.yaml
+
 test: .venv/ready ## the fast suite
 	$(BIN)/pytest -m "not slow"
 
@@ -36,4 +39,4 @@ clean: ## what a run made, but not downloads and not .venv
 help:
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
-.PHONY: reproduce quick smoke test test-all report clean help
+.PHONY: reproduce quick smoke controlled test test-all report clean help

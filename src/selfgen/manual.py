@@ -141,6 +141,7 @@ SECTIONS = (
     ("`methods.NAME.schedule`", methods.Schedule),
     ("`decoding`", config.Decoding),
     ("`evaluation`", config.Evaluation),
+    ("`evaluation.oracle`", config.Oracle),
     ("`leakage`", config.Leakage),
     ("Top level of controlled runs", controlled.Controlled),
     ("`regimes.NAME`", controlled.Regime),

@@ -302,6 +302,49 @@ class Graph:
             if t.dataset in SUMMARIES
         ]
 
+    def exposed(self) -> list[s.Cell]:
+        """Whose step errors are measured: every method but the oracle."""
+        oracle = self.config.evaluation.oracle
+        return [
+            cell
+            for cell in self.cells()
+            if oracle
+            and cell.decoding == "direct"
+            and (cell.method, cell.model) != (oracle.method, oracle.model or cell.model)
+        ]
+
+    def oracle_weights(self, task: str, model: str, seed: int | str) -> str:
+        """Folder of the oracle's weights."""
+        oracle = self.config.evaluation.oracle
+        return self.weights(task, oracle.model or model, oracle.method, seed)
+
+    def exposure(self, task: str, seed: int) -> s.ExposureSpec:
+        oracle = self.config.evaluation.oracle
+        return s.ExposureSpec(
+            split=self.record_splits(task)[0],
+            prompts=oracle.prompts,
+            prompt=self.prompt(task),
+            sampling=s.Sampling(oracle.temperature),
+            seed=seed,
+            device=self._device(),
+            batch_size=self.config.decoding.batch_size,
+        )
+
+    def exposure_table(self) -> s.ExposureTableSpec:
+        evaluation, labels = self.config.evaluation, self.tables().labels
+        oracle = evaluation.oracle
+        name = labels[oracle.method] + (f" ({oracle.model})" if oracle.model else "")
+        return s.ExposureTableSpec(
+            cells=tuple(self.exposed()),
+            labels=labels,
+            oracle=name,
+            lengths=tuple(oracle.lengths),
+            scale=self.config.scale,
+            bootstrap_samples=evaluation.bootstrap_samples,
+            confidence=evaluation.confidence,
+            seed=self.config.seeds[0],
+        )
+
     def tables(self) -> s.TablesSpec:
         columns = []
         for task, t in self.config.tasks.items():

@@ -273,6 +273,23 @@ class ScoresSpec:
 
 
 @dataclass(frozen=True)
+class ExposureSpec:
+    """Step errors of a model against an oracle, after own and after reference tokens.
+
+    ``prompts``: so many records of ``split`` in file order; ``sampling``: of the answers
+    that make the free-running contexts.
+    """
+
+    split: str
+    prompts: int
+    prompt: PromptSpec
+    sampling: Sampling
+    seed: int
+    device: Device
+    batch_size: int
+
+
+@dataclass(frozen=True)
 class Cell:
     """One declared (task, model, method, decoding, seed) of the result tables."""
 
@@ -302,6 +319,20 @@ class TablesSpec:
     columns: tuple[Column, ...]
     labels: dict[str, str]
     baseline: str
+    bootstrap_samples: int
+    confidence: float
+    seed: int
+
+
+@dataclass(frozen=True)
+class ExposureTableSpec:
+    """The cells whose step errors are tabulated, in order, up to which ``lengths``."""
+
+    cells: tuple[Cell, ...]
+    labels: dict[str, str]
+    oracle: str
+    lengths: tuple[int, ...]
+    scale: str
     bootstrap_samples: int
     confidence: float
     seed: int

@@ -33,6 +33,7 @@ rule score_answers:
         answers=lambda w: GRAPH.answer_shards(
             w.task, w.model, w.node, w.decoding, w.seed
         ),
+        drafts=drafts,
     output:
         scores="results/scores/{task}/{model}/{node}/{decoding}/seed{seed}.parquet",
     log:
@@ -47,4 +48,31 @@ rule score_answers:
         code=code("selfgen.evaluation.scores"),
     shell:
         "python -m selfgen score --spec {params.spec:q} --records {input.records:q}"
-        " --answers {input.answers:q} --out {output.scores:q} > {log:q} 2>&1"
+        " --answers {input.answers:q} --drafts {input.drafts:q}"
+        " --out {output.scores:q} > {log:q} 2>&1"
+
+
+rule measure_exposure:
+    """Step errors of a node against the oracle, after own and after reference tokens."""
+    input:
+        unpack(checked_records),
+        weights=lambda w: GRAPH.weights(w.task, w.model, w.node, w.seed),
+        oracle=lambda w: GRAPH.oracle_weights(w.task, w.model, w.seed),
+    output:
+        errors="results/exposure/{task}/{model}/{node}/seed{seed}.parquet",
+        manifest="results/exposure/{task}/{model}/{node}/seed{seed}.json",
+    log:
+        "logs/measure_exposure/{task}/{model}/{node}/seed{seed}.log",
+    conda:
+        CONDA
+    threads: model_threads
+    resources:
+        **HEAVY,
+    params:
+        spec=spec(GRAPH.exposure, "task", "seed"),
+        code=code("selfgen.evaluation.oracle"),
+    shell:
+        "python -m selfgen exposure --spec {params.spec:q} --records {input.records:q}"
+        " --weights {input.weights:q} --oracle {input.oracle:q}"
+        " --out {output.errors:q} --manifest {output.manifest:q} --threads {threads}"
+        " --name 'exposure {wildcards.node} {wildcards.task}' > {log:q} 2>&1"

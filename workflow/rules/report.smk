@@ -10,13 +10,20 @@ COLLECTED = [
 ]
 MANIFESTS = "results/collected/manifests.json"
 KEPT = [*SCORES, MANIFESTS, *LEAKAGE]
-TABLES = [
+EXPOSED = [
+    f"results/exposure/{c.task}/{c.model}/{c.method}/seed{c.seed}.parquet"
+    for c in GRAPH.exposed()
+]
+RENDERED = [
     *expand("results/tables/main.{kind}", kind=["md", "tex", "csv"]),
     *expand("results/tables/details.{kind}", kind=["md", "tex", "csv"]),
     *expand("results/tables/cost.{kind}", kind=["md", "csv"]),
     "results/tables/spec.json",
-    "results/tables/samples.md",
 ]
+if any(cell.decoding == "corrected" for cell in CELLS):
+    RENDERED += expand("results/tables/corrections.{kind}", kind=["md", "tex"])
+EXPOSURE = expand("results/tables/exposure.{kind}", kind=["md", "tex", "csv"])
+TABLES = [*RENDERED, "results/tables/samples.md", *(EXPOSURE if EXPOSED else [])]
 FIGURES = expand(
     "results/figures/{name}.{kind}",
     name=["main", "curves"],
@@ -74,7 +81,7 @@ rule render_results:
     input:
         COLLECTED,
     output:
-        [path for path in TABLES if not path.endswith(("samples.md", ".csv"))],
+        [path for path in RENDERED if not path.endswith(".csv")],
         [path for path in FIGURES if not path.endswith(".svg")],
         captioned("main", "Main results", "Figure", "svg"),
         captioned("main", "Main results", "Table", "csv"),
@@ -115,3 +122,22 @@ rule render_samples:
     shell:
         "python -m selfgen samples --spec {params.spec:q} --records {params.records:q}"
         " --answers {input.answers:q} --out {output.page:q} > {log:q} 2>&1"
+
+
+rule tabulate_exposure:
+    """Accumulated errors against the oracle."""
+    input:
+        errors=EXPOSED,
+    output:
+        EXPOSURE,
+    log:
+        "logs/tabulate_exposure.log",
+    localrule: True
+    conda:
+        CONDA
+    params:
+        spec=lambda w: specs.to_json(GRAPH.exposure_table()),
+        code=code("selfgen.report.exposure"),
+    shell:
+        "python -m selfgen tabulate-exposure --spec {params.spec:q}"
+        " --errors {input.errors:q} --tables results/tables > {log:q} 2>&1"

@@ -21,6 +21,8 @@ VERBS = {
     "answers": "answers",
     "score": "score",
     "lead-1": "lead1",
+    "exposure": "exposure",
+    "tabulate-exposure": "tabulate_exposure",
     "collect": "collect",
     "render": "render",
     "samples": "samples",

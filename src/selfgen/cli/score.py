@@ -14,11 +14,16 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--spec", required=True, help="ScoresSpec as JSON")
     parser.add_argument("--records", type=Path, required=True, help="records Parquet")
     parser.add_argument("--answers", type=Path, nargs="+", required=True)
+    parser.add_argument(
+        "--drafts", type=Path, nargs="*", default=[], help="answers that these correct"
+    )
     parser.add_argument("--out", type=Path, required=True, help="Parquet to write")
 
 
 def run(args: Namespace) -> None:
     answers = common.read_rows(args.answers)
-    frame = score(read(args.records), answers, from_json(ScoresSpec, args.spec))
+    spec = from_json(ScoresSpec, args.spec)
+    drafts = common.read_rows(args.drafts)
+    frame = score(read(args.records), answers, spec, drafts)
     with atomic(args.out) as partial:
         frame.to_parquet(partial, index=False)

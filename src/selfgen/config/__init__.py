@@ -155,6 +155,23 @@ class Decoding(Keys):
     batch_size: Count = Field(default=64, description="Prompts generated together.")
 
 
+class Oracle(Keys):
+    """A model that the others' step errors are measured against (Arora et al. 2022)."""
+
+    method: str = Field(description="Whose weights, of the same task and seed.")
+    model: str | None = Field(
+        default=None,
+        description="Its base model, with the same vocabulary; each model's own by default.",
+    )
+    prompts: Count = Field(default=64, description="Held-out prompts of a task.")
+    lengths: list[Count] = Field(
+        default=[8, 16, 32], min_length=1, description="Up to which steps of an answer."
+    )
+    temperature: Annotated[Number, Field(ge=0)] = Field(
+        default=1.0, description="Of the answers that make the free-running contexts."
+    )
+
+
 class Evaluation(Keys):
     """What is read from the answers."""
 
@@ -163,6 +180,9 @@ class Evaluation(Keys):
     )
     baseline: str = Field(
         default="sft-continued", description="Method that the others are compared with."
+    )
+    oracle: Oracle | None = Field(
+        default=None, description="Measure exposure bias on open text; off by default."
     )
     bootstrap_samples: Count = Field(default=10000, description="Resamples.")
     confidence: Annotated[Number, Field(gt=0, lt=1)] = Field(
@@ -212,6 +232,9 @@ class Config(Keys):
             raise ValueError(f"seeds: found {self.seeds}, allowed are distinct ones")
         methods.check(self.methods, self.stages)
         known("evaluation.baseline", self.evaluation.baseline, self.methods)
+        if oracle := self.evaluation.oracle:
+            known("evaluation.oracle.method", oracle.method, self.methods)
+            known("evaluation.oracle.model", oracle.model or "", {"": 0} | self.models)
         return self
 
 

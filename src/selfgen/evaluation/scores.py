@@ -15,19 +15,23 @@ if TYPE_CHECKING:
     import pandas
 
 GRADED = {"overlap": ROUGE, "math": ("strict", "flexible")}
-SHAPE = ("tokens", "words", "reference_words", "repetition", "ended")
+SHAPE = ("tokens", "words", "reference_words", "repetition", "ended", "edited")
 METRICS = (*GRADED["overlap"], *GRADED["math"], *SHAPE)
 
 
 def score(
-    records: list[dict[str, Any]], answers: list[dict[str, Any]], spec: ScoresSpec
+    records: list[dict[str, Any]],
+    answers: list[dict[str, Any]],
+    spec: ScoresSpec,
+    drafts: list[dict[str, Any]] | None = None,
 ) -> pandas.DataFrame:
     """Grades the answers of one model, in the order of the records.
 
     ``records`` are those of any splits; the ids of ``answers`` (id, text, tokens,
     ended) must be exactly those of the records in ``spec.splits``. Returns the columns
     id, split, the scores of the graders (0..1), tokens and words of the answer, words
-    of the reference, repetition (0..1) and ended (1: EOS came before the limit).
+    of the reference, repetition (0..1), ended (1: EOS came before the limit), and
+    edited (1: the text is not that of the ``drafts`` that it corrects; NaN without).
 
     Raises UserError: unknown grader; missing, doubled or foreign ids; no gold answer.
     """
@@ -37,7 +41,11 @@ def score(
     chosen = [record for record in records if record["split"] in spec.splits]
     _check_ids(chosen, answers)
     by_id = {answer["id"]: answer for answer in answers}
-    rows = [_row(record, by_id[record["id"]], spec.graders) for record in chosen]
+    before = {draft["id"]: draft["text"] for draft in drafts or ()}
+    rows = [
+        _row(record, by_id[record["id"]], spec.graders, before.get(record["id"]))
+        for record in chosen
+    ]
     return pd.DataFrame(rows, columns=["id", "split", *_measures(spec)])
 
 
@@ -74,7 +82,10 @@ def _measures(spec: ScoresSpec) -> list[str]:
 
 
 def _row(
-    record: dict[str, Any], answer: dict[str, Any], graders: tuple[str, ...]
+    record: dict[str, Any],
+    answer: dict[str, Any],
+    graders: tuple[str, ...],
+    draft: str | None,
 ) -> dict[str, Any]:
     text, reference = answer["text"], record["reference"]
     row: dict[str, Any] = {"id": record["id"], "split": record["split"]}
@@ -94,6 +105,7 @@ def _row(
         "reference_words": float(answer_words(reference)),
         "repetition": repetition(text),
         "ended": float(answer["ended"]),
+        "edited": math.nan if draft is None else float(text != draft),
     }
 
 

@@ -34,10 +34,12 @@ TITLES = {
     "reference_words": "Reference words",
     "repetition": "Repeated 3-grams",
     "ended": "Ended",
+    "edited": "Edited",
 }
 NOTES = (
     "Means over seeds and items; scores, repeated 3-grams and ended in percent.",
-    "Ended: answers that reached EOS before the token limit. Tokens count EOS.",
+    "Ended: answers that reached EOS before the token limit. Tokens count EOS. Edited: "
+    "corrected answers that differ from the direct one.",
 )
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from selfgen.report import cost, details, figures, tables
+from selfgen.evaluation.scores import METRICS
+from selfgen.report import corrections, cost, details, figures, grid, tables
 from selfgen.report.measure import main_table
 from selfgen.specs import TablesSpec, to_json
 
@@ -16,6 +17,8 @@ def render_all(collected: Path, spec: TablesSpec) -> dict[str, bytes]:
     import pandas as pd
 
     scores = pd.read_parquet(collected / "scores.parquet")
+    # A measure that is younger than a shipped run is missing there.
+    scores = scores.reindex(columns=[*dict.fromkeys([*scores.columns, *METRICS])])
     runs = pd.read_csv(collected / "runs.csv", keep_default_na=False)
     timings = pd.read_csv(collected / "timings.csv")
     curves = pd.read_csv(collected / "curves.csv")
@@ -32,6 +35,12 @@ def render_all(collected: Path, spec: TablesSpec) -> dict[str, bytes]:
         "cost.csv": cost.to_csv(cost.cost(timings)),
         "spec.json": to_json(spec) + "\n",
     }
+    if rows := list(corrections.corrected(scores, spec)):
+        many = len(rows[0][0]) > 2
+        titles = ["Column", *(["Model"] if many else []), "Method"]
+        made = corrections.table(rows, titles, spec.confidence)
+        texts["corrections.md"] = grid.to_markdown(made)
+        texts["corrections.tex"] = grid.to_latex(made)
     files = {name: text.encode() for name, text in texts.items()}
     drawn = {
         "main": figures.main_figure(main),

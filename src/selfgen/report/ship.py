@@ -47,11 +47,17 @@ def show(readme: str, texts: dict[str, str]) -> str:
 
 
 def shown(out: Path) -> dict[str, str]:
-    """What a README shows of a shipped run, by the name of its marks."""
-    results, cost = (
-        (out / "tables" / name).read_text(encoding="utf-8")
-        for name in ("main.md", "cost.md")
-    )
-    # The last note of the cost page is about the whole run.
-    time = cost.splitlines()[-1].removeprefix("- ")
-    return {"results": results, "time": time, "cost": cost}
+    """What a page shows of a shipped run, by the name of its marks."""
+    tables = {path.stem: path for path in sorted((out / "tables").glob("*.md"))}
+    texts = {
+        name: path.read_text(encoding="utf-8")
+        for name, path in tables.items()
+        if name.startswith("ablations-") or name == "corrections"
+    }
+    if "main" in tables:
+        cost = tables["cost"].read_text(encoding="utf-8")
+        # The last note of the cost page is about the whole run.
+        time = cost.splitlines()[-1].removeprefix("- ")
+        main = tables["main"].read_text(encoding="utf-8")
+        texts |= {"results": main, "time": time, "cost": cost}
+    return texts

@@ -11,6 +11,7 @@ from selfgen.report import grid
 from selfgen.report.ablations.numbers import COMPARED, MEASURES, Cell, Line, Numbers
 from selfgen.report.ablations.spec import AblationSpec, RegimeSpec
 from selfgen.report.collect import cell_values, label
+from selfgen.report.corrections import table
 from selfgen.report.grid import NOT_RUN, Entry, Grid
 
 if TYPE_CHECKING:
@@ -179,49 +180,15 @@ def corrected(
             yield numbers, line, turns(*values, how, names), edited
 
 
-CORRECTIONS = ("first", "second", "gain", "fixed", "broken", "edited")
-
-
 def corrections(
     found: Sequence[tuple[Numbers, Line, Turns, Interval]], spec: AblationSpec
 ) -> Grid:
-    """What the second turn does to answers, in percent."""
-    titles = (
-        *("Turn 1 exact", "Turn 2 exact", "Gain", "Fixed, of the wrong"),
-        *("Broken, of the right", "Edited"),
-    )
+    """What the second turn does to answers."""
     rows = [
-        [
-            Entry(numbers.spec.label),
-            Entry(numbers.spec.labels[line.method]),
-            *(
-                _spread(edited if name == "edited" else getattr(made, name))
-                for name in CORRECTIONS
-            ),
-        ]
+        ((numbers.spec.label, numbers.spec.labels[line.method]), made, edited)
         for numbers, line, made, edited in found
     ]
-    return Grid(
-        name="corrections",
-        title="Two turns: the answer, and the answer to the correction turn, in percent.",
-        header=[Entry("Regime"), Entry("Method"), *map(Entry, titles)],
-        rows=rows,
-        notes=(
-            f"Brackets: {100 * spec.confidence:g}% interval over seeds and items."
-            " Fixed: wrong answers that the second turn makes right; broken: right ones"
-            " made wrong; edited: second answers that differ from the first.",
-        ),
-        left=2,
-    )
-
-
-def _spread(value: Any) -> Entry:
-    if value is None:
-        return Entry(NOT_RUN)
-    return Entry(
-        f"{100 * value.value:.1f}",
-        below=f"[{100 * value.low:.1f}, {100 * value.high:.1f}]",
-    )
+    return table(rows, ("Regime", "Method"), spec.confidence)
 
 
 def costs(found: Sequence[Numbers], spec: AblationSpec) -> Grid:

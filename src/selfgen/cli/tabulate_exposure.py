@@ -1,0 +1,23 @@
+"""Accumulated errors against the oracle as one table."""
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from selfgen.cli import common
+from selfgen.provenance import atomic
+from selfgen.report.exposure import tabulate
+from selfgen.specs import ExposureTableSpec, from_json
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("--spec", required=True, help="ExposureTableSpec as JSON")
+    parser.add_argument("--errors", type=Path, nargs="+", required=True)
+    parser.add_argument("--tables", type=Path, required=True, help="folder to write")
+
+
+def run(args: Namespace) -> None:
+    spec = from_json(ExposureTableSpec, args.spec)
+    errors = [common.read_rows([path]) for path in args.errors]
+    for name, text in tabulate(errors, spec).items():
+        with atomic(args.tables / name) as partial:
+            partial.write_text(text, encoding="utf-8")

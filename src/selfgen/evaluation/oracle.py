@@ -1,0 +1,68 @@
+"""Exposure bias on open text: a model's step errors against a named oracle.
+
+Arora et al. 2022 (arXiv 2204.01171); the measures are ``evaluation.exposure``'s.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from selfgen.data.examples import examples_of
+from selfgen.data.prompts import load_tokenizer
+from selfgen.evaluation.exposure import step_errors
+from selfgen.generation import forced, free
+from selfgen.models import load_for_generation
+from selfgen.specs import ExposureSpec, UserError
+
+Rows = list[dict[str, Any]]
+
+
+def run(
+    records: Rows, weights: Path, oracle: Path, spec: ExposureSpec
+) -> tuple[Rows, dict[str, Any]]:
+    """Rows ``{id, free, gold}`` and facts.
+
+    ``free`` and ``gold``: KL(oracle || model) before every token, in nats, of the model's
+    own answer and of the reference. Raises UserError: fewer records than prompts asked,
+    models of different vocabularies.
+    """
+    chosen = [r for r in records if r["split"] == spec.split][: spec.prompts]
+    if len(chosen) < spec.prompts:
+        raise UserError(
+            f"evaluation.oracle.prompts: found {spec.prompts}, allowed: at most"
+            f" {len(chosen)}, the records of {spec.split}"
+        )
+    tokenizer = load_tokenizer(weights)
+    model, device, precision = load_for_generation(weights, spec.device)
+    other, *_ = load_for_generation(oracle, spec.device)
+    examples = examples_of(chosen, spec.prompt, tokenizer)
+    answers = free.complete(
+        model,
+        tokenizer,
+        [free.Prompt(example.id, 0, example.prompt_ids) for example in examples],
+        spec.sampling,
+        seed=spec.seed,
+        max_new_tokens=spec.prompt.max_answer_tokens,
+        batch_size=spec.batch_size,
+    )
+    own = {prompt.id: ids for prompt, ids in answers}
+    errors = [
+        step_errors(
+            model,
+            other,
+            [
+                forced.Reference(example.id, 0, example.prompt_ids, answer)
+                for example, answer in zip(examples, side, strict=True)
+            ],
+        )
+        for side in (
+            [own[example.id] for example in examples],
+            [example.answer_ids for example in examples],
+        )
+    ]
+    rows = [
+        {"id": example.id, "free": a, "gold": b}
+        for example, a, b in zip(examples, *errors, strict=True)
+    ]
+    return rows, {"device": device, "precision": precision}

@@ -1,0 +1,113 @@
+"""Every method of the configuration in one real run, and what its files say."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from selfgen.data.catalog import SOURCES
+from tests.flow import Flow, clone
+
+pytestmark = pytest.mark.slow
+
+CONFIG = Path(__file__).parent / "methods.yaml"
+NODES = Path("results/models/descriptions/tiny")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Flow:
+    flow = clone(tmp_path_factory.mktemp("methods") / "clone", SOURCES["wiki"].filename)
+    shutil.copy2(CONFIG, flow.root / "methods.yaml")
+    done = flow.snakemake("--cores", "2", "--configfile", "methods.yaml")
+    assert done.returncode == 0, done.stdout
+    return flow
+
+
+def manifest(flow: Flow, node: str) -> dict[str, Any]:
+    return json.loads((flow.root / NODES / node / "seed0/manifest.json").read_text())
+
+
+def rows(flow: Flow, node: str) -> list[dict[str, Any]]:
+    import pyarrow.parquet
+
+    path = flow.root / f"results/rows/descriptions/tiny/{node}/seed0.parquet"
+    return pyarrow.parquet.read_table(path).to_pylist()
+
+
+def test_a_second_call_has_nothing_to_do(run: Flow) -> None:
+    assert run.rules("--configfile", "methods.yaml") == {}
+
+
+def test_every_method_is_in_the_table(run: Flow) -> None:
+    table = csv.DictReader((run.root / "results/tables/main.csv").open())
+    found = {(line["method"], line["decoding"]) for line in table}
+    assert {"spin", "rac-dpo", "two-pass", "random"} <= {m for m, _ in found}
+    assert ("rac", "corrected") in found
+    assert not {m for m, _ in found if ".r" in m}
+
+
+def test_methods_of_a_stage_take_the_same_steps(run: Flow) -> None:
+    for node in (
+        "sft-continued",
+        "bash",
+        "span",
+        "rising",
+        "random",
+        "two-pass",
+        "rac",
+    ):
+        found = manifest(run, node)
+        assert (found["steps"], found["labelled_tokens"]) == (
+            3,
+            manifest(run, "bash")["labelled_tokens"],
+        ), node
+    parts = [
+        manifest(run, node)["steps"] for node in ("rounds.r1", "rounds.r2", "rounds")
+    ]
+    assert parts == [1, 1, 1]
+    assert manifest(run, "sft-wall")["steps"] >= 3
+
+
+def test_the_first_round_of_a_schedule_from_0_is_plain(run: Flow) -> None:
+    plain = rows(run, "sft-continued")
+    first = rows(run, "rounds.r1")
+    assert first == [row for row in plain if row["step"] == 0]
+    last = rows(run, "rounds")
+    assert {row["step"] for row in last} == {2}
+    assert any(row["input_ids"][-len(row["labels"]) :] != row["labels"] for row in last)
+
+
+def test_random_tokens_stand_where_bash_differs(run: Flow) -> None:
+    plain, bash, random = (rows(run, n) for n in ("sft-continued", "bash", "random"))
+    for p, b, r in zip(plain, bash, random, strict=True):
+        where = [
+            [x != y for x, y in zip(p["input_ids"], other["input_ids"], strict=True)]
+            for other in (b, r)
+        ]
+        assert where[0] == where[1]
+
+
+def test_pairs_are_chosen_and_rejected(run: Flow) -> None:
+    for node in ("spin", "rac-dpo"):
+        found = rows(run, node)
+        assert [row["role"] for row in found] == ["chosen", "rejected"] * (
+            len(found) // 2
+        )
+    curve = (run.root / NODES / "rac-dpo/seed0/curve.jsonl").read_text().splitlines()
+    assert json.loads(curve[0])["margin"] == 0
+
+
+def test_exposure_is_measured_against_the_oracle(run: Flow) -> None:
+    lines = list(csv.DictReader((run.root / "results/tables/exposure.csv").open()))
+    assert "sft-continued" not in {line["method"] for line in lines}
+    by_length = {line["length"]: line for line in lines if line["method"] == "bash"}
+    assert float(by_length["4"]["free"]) > float(by_length["2"]["free"]) > 0
+    assert by_length["999"]["ex_acc_err"] == ""
+    acc = float(by_length["4"]["acc_err"])
+    excess = float(by_length["4"]["ex_acc_err"])
+    assert acc == pytest.approx(4 * (1 + excess / 100), rel=1e-4)
