@@ -98,7 +98,7 @@ def test_no_prompt_and_no_answer_is_shipped() -> None:
 
 def test_readme_shows_the_shipped_run() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert ship.show(readme, ship.shown(RUN)) == readme
+    assert ship.show(readme, ship.shown(RUN, ROOT / "README.md")) == readme
 
 
 def test_ship_copies_a_run_without_its_samples(tmp_path: Path) -> None:

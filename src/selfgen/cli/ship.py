@@ -28,4 +28,6 @@ def run(args: Namespace) -> None:
         ship.ship(args.results, partial)
     readme = args.readme.read_text(encoding="utf-8")
     with atomic(args.readme) as partial:
-        partial.write_text(ship.show(readme, ship.shown(args.out)), encoding="utf-8")
+        partial.write_text(
+            ship.show(readme, ship.shown(args.out, args.readme)), encoding="utf-8"
+        )

@@ -5,6 +5,7 @@ Sample answers stay behind: they quote texts that may not be redistributed.
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -46,14 +47,18 @@ def show(readme: str, texts: dict[str, str]) -> str:
     return readme
 
 
-def shown(out: Path) -> dict[str, str]:
-    """What a page shows of a shipped run, by the name of its marks."""
+def shown(out: Path, page: Path) -> dict[str, str]:
+    """What ``page`` shows of the run shipped in ``out``, by the name of its marks."""
     tables = {path.stem: path for path in sorted((out / "tables").glob("*.md"))}
     texts = {
         name: path.read_text(encoding="utf-8")
         for name, path in tables.items()
         if name.startswith("ablations-") or name == "corrections"
     }
+    if "figures" in tables:
+        figures = os.path.relpath(out / "figures", page.parent)
+        text = tables["figures"].read_text(encoding="utf-8")
+        texts["figures"] = text.replace("](../figures/", f"]({figures}/")
     if "main" in tables:
         cost = tables["cost"].read_text(encoding="utf-8")
         # The last note of the cost page is about the whole run.

@@ -47,7 +47,7 @@ CAPTIONS = {
 
 def page(spec: AblationSpec) -> str:
     """All figures with their captions, as Markdown beside the tables' folder."""
-    parts = ["# Figures\n"]
+    parts = []
     for name, caption in CAPTIONS.items():
         files = (
             [f"{name}-{regime.name}" for regime in spec.regimes]
