@@ -80,17 +80,17 @@ def beta_of(node: Node) -> float:
     beta = getattr(method, "beta", 0.0)
     schedule = getattr(method, "schedule", None)
     if schedule and schedule.over == "rounds":
-        return rate(schedule_of(schedule), beta, node.round)
+        return rate(_schedule(schedule), beta, node.round)
     return beta
 
 
 def moving(node: Node) -> s.Schedule | None:
     """The schedule that moves the rate within a node's steps, if any."""
     schedule = getattr(node.method, "schedule", None)
-    return schedule_of(schedule) if schedule and schedule.over == "steps" else None
+    return _schedule(schedule) if schedule and schedule.over == "steps" else None
 
 
-def schedule_of(schedule: m.Schedule) -> s.Schedule:
+def _schedule(schedule: m.Schedule) -> s.Schedule:
     return s.Schedule(schedule.kind, schedule.k, schedule.c)
 
 

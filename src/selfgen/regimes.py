@@ -82,26 +82,29 @@ def _regime(name: str, regime: Regime) -> RegimeSpec:
         for method, found in regime.methods.items()
         if isinstance(found, Bash) and found.stage == stage and _plain(found)
     }
-    dose = sorted(betas, key=lambda method: betas[method])
-    controls = {
-        found.like: method
+    curves = tuple(regime.curves.methods) if regime.curves else ()
+    parent = regime.methods[regime.baseline].parent
+    compared = tuple(
+        method
         for method, found in regime.methods.items()
-        if isinstance(found, Random) and found.like in betas
-    }
-    # One control is enough for the eye: that of the middle beta.
-    middle = dose[(len(dose) - 1) // 2] if dose else ""
-    control = (controls[middle],) if middle in controls else ()
-    return RegimeSpec(
-        name,
-        regime.label,
-        regime.baseline,
-        tuple(regime.methods),
-        {n: m.label for n, m in regime.methods.items()},
-        betas,
-        controls,
-        (regime.baseline, *dose, *control),
-        tuple(regime.curves.methods) if regime.curves else (),
+        if method != regime.baseline
+        and method not in curves
+        and getattr(found, "parent", None) == parent
     )
+    spec = RegimeSpec(
+        name=name,
+        label=regime.label,
+        baseline=regime.baseline,
+        methods=tuple(regime.methods),
+        labels={n: m.label for n, m in regime.methods.items()},
+        betas=betas,
+        controls=controls,
+        shown=(),
+        compared=compared,
+        curves=curves,
+    )
+    # One control is enough for the eye: that of the middle beta.
+    return replace(spec, shown=(regime.baseline, *spec.dose(), *spec.middle()[2:]))
 
 
 def _plain(method: Bash) -> bool:

@@ -176,6 +176,9 @@ def test_which_methods_are_on_the_beta_axis() -> None:
         "bash-75": "random-75",
     }
     assert found.shown == ("sft-continued", *found.dose(), "random")
+    assert found.middle() == ("sft-continued", "bash", "random")
+    assert not {"sft", "sft-continued", "sft-long", "bash-long"} & set(found.compared)
+    assert {"spin", "rac", "sft-wall", "bash-10"} <= set(found.compared)
 
 
 @pytest.mark.parametrize(

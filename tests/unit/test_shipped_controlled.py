@@ -15,7 +15,7 @@ from selfgen.controlled.spec import ControlledSpec
 from selfgen.report import ship
 from selfgen.report.ablations.render import figure_names, render_all, table_names
 from selfgen.report.ablations.spec import AblationSpec
-from selfgen.specs import from_json, to_json
+from selfgen.specs import from_json
 
 ROOT = Path(__file__).parents[2]
 RUN = ROOT / "docs" / "reference" / "controlled"

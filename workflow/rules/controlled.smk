@@ -84,7 +84,17 @@ rule render_ablations:
         COLLECTED,
     output:
         TABLES,
-        FIGURES,
+        [path for path in FIGURES if not path.endswith(".svg")],
+        [
+            report(
+                path,
+                caption="../report/ablations.rst",
+                category="Controlled runs",
+                labels={"figure": os.path.basename(path)},
+            )
+            for path in FIGURES
+            if path.endswith(".svg")
+        ],
     log:
         "logs/render_ablations.log",
     localrule: True

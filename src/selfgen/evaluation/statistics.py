@@ -217,7 +217,7 @@ def _resampled(table: np.ndarray, how: Bootstrap) -> np.ndarray:
     return (by_seed * drawn[:, :, None]).sum(axis=1)
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=8)
 def _draws(how: Bootstrap, seeds: int, n: int) -> tuple[np.ndarray, np.ndarray]:
     """How often each bootstrap sample takes each item, and each seed. Cells of the same
     size share their draws, so that a whole table is resampled as one."""

@@ -16,16 +16,17 @@ CAPTIONS = {
     " the reference. "
     + BANDS
     + " Shown: BASH and its control at equal corruption. Not shown: other kinds of noise.",
-    "variants": "Every method's difference to continued SFT, with 95 % intervals of the"
-    " paired difference; filled where 0 is outside. Shown: equal steps, rows and learning"
-    " rates, unless the name says otherwise. Not shown: what each method would reach with"
-    " hyperparameters of its own.",
+    "variants": "Every method's difference to continued SFT from the same weights, with 95 %"
+    " intervals of the paired difference; filled where 0 is outside. Shown: equal steps, rows"
+    " and learning rates, unless the name says otherwise; SPIN alone has a fifth of the rate."
+    " Not shown: what each method would reach with hyperparameters of its own.",
     "lengths": "Exact match and excess error by the length of the prompt. "
     + BANDS
     + " Shown: whether exposure bias grows with length. Not shown: lengths that were not"
     " trained on.",
     "positions": "Error by position in the answers to the longest prompts: free-running"
-    " (lines) and teacher-forced (dashes), over all seeds. Positions that fewer than a"
+    " (lines) and teacher-forced (dashes), over all seeds. In chains every third position is"
+    " a digit that had to be computed. Positions that fewer than a"
     " fifth of the answers have are left out. Shown: where the two part. Not shown:"
     " intervals.",
     "curves": "Exact match, free-running and excess error on validation prompts while"

@@ -117,7 +117,7 @@ def variants(numbers: Numbers) -> Figure:
     lines = [
         line
         for key, line in numbers.lines.items()
-        if line.cells["exact"].difference and key[1] == "direct"
+        if key[0] in regime.compared and key[1] == "direct"
     ]
     measures = ("exact", "free_error", "excess")
     figure, axes = grid_of(1, len(measures), 1.9, 0.19 * len(lines))
@@ -205,7 +205,7 @@ def positions(frame: pandas.DataFrame, found: Sequence[Numbers]) -> Figure:
         regime, ax = numbers.spec, axes[0][column]
         own = frame[(frame["regime"] == regime.name) & (frame["decoding"] == "direct")]
         own = own[own["items"] == own["items"].max()]
-        for method, (colour, _) in _looks(regime).items():
+        for method, colour in zip(regime.middle(), (BLACK, BASH, RANDOM), strict=False):
             part = (
                 own[own["method"] == method].groupby("position").sum(numeric_only=True)
             )

@@ -12,7 +12,8 @@ class RegimeSpec:
     ``methods`` in the order of the tables. ``betas``: beta of each BASH method of the
     baseline's stage that has no other knob turned; ``controls``: the random-token method
     of each of those that has one. ``shown``: the methods of the figures by length and
-    position. ``curves``: those with a learning curve.
+    position. ``compared``: those that start where the baseline starts and are not trained
+    for longer on purpose. ``curves``: those with a learning curve.
     """
 
     name: str
@@ -23,7 +24,17 @@ class RegimeSpec:
     betas: dict[str, float]
     controls: dict[str, str]
     shown: tuple[str, ...]
+    compared: tuple[str, ...]
     curves: tuple[str, ...]
+
+    def middle(self) -> tuple[str, ...]:
+        """The baseline, the middle one of ``betas``, and its control where it has one."""
+        dose = self.dose()
+        if not dose:
+            return (self.baseline,)
+        method = dose[(len(dose) - 1) // 2]
+        control = (self.controls[method],) if method in self.controls else ()
+        return (self.baseline, method, *control)
 
     def dose(self) -> list[str]:
         """The methods of ``betas``, by beta."""

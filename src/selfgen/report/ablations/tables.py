@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from selfgen.evaluation.correction import Turns, turns
-from selfgen.evaluation.statistics import Bootstrap, Interval, mean_interval
+from selfgen.evaluation.statistics import (
+    Bootstrap,
+    Interval,
+    mean_interval,
+    smallest_detectable,
+)
 from selfgen.report import grid
 from selfgen.report.ablations.numbers import COMPARED, MEASURES, Cell, Line, Numbers
 from selfgen.report.ablations.spec import AblationSpec, RegimeSpec
@@ -81,12 +87,31 @@ def _notes(numbers: Numbers, spec: AblationSpec) -> list[str]:
         " changed. All methods take the same optimiser steps unless their name says"
         " otherwise.",
     ]
+    if numbers.tests:
+        least = ", ".join(
+            f"{TITLES[m].lower()} {100 * value:.1f}"
+            for m, value in _detectable(numbers, spec.confidence).items()
+        )
+        notes.append(
+            f"Smallest difference to {baseline} that is found with 80% power, in points,"
+            f" median of the methods: {least}."
+        )
     if numbers.failed:
         failed = ", ".join(map(str, numbers.failed))
         notes.append(
             f"Left out, since their base did not learn the task: seeds {failed}."
         )
     return notes
+
+
+def _detectable(numbers: Numbers, confidence: float) -> dict[str, float]:
+    """The smallest difference of each compared measure that would have been found."""
+    found = {}
+    for measure in COMPARED:
+        cells = [line.cells[measure] for line in numbers.lines.values()]
+        errors = [cell.difference.se for cell in cells if cell.difference]
+        found[measure] = smallest_detectable(statistics.median(errors), confidence)
+    return found
 
 
 def _entry(cell: Cell, measure: str, confidence: float) -> Entry:
