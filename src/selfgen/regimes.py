@@ -82,6 +82,11 @@ def _regime(name: str, regime: Regime) -> RegimeSpec:
         for method, found in regime.methods.items()
         if isinstance(found, Bash) and found.stage == stage and _plain(found)
     }
+    controls = {
+        found.like: method
+        for method, found in regime.methods.items()
+        if isinstance(found, Random) and found.like in betas
+    }
     curves = tuple(regime.curves.methods) if regime.curves else ()
     parent = regime.methods[regime.baseline].parent
     compared = tuple(
