@@ -109,12 +109,23 @@ def test_score_keeps_record_order_and_the_splits_asked_for():
     assert list(frame["id"]) == ["r2", "r1"]
     assert list(frame.columns) == [
         *("id", "split", "rouge1", "rouge2", "rougeL"),
-        *("tokens", "words", "reference_words", "repetition", "ended"),
+        *("tokens", "words", "reference_words", "repetition", "ended", "edited"),
     ]
+    assert frame["edited"].isna().all()
     assert list(frame["rouge1"]) == pytest.approx([1.0, 0.8])
     assert list(frame["words"]) == [3.0, 2.0]
     assert list(frame["ended"]) == [1.0, 0.0]
     assert set(map(str, frame.dtypes[2:])) == {"float64"}
+
+
+def test_what_a_second_turn_has_edited():
+    frame = score(
+        [_record(1), _record(2)],
+        [_answer(1, "a b"), _answer(2, "c")],
+        ScoresSpec(("overlap",), ("test",)),
+        [_answer(1, "a b"), _answer(2, "c d")],
+    )
+    assert list(frame["edited"]) == [0.0, 1.0]
 
 
 def test_score_with_the_math_grader():

@@ -183,8 +183,8 @@ def test_details_by_hand():
     frame = details.details(collect_scores(parts))
     assert details.to_csv(frame, SPEC) == (
         "task,split,model,method,decoding,shared_templates,n,seeds,rouge1,rouge2,rougeL,"
-        "strict,flexible,tokens,words,reference_words,repetition,ended\n"
-        "qa,test,m,rac,corrected,0,2,2,,,0.300000,,,9.000000,,,,0.500000\n"
+        "strict,flexible,tokens,words,reference_words,repetition,ended,edited\n"
+        "qa,test,m,rac,corrected,0,2,2,,,0.300000,,,9.000000,,,,0.500000,\n"
     )
     assert details.to_markdown(frame, SPEC).splitlines()[:5] == [
         "**Details of qa, test.**",

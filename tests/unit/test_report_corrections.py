@@ -1,0 +1,70 @@
+"""Two turns as a table, by hand: what was fixed, broken and edited."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from selfgen.report import corrections, grid
+from selfgen.report.collect import collect_scores
+from selfgen.specs import Column, TablesSpec
+
+SPEC = TablesSpec(
+    scale="x",
+    columns=(
+        Column("math", "test", "strict", "math"),
+        Column("qa", "test", "rougeL", "qa"),
+    ),
+    labels={"rac": "RAC", "sft": "SFT"},
+    baseline="sft",
+    bootstrap_samples=200,
+    confidence=0.95,
+    seed=0,
+)
+
+
+def scores() -> pd.DataFrame:
+    """Math: right, right, wrong, wrong; then right, wrong, right, wrong. One is edited
+    without effect. Questions: one better, one worse, two as before."""
+    turns = {
+        ("math", "strict"): ([1, 1, 0, 0], [1, 0, 1, 0], [0, 1, 1, 1]),
+        ("qa", "rougeL"): ([0.2, 0.4, 0.5, 0.5], [0.4, 0.3, 0.5, 0.5], [1, 1, 0, 0]),
+    }
+    parts = []
+    for (task, metric), (first, second, edited) in turns.items():
+        for decoding, values in (("direct", first), ("corrected", second)):
+            frame = pd.DataFrame({"id": list("abcd"), "split": "test", metric: values})
+            if decoding == "corrected":
+                frame["edited"] = edited
+            cell = {"task": task, "model": "m", "method": "rac", "seed": 0}
+            parts.append((cell | {"decoding": decoding}, frame))
+    return collect_scores(parts)
+
+
+def test_numbers() -> None:
+    (names, math, edited), (_, qa, few) = corrections.corrected(scores(), SPEC)
+    assert names == ["math", "RAC"]
+    found = [math.first, math.second, math.gain, math.improved, math.worsened]
+    assert [x.value for x in found] == pytest.approx([0.5, 0.5, 0, 0.25, 0.25])
+    assert [math.fixed.value, math.broken.value] == pytest.approx([0.5, 0.5])
+    assert [edited.value, few.value] == [0.75, 0.5]
+    assert [qa.improved.value, qa.worsened.value] == [0.25, 0.25]
+    assert qa.gain.value == pytest.approx(0.025)
+    assert (qa.fixed, qa.broken) == (None, None)
+
+
+def test_page() -> None:
+    rows = list(corrections.corrected(scores(), SPEC))
+    page = grid.to_markdown(corrections.table(rows, ["Column", "Method"], 0.95))
+    line = next(x for x in page.splitlines() if x.startswith("| qa"))
+    assert line.startswith("| qa | RAC | 40.0<br>") and "| — | — | 50.0<br>" in line
+
+
+def test_a_run_without_corrections_has_no_rows() -> None:
+    direct = scores()[lambda frame: frame["decoding"] == "direct"]
+    assert list(corrections.corrected(direct, SPEC)) == []
+
+
+def test_a_shipped_run_that_did_not_measure_edits() -> None:
+    old = scores().assign(edited=float("nan"))
+    assert [edited for *_, edited in corrections.corrected(old, SPEC)] == [None, None]
