@@ -214,3 +214,74 @@ def test_a_configuration_without_seeds_or_with_one_twice() -> None:
         with pytest.raises(UserError, match="seeds"):
             load(RAW | {"seeds": seeds})
     assert isinstance(load(RAW), Controlled)
+
+
+def _frames() -> tuple[Any, Any]:
+    """Two seeds, two items: SFT is wrong at 4 of 8 positions running freely and at 2
+    forced; BASH at 3 and at 3."""
+    import pandas as pd
+
+    from selfgen.report.ablations.numbers import with_errors
+
+    rows = []
+    for method, free, forced, exact in (("sft", 4, 2, 0), ("bash", 3, 3, 1)):
+        for seed in (0, 1):
+            for item in ("a", "b"):
+                rows.append(
+                    {
+                        **{"regime": "w", "seed": seed, "method": method, "id": item},
+                        **{"decoding": "direct", "items": 8, "exact": exact, "n": 8},
+                        **{"free_wrong": free, "forced_wrong": forced, "tokens": 8},
+                        **{"after_error": 4, "recovered": 1, "similarity": 0.5},
+                        **{"nll": 1.0, "edited": 0.0},
+                    }
+                )
+    costs = {"regime": "w", "failed": 0, "steps": 3, "generated_tokens": 80}
+    runs = [
+        costs | {"seed": s, "method": m, "changed_tokens": c}
+        for m, c in (("sft", 0), ("bash", 20))
+        for s in (0, 1)
+    ]
+    runs.append(costs | {"seed": 2, "method": "sft", "changed_tokens": 0, "failed": 1})
+    return with_errors(pd.DataFrame(rows)), pd.DataFrame(runs)
+
+
+def test_numbers_by_hand() -> None:
+    from selfgen.evaluation.statistics import Bootstrap
+    from selfgen.report.ablations import tables
+    from selfgen.report.ablations.numbers import numbers
+    from selfgen.report.ablations.spec import RegimeSpec
+
+    scores, runs = _frames()
+    labels = {"sft": "SFT", "bash": "BASH"}
+    regime = RegimeSpec(
+        *("w", "Words", "sft", ("sft", "bash"), labels, {"bash": 0.5}, {}),
+        *(("sft", "bash"), ("bash",), ()),
+    )
+    found = numbers(scores, runs, regime, Bootstrap(200, 0.95, 0))
+    sft, bash = (found.lines[m, "direct"] for m in ("sft", "bash"))
+    means = {m: cell.mean.value for m, cell in sft.cells.items()}
+    assert means["free_error"] == 0.5 and means["forced_error"] == 0.25
+    assert means["excess"] == 0.25 and bash.cells["excess"].mean.value == 0
+    difference = bash.cells["excess"].difference
+    assert (difference.value, difference.sign) == (-0.25, -1)
+    assert (
+        bash.cells["nll"].difference is None and sft.cells["excess"].difference is None
+    )
+    assert bash.recovery.value == 0.25
+    assert (sft.corruption, bash.corruption) == (None, 0.25)
+    assert found.failed == (2,) and found.tests == 4
+    lines = tables.by_seed(scores, [found]).splitlines()
+    assert lines[3].startswith("w,bash,direct,0,1.000000,0.375000,0.375000,0.000000,")
+    assert lines[3].endswith(",1.000000,-0.125000,0.125000,-0.250000")
+
+
+def test_interval_over_seeds() -> None:
+    """Mean 2, standard deviation 1, three seeds: t = 4.3027 with two degrees of freedom."""
+    from selfgen.report.ablations.numbers import seeds_interval
+
+    found = seeds_interval([1.0, 2.0, 3.0])
+    assert found.value == 2
+    assert found.high - 2 == pytest.approx(4.30265 / 3**0.5, rel=1e-5)
+    one = seeds_interval([5.0])
+    assert (one.low, one.value, one.high) == (5, 5, 5)

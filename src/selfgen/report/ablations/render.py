@@ -21,8 +21,8 @@ def table_names(spec: AblationSpec) -> list[str]:
     regimes = [f"ablations-{regime.name}" for regime in spec.regimes]
     return [
         *(f"{name}.{kind}" for name in regimes for kind in ("md", "tex")),
-        *("ablations.csv", "lengths.csv", "corrections.md", "corrections.tex"),
-        *("costs.md", "costs.tex", "figures.md", "spec.json"),
+        *("ablations.csv", "seeds.csv", "lengths.csv", "figures.md", "spec.json"),
+        *("corrections.md", "corrections.tex", "costs.md", "costs.tex"),
     ]
 
 
@@ -53,6 +53,7 @@ def render_all(collected: Path, spec: AblationSpec) -> dict[str, bytes]:
     two_turns = list(tables.corrected(scores, found, how))
     texts = {
         "ablations.csv": tables.methods_csv(found),
+        "seeds.csv": tables.by_seed(scores, found),
         "lengths.csv": grid.to_csv(tables.LENGTHS, by_length),
         "figures.md": page(spec),
         "spec.json": to_json(spec) + "\n",

@@ -162,6 +162,27 @@ def methods_csv(found: Sequence[Numbers]) -> str:
     return grid.to_csv(CSV, lines)
 
 
+SEEDS = (
+    *("regime", "method", "decoding", "seed", *COMPARED),
+    *(f"{measure}_difference" for measure in COMPARED),
+)
+
+
+def by_seed(scores: pandas.DataFrame, found: Sequence[Numbers]) -> str:
+    """One line a method and seed: its means, and their differences to the baseline's."""
+    lines = []
+    for numbers in found:
+        own = scores[scores["regime"] == numbers.spec.name]
+        means = own.groupby(["method", "decoding", "seed"])[list(COMPARED)].mean()
+        for method, decoding in numbers.lines:
+            for seed, row in means.loc[(method, decoding)].iterrows():
+                base = means.loc[(numbers.spec.baseline, "direct", seed)]
+                lines.append(
+                    [numbers.spec.name, method, decoding, seed, *row, *(row - base)]
+                )
+    return grid.to_csv(SEEDS, lines)
+
+
 LENGTHS = ("regime", "method", "items", "measure", "n", "seeds", "mean", "low", "high")
 
 
