@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from selfgen.config.controlled import Controlled, Regime
-from selfgen.config.methods import Bash, Random
+from selfgen.config.methods import Bash, Plain, Random
 from selfgen.controlled.spec import ControlledSpec, NodeSpec, StopSpec
 from selfgen.nodes import Graph
 from selfgen.report.ablations.spec import AblationSpec, RegimeSpec
@@ -106,10 +106,32 @@ def _regime(name: str, regime: Regime) -> RegimeSpec:
         controls=controls,
         shown=(),
         compared=compared,
+        pairs=tuple(_pairs(regime)),
         curves=curves,
     )
     # One control is enough for the eye: that of the middle beta.
     return replace(spec, shown=(regime.baseline, *spec.dose(), *spec.middle()[2:]))
+
+
+def _pairs(regime: Regime) -> Iterator[tuple[str, str]]:
+    """BASH against its random-token control, and against plain SFT of the same stage and
+    rounds, where that is not the baseline."""
+    for name, method in regime.methods.items():
+        if isinstance(method, Random):
+            yield method.like, name
+    for name, method in regime.methods.items():
+        for other, plain in regime.methods.items():
+            if (
+                isinstance(method, Bash)
+                and isinstance(plain, Plain)
+                and other != regime.baseline
+                and plain.wall_of is None
+                and all(
+                    getattr(method, f) == getattr(plain, f)
+                    for f in ("parent", "stage", "rows", "rounds")
+                )
+            ):
+                yield name, other
 
 
 def _plain(method: Bash) -> bool:

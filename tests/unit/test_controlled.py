@@ -179,6 +179,13 @@ def test_which_methods_are_on_the_beta_axis() -> None:
     assert found.middle() == ("sft-continued", "bash", "random")
     assert not {"sft", "sft-continued", "sft-long", "bash-long"} & set(found.compared)
     assert {"spin", "rac", "sft-wall", "bash-10"} <= set(found.compared)
+    assert set(found.pairs) == {
+        *found.controls.items(),
+        ("bash-long", "random-long"),
+        ("bash-long", "sft-long"),
+        ("bash-rounds", "sft-rounds"),
+        ("rounds-rising", "sft-rounds"),
+    }
 
 
 @pytest.mark.parametrize(
@@ -256,7 +263,7 @@ def test_numbers_by_hand() -> None:
     labels = {"sft": "SFT", "bash": "BASH"}
     regime = RegimeSpec(
         *("w", "Words", "sft", ("sft", "bash"), labels, {"bash": 0.5}, {}),
-        *(("sft", "bash"), ("bash",), ()),
+        *(("sft", "bash"), ("bash",), (), ()),
     )
     found = numbers(scores, runs, regime, Bootstrap(200, 0.95, 0))
     sft, bash = (found.lines[m, "direct"] for m in ("sft", "bash"))

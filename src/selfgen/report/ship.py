@@ -49,20 +49,16 @@ def show(readme: str, texts: dict[str, str]) -> str:
 
 def shown(out: Path, page: Path) -> dict[str, str]:
     """What ``page`` shows of the run shipped in ``out``, by the name of its marks."""
-    tables = {path.stem: path for path in sorted((out / "tables").glob("*.md"))}
-    texts = {
-        name: path.read_text(encoding="utf-8")
-        for name, path in tables.items()
-        if name.startswith("ablations-") or name == "corrections"
+    tables = {
+        path.stem: path.read_text(encoding="utf-8")
+        for path in sorted((out / "tables").glob("*.md"))
     }
-    if "figures" in tables:
-        figures = os.path.relpath(out / "figures", page.parent)
-        text = tables["figures"].read_text(encoding="utf-8")
-        texts["figures"] = text.replace("](../figures/", f"]({figures}/")
     if "main" in tables:
-        cost = tables["cost"].read_text(encoding="utf-8")
         # The last note of the cost page is about the whole run.
-        time = cost.splitlines()[-1].removeprefix("- ")
-        main = tables["main"].read_text(encoding="utf-8")
-        texts |= {"results": main, "time": time, "cost": cost}
-    return texts
+        time = tables["cost"].splitlines()[-1].removeprefix("- ")
+        return {"results": tables["main"], "time": time, "cost": tables["cost"]}
+    figures = os.path.relpath(out / "figures", page.parent)
+    shown = {name: text for name, text in tables.items() if name != "costs"}
+    return shown | {
+        "figures": shown["figures"].replace("](../figures/", f"]({figures}/")
+    }

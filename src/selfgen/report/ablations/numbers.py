@@ -33,9 +33,10 @@ Key = tuple[str, str]
 
 @dataclass(frozen=True)
 class Cell:
-    """One measure of a method: its mean, and its difference to the baseline."""
+    """One measure of a method: its mean, and its difference to the baseline; where only
+    that is shown, it stands in both places."""
 
-    mean: Interval
+    mean: Interval | Difference
     difference: Difference | None = None
     holm: float | None = None
 

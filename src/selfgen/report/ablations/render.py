@@ -3,15 +3,28 @@ collected."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from selfgen.evaluation.correction import Turns
+from selfgen.evaluation.statistics import Interval
 from selfgen.report import grid
 from selfgen.report.ablations import figures, tables
 from selfgen.report.ablations.captions import CAPTIONS, page
-from selfgen.report.ablations.numbers import bootstrap, numbers, with_errors
+from selfgen.report.ablations.numbers import (
+    Line,
+    Numbers,
+    bootstrap,
+    numbers,
+    with_errors,
+)
 from selfgen.report.ablations.spec import AblationSpec
 from selfgen.report.figures import render
 from selfgen.specs import to_json
+
+if TYPE_CHECKING:
+    import pandas
 
 KINDS = ("pdf", "svg", "png")
 
@@ -22,7 +35,11 @@ def table_names(spec: AblationSpec) -> list[str]:
     return [
         *(f"{name}.{kind}" for name in regimes for kind in ("md", "tex")),
         *("ablations.csv", "seeds.csv", "lengths.csv", "figures.md", "spec.json"),
-        *("corrections.md", "corrections.tex", "costs.md", "costs.tex"),
+        *(
+            f"{name}.{kind}"
+            for name in ("controls", "corrections", "costs")
+            for kind in ("md", "tex")
+        ),
     ]
 
 
@@ -37,9 +54,22 @@ def figure_names(spec: AblationSpec) -> list[str]:
     ]
 
 
-def render_all(collected: Path, spec: AblationSpec) -> dict[str, bytes]:
-    """File name -> content, from ``scores.parquet``, ``positions.csv``, ``curves.csv`` and
-    ``runs.csv`` in the folder ``collected``."""
+@dataclass(frozen=True)
+class Measured:
+    """Everything that is shown: the numbers of each regime, direct answers by length (rows
+    of ``tables.LENGTHS``), two turns, and the frames that figures read as they are."""
+
+    scores: pandas.DataFrame
+    found: list[Numbers]
+    lengths: list[tuple[Any, ...]]
+    two_turns: list[tuple[Numbers, Line, Turns, Interval]]
+    positions: pandas.DataFrame
+    curves: pandas.DataFrame
+
+
+def measure(collected: Path, spec: AblationSpec) -> Measured:
+    """From ``scores.parquet``, ``positions.csv``, ``curves.csv`` and ``runs.csv`` in the
+    folder ``collected``."""
     import pandas as pd
 
     scores = with_errors(pd.read_parquet(collected / "scores.parquet"))
@@ -49,34 +79,60 @@ def render_all(collected: Path, spec: AblationSpec) -> dict[str, bytes]:
     )
     how = bootstrap(spec)
     found = [numbers(scores, runs, regime, how) for regime in spec.regimes]
-    by_length = tables.lengths(scores, found, how)
-    two_turns = list(tables.corrected(scores, found, how))
+    return Measured(
+        scores,
+        found,
+        tables.lengths(scores, found, how),
+        list(tables.corrected(scores, found, how)),
+        positions,
+        curves,
+    )
+
+
+def render_all(collected: Path, spec: AblationSpec) -> dict[str, bytes]:
+    """File name -> content of all tables and figures."""
+    measured = measure(collected, spec)
+    return render_tables(measured, spec) | render_figures(measured)
+
+
+def render_tables(measured: Measured, spec: AblationSpec) -> dict[str, bytes]:
+    """The files of ``table_names``."""
+    found = measured.found
     texts = {
         "ablations.csv": tables.methods_csv(found),
-        "seeds.csv": tables.by_seed(scores, found),
-        "lengths.csv": grid.to_csv(tables.LENGTHS, by_length),
+        "seeds.csv": tables.by_seed(measured.scores, found),
+        "lengths.csv": grid.to_csv(tables.LENGTHS, measured.lengths),
         "figures.md": page(spec),
         "spec.json": to_json(spec) + "\n",
     }
     grids = {f"ablations-{n.spec.name}": tables.methods(n, spec) for n in found}
-    grids["corrections"] = tables.corrections(two_turns, spec)
+    grids["corrections"] = tables.corrections(measured.two_turns, spec)
+    grids["controls"] = tables.controls(measured.scores, found, spec)
     grids["costs"] = tables.costs(found, spec)
     for name, made in grids.items():
         texts[f"{name}.md"] = grid.to_markdown(made)
         texts[f"{name}.tex"] = grid.to_latex(made)
-    files = {name: text.encode() for name, text in texts.items()}
-    lengths = pd.DataFrame(by_length, columns=list(tables.LENGTHS))
+    return {name: text.encode() for name, text in texts.items()}
+
+
+def render_figures(measured: Measured) -> dict[str, bytes]:
+    """The files of ``figure_names``."""
+    import pandas as pd
+
+    found = measured.found
+    lengths = pd.DataFrame(measured.lengths, columns=list(tables.LENGTHS))
     drawn = {
         "beta": figures.beta(found, False),
         "corruption": figures.beta(found, True),
         "lengths": figures.lengths(lengths, found),
-        "positions": figures.positions(positions, found),
-        "curves": figures.curves(curves, found),
-        "corrections": figures.corrections(two_turns),
+        "positions": figures.positions(measured.positions, found),
+        "curves": figures.curves(measured.curves, found),
+        "corrections": figures.corrections(measured.two_turns),
         "gain": figures.gain(found),
         **{f"variants-{n.spec.name}": figures.variants(n) for n in found},
     }
-    for name, figure in drawn.items():
-        for kind in KINDS:
-            files[f"{name}.{kind}"] = render(figure, kind)
-    return files
+    return {
+        f"{name}.{kind}": render(figure, kind)
+        for name, figure in drawn.items()
+        for kind in KINDS
+    }

@@ -13,7 +13,8 @@ class RegimeSpec:
     baseline's stage that has no other knob turned; ``controls``: the random-token method
     of each of those that has one. ``shown``: the methods of the figures by length and
     position. ``compared``: those that start where the baseline starts and are not trained
-    for longer on purpose. ``curves``: those with a learning curve.
+    for longer on purpose. ``pairs``: which methods are compared besides those with the
+    baseline. ``curves``: those with a learning curve.
     """
 
     name: str
@@ -25,6 +26,7 @@ class RegimeSpec:
     controls: dict[str, str]
     shown: tuple[str, ...]
     compared: tuple[str, ...]
+    pairs: tuple[tuple[str, str], ...]
     curves: tuple[str, ...]
 
     def middle(self) -> tuple[str, ...]:

@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Any
 from selfgen.evaluation.correction import Turns, turns
 from selfgen.evaluation.statistics import (
     Bootstrap,
+    Difference,
     Interval,
+    holm,
     mean_interval,
+    paired_difference,
     smallest_detectable,
 )
 from selfgen.report import grid
@@ -114,18 +117,17 @@ def _detectable(numbers: Numbers, confidence: float) -> dict[str, float]:
     return found
 
 
-def _entry(cell: Cell, measure: str, confidence: float) -> Entry:
+def _entry(cell: Cell, measure: str, confidence: float, number: str = ".1f") -> Entry:
     mark = ""
     if cell.difference and cell.difference.sign:
         better = cell.difference.sign > 0
         mark = "▲" if better == HIGHER_IS_BETTER.get(measure, False) else "▼"
         mark *= 2 if cell.holm is not None and cell.holm < 1 - confidence else 1
     mean = cell.mean
-    return Entry(
-        _percent(mean),
-        mark=mark,
-        below=f"[{100 * mean.low:.1f}, {100 * mean.high:.1f}]",
+    value, low, high = (
+        format(100 * x, number) for x in (mean.value, mean.low, mean.high)
     )
+    return Entry(value, mark=mark, below=f"[{low}, {high}]")
 
 
 def _percent(interval: Interval | None) -> str:
@@ -235,6 +237,68 @@ def corrections(
         for numbers, line, made, edited in found
     ]
     return table(rows, ("Regime", "Method"), spec.confidence)
+
+
+def controls(
+    scores: pandas.DataFrame, found: Sequence[Numbers], spec: AblationSpec
+) -> Grid:
+    """BASH against the random-token control (is it the model's own tokens?), and against
+    plain SFT of the same length and rounds."""
+    how = Bootstrap(spec.bootstrap_samples, spec.confidence, spec.seed)
+    compared: list[tuple[list[Entry], list[Difference]]] = []
+    for numbers in found:
+        regime = numbers.spec
+        own = scores[
+            (scores["regime"] == regime.name) & (scores["decoding"] == "direct")
+        ]
+        for methods_ in regime.pairs:
+            pair = [own[own["method"] == m] for m in methods_]
+            if any(frame.empty for frame in pair):
+                continue
+            names = [Entry(regime.label), *(Entry(regime.labels[m]) for m in methods_)]
+            compared.append(
+                (
+                    names,
+                    [
+                        paired_difference(
+                            *(cell_values(frame, measure) for frame in pair),
+                            how,
+                            (regime.name, *methods_, measure),
+                        )
+                        for measure in COMPARED
+                    ],
+                )
+            )
+    adjusted = iter(holm([d.p for _, row in compared for d in row]))
+    rows = [
+        [
+            *names,
+            *(
+                _entry(Cell(d, d, next(adjusted)), m, spec.confidence, "+.1f")
+                for m, d in zip(COMPARED, row, strict=True)
+            ),
+        ]
+        for names, row in compared
+    ]
+    percent = f"{100 * spec.confidence:g}%"
+    return Grid(
+        name="controls",
+        title="Own tokens against random ones at exactly the same positions: BASH minus its"
+        " control, in points.",
+        header=[
+            Entry("Regime"),
+            Entry("Method"),
+            *(Entry(TITLES[m]) for m in COMPARED),
+        ],
+        rows=rows,
+        notes=(
+            f"Brackets: {percent} interval of the paired difference over seeds and items."
+            " ▲ (▼): the method is better (worse), the interval excludes 0. Doubled: it"
+            f" also survives Holm's correction over the {4 * len(rows)} comparisons of this"
+            " table. No mark: no difference shown.",
+        ),
+        left=3,
+    )
 
 
 def costs(found: Sequence[Numbers], spec: AblationSpec) -> Grid:
