@@ -19,6 +19,7 @@ STEPS = (
     "selfgen.models",
     "selfgen.mixing.build",
     "selfgen.generation.passes",
+    "selfgen.generation.answers",
     "selfgen.training.causal",
     "selfgen.evaluation.scores",
     "selfgen.report.render",

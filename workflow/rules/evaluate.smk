@@ -17,7 +17,7 @@ rule generate_answers:
         **HEAVY,
     params:
         spec=spec(GRAPH.answers, "task", "node", "decoding", "seed"),
-        code=code("selfgen.generation.passes"),
+        code=code("selfgen.generation.answers"),
     shell:
         "python -m selfgen answers --spec {params.spec:q} --shard {wildcards.shard}"
         " --records {input.records:q} --weights {input.weights:q}"

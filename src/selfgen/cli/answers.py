@@ -5,7 +5,7 @@ from pathlib import Path
 
 from selfgen.cli import common
 from selfgen.data.records import read
-from selfgen.generation.passes import run_answers
+from selfgen.generation.answers import run_answers
 from selfgen.specs import AnswersSpec, from_json
 
 
@@ -38,5 +38,5 @@ def run(args: Namespace) -> None:
     inputs = {"records": args.records, "weights": args.weights}
     inputs |= {f"drafts {i}": path for i, path in enumerate(args.drafts)}
     common.write_manifest(
-        args, "selfgen.generation.passes", inputs, made.facts | clock.facts()
+        args, "selfgen.generation.answers", inputs, made.facts | clock.facts()
     )

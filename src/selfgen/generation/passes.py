@@ -1,33 +1,27 @@
-"""The generation steps of the workflow: from records and weights to rows and facts."""
+"""Passes over training records: mixed answers, or drafts."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 from selfgen.data.examples import Example, examples_of
-from selfgen.data.prompts import correction_ids, load_tokenizer, prompt_ids
+from selfgen.data.prompts import load_tokenizer
 from selfgen.generation import forced, free
+from selfgen.generation.answers import (
+    Generated,
+    Progress,
+    Rows,
+    finish,
+    load,
+    run_free,
+)
 from selfgen.mixing.order import is_plain, part_of, plan_steps
 from selfgen.mixing.schedules import rate_at
-from selfgen.models import load_for_generation, peak_memory_mb
-from selfgen.specs import AnswersSpec, Device, PassSpec, UserError
-
-Rows = list[dict[str, Any]]
-Progress = Callable[[int, int], None] | None
-
-
-@dataclass
-class Generated:
-    """Rows as they are made, so that no pass is held in memory as a whole; ``facts`` of
-    the run are complete when the last row is out."""
-
-    rows: Iterator[dict[str, Any]]
-    facts: dict[str, Any]
+from selfgen.specs import PassSpec
 
 
 def run_pass(
@@ -44,7 +38,7 @@ def run_pass(
     ``records`` are the training records in file order; ``spec.rows`` is the slice of them.
     """
     tokenizer = load_tokenizer(weights)
-    model, facts = _load(weights, spec.device)
+    model, facts = load(weights, spec.device)
     examples = examples_of(records[spec.rows[0] : spec.rows[1]], spec.prompt, tokenizer)
     how = {"shard": shard, "engine": engine, "progress": progress}
     return pass_over(model, tokenizer, examples, spec, facts, **how)
@@ -69,7 +63,7 @@ def pass_over(
             for i, epoch in asked
             for j in range(spec.candidates)
         ]
-        return _free(model, tokenizer, drafts, spec, facts, **how)
+        return run_free(model, tokenizer, drafts, spec, facts, **how)
     references = [
         forced.Reference(
             examples[i].id,
@@ -124,79 +118,6 @@ def rates(
     return found
 
 
-def run_answers(
-    records: Rows,
-    drafts: Rows,
-    weights: Path,
-    spec: AnswersSpec,
-    *,
-    shard: int = 0,
-    engine: str = "auto",
-    progress: Progress = None,
-) -> Generated:
-    """Answers ``{id, epoch, text, tokens, ended}`` to held-out records.
-
-    With ``spec.decoding`` ``corrected``, ``drafts`` are the direct answers.
-    """
-    tokenizer = load_tokenizer(weights)
-    if spec.decoding == "corrected":
-        texts = {draft["id"]: draft["text"] for draft in drafts}
-        missing = [r["id"] for r in records if r["id"] not in texts]
-        if missing:
-            raise UserError(f"drafts: missing for {len(missing)} ids: {missing[:3]}")
-        prompts = [
-            correction_ids(tokenizer, spec.prompt, r["prompt"], texts[r["id"]])
-            for r in records
-        ]
-    else:
-        prompts = [prompt_ids(tokenizer, spec.prompt, r["prompt"]) for r in records]
-    model, facts = _load(weights, spec.device)
-    asked = [
-        free.Prompt(record["id"], 0, ids)
-        for record, ids in zip(records, prompts, strict=True)
-    ]
-    how = {"shard": shard, "engine": engine, "progress": progress}
-    return _free(model, tokenizer, asked, spec, facts, **how)
-
-
-def _free(
-    model: Any,
-    tokenizer: Any,
-    prompts: list[free.Prompt],
-    spec: PassSpec | AnswersSpec,
-    facts: dict[str, Any],
-    **how: Any,
-) -> Generated:
-    made = free.run(
-        model,
-        tokenizer,
-        prompts,
-        spec.sampling,
-        seed=spec.seed,
-        max_new_tokens=spec.prompt.max_answer_tokens,
-        batch_size=spec.batch_size,
-        shards=spec.shards,
-        facts=facts,
-        **how,
-    )
-    return Generated(_free_facts(made, facts), facts)
-
-
-def _load(weights: Path, where: Device) -> tuple[Any, dict[str, Any]]:
-    model, device, precision = load_for_generation(weights, where)
-    return model, {"device": device, "precision": precision}
-
-
-def _free_facts(
-    rows: Iterator[dict[str, Any]], facts: dict[str, Any]
-) -> Iterator[dict[str, Any]]:
-    started, tokens = time.perf_counter(), 0
-    for row in rows:
-        tokens += row["tokens"]
-        yield row
-    _finish(facts, tokens, started)
-
-
 def _forced_facts(
     rows: Iterator[dict[str, Any]],
     answers: dict[str, list[int]],
@@ -210,12 +131,4 @@ def _forced_facts(
         changed += sum(a != b for a, b in zip(row["tokens"], reference, strict=True))
         yield row
     facts |= {"drawn_tokens": drawn, "changed_tokens": changed}
-    _finish(facts, tokens, started)
-
-
-def _finish(facts: dict[str, Any], tokens: int, started: float) -> None:
-    facts |= {
-        "generated_tokens": tokens,
-        "peak_memory_mb": peak_memory_mb(),
-        "generation_seconds": round(time.perf_counter() - started, 2),
-    }
+    finish(facts, tokens, started)

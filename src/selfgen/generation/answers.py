@@ -1,0 +1,110 @@
+"""Answers to held-out prompts, and what every free-running pass has in common."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from selfgen.data.prompts import correction_ids, load_tokenizer, prompt_ids
+from selfgen.generation import free
+from selfgen.models import load_for_generation, peak_memory_mb
+from selfgen.specs import AnswersSpec, Device, PassSpec, UserError
+
+Rows = list[dict[str, Any]]
+Progress = Callable[[int, int], None] | None
+
+
+@dataclass
+class Generated:
+    """Rows as they are made, so that no pass is held in memory as a whole; ``facts`` of
+    the run are complete when the last row is out."""
+
+    rows: Iterator[dict[str, Any]]
+    facts: dict[str, Any]
+
+
+def run_answers(
+    records: Rows,
+    drafts: Rows,
+    weights: Path,
+    spec: AnswersSpec,
+    *,
+    shard: int = 0,
+    engine: str = "auto",
+    progress: Progress = None,
+) -> Generated:
+    """Answers ``{id, epoch, text, tokens, ended}`` to held-out records.
+
+    With ``spec.decoding`` ``corrected``, ``drafts`` are the direct answers.
+    """
+    tokenizer = load_tokenizer(weights)
+    if spec.decoding == "corrected":
+        texts = {draft["id"]: draft["text"] for draft in drafts}
+        missing = [r["id"] for r in records if r["id"] not in texts]
+        if missing:
+            raise UserError(f"drafts: missing for {len(missing)} ids: {missing[:3]}")
+        prompts = [
+            correction_ids(tokenizer, spec.prompt, r["prompt"], texts[r["id"]])
+            for r in records
+        ]
+    else:
+        prompts = [prompt_ids(tokenizer, spec.prompt, r["prompt"]) for r in records]
+    model, facts = load(weights, spec.device)
+    asked = [
+        free.Prompt(record["id"], 0, ids)
+        for record, ids in zip(records, prompts, strict=True)
+    ]
+    how = {"shard": shard, "engine": engine, "progress": progress}
+    return run_free(model, tokenizer, asked, spec, facts, **how)
+
+
+def run_free(
+    model: Any,
+    tokenizer: Any,
+    prompts: list[free.Prompt],
+    spec: PassSpec | AnswersSpec,
+    facts: dict[str, Any],
+    **how: Any,
+) -> Generated:
+    """Answers or drafts to ``prompts``; ``how``: shard, engine and progress."""
+    made = free.run(
+        model,
+        tokenizer,
+        prompts,
+        spec.sampling,
+        seed=spec.seed,
+        max_new_tokens=spec.prompt.max_answer_tokens,
+        batch_size=spec.batch_size,
+        shards=spec.shards,
+        facts=facts,
+        **how,
+    )
+    return Generated(_free_facts(made, facts), facts)
+
+
+def load(weights: Path, where: Device) -> tuple[Any, dict[str, Any]]:
+    """A model, and the facts that a manifest tells of where it runs."""
+    model, device, precision = load_for_generation(weights, where)
+    return model, {"device": device, "precision": precision}
+
+
+def _free_facts(
+    rows: Iterator[dict[str, Any]], facts: dict[str, Any]
+) -> Iterator[dict[str, Any]]:
+    started, tokens = time.perf_counter(), 0
+    for row in rows:
+        tokens += row["tokens"]
+        yield row
+    finish(facts, tokens, started)
+
+
+def finish(facts: dict[str, Any], tokens: int, started: float) -> None:
+    """The facts that are known when the last row is out."""
+    facts |= {
+        "generated_tokens": tokens,
+        "peak_memory_mb": peak_memory_mb(),
+        "generation_seconds": round(time.perf_counter() - started, 2),
+    }
