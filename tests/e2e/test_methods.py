@@ -10,18 +10,17 @@ from typing import Any
 
 import pytest
 
-from selfgen.data.catalog import SOURCES
 from tests.flow import Flow, clone
 
 pytestmark = pytest.mark.slow
 
 CONFIG = Path(__file__).parent / "methods.yaml"
-NODES = Path("results/models/descriptions/tiny")
+NODES = Path("results/models/sums/tiny")
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Flow:
-    flow = clone(tmp_path_factory.mktemp("methods") / "clone", SOURCES["wiki"].filename)
+    flow = clone(tmp_path_factory.mktemp("methods") / "clone")
     shutil.copy2(CONFIG, flow.root / "methods.yaml")
     done = flow.snakemake("--cores", "2", "--configfile", "methods.yaml")
     assert done.returncode == 0, done.stdout
@@ -35,7 +34,7 @@ def manifest(flow: Flow, node: str) -> dict[str, Any]:
 def rows(flow: Flow, node: str) -> list[dict[str, Any]]:
     import pyarrow.parquet
 
-    path = flow.root / f"results/rows/descriptions/tiny/{node}/seed0.parquet"
+    path = flow.root / f"results/rows/sums/tiny/{node}/seed0.parquet"
     return pyarrow.parquet.read_table(path).to_pylist()
 
 
