@@ -12,9 +12,7 @@ from selfgen.specs import RecordsSpec, from_json
 
 def add_arguments(parser: ArgumentParser) -> None:
     common.add_manifest(parser)
-    parser.add_argument(
-        "--source", nargs="+", required=True, help="name=path of a wheel"
-    )
+    parser.add_argument("--source", nargs="*", default=[], help="name=path of a wheel")
     parser.add_argument("--out", type=Path, required=True, help="Parquet to write")
 
 
