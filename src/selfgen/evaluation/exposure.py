@@ -372,15 +372,7 @@ def _states(model: Any, packed: bool, rows: Sequence[Row]) -> torch.Tensor:
     reads = [[*row.prompt_ids, *row.answer_ids[:-1]] for row in rows]
     lengths = [len(read) for read in reads]
     tokens = torch.tensor([i for read in reads for i in read], device=device)
-    if packed:
-        layout = attention.Packed(lengths, device)
-        states = attention.forward_flat(body, tokens, layout.positions, layout)
-        lines = states.split(lengths)
-    else:
-        # Padded on the right, where a causal model needs no mask.
-        split = tokens.split(lengths)
-        padded = torch.nn.utils.rnn.pad_sequence(split, batch_first=True)
-        lines = body(input_ids=padded, use_cache=False)[0]
+    lines = attention.states(body, tokens, lengths, packed).split(lengths)
     ends = zip(lines, lengths, rows, strict=True)
     return torch.cat([line[n - len(row.answer_ids) : n] for line, n, row in ends])
 

@@ -52,18 +52,7 @@ class LabelLoss(torch.nn.Module):
 
     def states(self, input_ids: torch.Tensor, lengths: list[int]) -> torch.Tensor:
         """States [tokens, size] of packed rows."""
-        if self.flat:
-            layout = attention.Packed(lengths, input_ids.device)
-            return attention.forward_flat(
-                decoder(self.model), input_ids, layout.positions, layout
-            )
-        padded = torch.nn.utils.rnn.pad_sequence(
-            input_ids.split(lengths), batch_first=True
-        )
-        rows = decoder(self.model)(input_ids=padded, use_cache=False)[0]
-        return torch.cat(
-            [row[:length] for row, length in zip(rows, lengths, strict=True)]
-        )
+        return attention.states(decoder(self.model), input_ids, lengths, self.flat)
 
     def begin(self, steps: list[list[Row]], passes: Passes, accelerator: Any) -> int:
         """What has to be known of all rows before the first step; returns the tokens that
