@@ -25,13 +25,10 @@ wildcard_constraints:
 rule run_regime:
     """All variants of a regime under one seed, from a base that is trained here."""
     output:
-        multiext(
-            "results/controlled/{regime}/seed{seed}/",
-            "scores.parquet",
-            "positions.parquet",
-            "curves.parquet",
-            "manifest.json",
-        ),
+        scores="results/controlled/{regime}/seed{seed}/scores.parquet",
+        positions="results/controlled/{regime}/seed{seed}/positions.parquet",
+        curves="results/controlled/{regime}/seed{seed}/curves.parquet",
+        manifest="results/controlled/{regime}/seed{seed}/manifest.json",
     log:
         "logs/run_regime/{regime}/seed{seed}.log",
     conda:
@@ -44,8 +41,8 @@ rule run_regime:
         spec=lambda w: specs.to_json(regimes.spec(REGIMES, w.regime, int(w.seed))),
         code=code("selfgen.controlled.run"),
     shell:
-        "python -m selfgen controlled --spec {params.spec:q} --out $(dirname {output[0]:q})"
-        " --manifest {output[3]:q} --scratch scratch/controlled --threads {threads}"
+        "python -m selfgen controlled --spec {params.spec:q} --out $(dirname {output.scores:q})"
+        " --manifest {output.manifest:q} --scratch scratch/controlled --threads {threads}"
         " --name '{wildcards.regime} {wildcards.seed}' > {log:q} 2>&1"
 
 

@@ -1,0 +1,41 @@
+"""Controlled runs through Snakemake: from nothing to tables, and what reruns afterwards."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.flow import Flow, clone
+
+CONFIG = Path(__file__).parent / "controlled.yaml"
+RUN = ("--configfile", "controlled.yaml")
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> Flow:
+    flow = clone(tmp_path_factory.mktemp("controlled") / "clone")
+    shutil.copy2(CONFIG, flow.root / "controlled.yaml")
+    made = flow.snakemake("--cores", "2", *RUN)
+    assert made.returncode == 0, made.stdout
+    return flow
+
+
+def test_tables_and_figures_are_there(done: Flow) -> None:
+    table = (done.root / "results/tables/ablations-words.md").read_text()
+    for label in ("SFT continued", "BASH", "Two-pass", "RAC, corrected once", "SPIN"):
+        assert f"| {label} | " in table
+    for name in ("beta", "curves", "variants-words"):
+        svg = (done.root / f"results/figures/{name}.svg").read_text()
+        assert svg.rstrip().endswith("</svg>")
+    assert len(list((done.root / "scratch/controlled").iterdir())) == 20
+
+
+def test_what_reruns(done: Flow) -> None:
+    assert done.rules(*RUN) == {}
+    done.replace("controlled.yaml", "label: BASH,", "label: Own tokens,")
+    assert done.rules(*RUN) == {"render_ablations": 1}
+    done.replace("controlled.yaml", "beta: 0.5", "beta: 0.75")
+    plan = done.rules(*RUN)
+    assert plan == {"run_regime": 2, "collect_regimes": 1, "render_ablations": 1}
