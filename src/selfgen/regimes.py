@@ -96,7 +96,7 @@ def _regime(name: str, regime: Regime) -> RegimeSpec:
         and method not in curves
         and getattr(found, "parent", None) == parent
     )
-    spec = RegimeSpec(
+    return RegimeSpec(
         name=name,
         label=regime.label,
         baseline=regime.baseline,
@@ -104,13 +104,10 @@ def _regime(name: str, regime: Regime) -> RegimeSpec:
         labels={n: m.label for n, m in regime.methods.items()},
         betas=betas,
         controls=controls,
-        shown=(),
         compared=compared,
         pairs=tuple(_pairs(regime)),
         curves=curves,
     )
-    # One control is enough for the eye: that of the middle beta.
-    return replace(spec, shown=(regime.baseline, *spec.dose(), *spec.middle()[2:]))
 
 
 def _pairs(regime: Regime) -> Iterator[tuple[str, str]]:

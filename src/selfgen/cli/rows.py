@@ -9,6 +9,7 @@ from selfgen.cli import common
 from selfgen.data.prompts import load_tokenizer
 from selfgen.data.records import read
 from selfgen.mixing.build import build, load_function
+from selfgen.mixing.order import tokens_in_time
 from selfgen.specs import RowsSpec, UserError, from_json
 
 
@@ -64,7 +65,7 @@ def tokens_of(manifests: list[Path]) -> float:
     if not seconds:
         raise UserError("--time-of: found no manifest of a training")
     tokens = sum(m["forwarded_tokens"] for m in trained)
-    return tokens * (seconds + passes) / seconds
+    return tokens_in_time(tokens, seconds, passes)
 
 
 def _grades(

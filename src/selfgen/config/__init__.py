@@ -234,7 +234,8 @@ class Config(Keys):
         known("evaluation.baseline", self.evaluation.baseline, self.methods)
         if oracle := self.evaluation.oracle:
             known("evaluation.oracle.method", oracle.method, self.methods)
-            known("evaluation.oracle.model", oracle.model or "", {"": 0} | self.models)
+            if oracle.model:
+                known("evaluation.oracle.model", oracle.model, self.models)
         return self
 
 

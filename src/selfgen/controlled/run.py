@@ -24,6 +24,7 @@ from selfgen.data import records
 from selfgen.data.examples import Example, examples_of
 from selfgen.generation.passes import pass_over
 from selfgen.mixing.build import mix
+from selfgen.mixing.order import tokens_in_time
 from selfgen.provenance import atomic, code_digest
 from selfgen.specs import UserError, to_json
 from selfgen.training.causal import train
@@ -203,8 +204,11 @@ class Regime:
         if other is None:
             return None
         facts = self.finished[other].facts
-        whole = facts["seconds"] + facts.get("generation_seconds", 0.0)
-        return facts["forwarded_tokens"] * whole / facts["seconds"]
+        return tokens_in_time(
+            facts["forwarded_tokens"],
+            facts["seconds"],
+            facts.get("generation_seconds", 0.0),
+        )
 
     def _model(self, node: str | None) -> Any:
         model = copy.deepcopy(self.model)

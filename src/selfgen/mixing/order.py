@@ -51,6 +51,12 @@ def part_of(steps: list[Step], part: Steps | None) -> Iterator[tuple[int, Step]]
     return iter([*enumerate(steps)][first:last])
 
 
+def tokens_in_time(tokens: float, seconds: float, pass_seconds: float) -> float:
+    """The tokens that a training of ``tokens`` in ``seconds`` would have read, at the same
+    speed, if it had had the time of its pass as well."""
+    return tokens * (seconds + pass_seconds) / seconds
+
+
 def plan_tokens(
     ids: Sequence[str],
     lengths: Sequence[int],

@@ -56,6 +56,9 @@ def collect(runs: Sequence[Path]) -> tuple[dict[str, pandas.DataFrame], dict[str
         else pd.DataFrame()
         for name, frames in parts.items()
     }
+    if "nll" in found["scores"]:
+        # Three decimals are more than is shown, and a third of the file.
+        found["scores"]["nll"] = found["scores"]["nll"].round(3).astype("float32")
     return found | {"runs": pd.DataFrame(costs, columns=list(RUNS))}, manifests
 
 

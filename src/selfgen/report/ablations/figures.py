@@ -188,7 +188,7 @@ def _looks(regime: RegimeSpec) -> dict[str, tuple[str, str]]:
     """Colour and marker of the methods that are shown by length and position."""
     colours = [c for c in OKABE_ITO if c != RANDOM]
     looks = {regime.baseline: (BLACK, "D")}
-    for method in regime.shown:
+    for method in regime.shown():
         if method in regime.controls.values():
             looks[method] = (RANDOM, "s")
         elif method != regime.baseline:

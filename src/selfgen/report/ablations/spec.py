@@ -11,10 +11,9 @@ class RegimeSpec:
 
     ``methods`` in the order of the tables. ``betas``: beta of each BASH method of the
     baseline's stage that has no other knob turned; ``controls``: the random-token method
-    of each of those that has one. ``shown``: the methods of the figures by length and
-    position. ``compared``: those that start where the baseline starts and are not trained
-    for longer on purpose. ``pairs``: which methods are compared besides those with the
-    baseline. ``curves``: those with a learning curve.
+    of each of those that has one. ``compared``: those that start where the baseline starts
+    and are not trained for longer on purpose. ``pairs``: which methods are compared besides
+    those with the baseline. ``curves``: those with a learning curve.
     """
 
     name: str
@@ -24,7 +23,6 @@ class RegimeSpec:
     labels: dict[str, str]
     betas: dict[str, float]
     controls: dict[str, str]
-    shown: tuple[str, ...]
     compared: tuple[str, ...]
     pairs: tuple[tuple[str, str], ...]
     curves: tuple[str, ...]
@@ -37,6 +35,10 @@ class RegimeSpec:
         method = dose[(len(dose) - 1) // 2]
         control = (self.controls[method],) if method in self.controls else ()
         return (self.baseline, method, *control)
+
+    def shown(self) -> tuple[str, ...]:
+        """The methods of the figure by length: one control is enough for the eye."""
+        return (self.baseline, *self.dose(), *self.middle()[2:])
 
     def dose(self) -> list[str]:
         """The methods of ``betas``, by beta."""
