@@ -219,21 +219,6 @@ def by_position(examples: Iterable[Aligned]) -> pandas.DataFrame:
     return frame.groupby(["length", "position"], as_index=False)[COUNTS].sum()
 
 
-def by_length(examples: Iterable[Aligned]) -> pandas.DataFrame:
-    """The counts of ``by_position`` by ``length`` of the reference, with ``examples``,
-    how many were ``longer``, and their mean ``similarity``."""
-    import pandas as pd
-
-    columns = ["length", "examples", "longer", "similarity", *COUNTS]
-    rows = []
-    for e in examples:
-        counts = [sum(getattr(e, name)) for name in COUNTS[1:]]
-        length = len(e.free_wrong)
-        rows.append([length, 1, int(e.longer), e.similarity, length, *counts])
-    frame = pd.DataFrame(rows, columns=columns).groupby("length", as_index=False).sum()
-    return frame.assign(similarity=frame["similarity"] / frame["examples"])
-
-
 def rates(frame: pandas.DataFrame) -> pandas.DataFrame:
     """Adds ``forced_error``, ``free_error``, their ``excess`` and ``recovery`` (shares
     0..1; NaN where nothing was counted) to counts, also to sums of the rows above."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from selfgen.evaluation.correction import Turns
+from selfgen.evaluation.exposure import rates
 from selfgen.evaluation.statistics import Interval
 from selfgen.report.ablations.numbers import Line, Numbers
 from selfgen.report.ablations.spec import RegimeSpec
@@ -206,15 +207,14 @@ def positions(frame: pandas.DataFrame, found: Sequence[Numbers]) -> Figure:
         own = frame[(frame["regime"] == regime.name) & (frame["decoding"] == "direct")]
         own = own[own["items"] == own["items"].max()]
         for method, colour in zip(regime.middle(), (BLACK, BASH, RANDOM), strict=False):
-            part = (
-                own[own["method"] == method].groupby("position").sum(numeric_only=True)
-            )
+            counts = own[own["method"] == method].groupby("position")
+            part = rates(counts.sum(numeric_only=True))
             # The last positions are those of few answers.
             part = part[part["n"] >= 0.2 * part["n"].max()]
-            for name, line in (("free_wrong", "-"), ("forced_wrong", "--")):
+            for name, line in (("free_error", "-"), ("forced_error", "--")):
                 ax.plot(
                     part.index + 1,
-                    100 * part[name] / part["n"],
+                    100 * part[name],
                     line,
                     color=colour,
                     linewidth=1.2,
