@@ -287,8 +287,8 @@ def test_interval_over_seeds() -> None:
     """Mean 2, standard deviation 1, three seeds: t = 4.3027 with two degrees of freedom."""
     from selfgen.report.ablations.numbers import seeds_interval
 
-    found = seeds_interval([1.0, 2.0, 3.0])
+    found = seeds_interval([1.0, 2.0, 3.0], 0.95)
     assert found.value == 2
     assert found.high - 2 == pytest.approx(4.30265 / 3**0.5, rel=1e-5)
-    one = seeds_interval([5.0])
+    one = seeds_interval([5.0], 0.95)
     assert (one.low, one.value, one.high) == (5, 5, 5)

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from selfgen.report.collect import collect_scores
+from selfgen.report.grid import Entry, Grid
 from selfgen.report.tables import main_table, to_csv, to_latex, to_markdown
 from selfgen.specs import Column, TablesSpec, UserError
 
@@ -251,3 +252,10 @@ def test_latex_escapes_and_compiles(tmp_path):
     )
     assert done.returncode == 0, done.stdout[-2000:]
     assert "Overfull" not in done.stdout
+
+
+def test_a_row_of_another_width_is_refused():
+    """A box more than the header would be shown in no column."""
+    header = [Entry("a"), Entry("b")]
+    with pytest.raises(ValueError, match="table t: row 1 has 3 boxes, the header 2"):
+        Grid("t", "title", header, [header, [*header, Entry("c")]])

@@ -38,6 +38,8 @@ def explain(problem: dict[str, Any], raw: dict[str, Any], root: type) -> str:
         found = context.get("tag")
         sections = _sections(_at(root, problem["loc"]))
         tags = [tag for section in sections for tag in _tags(section)]
+        if found is None:
+            return f"config: {where}.{key}: found nothing, allowed: {', '.join(tags)}"
         return f"config: {where}.{key}: found {found!r}{hint(found, tags)}"
     found = repr(problem["input"])
     allowed = problem["msg"].removeprefix("Input should be ")

@@ -56,6 +56,7 @@ class Grid:
 
     ``left`` columns from the left hold words, the others numbers; ``rules`` are the
     rows above which a thin line goes (LaTeX only); ``name`` is the LaTeX label.
+    Raises ValueError: a row with more or fewer boxes than the header.
     """
 
     name: str
@@ -65,6 +66,14 @@ class Grid:
     notes: Sequence[str] = ()
     left: int = 1
     rules: frozenset[int] = field(default_factory=frozenset)
+
+    def __post_init__(self) -> None:
+        for number, row in enumerate(self.rows):
+            if len(row) != len(self.header):
+                raise ValueError(
+                    f"table {self.name}: row {number} has {len(row)} boxes, the header"
+                    f" {len(self.header)}"
+                )
 
 
 def to_markdown(grid: Grid) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from selfgen.evaluation.correction import Turns
 from selfgen.evaluation.exposure import rates
 from selfgen.evaluation.statistics import Interval
-from selfgen.report.ablations.numbers import Line, Numbers
+from selfgen.report.ablations.numbers import Line, Numbers, seeds_interval
 from selfgen.report.ablations.spec import RegimeSpec
 from selfgen.report.figures import BLACK, GREY, LIGHT, OKABE_ITO, STYLE, TEXT_GREY
 
@@ -228,10 +228,10 @@ def positions(frame: pandas.DataFrame, found: Sequence[Numbers]) -> Figure:
 
 
 @styled
-def curves(frame: pandas.DataFrame, found: Sequence[Numbers]) -> Figure:
+def curves(
+    frame: pandas.DataFrame, found: Sequence[Numbers], confidence: float
+) -> Figure:
     """Exact match, free-running and excess error on validation prompts, over the steps."""
-    from selfgen.report.ablations.numbers import seeds_interval
-
     regimes = [n.spec for n in found if n.spec.curves]
     measures = ("exact", "free_error", "excess")
     figure, axes = grid_of(len(regimes), len(measures))
@@ -242,7 +242,7 @@ def curves(frame: pandas.DataFrame, found: Sequence[Numbers]) -> Figure:
             for i, method in enumerate(regime.curves):
                 part = own[own["method"] == method]
                 points = [
-                    (step, seeds_interval(values[measure].to_numpy()))
+                    (step, seeds_interval(values[measure].to_numpy(), confidence))
                     for step, values in part.groupby("step")
                 ]
                 colour = (BLACK, BASH, RANDOM, *OKABE_ITO[2:])[i]

@@ -164,7 +164,7 @@ def _line(
     )
 
 
-def seeds_interval(values: Sequence[float], confidence: float = 0.95) -> Interval:
+def seeds_interval(values: Sequence[float], confidence: float) -> Interval:
     """The mean over seeds with its t-interval; of one seed the value alone."""
     import numpy as np
     from scipy.stats import t

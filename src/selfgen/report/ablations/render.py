@@ -11,7 +11,7 @@ from selfgen.evaluation.correction import Turns
 from selfgen.evaluation.statistics import Interval
 from selfgen.report import grid
 from selfgen.report.ablations import figures, tables
-from selfgen.report.ablations.captions import CAPTIONS, page
+from selfgen.report.ablations.captions import FIGURES, page
 from selfgen.report.ablations.numbers import (
     Line,
     Numbers,
@@ -48,7 +48,7 @@ def figure_names(spec: AblationSpec) -> list[str]:
     variants = [f"variants-{regime.name}" for regime in spec.regimes]
     return [
         f"{name}.{kind}"
-        for name in (*CAPTIONS, *variants)
+        for name in (*FIGURES, *variants)
         if name != "variants"
         for kind in KINDS
     ]
@@ -92,7 +92,7 @@ def measure(collected: Path, spec: AblationSpec) -> Measured:
 def render_all(collected: Path, spec: AblationSpec) -> dict[str, bytes]:
     """File name -> content of all tables and figures."""
     measured = measure(collected, spec)
-    return render_tables(measured, spec) | render_figures(measured)
+    return render_tables(measured, spec) | render_figures(measured, spec)
 
 
 def render_tables(measured: Measured, spec: AblationSpec) -> dict[str, bytes]:
@@ -115,7 +115,7 @@ def render_tables(measured: Measured, spec: AblationSpec) -> dict[str, bytes]:
     return {name: text.encode() for name, text in texts.items()}
 
 
-def render_figures(measured: Measured) -> dict[str, bytes]:
+def render_figures(measured: Measured, spec: AblationSpec) -> dict[str, bytes]:
     """The files of ``figure_names``."""
     import pandas as pd
 
@@ -126,7 +126,7 @@ def render_figures(measured: Measured) -> dict[str, bytes]:
         "corruption": figures.beta(found, True),
         "lengths": figures.lengths(lengths, found),
         "positions": figures.positions(measured.positions, found),
-        "curves": figures.curves(measured.curves, found),
+        "curves": figures.curves(measured.curves, found, spec.confidence),
         "corrections": figures.corrections(measured.two_turns),
         "gain": figures.gain(found),
         **{f"variants-{n.spec.name}": figures.variants(n) for n in found},

@@ -283,11 +283,10 @@ def controls(
     percent = f"{100 * spec.confidence:g}%"
     return Grid(
         name="controls",
-        title="Own tokens against random ones at exactly the same positions: BASH minus its"
-        " control, in points.",
+        title="Direct comparisons: own tokens against random ones at exactly the same"
+        " positions, and BASH against plain SFT of the same length and rounds, in points.",
         header=[
-            Entry("Regime"),
-            Entry("Method"),
+            *map(Entry, ("Regime", "Method", "Minus")),
             *(Entry(TITLES[m]) for m in COMPARED),
         ],
         rows=rows,
