@@ -290,6 +290,28 @@ class ExposureSpec:
 
 
 @dataclass(frozen=True)
+class EndpointSpec:
+    """A judge model behind an OpenAI-compatible endpoint.
+
+    Its address and key stand in the environment as ``{environment}_BASE_URL`` and
+    ``{environment}_API_KEY``, and nowhere else. At most ``concurrency`` requests at a time
+    and ``requests_per_minute`` (0: no limit), each with a ``timeout`` in seconds and
+    ``retries``. Prices are dollars a million tokens; ``budget``: the most dollars that may
+    be spent on the model in all.
+    """
+
+    model: str
+    environment: str
+    concurrency: int
+    requests_per_minute: int
+    timeout: float
+    retries: int
+    input_price: float
+    output_price: float
+    budget: float
+
+
+@dataclass(frozen=True)
 class Cell:
     """One declared (task, model, method, decoding, seed) of the result tables."""
 

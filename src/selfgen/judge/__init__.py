@@ -1,0 +1,1 @@
+"""Judges behind an OpenAI-compatible endpoint: what is asked, paid for and kept."""

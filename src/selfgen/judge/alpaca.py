@@ -1,0 +1,163 @@
+"""AlpacaEval 2.0 through its own package: annotation, raw and length-controlled win rate.
+
+Prompts, order of the outputs, parser and length control are those of ``alpaca-eval``
+(github tatsu-lab/alpaca_eval). Two of its parts are replaced: its client, which returns empty
+completions after the last retry, by ours; and the download of ``df_gamed.csv`` while it
+computes, by a file that was fetched before.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from selfgen.judge.client import Judge, Request
+from selfgen.specs import UserError
+
+if TYPE_CHECKING:
+    import pandas
+
+ANNOTATOR = "weighted_alpaca_eval_gpt4_turbo"
+"""The annotator of AlpacaEval 2.0."""
+
+Output = Mapping[str, Any]
+"""``instruction``, ``output`` and ``generator``, as in the package's files."""
+
+
+def annotate(
+    outputs: Sequence[Output],
+    baseline: Sequence[Output],
+    judge: Judge,
+    *,
+    before: Callable[[Sequence[Request]], None] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> pandas.DataFrame:
+    """The judge's preference between a model's outputs and the baseline's.
+
+    Rows as the package makes them, in the order of ``baseline``, which is how the package
+    finds an instruction's difficulty: ``instruction``,
+    ``output_1`` (baseline), ``output_2``, ``preference`` from 1 (baseline) to 2 (model), NaN
+    where the reply names neither.
+
+    Args:
+        before: called with all requests before the first is sent.
+
+    Raises UserError: instructions that are not those of the baseline; as ``Judge.ask``.
+    """
+    import pandas as pd
+
+    _check(outputs, baseline)
+    annotators = _package().annotators
+    pool = annotators.PairwiseAnnotator(
+        annotators_config=ANNOTATOR, is_avoid_reannotations=False, caching_path=None
+    )
+    settings = dict(pool.annotators[ANNOTATOR].completions_kwargs)
+    settings.pop("model_name")
+
+    def completions(prompts: Sequence[str], **_: Any) -> dict[str, list[Any]]:
+        requests = [_request(prompt, settings) for prompt in prompts]
+        if before:
+            before(requests)
+        replies = judge.ask(requests, progress)
+        choices = [
+            {
+                "finish_reason": reply.finish_reason,
+                "logprobs": reply.logprobs,
+                "message": {"role": "assistant", "content": reply.text},
+                "text": reply.text,
+            }
+            for reply in replies
+        ]
+        return {"completions": [c["text"] for c in choices], "completions_all": choices}
+
+    pool.annotators[ANNOTATOR].fn_completions = completions
+    made = pool.annotate_head2head(
+        outputs_1=pd.DataFrame(baseline), outputs_2=pd.DataFrame(outputs), chunksize=None
+    )
+    found = pd.DataFrame(made)
+    found["preference"] = found["preference"].astype(float)
+    order = {row["instruction"]: i for i, row in enumerate(baseline)}
+    return found.sort_values(
+        "instruction", key=lambda column: column.map(order), ignore_index=True
+    )
+
+
+def leaderboard_row(annotations: pandas.DataFrame, gamed: Path) -> dict[str, float]:
+    """The row of a leaderboard: ``win_rate``, ``length_controlled`` and their standard
+    errors in per cent, ``length`` in characters, ``n`` instructions and how many were
+    ``unparsable``.
+
+    ``annotations`` gain a column ``glm_preference`` (0..1), the length-controlled one.
+    ``gamed``: the package's ``df_gamed.csv``.
+    """
+    glm = _package().metrics.glm_winrate
+    unparsable = int(annotations["preference"].isna().sum())
+    if unparsable == len(annotations):
+        raise UserError("AlpacaEval: no reply names one of the two models")
+    # All rows, since the package finds difficulties by row number; it leaves out the NaN.
+    with _fetched(glm, gamed):
+        found = glm.get_length_controlled_winrate(
+            annotations, save_weights_dir=None, is_warn_extreme_changes=False
+        )
+    return {
+        "win_rate": float(found["win_rate"]),
+        "standard_error": float(found["standard_error"]),
+        "length_controlled": float(found["length_controlled_winrate"]),
+        "lc_standard_error": float(found["lc_standard_error"]),
+        "discrete_win_rate": float(found["discrete_win_rate"]),
+        "length": int(annotations["output_2"].str.len().mean()),
+        "n": len(annotations),
+        "unparsable": unparsable,
+    }
+
+
+def _check(outputs: Sequence[Output], baseline: Sequence[Output]) -> None:
+    asked = [row["instruction"] for row in baseline]
+    answered = [row["instruction"] for row in outputs]
+    missing = set(asked) - set(answered)
+    foreign = set(answered) - set(asked)
+    doubled = len(answered) - len(set(answered))
+    if missing or foreign or doubled:
+        raise UserError(
+            f"AlpacaEval: {len(missing)} instructions of the baseline without an output,"
+            f" {len(foreign)} foreign, {doubled} doubled"
+        )
+
+
+def _request(prompt: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    messages = _package().utils.prompt_to_chatml(prompt.strip())
+    return {"messages": messages, **settings}
+
+
+def _package() -> Any:
+    """``alpaca_eval`` with the parts that are used, and its chatter in our log only where
+    something is wrong (it sets the level of the root logger)."""
+    try:
+        root = logging.getLogger().level
+        import alpaca_eval
+        import alpaca_eval.annotators
+        import alpaca_eval.metrics.glm_winrate
+        import alpaca_eval.utils
+
+        logging.getLogger().setLevel(root)
+    except ImportError as error:
+        raise UserError(
+            f"AlpacaEval: cannot import {error.name}; pip install 'selfgen[judge]'"
+        ) from None
+    return alpaca_eval
+
+
+@contextmanager
+def _fetched(glm: Any, gamed: Path) -> Iterator[None]:
+    """The package asks its hub for one file while it computes: it is given ours."""
+    if not gamed.is_file():
+        raise UserError(f"AlpacaEval: found no file {gamed}")
+    download = glm.hf_hub_download
+    glm.hf_hub_download = lambda **_: str(gamed)
+    try:
+        yield
+    finally:
+        glm.hf_hub_download = download

@@ -1,0 +1,307 @@
+"""Asking a judge: in parallel, within a budget, and never twice.
+
+The HTTP client is ``openai``'s, which waits and tries again on 408, 409, 429, 5xx, dropped
+connections and timeouts, and honours ``retry-after``. What it lets through is caught here: replies
+that are no JSON, that have no choice or no text.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from selfgen.judge.replies import Replies, Reply, key_of
+from selfgen.specs import EndpointSpec, UserError
+
+log = logging.getLogger(__name__)
+
+Request = Mapping[str, Any]
+"""What is asked, without the model: ``messages``, ``temperature``, ``max_tokens``, ..."""
+
+DEFAULT_URL = "https://api.openai.com/v1"
+"""Where the environment names no address."""
+
+CHARACTERS_A_TOKEN = 4
+"""For estimates before the first call, when no tokenizer of the judge is at hand."""
+
+
+class Unusable(Exception):
+    """A reply that came and says nothing: asked again, and an error in the end."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What asking will cost: ``asked`` requests of ``total``, the others are kept;
+    ``dollars`` if every completion is as long as it may be; ``spent`` dollars before."""
+
+    total: int
+    asked: int
+    dollars: float
+    spent: float
+
+
+class Judge:
+    """A judge model, the replies that it gave before, and what it may cost."""
+
+    def __init__(self, spec: EndpointSpec, folder: Path) -> None:
+        """``folder``: where replies are kept, for all judges and runs."""
+        self.spec, self.replies = spec, Replies(folder)
+
+    def ask(
+        self,
+        requests: Sequence[Request],
+        progress: Callable[[int, int], None] | None = None,
+    ) -> list[Reply]:
+        """The replies to ``requests``, in their order; equal requests are asked once.
+
+        ``progress``: called with (replies, requests).
+
+        Raises UserError, one line: no key, an endpoint that is down or refuses, the budget
+        is reached, requests without a usable reply. Replies that came are kept, so that the
+        same call goes on where it stopped.
+        """
+        asked = {key_of(self.spec.model, r): r for r in requests}
+        found = {key: self.replies.get(key) for key in asked}
+        if any(reply is None for reply in found.values()):
+            with self.replies.alone():
+                # Another process may have asked for the same in the meantime.
+                found = {key: self.replies.get(key) for key in asked}
+                missing = {k: asked[k] for k, reply in found.items() if reply is None}
+                found |= self._ask(missing, len(asked), progress)
+        return [found[key_of(self.spec.model, r)] for r in requests]
+
+    def estimate(self, requests: Iterable[Request]) -> Estimate:
+        """What ``ask`` will cost at most, by the length of the prompts in characters."""
+        asked = {key_of(self.spec.model, r): r for r in requests}
+        missing = [r for key, r in asked.items() if self.replies.get(key) is None]
+        dollars = sum(self._most(request) for request in missing)
+        return Estimate(len(asked), len(missing), dollars, self.spent())
+
+    def spent(self) -> float:
+        """Dollars that were spent on the model until now."""
+        return self._price(*self.replies.paid(self.spec.model))
+
+    def _price(self, prompt_tokens: float, completion_tokens: float) -> float:
+        spec = self.spec
+        dollars = prompt_tokens * spec.input_price
+        return (dollars + completion_tokens * spec.output_price) / 1e6
+
+    def _most(self, request: Request) -> float:
+        text = sum(len(str(message["content"])) for message in request["messages"])
+        return self._price(text / CHARACTERS_A_TOKEN, request["max_tokens"])
+
+    def _ask(
+        self,
+        missing: dict[str, Request],
+        total: int,
+        progress: Callable[[int, int], None] | None,
+    ) -> dict[str, Reply]:
+        if not missing:
+            return {}
+        run = _Run(self, total - len(missing), total, progress)
+        with run.client, ThreadPoolExecutor(self.spec.concurrency) as pool:
+            try:
+                list(pool.map(run.one, missing, missing.values()))
+            except BaseException:
+                run.stop = "interrupted"  # those that wait in the pool return at once
+                raise
+        run.check()
+        return run.found
+
+
+class _Run:
+    """One go at the requests that have no reply yet."""
+
+    def __init__(
+        self,
+        judge: Judge,
+        before: int,
+        total: int,
+        progress: Callable[[int, int], None] | None,
+    ) -> None:
+        self.judge, self.spec, self.replies = judge, judge.spec, judge.replies
+        self.before, self.total, self.progress = before, total, progress
+        self.client, self.key = _client(judge.spec)
+        self.pace = Pace(judge.spec.requests_per_minute)
+        self.found: dict[str, Reply] = {}
+        self.refused: list[str] = []
+        self.stop = ""
+        self.spent, self.reserved = judge.spent(), 0.0
+        self.lock = threading.Lock()
+
+    def one(self, key: str, request: Request) -> None:
+        """Ask for one reply and keep it, unless the run has to stop."""
+        most = self.judge._most(request)
+        if not self._reserve(most):
+            return
+        try:
+            reply = self._reply(request)
+        except UserError as error:
+            self.stop = self.stop or str(error)
+            return
+        except Unusable as error:
+            with self.lock:
+                self.refused.append(str(error))
+            return
+        finally:
+            with self.lock:
+                self.reserved -= most
+        self.replies.put(key, reply)
+        with self.lock:
+            self.found[key] = reply
+            if self.progress:
+                self.progress(self.before + len(self.found), self.total)
+
+    def check(self) -> None:
+        """Raises UserError where a request has no reply."""
+        have = self.before + len(self.found)
+        if have == self.total:
+            return
+        why = self.stop or f"{len(self.refused)} unusable: {self.refused[0]}"
+        raise UserError(
+            f"judge {self.spec.model}: {have} of {self.total} replies, which are kept;"
+            f" {self._clean(why)}"
+        )
+
+    def _reserve(self, most: float) -> bool:
+        """Whether a request may still be sent: nothing failed, and even if all that are
+        under way cost the most, the budget holds."""
+        with self.lock:
+            if self.stop:
+                return False
+            if self.spent + self.reserved + most > self.spec.budget:
+                self.stop = (
+                    f"the next request might exceed the budget of"
+                    f" ${self.spec.budget:g}, of which ${self.spent:.4f} are spent"
+                )
+                return False
+            self.reserved += most
+            return True
+
+    def _reply(self, request: Request) -> Reply:
+        """A usable reply, after as many tries as ``retries`` allows."""
+        for left in reversed(range(self.spec.retries + 1)):
+            if self.stop:
+                raise UserError(self.stop)
+            self.pace.wait()
+            try:
+                return self._once(request)
+            except Unusable as error:
+                if not left:
+                    raise
+                log.info("asking again: %s", error)
+        raise AssertionError("unreachable")
+
+    def _once(self, request: Request) -> Reply:
+        import openai
+
+        variable = f"{self.spec.environment}_BASE_URL"
+        try:
+            raw = self.client.chat.completions.with_raw_response.create(
+                model=self.spec.model, **request
+            )
+            return self._read(raw.http_response.text)
+        except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
+            raise Unusable(f"refused ({error.status_code}): {error.message}") from None
+        except (openai.AuthenticationError, openai.PermissionDeniedError) as error:
+            raise UserError(
+                f"the endpoint refuses the key of {self.spec.environment}_API_KEY"
+                f" ({error.status_code})"
+            ) from None
+        except openai.NotFoundError:
+            raise UserError(
+                f"the endpoint has no such model, or {variable} is wrong (404)"
+            ) from None
+        except openai.APITimeoutError:
+            raise UserError(
+                f"no reply within {self.spec.timeout:g} s, after"
+                f" {self.spec.retries} retries"
+            ) from None
+        except openai.APIConnectionError as error:
+            cause = type(error.__cause__ or error).__name__
+            raise UserError(
+                f"cannot reach the endpoint of {variable} ({cause}), after"
+                f" {self.spec.retries} retries"
+            ) from None
+        except openai.APIStatusError as error:
+            raise UserError(
+                f"the endpoint fails ({error.status_code}), after"
+                f" {self.spec.retries} retries: {error.message}"
+            ) from None
+
+    def _read(self, body: str) -> Reply:
+        try:
+            found = json.loads(body)
+            usage = found.get("usage") or {}
+            tokens = [
+                int(usage.get(f"{side}_tokens") or 0) for side in ("prompt", "completion")
+            ]
+        except (ValueError, AttributeError, TypeError):
+            raise Unusable("a reply that is no JSON of a completion") from None
+        self._pay(*tokens)
+        try:
+            choice = found["choices"][0]
+            text = choice["message"]["content"]
+        except (KeyError, IndexError, TypeError):
+            raise Unusable("a reply without a choice") from None
+        reason, logprobs = str(choice.get("finish_reason")), choice.get("logprobs")
+        # A judge of one token may choose a blank and say all that counts by probabilities.
+        if not (isinstance(text, str) and text.strip()) and not logprobs:
+            raise Unusable(f"an empty completion (finish_reason {reason})")
+        return Reply(text or "", reason, *tokens, logprobs)
+
+    def _pay(self, *tokens: int) -> None:
+        self.replies.pay(self.spec.model, *tokens)
+        with self.lock:
+            self.spent += self.judge._price(*tokens)
+
+    def _clean(self, text: str) -> str:
+        """One line without the key, which an endpoint may repeat in its messages."""
+        return " ".join(text.replace(self.key, "***").split())[:300]
+
+
+class Pace:
+    """Lets callers through at most so often a minute, evenly; 0: as they come."""
+
+    def __init__(self, per_minute: float) -> None:
+        self.gap = 60 / per_minute if per_minute else 0.0
+        self.next = time.monotonic()
+        self.lock = threading.Lock()
+
+    def wait(self) -> None:
+        """Returns when it is the caller's turn."""
+        with self.lock:
+            turn = max(self.next, time.monotonic())
+            self.next = turn + self.gap
+        time.sleep(max(0.0, turn - time.monotonic()))
+
+
+def _client(spec: EndpointSpec) -> tuple[Any, str]:
+    """The HTTP client, and the key."""
+    import openai
+
+    # These write the endpoint's address into the log.
+    for name in ("httpx", "httpx2", "openai"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    variable = f"{spec.environment}_API_KEY"
+    key = os.environ.get(variable, "")
+    if not key:
+        raise UserError(
+            f"judge {spec.model}: found no {variable} in the environment (an endpoint"
+            " without keys takes any text)"
+        )
+    client = openai.OpenAI(
+        api_key=key,
+        base_url=os.environ.get(f"{spec.environment}_BASE_URL") or DEFAULT_URL,
+        timeout=spec.timeout,
+        max_retries=spec.retries,
+    )
+    return client, key

@@ -1,0 +1,92 @@
+"""Replies of judges on disk: what was answered is kept at once and never asked again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Reply:
+    """One answered request. ``logprobs`` as the endpoint gave them, where asked for."""
+
+    text: str
+    finish_reason: str
+    prompt_tokens: int
+    completion_tokens: int
+    logprobs: Any = None
+
+
+def key_of(model: str, request: Mapping[str, Any]) -> str:
+    """The address of a request: a hash of the model and of all that it is asked."""
+    text = json.dumps([model, request], sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+class Replies:
+    """A folder of replies, a file each, and of what was spent, a line a paid request.
+
+    A file is complete or absent. Many processes may read; ``alone`` lets one ask.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.ledger = folder / "spent.jsonl"
+        self._lock = threading.Lock()
+
+    def get(self, key: str) -> Reply | None:
+        """The reply of an address, if it was answered before."""
+        try:
+            found = self._path(key).read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return None
+        return Reply(**json.loads(found))
+
+    def put(self, key: str, reply: Reply) -> None:
+        """Keep a reply."""
+        path = self._path(key)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f".{key}.{os.getpid()}.partial")
+        partial.write_text(json.dumps(asdict(reply)), encoding="utf-8")
+        partial.replace(path)
+
+    def pay(self, model: str, prompt_tokens: int, completion_tokens: int) -> None:
+        """Note a request that was charged, whether or not its reply can be used."""
+        # A line break on both sides: a line that was cut off spoils no other.
+        line = json.dumps([model, prompt_tokens, completion_tokens])
+        with self._lock, self.ledger.open("a", encoding="utf-8") as file:
+            file.write(f"\n{line}\n")
+
+    def paid(self, model: str) -> tuple[int, int]:
+        """Tokens of prompts and of completions that were charged, over all requests."""
+        if not self.ledger.is_file():
+            return 0, 0
+        totals = [0, 0]
+        for line in self.ledger.read_text(encoding="utf-8").splitlines():
+            # A line is cut off where a process was ended while it wrote.
+            if not line.endswith("]"):
+                continue
+            name, *tokens = json.loads(line)
+            if name == model:
+                totals = [a + b for a, b in zip(totals, tokens, strict=True)]
+        return totals[0], totals[1]
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Waits until no other process asks: two would pay for one reply twice, and each
+        would have a budget of its own."""
+        from filelock import FileLock
+
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(self.folder / ".lock"):
+            yield
+
+    def _path(self, key: str) -> Path:
+        return self.folder / key[:2] / f"{key}.json"
