@@ -30,19 +30,15 @@ class Graph:
 
     def __init__(self, config: c.Config, root: Path = Path()) -> None:
         """``root``: where the files of functions of one's own lie."""
-        self.config = config
+        self.config, self.root = config, root
         self.nodes = chains.resolve(config.methods)
         self.sources = SOURCES | {
             name: s.WheelSpec(w.package, w.version, w.filename, w.sha256)
             for name, w in config.sources.items()
         }
         for name, model in config.models.items():
-            if isinstance(model, c.GgufModel) and model.source not in self.sources:
-                raise s.UserError(
-                    f"config: models.{name}.source: found {model.source!r},"
-                    f" allowed: {', '.join(self.sources)}"
-                )
-
+            if isinstance(model, c.GgufModel):
+                self.source(f"models.{name}.source", model.source)
         for name, method in config.methods.items():
             own = getattr(method, "function", "").rpartition(":")[0]
             if own and not (root / own).is_file():
@@ -53,6 +49,14 @@ class Graph:
             if node.rounds > 1:
                 for task in config.tasks:
                     self._steps(task, node)  # refuses more rounds than steps
+
+    def source(self, where: str, name: str) -> s.WheelSpec:
+        """A pinned file by its name; raises UserError, which says ``where``."""
+        if name not in self.sources:
+            raise s.UserError(
+                f"config: {where}: found {name!r}, allowed: {', '.join(self.sources)}"
+            )
+        return self.sources[name]
 
     # Names and files
 
@@ -184,7 +188,7 @@ class Graph:
             epochs=stage.epochs,
             prompt=self.prompt(task),
             sampling=s.Sampling(method.temperature, method.top_k, method.top_p),
-            device=self._device(),
+            device=self.device(),
             batch_size=self.config.decoding.batch_size,
             beta=0.0 if passed.kind == "free" else chains.beta_of(node),
             eos=getattr(method, "eos", "exclude"),
@@ -241,7 +245,7 @@ class Graph:
             max_grad_norm=stage.max_grad_norm,
             adam_betas=tuple(stage.adam_betas),
             adam_epsilon=stage.adam_epsilon,
-            device=self._device(),
+            device=self.device(),
             lora=lora
             and s.LoraSpec(
                 lora.rank,
@@ -262,7 +266,7 @@ class Graph:
             prompt=self.prompt(task, node),
             sampling=s.Sampling(d.temperature, d.top_k, d.top_p),
             seed=seed,
-            device=self._device(),
+            device=self.device(),
             batch_size=d.batch_size,
             shards=self.config.shards,
         )
@@ -326,7 +330,7 @@ class Graph:
             prompt=self.prompt(task),
             sampling=s.Sampling(oracle.temperature),
             seed=seed,
-            device=self._device(),
+            device=self.device(),
             batch_size=self.config.decoding.batch_size,
         )
 
@@ -369,7 +373,8 @@ class Graph:
     def samples(self) -> s.SamplesSpec:
         return s.SamplesSpec(tuple(self.cells()), self.tables())
 
-    def _device(self) -> s.Device:
+    def device(self) -> s.Device:
+        """Where models run."""
         return s.Device(self.config.device, self.config.precision)
 
     def _rows(self, task: str, method: m.Trained) -> tuple[int, int]:

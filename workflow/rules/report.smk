@@ -23,7 +23,12 @@ RENDERED = [
 if any(cell.decoding == "corrected" for cell in CELLS):
     RENDERED += expand("results/tables/corrections.{kind}", kind=["md", "tex"])
 EXPOSURE = expand("results/tables/exposure.{kind}", kind=["md", "tex", "csv"])
-TABLES = [*RENDERED, "results/tables/samples.md", *(EXPOSURE if EXPOSED else [])]
+TABLES = [
+    *RENDERED,
+    "results/tables/samples.md",
+    *(EXPOSURE if EXPOSED else []),
+    *WIN_RATES,
+]
 FIGURES = expand(
     "results/figures/{name}.{kind}",
     name=["main", "curves"],

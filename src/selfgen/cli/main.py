@@ -23,6 +23,8 @@ VERBS = {
     "lead-1": "lead1",
     "exposure": "exposure",
     "tabulate-exposure": "tabulate_exposure",
+    "judge": "judge",
+    "tabulate-win-rates": "tabulate_win_rates",
     "collect": "collect",
     "render": "render",
     "samples": "samples",

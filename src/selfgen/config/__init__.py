@@ -11,7 +11,8 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, ValidationError, model_validator
 
-from selfgen.config import errors, methods
+from selfgen.config import errors, judging, methods
+from selfgen.config.judging import Judge, WinRate
 from selfgen.config.methods import Method
 from selfgen.config.types import NAME, Count, Keys, Number, Share, known
 from selfgen.data.wording import CORRECTION, TEMPLATES
@@ -184,6 +185,9 @@ class Evaluation(Keys):
     oracle: Oracle | None = Field(
         default=None, description="Measure exposure bias on open text; off by default."
     )
+    win_rates: dict[str, WinRate] = Field(
+        default={}, description="Contests, each a table of its own."
+    )
     bootstrap_samples: Count = Field(default=10000, description="Resamples.")
     confidence: Annotated[Number, Field(gt=0, lt=1)] = Field(
         default=0.95, description="Of every interval."
@@ -214,6 +218,9 @@ class Config(Keys):
     methods: dict[str, Method] = Field(min_length=1, description="What is compared.")
     decoding: Decoding = Field(default=Decoding(), description="Answers.")
     evaluation: Evaluation = Field(default=Evaluation(), description="Scores.")
+    judges: dict[str, Judge] = Field(
+        default={}, description="Who decides contests: models, or proxies."
+    )
     leakage: Leakage = Field(default=Leakage(), description="Leakage guard.")
     shards: Count = Field(
         default=1, description="Jobs that a generation pass is split into."
@@ -221,8 +228,13 @@ class Config(Keys):
 
     @model_validator(mode="after")
     def _consistent(self) -> Config:
-        for group in ("models", "tasks", "methods", "stages"):
-            for name in getattr(self, group):
+        groups = {
+            group: getattr(self, group)
+            for group in ("models", "tasks", "methods", "stages", "judges")
+        }
+        groups["evaluation.win_rates"] = self.evaluation.win_rates
+        for group, names in groups.items():
+            for name in names:
                 if not re.fullmatch(NAME, name):
                     raise ValueError(
                         f"{group}.{name}: found {name!r}, allowed are lower-case"
@@ -236,6 +248,7 @@ class Config(Keys):
             known("evaluation.oracle.method", oracle.method, self.methods)
             if oracle.model:
                 known("evaluation.oracle.model", oracle.model, self.models)
+        judging.check(self.evaluation.win_rates, self.judges, self.tasks, self.methods)
         return self
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from selfgen.config.types import Count, Keys, Number
+from selfgen.config.types import Count, Keys, Number, known
 
 
 class Endpoint(Keys):
@@ -99,3 +99,25 @@ class WinRate(Keys):
         default=0.0, description="Of the judge."
     )
     max_tokens: Count = Field(default=256, description="Of its reply.")
+
+
+def check(
+    contests: dict[str, WinRate],
+    judges: dict[str, Judge],
+    tasks: dict[str, Any],
+    methods: dict[str, Any],
+) -> None:
+    """Raises ValueError where a contest names what is not there."""
+    for name, contest in contests.items():
+        where = f"evaluation.win_rates.{name}"
+        known(f"{where}.judge", contest.judge, judges)
+        known(f"{where}.against", contest.against, {"reference": None, **methods})
+        for task in contest.tasks or ():
+            known(f"{where}.tasks", task, tasks)
+        judge = judges[contest.judge]
+        alike = isinstance(judge, Similarity) and judge.to == "reference"
+        if contest.against == "reference" and alike:
+            raise ValueError(
+                f"{where}.against: found 'reference', which nothing is nearer to than it"
+                " is itself; allowed with this judge: a method"
+            )

@@ -6,6 +6,7 @@ measured on real judgements: docs/judges.md.
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
@@ -35,6 +36,10 @@ class Encoder:
             plain = {"trust_remote_code": False, "local_files_only": True}
             self.tokenizer = AutoTokenizer.from_pretrained(folder, **plain)
             model = AutoModel.from_pretrained(folder, use_safetensors=True, **plain)
+            limits = Path(folder, "sentence_bert_config.json")
+            self.longest = model.config.max_position_embeddings
+            if limits.is_file():
+                self.longest = json.loads(limits.read_text())["max_seq_length"]
         self.device, _ = place(where, model.num_parameters())
         self.model = model.to(self.device).eval()
 
@@ -51,7 +56,7 @@ class Encoder:
                     [texts[i] for i in order[start : start + BATCH]],
                     padding=True,
                     truncation=True,
-                    max_length=self.model.config.max_position_embeddings,
+                    max_length=self.longest,
                     return_tensors="pt",
                 ).to(self.device)
                 states = self.model(**batch).last_hidden_state

@@ -1,0 +1,23 @@
+"""The verdicts of one contest as a table."""
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from selfgen.cli import common
+from selfgen.provenance import atomic
+from selfgen.report.win_rates import tabulate
+from selfgen.specs import WinRatesSpec, from_json
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("--spec", required=True, help="WinRatesSpec as JSON")
+    parser.add_argument("--verdicts", type=Path, nargs="+", required=True)
+    parser.add_argument("--tables", type=Path, required=True, help="folder to write")
+
+
+def run(args: Namespace) -> None:
+    spec = from_json(WinRatesSpec, args.spec)
+    verdicts = [common.read_rows([path]) for path in args.verdicts]
+    for name, text in tabulate(verdicts, spec).items():
+        with atomic(args.tables / name) as partial:
+            partial.write_text(text, encoding="utf-8")

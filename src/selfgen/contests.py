@@ -1,0 +1,142 @@
+"""From the configuration of contests to their cells, files and specs."""
+
+from __future__ import annotations
+
+from selfgen import specs as s
+from selfgen.config.judging import Endpoint, Judge, Similarity, WinRate
+from selfgen.data.wording import JUDGE
+from selfgen.judge.pairs import template_of
+from selfgen.nodes import Graph
+
+PROXIES = {
+    "reference": "the answer whose embedding is nearer to the reference's wins.",
+    "prompt": "the answer whose embedding is nearer to the prompt's wins.",
+    "likelihood": "the answer whose tokens are likelier, on average, to the untouched base"
+    " model wins.",
+}
+
+
+def names(graph: Graph) -> list[str]:
+    """All contests."""
+    return list(graph.config.evaluation.win_rates)
+
+
+def cells(graph: Graph, name: str) -> list[s.Cell]:
+    """Whose answers stand in a contest: all but the opponent's own."""
+    contest = _contest(graph, name)
+    tasks = contest.tasks or list(graph.config.tasks)
+    return [
+        cell
+        for cell in graph.cells()
+        if cell.task in tasks
+        and (cell.method, cell.decoding) != (contest.against, "direct")
+    ]
+
+
+def opponents(
+    graph: Graph, name: str, task: str, model: str, seed: int | str
+) -> list[str]:
+    """Files of the opponent's answers; none where it is the reference."""
+    against = _contest(graph, name).against
+    if against == "reference":
+        return []
+    own = graph.seeds(against)
+    seed = seed if int(seed) in own else own[0]
+    return graph.answer_shards(task, model, against, "direct", seed)
+
+
+def scorer(graph: Graph, name: str, model: str) -> str | None:
+    """What a proxy scores with: ``wheel NAME`` or ``weights FOLDER``."""
+    judge = _judge(graph, name)
+    if isinstance(judge, Endpoint):
+        return None
+    if isinstance(judge, Similarity):
+        graph.source(f"judges.{_contest(graph, name).judge}.source", judge.source)
+        return f"wheel {judge.source}"
+    return f"weights results/base/{model}"
+
+
+def pairs(graph: Graph, name: str, task: str, seed: int) -> s.PairsSpec:
+    contest, judge = _contest(graph, name), _judge(graph, name)
+    common = {
+        "split": graph.record_splits(task)[0],
+        "seed": seed,
+        "prompt": graph.prompt(task),
+    }
+    if not isinstance(judge, Endpoint):
+        similar = isinstance(judge, Similarity)
+        proxy = s.ProxySpec(
+            judge.kind,
+            graph.device(),
+            judge.to if similar else "",
+            judge.member if similar else "",
+        )
+        # A proxy sees no order, so that each pair is one.
+        return s.PairsSpec(**common, proxy=proxy)
+    return s.PairsSpec(
+        **common,
+        endpoint=s.EndpointSpec(
+            judge.model,
+            judge.environment,
+            judge.concurrency,
+            judge.requests_per_minute,
+            judge.timeout,
+            judge.retries,
+            judge.input_price,
+            judge.output_price,
+            judge.budget,
+        ),
+        orders=contest.orders,
+        unparsable=contest.unparsable,
+        template=_template(graph, name),
+        temperature=contest.temperature,
+        max_tokens=contest.max_tokens,
+    )
+
+
+def table(graph: Graph, name: str) -> s.WinRatesSpec:
+    contest, judge, tables = _contest(graph, name), _judge(graph, name), graph.tables()
+    proxy = ""
+    if not isinstance(judge, Endpoint):
+        proxy = PROXIES[judge.to if isinstance(judge, Similarity) else judge.kind]
+    against = contest.against
+    return s.WinRatesSpec(
+        name=name,
+        cells=tuple(cells(graph, name)),
+        labels=tables.labels,
+        judge=f"the proxy {contest.judge}" if proxy else judge.model,
+        opponent="the reference"
+        if against == "reference"
+        else tables.labels[against],
+        proxy=proxy,
+        coin=contest.unparsable == "coin",
+        bootstrap_samples=tables.bootstrap_samples,
+        confidence=tables.confidence,
+        seed=tables.seed,
+    )
+
+
+def _contest(graph: Graph, name: str) -> WinRate:
+    return graph.config.evaluation.win_rates[name]
+
+
+def _judge(graph: Graph, name: str) -> Judge:
+    return graph.config.judges[_contest(graph, name).judge]
+
+
+def _template(graph: Graph, name: str) -> str:
+    """The judge prompt, ours or that of a file; it is a part of the spec."""
+    prompt = _contest(graph, name).prompt
+    if prompt is None:
+        return JUDGE
+    where = f"config: evaluation.win_rates.{name}.prompt"
+    # FILE, or FILE.py:NAME, a text in a Python file, which is parsed and never run.
+    path, _, constant = prompt.partition(":")
+    try:
+        text = (graph.root / path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        raise s.UserError(f"{where}: found no text file {path}") from None
+    try:
+        return template_of(text, constant or None)
+    except s.UserError as error:
+        raise s.UserError(f"{where}: {error}") from None

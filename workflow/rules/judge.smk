@@ -1,0 +1,93 @@
+# Contests: who says which of two answers is better, and one table for each.
+from selfgen import contests
+
+# Replies are paid for: they are kept beside the downloads, and shared by all scales.
+REPLIES = f"{RESOURCES}/replies"
+CONTESTS = contests.names(GRAPH)
+
+
+def verdict_path(contest, cell):
+    folder = f"results/verdicts/{contest}/{cell.task}/{cell.model}/{cell.method}"
+    return f"{folder}/{cell.decoding}/seed{cell.seed}.parquet"
+
+
+VERDICTS = {
+    name: [verdict_path(name, cell) for cell in contests.cells(GRAPH, name)]
+    for name in CONTESTS
+}
+WIN_RATES = expand(
+    "results/tables/win-rates-{contest}.{kind}",
+    contest=CONTESTS,
+    kind=["md", "tex", "csv"],
+)
+
+
+wildcard_constraints:
+    contest=any_of(CONTESTS) or "none",
+
+
+def scorer(wildcards):
+    """The encoder of a proxy (`ancient`, as in `sources_of`), or the base model."""
+    found = contests.scorer(GRAPH, wildcards.contest, wildcards.model)
+    if found is None:
+        return []
+    kind, _, name = found.partition(" ")
+    return ancient(wheel_path(name)) if kind == "wheel" else name
+
+
+rule judge_answers:
+    """Who wins, pair by pair. An endpoint's replies are kept as they come."""
+    input:
+        records="results/records/{task}.parquet",
+        answers=lambda w: GRAPH.answer_shards(
+            w.task, w.model, w.node, w.decoding, w.seed
+        ),
+        opponents=lambda w: contests.opponents(
+            GRAPH, w.contest, w.task, w.model, w.seed
+        ),
+        scorer=scorer,
+    output:
+        verdicts="results/verdicts/{contest}/{task}/{model}/{node}/{decoding}/seed{seed}.parquet",
+        manifest="results/verdicts/{contest}/{task}/{model}/{node}/{decoding}/seed{seed}.json",
+    log:
+        "logs/judge_answers/{contest}/{task}/{model}/{node}/{decoding}/seed{seed}.log",
+    conda:
+        CONDA
+    threads: model_threads
+    resources:
+        mem="4GB",
+        runtime="8h",
+    params:
+        spec=lambda w: specs.to_json(
+            contests.pairs(GRAPH, w.contest, w.task, int(w.seed))
+        ),
+        code=code("selfgen.judge.contest"),
+        scorer=lambda w, input: f"--scorer {input.scorer}" if input.scorer else "",
+        replies=REPLIES,
+    shell:
+        "python -m selfgen judge --spec {params.spec:q} --records {input.records:q}"
+        " --answers {input.answers:q} --opponents {input.opponents:q} {params.scorer}"
+        " --replies {params.replies:q} --out {output.verdicts:q}"
+        " --manifest {output.manifest:q} --threads {threads}"
+        " --name '{wildcards.contest} {wildcards.node} {wildcards.task}' > {log:q} 2>&1"
+
+
+rule tabulate_win_rates:
+    """One table a contest."""
+    input:
+        verdicts=lambda w: VERDICTS[w.contest],
+    output:
+        expand(
+            "results/tables/win-rates-{{contest}}.{kind}", kind=["md", "tex", "csv"]
+        ),
+    log:
+        "logs/tabulate_win_rates/{contest}.log",
+    localrule: True
+    conda:
+        CONDA
+    params:
+        spec=lambda w: specs.to_json(contests.table(GRAPH, w.contest)),
+        code=code("selfgen.report.win_rates"),
+    shell:
+        "python -m selfgen tabulate-win-rates --spec {params.spec:q}"
+        " --verdicts {input.verdicts:q} --tables results/tables > {log:q} 2>&1"
