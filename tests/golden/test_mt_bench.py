@@ -1,0 +1,111 @@
+"""MT-Bench's judge prompts and ratings: by hand, and on FastChat's files where they are."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from selfgen.judge import mt_bench
+from selfgen.judge.mt_bench import Question, graded, rating_of, request_of
+from selfgen.specs import UserError
+
+DATA = Path(__file__).parents[3] / "shared" / "data" / "mt_bench"
+real = pytest.mark.skipif(
+    not DATA.is_dir(), reason="needs the MT-Bench files of ../shared/data"
+)
+
+PLAIN = Question(1, "writing", ("Q1", "Q2"), None)
+MATH = Question(2, "math", ("M1", "M2"), ("R1", "R2"))
+TEMPLATES = {
+    "single-v1": "{question}|{answer}",
+    "single-v1-multi-turn": "{question_1}|{answer_1}|{question_2}|{answer_2}",
+    "single-math-v1": "{question}|{ref_answer_1}|{answer}",
+    "single-math-v1-multi-turn": "{ref_answer_1}|{ref_answer_2}|{answer_1}|{answer_2}",
+}
+PROMPTS = {
+    name: {"name": name, "system_prompt": f"system of {name}", "prompt_template": text}
+    for name, text in TEMPLATES.items()
+}
+
+
+def asked(question: Question, turn: int, answers: tuple[str, str]) -> str:
+    return request_of(question, answers, turn, PROMPTS)["messages"][1]["content"]
+
+
+def test_requests_by_hand() -> None:
+    """Answers that look like places or like format fields stay as they are."""
+    answers = ("{question} {0.__class__}", "A2")
+    assert asked(PLAIN, 1, answers) == "Q1|{question} {0.__class__}"
+    assert asked(PLAIN, 2, answers) == "Q1|{question} {0.__class__}|Q2|A2"
+    assert asked(MATH, 1, ("A1", "A2")) == "M1|R1|A1"
+    assert asked(MATH, 2, ("A1", "A2")) == "R1|R2|A1|A2"
+    request = request_of(MATH, ("A1", "A2"), 2, PROMPTS)
+    assert request["messages"][0]["content"] == "system of single-math-v1-multi-turn"
+    assert (request["temperature"], request["max_tokens"]) == (0.0, 2048)
+    assert (PLAIN.temperature, MATH.temperature) == (0.7, 0.0)
+
+
+@pytest.mark.parametrize(
+    "reply, rating",
+    [
+        ("Good. Rating: [[8]]", 8),
+        ("[[7.5]]", 7.5),
+        ("Rating: [[3]] and then [[9]]", 3),
+        ("Rating: [6]", 6),
+        ("see [1]. Rating: [[4]]", 4),
+        ("Rating: [[0]]", None),
+        ("Rating: [[11]]", None),
+        ("Rating: 8", None),
+        ("", None),
+    ],
+)
+def test_ratings(reply: str, rating: float | None) -> None:
+    assert rating_of(reply) == rating
+
+
+def test_rows() -> None:
+    replies = {(1, 1): "[[5]]", (1, 2): "none", (2, 1): "[[10]]", (2, 2): "[[1]]"}
+    rows = graded([PLAIN, MATH], replies)
+    assert [(r["id"], r["turn"], r["rating"]) for r in rows] == [
+        *(("1", 1, 5.0), ("1", 2, None)),
+        *(("2", 1, 10.0), ("2", 2, 1.0)),
+    ]
+    assert [r["category"] for r in rows] == ["writing"] * 2 + ["math"] * 2
+
+
+def test_files_that_do_not_fit(tmp_path: Path) -> None:
+    questions, references = tmp_path / "q.jsonl", tmp_path / "r.jsonl"
+    line = {"question_id": 1, "category": "math", "turns": ["a", "b"]}
+    questions.write_text(json.dumps(line))
+    references.write_text("")
+    with pytest.raises(UserError, match="found no answer to question 1"):
+        mt_bench.load_questions(questions, references)
+    questions.write_text(json.dumps(line | {"category": "cooking"}))
+    with pytest.raises(UserError, match="found category 'cooking', allowed: writing"):
+        mt_bench.load_questions(questions, references)
+    questions.write_text("{")
+    with pytest.raises(UserError, match="cannot be read"):
+        mt_bench.load_questions(questions, references)
+    with pytest.raises(UserError, match="found no judge prompt single-math-v1, single"):
+        mt_bench.load_prompts(references)
+
+
+@real
+def test_the_real_files() -> None:
+    """80 questions, ten a category; math, reasoning and coding have references; every
+    place of the real judge prompts is filled in."""
+    questions = mt_bench.load_questions(
+        DATA / "question.jsonl", DATA / "reference_answer.gpt-4.jsonl"
+    )
+    prompts = mt_bench.load_prompts(DATA / "judge_prompts.jsonl")
+    assert len(questions) == 80
+    assert sum(question.reference is not None for question in questions) == 30
+    for question in questions:
+        for turn in (1, 2):
+            request = request_of(question, ("FIRST", "SECOND"), turn, prompts)
+            text = request["messages"][1]["content"]
+            assert question.turns[0] in text and "FIRST" in text
+            assert ("SECOND" in text) == (turn == 2)
+            assert not any(f"{{{x}}}" in text for x in ("question_1", "ref_answer_1"))
+            if question.reference:
+                assert question.reference[0] in text

@@ -1,0 +1,177 @@
+"""Judge prompts, verdicts and wins, by hand; and what a table makes of them."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from selfgen.data.wording import JUDGE
+from selfgen.judge import pairs
+from selfgen.judge.pairs import Pair, judged, pairs_of, request_of, template_of, verdict_of
+from selfgen.report.win_rates import tabulate
+from selfgen.specs import Cell, PairsSpec, PromptSpec, UserError, WinRatesSpec
+
+SPEC = PairsSpec("test", 0, PromptSpec("{prompt}", "?", 64, 32))
+TEMPLATE = "P {{post}} | {{summarya}} | {{summaryb}}"
+PROMPTS = {f"i{n}": f"prompt {n}" for n in range(40)}
+ANSWERS = {name: f"own {name}" for name in PROMPTS}
+OTHERS = {name: f"other {name}" for name in PROMPTS}
+
+
+def test_the_order_has_an_address() -> None:
+    """About half come first; the same ones whatever else is in the list, others under
+    another seed; both orders are two pairs."""
+    made = pairs_of(PROMPTS, ANSWERS, OTHERS, SPEC)
+    first = {pair.id for pair in made if pair.first}
+    assert [pair.id for pair in made] == list(PROMPTS) and 10 < len(first) < 30
+    some = {name: ANSWERS[name] for name in list(ANSWERS)[30:]}
+    again = pairs_of(PROMPTS, some, OTHERS, SPEC)
+    assert {pair.id for pair in again if pair.first} == first & set(some)
+    other = pairs_of(PROMPTS, ANSWERS, OTHERS, replace(SPEC, seed=1))
+    assert {pair.id for pair in other if pair.first} != first
+    both = pairs_of(PROMPTS, some, OTHERS, replace(SPEC, orders="both"))
+    assert [pair.first for pair in both] == [True, False] * 10
+    with pytest.raises(UserError, match="1 answers without an opponent: x"):
+        pairs_of(PROMPTS, {"x": "y"}, OTHERS, SPEC)
+
+
+def test_a_request_by_hand() -> None:
+    """A text that holds a place is not filled in itself."""
+    pair = Pair("i", " the {{summaryb}} \n", "own", "other", True)
+    asked = request_of(pair, TEMPLATE, SPEC)
+    assert asked["messages"][1]["content"] == "P the {{summaryb}} | own | other"
+    turned = request_of(replace(pair, first=False), TEMPLATE, SPEC)
+    assert turned["messages"][1]["content"].endswith("| other | own")
+    assert (asked["temperature"], asked["max_tokens"]) == (0.0, 256)
+    assert asked["messages"][0]["role"] == "system"
+
+
+@pytest.mark.parametrize(
+    "reply, verdict",
+    [
+        ("Comparison: A is shorter.\nPreferred: A", "A"),
+        ("Comparison: x\nPreferred: B\n", "B"),
+        ('Preferred: "B"', "B"),
+        ("**Preferred:** A", "A"),
+        ("Preferred: Summary A.", "A"),
+        ("Preferred: A\nOn reflection:\nPreferred: B", "B"),
+        ("Preferred: A or B", None),
+        ("Preferred: Both", None),
+        ("Preferred: neither", None),
+        ("A", None),
+        ("", None),
+    ],
+)
+def test_verdicts(reply: str, verdict: str | None) -> None:
+    assert verdict_of(reply) == verdict
+
+
+def test_wins_by_hand() -> None:
+    """A wins for the answer where it came first; no verdict is no win and no loss, unless a
+    coin is asked for."""
+    made = [
+        Pair("a", "p", "own words here", "other", True),
+        Pair("b", "p", "own", "other", False),
+        Pair("c", "p", "own", "other", False),
+        Pair("d", "p", "own", "other", True),
+    ]
+    replies = ["Preferred: A", "Preferred: A", "Preferred: B", "who knows"]
+    rows = judged(made, replies, SPEC)
+    assert [row["won"] for row in rows] == [1.0, 0.0, 1.0, None]
+    assert [row["verdict"] for row in rows] == ["A", "A", "B", ""]
+    assert (rows[0]["words"], rows[0]["opponent_words"]) == (3, 1)
+    coin = replace(SPEC, unparsable="coin")
+    tossed = [judged([replace(made[3], id=f"d{n}")], ["?"], coin)[0] for n in range(99)]
+    assert 30 < sum(row["won"] for row in tossed) < 70
+    assert tossed == [
+        judged([replace(made[3], id=f"d{n}")], ["?"], coin)[0] for n in range(99)
+    ]
+    assert not any(row["verdict"] for row in tossed)
+
+
+def test_templates_of_files() -> None:
+    """A text, or a text in a Python file, which is never run."""
+    assert template_of(JUDGE) == JUDGE
+    source = f'raise SystemExit\nother = 3\ntemplate = r"""{TEMPLATE}"""\n'
+    assert template_of(source, "template") == TEMPLATE
+    with pytest.raises(UserError, match="found no text named other"):
+        template_of(source, "other")
+    with pytest.raises(UserError, match="not a Python file"):
+        template_of("a b c", "template")
+    with pytest.raises(UserError, match=r"found no \{\{summaryb\}\}"):
+        template_of("{{post}} {{summarya}}")
+    assert set(pairs.PLACES) == {"{{post}}", "{{summarya}}", "{{summaryb}}"}
+
+
+TABLE = WinRatesSpec(
+    name="gpt",
+    cells=(Cell("s", "m", "bash", "direct", 0), Cell("s", "m", "bash", "direct", 1)),
+    labels={"bash": "BASH"},
+    judge="judge-1",
+    opponent="the reference",
+    proxy="",
+    coin=False,
+    bootstrap_samples=2000,
+    confidence=0.95,
+    seed=0,
+)
+
+
+def _row(name: str, first: bool, verdict: str) -> dict:
+    won = None if not verdict else float((verdict == "A") == first)
+    return {
+        "id": name,
+        "first": first,
+        "verdict": verdict,
+        "won": won,
+        "words": 4,
+        "opponent_words": 6,
+    }
+
+
+def test_the_table_by_hand() -> None:
+    """Two seeds, three prompts, each in both orders. Wins by prompt and seed: a 1, b .5 and
+    c 0 under seed 0; a 1, b 1 under seed 1, whose c has no verdict at all. Prompts that not
+    every seed has are left out: the mean is that of a and b, 3.5 / 4."""
+    zero = [
+        *(_row("a", True, "A"), _row("a", False, "B")),
+        *(_row("b", True, "A"), _row("b", False, "A")),
+        *(_row("c", True, "B"), _row("c", False, "A")),
+    ]
+    one = [
+        *(_row("a", True, "A"), _row("a", False, "B")),
+        *(_row("b", True, "A"), _row("b", False, "")),
+        *(_row("c", True, ""), _row("c", False, "")),
+    ]
+    found = tabulate([zero, one], TABLE)
+    assert set(found) == {f"win-rates-gpt.{kind}" for kind in ("md", "tex", "csv")}
+    header, line = (row.split(",") for row in found["win-rates-gpt.csv"].splitlines())
+    cells = dict(zip(header, line, strict=True))
+    assert (cells["n"], cells["seeds"]) == ("2", "2")
+    assert float(cells["win_rate"]) == pytest.approx(3.5 / 4)
+    assert float(cells["unparsable"]) == pytest.approx(3 / 12)
+    # A, of the nine verdicts: a twice once, b twice once and once, c once.
+    assert float(cells["first_preferred"]) == pytest.approx(6 / 9)
+    # Four prompts have both orders: a, c under seed 0, a under seed 1 agree; b does not.
+    assert float(cells["consistent"]) == pytest.approx(3 / 4)
+    text = found["win-rates-gpt.md"]
+    assert "decided by judge-1" in text and "| s | BASH | 87.5" in text
+    assert "25.0 | 66.7 | 75.0 | 4.0 | 6.0 |" in text
+
+
+def test_a_proxy_is_named_one() -> None:
+    rows = [_row("a", True, "A") | {"first": None, "verdict": ""} for _ in range(2)]
+    spec = replace(TABLE, judge="the proxy p", proxy="the nearer answer wins.")
+    text = tabulate([rows, rows], spec)["win-rates-gpt.md"]
+    assert "A proxy, no judge: the nearer answer wins." in text
+    assert "Unparsable" not in text
+
+
+def test_rows_survive_a_file(tmp_path: Path) -> None:
+    """None, numbers and texts in one column."""
+    from selfgen.cli.common import read_rows, write_rows
+
+    rows = judged([Pair("a", "p", "x", "y", True)] * 2, ["Preferred: A", "?"], SPEC)
+    write_rows(tmp_path / "v.parquet", rows)
+    assert json.dumps(read_rows([tmp_path / "v.parquet"])) == json.dumps(rows)
