@@ -88,7 +88,7 @@ def pairs(graph: Graph, name: str, task: str, seed: int) -> s.PairsSpec:
         ),
         orders=contest.orders,
         unparsable=contest.unparsable,
-        template=_template(graph, name),
+        **_template(graph, name),
         temperature=contest.temperature,
         max_tokens=contest.max_tokens,
     )
@@ -124,19 +124,32 @@ def _judge(graph: Graph, name: str) -> Judge:
     return graph.config.judges[_contest(graph, name).judge]
 
 
-def _template(graph: Graph, name: str) -> str:
-    """The judge prompt, ours or that of a file; it is a part of the spec."""
+def prompt_file(graph: Graph, name: str) -> str | None:
+    """The fetched file that a judge prompt is read from, by its name in ``files``."""
+    prompt = _contest(graph, name).prompt or ""
+    found = prompt.partition(":")[0]
+    asked = isinstance(_judge(graph, name), Endpoint)
+    return found if asked and found in graph.files else None
+
+
+def _template(graph: Graph, name: str) -> dict[str, str]:
+    """The judge prompt, ours or that of a file of the repository, is a part of the spec; of
+    a file that is fetched, the name of the text in it."""
     prompt = _contest(graph, name).prompt
     if prompt is None:
-        return JUDGE
-    where = f"config: evaluation.win_rates.{name}.prompt"
-    # FILE, or FILE.py:NAME, a text in a Python file, which is parsed and never run.
+        return {"template": JUDGE}
     path, _, constant = prompt.partition(":")
+    if prompt_file(graph, name):
+        return {"constant": constant}
+    where = f"config: evaluation.win_rates.{name}.prompt"
     try:
         text = (graph.root / path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
-        raise s.UserError(f"{where}: found no text file {path}") from None
+        raise s.UserError(
+            f"{where}: found no text file {path}, and no such name in files:"
+            f" {', '.join(graph.files)}"
+        ) from None
     try:
-        return template_of(text, constant or None)
+        return {"template": template_of(text, constant or None)}
     except s.UserError as error:
         raise s.UserError(f"{where}: {error}") from None

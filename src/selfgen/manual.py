@@ -131,6 +131,7 @@ SECTIONS = (
     ("`models.NAME` with `kind: gguf`", config.GgufModel),
     ("`models.NAME` with `kind: random`", config.RandomModel),
     ("`sources.NAME`", config.Wheel),
+    ("`files.NAME`", config.File),
     ("`tasks.NAME`", config.Task),
     ("`stages.NAME`", config.Stage),
     ("`stages.NAME.lora`", config.Lora),

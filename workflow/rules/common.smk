@@ -20,6 +20,13 @@ TRAINED = [
 ]
 
 
+def file_path(name):
+    found = GRAPH.files[name]
+    return f"{RESOURCES}/files/{found.sha256[:12]}-{os.path.basename(found.url)}"
+
+
+FETCHED = {os.path.basename(file_path(name)): name for name in GRAPH.files}
+
 wildcard_constraints:
     task=any_of(TASKS),
     model=any_of(GRAPH.config.models),

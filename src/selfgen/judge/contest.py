@@ -22,6 +22,7 @@ def run(
     *,
     replies: Path | None = None,
     scorer: Path | None = None,
+    prompt: Path | None = None,
     before: Callable[[Judge, Sequence[Request]], None] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[Rows, dict[str, Any]]:
@@ -32,6 +33,7 @@ def run(
         opponents: answers of the other model; None: the references.
         replies: the folder where an endpoint's replies are kept.
         scorer: of a proxy: the encoder's wheel, or the base model's folder.
+        prompt: the judge prompt, where ``spec.template`` is empty.
         before: called with the judge and all requests before the first is sent.
 
     Raises UserError: as ``pairs_of`` and ``Judge.ask``.
@@ -52,7 +54,10 @@ def run(
     if spec.proxy:
         return _by_proxy(made, chosen, spec, scorer), {"pairs": len(made)}
     judge = Judge(spec.endpoint, replies)
-    requests = [asking.request_of(pair, spec.template, spec) for pair in made]
+    template = spec.template or asking.template_of(
+        prompt.read_text(encoding="utf-8"), spec.constant or None
+    )
+    requests = [asking.request_of(pair, template, spec) for pair in made]
     if before:
         before(judge, requests)
     spent = judge.spent()
