@@ -1,0 +1,73 @@
+"""Equivalence of final answers in LaTeX, by hand."""
+
+import time
+
+import pytest
+
+from selfgen.evaluation.latex import boxed, equivalent, flexible, strict
+
+
+@pytest.mark.parametrize(
+    "text, found",
+    [
+        (r"so $\boxed{2}$ and then $\boxed{\frac{1}{2}}$.", r"\frac{1}{2}"),
+        (r"\boxed{\{1, 2\}}", r"\{1, 2\}"),
+        (r"\boxed{}", ""),
+        (r"\boxed{1", None),
+        ("no box", None),
+    ],
+)
+def test_boxes(text: str, found: str | None) -> None:
+    assert boxed(text) == found
+
+
+@pytest.mark.parametrize(
+    "found, answer",
+    [
+        ("0.5", r"\frac{1}{2}"),
+        (r"\frac12", r"\frac{1}{2}"),
+        (r"\dfrac{3}{4}", "0.75"),
+        ("1,000", "1000"),
+        (r"2\sqrt{2}", r"\sqrt{8}"),
+        ("x^2+2x+1", "(x+1)^2"),
+        ("(1, 2)", "(1,2)"),
+        (r"\{2, 1\}", r"\{1, 2\}"),
+        (r"[2,5)", "[2, 5)"),
+        (r"\text{Evelyn}", r"\text{Evelyn}"),
+        (r"x = 5", "5"),
+    ],
+)
+def test_what_is_equal(found: str, answer: str) -> None:
+    assert equivalent(found, answer)
+
+
+@pytest.mark.parametrize(
+    "found, answer",
+    [
+        ("2", "3"),
+        ("0.33", r"\frac{1}{3}"),
+        ("(2, 1)", "(1, 2)"),
+        ("[2,5]", "[2,5)"),
+        ("-x", "x"),
+        ("", "1"),
+        (r"\frac{1", "1"),
+        (r"\text{Evelyn}", r"\text{Carla}"),
+    ],
+)
+def test_what_is_not(found: str, answer: str) -> None:
+    assert not equivalent(found, answer)
+
+
+def test_strict_and_flexible() -> None:
+    """A box where there is one; else flexible takes the last formula, or the last number."""
+    assert strict(r"It is $\boxed{\frac{1}{2}}$.", "0.5")
+    assert not strict("It is $0.5$.", "0.5")
+    assert flexible("First $3$, it is $0.5$.", r"\frac{1}{2}")
+    assert flexible("It is 1,200 in the end.", "1200")
+    assert flexible(r"$\boxed{7}$, not 8.", "7") and not flexible("nothing", "7")
+
+
+def test_a_monster_takes_no_longer_than_it_may() -> None:
+    started = time.monotonic()
+    assert not equivalent("9^{9^{9^{9^{9}}}}", "9^{9^{9^{9}}}+1")
+    assert time.monotonic() - started < 20
