@@ -34,6 +34,7 @@ VERBS = {
     "controlled": "controlled",
     "collect-controlled": "collect_controlled",
     "render-controlled": "render_controlled",
+    "agreement": "agreement",
     "bench": "bench",
 }
 

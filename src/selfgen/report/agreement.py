@@ -1,0 +1,59 @@
+"""How far proxies agree with a judge, as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from selfgen.judge.agreement import Agreement
+from selfgen.report import grid
+from selfgen.report.grid import Entry, Grid
+
+CSV = (
+    *("proxy", "n", "agreement", "low", "high", "model", "n_model", "baseline"),
+    *("n_baseline", "balanced"),
+)
+
+
+def tabulate(found: Sequence[Agreement], title: str, confidence: float) -> dict[str, str]:
+    """``agreement.md`` and ``agreement.csv``."""
+    made = Grid(
+        name="agreement",
+        title=title,
+        header=[
+            Entry("Proxy"),
+            Entry("Same winner, %"),
+            Entry("of the pairs that the model won"),
+            Entry("of those that the baseline won"),
+            Entry("Mean of these two"),
+        ],
+        rows=[
+            [
+                Entry(a.name),
+                *map(_entry, (a.all, a.model, a.baseline)),
+                Entry(f"{100 * a.balanced:.1f}"),
+            ]
+            for a in found
+        ],
+        notes=(
+            f"n = {found[0].all.n} pairs: {found[0].model.n} won by the model,"
+            f" {found[0].baseline.n} by the baseline. Brackets: {100 * confidence:g}% interval"
+            " over pairs. A coin, and whoever always prefers one side, has 50 in the last"
+            " column.",
+        ),
+    )
+    lines = [
+        [
+            *(a.name, a.all.n, a.all.value, a.all.low, a.all.high),
+            *(a.model.value, a.model.n, a.baseline.value, a.baseline.n, a.balanced),
+        ]
+        for a in found
+    ]
+    return {
+        "agreement.md": grid.to_markdown(made),
+        "agreement.csv": grid.to_csv(CSV, lines),
+    }
+
+
+def _entry(found: object) -> Entry:
+    value, low, high = (f"{100 * getattr(found, n):.1f}" for n in ("value", "low", "high"))
+    return Entry(value, below=f"[{low}, {high}]")
