@@ -75,22 +75,26 @@ def pairs(graph: Graph, name: str, task: str, seed: int) -> s.PairsSpec:
         return s.PairsSpec(**common, proxy=proxy)
     return s.PairsSpec(
         **common,
-        endpoint=s.EndpointSpec(
-            judge.model,
-            judge.environment,
-            judge.concurrency,
-            judge.requests_per_minute,
-            judge.timeout,
-            judge.retries,
-            judge.input_price,
-            judge.output_price,
-            judge.budget,
-        ),
+        endpoint=endpoint(judge),
         orders=contest.orders,
         unparsable=contest.unparsable,
         **_template(graph, name),
         temperature=contest.temperature,
         max_tokens=contest.max_tokens,
+    )
+
+
+def endpoint(judge: Endpoint) -> s.EndpointSpec:
+    return s.EndpointSpec(
+        judge.model,
+        judge.environment,
+        judge.concurrency,
+        judge.requests_per_minute,
+        judge.timeout,
+        judge.retries,
+        judge.input_price,
+        judge.output_price,
+        judge.budget,
     )
 
 

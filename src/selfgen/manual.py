@@ -144,6 +144,8 @@ SECTIONS = (
     ("`evaluation`", config.Evaluation),
     ("`evaluation.oracle`", config.Oracle),
     ("`evaluation.win_rates.NAME`", judging.WinRate),
+    ("`evaluation.alpaca_eval`", judging.AlpacaEval),
+    ("`evaluation.mt_bench`", judging.MtBench),
     ("`judges.NAME` with `kind: endpoint`", judging.Endpoint),
     ("`judges.NAME` with `kind: similarity`", judging.Similarity),
     ("`judges.NAME` with `kind: likelihood`", judging.Likelihood),

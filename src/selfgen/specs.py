@@ -357,6 +357,47 @@ class PairsSpec:
 
 
 @dataclass(frozen=True)
+class InstructionsSpec:
+    """Answers to the instructions of AlpacaEval."""
+
+    prompt: PromptSpec
+    sampling: Sampling
+    seed: int
+    device: Device
+    batch_size: int
+
+
+@dataclass(frozen=True)
+class TwoTurnsSpec:
+    """Answers to the two turns of MT-Bench's questions; temperatures are the categories'."""
+
+    prompt: PromptSpec
+    seed: int
+    device: Device
+    batch_size: int
+
+
+@dataclass(frozen=True)
+class GradedSpec:
+    """Who grades the answers to a benchmark; ``generator``: what its answers are named."""
+
+    endpoint: EndpointSpec
+    generator: str = ""
+
+
+@dataclass(frozen=True)
+class BenchmarkSpec:
+    """The table of a benchmark: its cells in order, its words, and how intervals are made."""
+
+    cells: tuple[Cell, ...]
+    labels: dict[str, str]
+    judge: str
+    bootstrap_samples: int
+    confidence: float
+    seed: int
+
+
+@dataclass(frozen=True)
 class Cell:
     """One declared (task, model, method, decoding, seed) of the result tables."""
 

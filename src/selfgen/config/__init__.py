@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import Field, ValidationError, model_validator
 
 from selfgen.config import errors, judging, methods
-from selfgen.config.judging import Judge, WinRate
+from selfgen.config.judging import AlpacaEval, Judge, MtBench, WinRate
 from selfgen.config.methods import Method
 from selfgen.config.types import NAME, Count, Keys, Number, Share, known
 from selfgen.data.wording import CORRECTION, TEMPLATES
@@ -195,6 +195,12 @@ class Evaluation(Keys):
     win_rates: dict[str, WinRate] = Field(
         default={}, description="Contests, each a table of its own."
     )
+    alpaca_eval: AlpacaEval | None = Field(
+        default=None, description="AlpacaEval 2.0; off by default."
+    )
+    mt_bench: MtBench | None = Field(
+        default=None, description="MT-Bench; off by default."
+    )
     bootstrap_samples: Count = Field(default=10000, description="Resamples.")
     confidence: Annotated[Number, Field(gt=0, lt=1)] = Field(
         default=0.95, description="Of every interval."
@@ -259,6 +265,10 @@ class Config(Keys):
             if oracle.model:
                 known("evaluation.oracle.model", oracle.model, self.models)
         judging.check(self.evaluation.win_rates, self.judges, self.tasks, self.methods)
+        for name in ("alpaca_eval", "mt_bench"):
+            if benchmark := getattr(self.evaluation, name):
+                where = f"evaluation.{name}"
+                judging.check_benchmark(where, benchmark, self.judges, self.tasks)
         return self
 
 
