@@ -28,6 +28,7 @@ TABLES = [
     "results/tables/samples.md",
     *(EXPOSURE if EXPOSED else []),
     *WIN_RATES,
+    *JUDGED,
 ]
 FIGURES = expand(
     "results/figures/{name}.{kind}",

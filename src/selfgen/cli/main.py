@@ -35,6 +35,11 @@ VERBS = {
     "collect-controlled": "collect_controlled",
     "render-controlled": "render_controlled",
     "agreement": "agreement",
+    "instructions": "instructions",
+    "dialogues": "dialogues",
+    "alpaca-eval": "alpaca_eval",
+    "mt-bench": "mt_bench",
+    "tabulate-benchmark": "tabulate_benchmark",
     "bench": "bench",
 }
 

@@ -23,6 +23,15 @@ if TYPE_CHECKING:
 ANNOTATOR = "weighted_alpaca_eval_gpt4_turbo"
 """The annotator of AlpacaEval 2.0."""
 
+NAMES = {
+    "win_rate": "win_rate",
+    "standard_error": "standard_error",
+    "discrete_win_rate": "discrete_win_rate",
+    "length_controlled_winrate": "length_controlled",
+    "lc_standard_error": "lc_standard_error",
+}
+"""Measures of the package, and what they are called here."""
+
 Output = Mapping[str, Any]
 """``instruction``, ``output`` and ``generator``, as in the package's files."""
 
@@ -85,29 +94,30 @@ def annotate(
     )
 
 
-def leaderboard_row(annotations: pandas.DataFrame, gamed: Path) -> dict[str, float]:
+def leaderboard_row(
+    annotations: pandas.DataFrame, gamed: Path | None
+) -> dict[str, float]:
     """The row of a leaderboard: ``win_rate``, ``length_controlled`` and their standard
     errors in per cent, ``length`` in characters, ``n`` instructions and how many were
     ``unparsable``.
 
     ``annotations`` gain a column ``glm_preference`` (0..1), the length-controlled one.
-    ``gamed``: the package's ``df_gamed.csv``.
+    ``gamed``: the package's ``df_gamed.csv``; without, nothing is length-controlled.
     """
-    glm = _package().metrics.glm_winrate
+    metrics = _package().metrics
     unparsable = int(annotations["preference"].isna().sum())
     if unparsable == len(annotations):
         raise UserError("AlpacaEval: no reply names one of the two models")
     # All rows, since the package finds difficulties by row number; it leaves out the NaN.
-    with _fetched(glm, gamed):
-        found = glm.get_length_controlled_winrate(
-            annotations, save_weights_dir=None, is_warn_extreme_changes=False
-        )
+    if gamed is None:
+        found = metrics.get_winrate(annotations)
+    else:
+        with _fetched(metrics.glm_winrate, gamed):
+            found = metrics.get_length_controlled_winrate(
+                annotations, save_weights_dir=None, is_warn_extreme_changes=False
+            )
     return {
-        "win_rate": float(found["win_rate"]),
-        "standard_error": float(found["standard_error"]),
-        "length_controlled": float(found["length_controlled_winrate"]),
-        "lc_standard_error": float(found["lc_standard_error"]),
-        "discrete_win_rate": float(found["discrete_win_rate"]),
+        **{ours: float(found[its]) for its, ours in NAMES.items() if its in found},
         "length": int(annotations["output_2"].str.len().mean()),
         "n": len(annotations),
         "unparsable": unparsable,

@@ -1,0 +1,34 @@
+"""Answers of a model to the instructions of AlpacaEval."""
+
+import json
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from selfgen.cli import common
+from selfgen.generation.benchmarks import answer_instructions
+from selfgen.specs import InstructionsSpec, from_json
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    common.add_compute(parser)
+    parser.add_argument(
+        "--baseline", type=Path, required=True, help="the baseline's outputs, JSON"
+    )
+    parser.add_argument("--weights", type=Path, required=True, help="the model")
+    parser.add_argument("--out", type=Path, required=True, help="Parquet to write")
+
+
+def run(args: Namespace) -> None:
+    common.set_up(args)
+    clock = common.Clock(args.name, "prompts")
+    baseline = json.loads(args.baseline.read_text(encoding="utf-8"))
+    rows, facts = answer_instructions(
+        [row["instruction"] for row in baseline],
+        args.weights,
+        from_json(InstructionsSpec, args.spec),
+        clock,
+    )
+    common.write_rows(args.out, rows)
+    inputs = {"baseline": args.baseline, "weights": args.weights}
+    module = "selfgen.generation.benchmarks"
+    common.write_manifest(args, module, inputs, facts | clock.facts())

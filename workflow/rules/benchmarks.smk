@@ -1,0 +1,121 @@
+# AlpacaEval 2.0 and MT-Bench: answers, grades by an endpoint, one table each.
+from selfgen import benchmarks
+
+BENCHMARKS = benchmarks.names(GRAPH)
+GRADES = {
+    name: [
+        f"results/benchmarks/{name}/{c.task}/{c.model}/{c.method}/seed{c.seed}/grades.parquet"
+        for c in benchmarks.cells(GRAPH, name)
+    ]
+    for name in BENCHMARKS
+}
+JUDGED = expand(
+    "results/tables/{benchmark}.{kind}",
+    benchmark=BENCHMARKS,
+    kind=["md", "tex", "csv"],
+)
+ANSWERING = {"alpaca-eval": "instructions", "mt-bench": "dialogues"}
+GRADING = {"alpaca-eval": "selfgen.judge.alpaca", "mt-bench": "selfgen.judge.mt_bench"}
+ANSWERED = ("baseline", "questions", "references")  # roles that the answers read
+
+
+wildcard_constraints:
+    benchmark=any_of(BENCHMARKS) or "none",
+
+
+def benchmark_files(answered):
+    """Files of a benchmark by role, those that the answers read or all. `ancient`: their
+    hashes are in their names."""
+
+    def of(wildcards):
+        found = benchmarks.files(GRAPH, wildcards.benchmark)
+        return {
+            role: ancient(file_path(name))
+            for role, name in found.items()
+            if role in ANSWERED or not answered
+        }
+
+    return of
+
+
+def benchmark_arguments(wildcards, input):
+    roles = ("baseline", "gamed", "questions", "references", "prompts")
+    return [x for role in roles if input.get(role) for x in (f"--{role}", input[role])]
+
+
+rule answer_benchmark:
+    """Answers of a node to the prompts of a benchmark."""
+    input:
+        unpack(benchmark_files(True)),
+        weights=lambda w: GRAPH.weights(w.task, w.model, w.node, w.seed),
+    output:
+        answers="results/benchmarks/{benchmark}/{task}/{model}/{node}/seed{seed}/answers.parquet",
+        manifest="results/benchmarks/{benchmark}/{task}/{model}/{node}/seed{seed}/answers.json",
+    log:
+        "logs/answer_benchmark/{benchmark}/{task}/{model}/{node}/seed{seed}.log",
+    conda:
+        CONDA
+    threads: model_threads
+    resources:
+        **HEAVY,
+    params:
+        spec=lambda w: specs.to_json(
+            benchmarks.answers(GRAPH, w.benchmark, int(w.seed))
+        ),
+        code=code("selfgen.generation.benchmarks"),
+        verb=lambda w: ANSWERING[w.benchmark],
+        files=benchmark_arguments,
+    shell:
+        "python -m selfgen {params.verb} --spec {params.spec:q} {params.files:q}"
+        " --weights {input.weights:q} --out {output.answers:q}"
+        " --manifest {output.manifest:q} --threads {threads}"
+        " --name '{wildcards.benchmark} {wildcards.node}' > {log:q} 2>&1"
+
+
+rule grade_benchmark:
+    """What an endpoint says of the answers; its replies are kept as they come."""
+    input:
+        unpack(benchmark_files(False)),
+        answers="results/benchmarks/{benchmark}/{task}/{model}/{node}/seed{seed}/answers.parquet",
+    output:
+        grades="results/benchmarks/{benchmark}/{task}/{model}/{node}/seed{seed}/grades.parquet",
+        manifest="results/benchmarks/{benchmark}/{task}/{model}/{node}/seed{seed}/grades.json",
+    log:
+        "logs/grade_benchmark/{benchmark}/{task}/{model}/{node}/seed{seed}.log",
+    conda:
+        CONDA
+    resources:
+        mem="2GB",
+        runtime="8h",
+    params:
+        spec=lambda w: specs.to_json(
+            benchmarks.graded(GRAPH, w.benchmark, w.model, w.node, int(w.seed))
+        ),
+        code=lambda w: code_digest(GRADING[w.benchmark]),
+        files=benchmark_arguments,
+        replies=REPLIES,
+    shell:
+        "python -m selfgen {wildcards.benchmark} --spec {params.spec:q} {params.files:q}"
+        " --answers {input.answers:q} --replies {params.replies:q}"
+        " --out {output.grades:q} --manifest {output.manifest:q} --threads {threads}"
+        " --name '{wildcards.benchmark} {wildcards.node}' > {log:q} 2>&1"
+
+
+rule tabulate_benchmark:
+    """One table a benchmark."""
+    input:
+        grades=lambda w: GRADES[w.benchmark],
+    output:
+        expand("results/tables/{{benchmark}}.{kind}", kind=["md", "tex", "csv"]),
+    log:
+        "logs/tabulate_benchmark/{benchmark}.log",
+    localrule: True
+    conda:
+        CONDA
+    params:
+        spec=lambda w: specs.to_json(benchmarks.table(GRAPH, w.benchmark)),
+        code=code("selfgen.report.benchmarks"),
+    shell:
+        "python -m selfgen tabulate-benchmark --spec {params.spec:q}"
+        " --benchmark {wildcards.benchmark} --grades {input.grades:q}"
+        " --tables results/tables > {log:q} 2>&1"
