@@ -22,6 +22,10 @@ wildcard_constraints:
     seed=r"\d+",
 
 
+def variants(wildcards):
+    return len(REGIMES.regimes[wildcards.regime].methods)
+
+
 rule run_regime:
     """All variants of a regime under one seed, from a base that is trained here."""
     output:
@@ -31,6 +35,8 @@ rule run_regime:
         manifest="results/controlled/{regime}/seed{seed}/manifest.json",
     log:
         "logs/run_regime/{regime}/seed{seed}.log",
+    # The longest first, so that no core waits for one that began last.
+    priority: variants
     conda:
         CONDA
     threads: 1
