@@ -5,7 +5,10 @@ from __future__ import annotations
 from selfgen import specs as s
 from selfgen.config.judging import AlpacaEval, MtBench
 from selfgen.contests import endpoint
+from selfgen.generation.benchmarks import InstructionsSpec, TwoTurnsSpec
+from selfgen.judge.spec import GradedSpec
 from selfgen.nodes import Graph
+from selfgen.report.benchmarks import BenchmarkSpec
 
 TITLES = {"alpaca-eval": "alpaca_eval", "mt-bench": "mt_bench"}
 """Benchmarks by the name in paths, and their key in ``evaluation``."""
@@ -47,7 +50,7 @@ def cells(graph: Graph, name: str) -> list[s.Cell]:
     ]
 
 
-def answers(graph: Graph, name: str, seed: int) -> s.InstructionsSpec | s.TwoTurnsSpec:
+def answers(graph: Graph, name: str, seed: int) -> InstructionsSpec | TwoTurnsSpec:
     found = _benchmark(graph, name)
     prompt = s.PromptSpec(
         found.template, "", found.max_prompt_tokens, found.max_new_tokens
@@ -59,18 +62,18 @@ def answers(graph: Graph, name: str, seed: int) -> s.InstructionsSpec | s.TwoTur
         "batch_size": graph.config.decoding.batch_size,
     }
     if isinstance(found, AlpacaEval):
-        return s.InstructionsSpec(sampling=s.Sampling(found.temperature), **common)
-    return s.TwoTurnsSpec(**common)
+        return InstructionsSpec(sampling=s.Sampling(found.temperature), **common)
+    return TwoTurnsSpec(**common)
 
 
-def graded(graph: Graph, name: str, model: str, node: str, seed: int) -> s.GradedSpec:
+def graded(graph: Graph, name: str, model: str, node: str, seed: int) -> GradedSpec:
     judge = graph.config.judges[_benchmark(graph, name).judge]
-    return s.GradedSpec(endpoint(judge), f"{model}/{node}/seed{seed}")
+    return GradedSpec(endpoint(judge), f"{model}/{node}/seed{seed}")
 
 
-def table(graph: Graph, name: str) -> s.BenchmarkSpec:
+def table(graph: Graph, name: str) -> BenchmarkSpec:
     tables = graph.tables()
-    return s.BenchmarkSpec(
+    return BenchmarkSpec(
         cells=tuple(cells(graph, name)),
         labels=tables.labels,
         judge=graph.config.judges[_benchmark(graph, name).judge].model,

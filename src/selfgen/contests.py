@@ -6,7 +6,9 @@ from selfgen import specs as s
 from selfgen.config.judging import Endpoint, Judge, Similarity, WinRate
 from selfgen.data.wording import JUDGE
 from selfgen.judge.pairs import template_of
+from selfgen.judge.spec import EndpointSpec, PairsSpec, ProxySpec
 from selfgen.nodes import Graph
+from selfgen.report.win_rates import WinRatesSpec
 
 PROXIES = {
     "reference": "the answer whose embedding is nearer to the reference's wins.",
@@ -56,7 +58,7 @@ def scorer(graph: Graph, name: str, model: str) -> str | None:
     return f"weights results/base/{model}"
 
 
-def pairs(graph: Graph, name: str, task: str, seed: int) -> s.PairsSpec:
+def pairs(graph: Graph, name: str, task: str, seed: int) -> PairsSpec:
     contest, judge = _contest(graph, name), _judge(graph, name)
     common = {
         "split": graph.record_splits(task)[0],
@@ -65,15 +67,15 @@ def pairs(graph: Graph, name: str, task: str, seed: int) -> s.PairsSpec:
     }
     if not isinstance(judge, Endpoint):
         similar = isinstance(judge, Similarity)
-        proxy = s.ProxySpec(
+        proxy = ProxySpec(
             judge.kind,
             graph.device(),
             judge.to if similar else "",
             judge.member if similar else "",
         )
         # A proxy sees no order, so that each pair is one.
-        return s.PairsSpec(**common, proxy=proxy)
-    return s.PairsSpec(
+        return PairsSpec(**common, proxy=proxy)
+    return PairsSpec(
         **common,
         endpoint=endpoint(judge),
         orders=contest.orders,
@@ -84,8 +86,8 @@ def pairs(graph: Graph, name: str, task: str, seed: int) -> s.PairsSpec:
     )
 
 
-def endpoint(judge: Endpoint) -> s.EndpointSpec:
-    return s.EndpointSpec(
+def endpoint(judge: Endpoint) -> EndpointSpec:
+    return EndpointSpec(
         judge.model,
         judge.environment,
         judge.concurrency,
@@ -98,20 +100,18 @@ def endpoint(judge: Endpoint) -> s.EndpointSpec:
     )
 
 
-def table(graph: Graph, name: str) -> s.WinRatesSpec:
+def table(graph: Graph, name: str) -> WinRatesSpec:
     contest, judge, tables = _contest(graph, name), _judge(graph, name), graph.tables()
     proxy = ""
     if not isinstance(judge, Endpoint):
         proxy = PROXIES[judge.to if isinstance(judge, Similarity) else judge.kind]
     against = contest.against
-    return s.WinRatesSpec(
+    return WinRatesSpec(
         name=name,
         cells=tuple(cells(graph, name)),
         labels=tables.labels,
         judge=f"the proxy {contest.judge}" if proxy else judge.model,
-        opponent="the reference"
-        if against == "reference"
-        else tables.labels[against],
+        opponent="the reference" if against == "reference" else tables.labels[against],
         proxy=proxy,
         coin=contest.unparsable == "coin",
         bootstrap_samples=tables.bootstrap_samples,

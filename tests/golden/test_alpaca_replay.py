@@ -13,14 +13,17 @@ import pytest
 
 from selfgen.judge import alpaca
 from selfgen.judge.client import Judge
-from selfgen.specs import EndpointSpec, UserError
+from selfgen.judge.spec import EndpointSpec
+from selfgen.specs import UserError
 from tests.judge_server import serve
 
 DATA = Path(__file__).parents[3] / "shared" / "data" / "alpaca_eval"
 pytestmark = pytest.mark.skipif(
     not DATA.is_dir(), reason="needs the AlpacaEval files of ../shared/data"
 )
-SPEC = EndpointSpec("gpt-4-1106-preview", "TEST_JUDGE", 8, 0, 30.0, 2, 10.0, 30.0, 100.0)
+SPEC = EndpointSpec(
+    "gpt-4-1106-preview", "TEST_JUDGE", 8, 0, 30.0, 2, 10.0, 30.0, 100.0
+)
 
 
 def load(name: str) -> list[dict]:

@@ -8,9 +8,17 @@ import pytest
 
 from selfgen.data.wording import JUDGE
 from selfgen.judge import pairs
-from selfgen.judge.pairs import Pair, judged, pairs_of, request_of, template_of, verdict_of
-from selfgen.report.win_rates import tabulate
-from selfgen.specs import Cell, PairsSpec, PromptSpec, UserError, WinRatesSpec
+from selfgen.judge.pairs import (
+    Pair,
+    judged,
+    pairs_of,
+    request_of,
+    template_of,
+    verdict_of,
+)
+from selfgen.judge.spec import PairsSpec
+from selfgen.report.win_rates import WinRatesSpec, tabulate
+from selfgen.specs import Cell, PromptSpec, UserError
 
 SPEC = PairsSpec("test", 0, PromptSpec("{prompt}", "?", 64, 32))
 TEMPLATE = "P {{post}} | {{summarya}} | {{summaryb}}"

@@ -7,11 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.judge_server import JudgeServer, serve
 
 from selfgen.judge.client import Judge
 from selfgen.judge.replies import Replies, key_of
-from selfgen.specs import EndpointSpec, UserError
-from tests.judge_server import JudgeServer, serve
+from selfgen.judge.spec import EndpointSpec
+from selfgen.specs import UserError
 
 KEY = "sk-secret-of-the-test"
 SPEC = EndpointSpec("judge-1", "TEST_JUDGE", 4, 0, 2.0, 2, 1.0, 2.0, 100.0)
@@ -58,7 +59,9 @@ def test_replies_in_order_and_never_twice(server: JudgeServer, tmp_path: Path) -
     assert key_of("a", ask_of("x")) != key_of("a", ask_of("x") | {"temperature": 1.0})
 
 
-@pytest.mark.parametrize("fault", ["429:1", "500", "503", "drop", "cut", "text", "nothing"])
+@pytest.mark.parametrize(
+    "fault", ["429:1", "500", "503", "drop", "cut", "text", "nothing"]
+)
 def test_what_passes_is_asked_again(
     server: JudgeServer, tmp_path: Path, fault: str
 ) -> None:

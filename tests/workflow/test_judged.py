@@ -136,8 +136,12 @@ def test_win_rates(flow: Flow, endpoint: JudgeServer) -> None:
     assert done.returncode != 0
     logs = [p.read_text() for p in (flow.root / "logs/judge_answers").rglob("*.log")]
     errors = [line for log in logs for line in log.splitlines() if "error:" in line]
-    assert errors and all("replies, which are kept; the endpoint fails" in e for e in errors)
-    assert any("requests, 0 of them kept; the others cost at most $" in log for log in logs)
+    assert errors and all(
+        "replies, which are kept; the endpoint fails" in e for e in errors
+    )
+    assert any(
+        "requests, 0 of them kept; the others cost at most $" in log for log in logs
+    )
     answered = sum(1 for p in (flow.root / "resources/replies").rglob("*.json"))
     assert 5 <= answered < 8 * METHODS
 
@@ -182,7 +186,9 @@ def test_benchmarks(
     flow.write_config("more.yaml", more)
     planned = flow.rules(*RUN)
     assert planned.pop("fetch_file") == 4
-    assert planned.pop("answer_benchmark") == planned.pop("grade_benchmark") == 2 * METHODS
+    assert (
+        planned.pop("answer_benchmark") == planned.pop("grade_benchmark") == 2 * METHODS
+    )
     assert planned == {"tabulate_benchmark": 2}
     done = flow.snakemake(*RUN)
     assert done.returncode == 0, done.stdout
@@ -218,7 +224,11 @@ def test_benchmarks(
             "evaluation.win_rates.x.prompt: found no text file no.txt",
         ),
         (
-            {"evaluation": {"win_rates": {"x": {"judge": "gpt", "prompt": "small.yaml"}}}},
+            {
+                "evaluation": {
+                    "win_rates": {"x": {"judge": "gpt", "prompt": "small.yaml"}}
+                }
+            },
             "evaluation.win_rates.x.prompt: judge prompt: found no {{post}}",
         ),
         (
@@ -247,7 +257,9 @@ def test_benchmarks(
         ),
     ],
 )
-def test_mistakes_are_one_line(bare: Flow, tmp_path: Path, more: dict, said: str) -> None:
+def test_mistakes_are_one_line(
+    bare: Flow, tmp_path: Path, more: dict, said: str
+) -> None:
     from tests.conftest import SMALL
 
     flow = bare.copy(tmp_path / "copy")
@@ -255,7 +267,9 @@ def test_mistakes_are_one_line(bare: Flow, tmp_path: Path, more: dict, said: str
     near = {"kind": "similarity"}
     flow.write_config("judges.yaml", {"judges": {"gpt": JUDGE, "near": near}})
     flow.write_config("more.yaml", more)
-    done = flow.snakemake("-n", "--configfile", "small.yaml", "judges.yaml", "more.yaml")
+    done = flow.snakemake(
+        "-n", "--configfile", "small.yaml", "judges.yaml", "more.yaml"
+    )
     assert done.returncode != 0
     lines = [line for line in done.stdout.splitlines() if line.startswith("config:")]
     assert len(lines) == 1 and lines[0].startswith(f"config: {said}"), done.stdout

@@ -8,7 +8,8 @@ from selfgen.cli import common
 from selfgen.cli.judge import announce
 from selfgen.judge.alpaca import annotate, leaderboard_row
 from selfgen.judge.client import Judge
-from selfgen.specs import GradedSpec, from_json
+from selfgen.judge.spec import GradedSpec
+from selfgen.specs import from_json
 
 
 def add_arguments(parser: ArgumentParser) -> None:

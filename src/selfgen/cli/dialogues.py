@@ -4,9 +4,9 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from selfgen.cli import common
-from selfgen.generation.benchmarks import Dialogue, answer_dialogues
+from selfgen.generation.benchmarks import Dialogue, TwoTurnsSpec, answer_dialogues
 from selfgen.judge.mt_bench import load_questions
-from selfgen.specs import TwoTurnsSpec, from_json
+from selfgen.specs import from_json
 
 
 def add_arguments(parser: ArgumentParser) -> None:

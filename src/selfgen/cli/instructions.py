@@ -5,8 +5,8 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from selfgen.cli import common
-from selfgen.generation.benchmarks import answer_instructions
-from selfgen.specs import InstructionsSpec, from_json
+from selfgen.generation.benchmarks import InstructionsSpec, answer_instructions
+from selfgen.specs import from_json
 
 
 def add_arguments(parser: ArgumentParser) -> None:

@@ -9,7 +9,8 @@ from selfgen.cli import common
 from selfgen.data.records import read
 from selfgen.judge.client import Judge, Request
 from selfgen.judge.contest import run as decide
-from selfgen.specs import PairsSpec, from_json
+from selfgen.judge.spec import PairsSpec
+from selfgen.specs import from_json
 
 log = logging.getLogger("selfgen")
 

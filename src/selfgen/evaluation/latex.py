@@ -58,7 +58,9 @@ def equivalent(found: str, answer: str) -> bool:
     try:
         from math_verify import LatexExtractionConfig, parse, verify
     except ImportError:
-        raise UserError("MATH: cannot import math_verify; pip install math-verify") from None
+        raise UserError(
+            "MATH: cannot import math_verify; pip install math-verify"
+        ) from None
 
     how = {"extraction_config": [LatexExtractionConfig()], "parsing_timeout": SECONDS}
     gold, target = (parse(f"${text}$", **how) for text in (answer, found))

@@ -84,7 +84,9 @@ def annotate(
 
     pool.annotators[ANNOTATOR].fn_completions = completions
     made = pool.annotate_head2head(
-        outputs_1=pd.DataFrame(baseline), outputs_2=pd.DataFrame(outputs), chunksize=None
+        outputs_1=pd.DataFrame(baseline),
+        outputs_2=pd.DataFrame(outputs),
+        chunksize=None,
     )
     found = pd.DataFrame(made)
     found["preference"] = found["preference"].astype(float)

@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from selfgen.judge.replies import Replies, Reply, key_of
-from selfgen.specs import EndpointSpec, UserError
+from selfgen.judge.spec import EndpointSpec
+from selfgen.specs import UserError
 
 log = logging.getLogger(__name__)
 
@@ -242,7 +243,8 @@ class _Run:
             found = json.loads(body)
             usage = found.get("usage") or {}
             tokens = [
-                int(usage.get(f"{side}_tokens") or 0) for side in ("prompt", "completion")
+                int(usage.get(f"{side}_tokens") or 0)
+                for side in ("prompt", "completion")
             ]
         except (ValueError, AttributeError, TypeError):
             raise Unusable("a reply that is no JSON of a completion") from None

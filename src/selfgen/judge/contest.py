@@ -9,7 +9,8 @@ from typing import Any
 from selfgen.judge import pairs as asking
 from selfgen.judge.client import Judge, Request
 from selfgen.judge.pairs import Pair
-from selfgen.specs import PairsSpec, UserError
+from selfgen.judge.spec import PairsSpec
+from selfgen.specs import UserError
 
 Rows = list[dict[str, Any]]
 

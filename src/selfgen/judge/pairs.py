@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from selfgen.data.text import unit
-from selfgen.specs import PairsSpec, UserError
+from selfgen.judge.spec import PairsSpec
+from selfgen.specs import UserError
 
 PLACES = ("{{post}}", "{{summarya}}", "{{summaryb}}")
 """What a judge prompt must hold; the names are those of the codebase."""
@@ -65,9 +66,7 @@ def _first(seed: int, name: str, order: bool | None) -> bool:
 
 def request_of(pair: Pair, template: str, spec: PairsSpec) -> dict[str, Any]:
     """What the judge is asked about a pair."""
-    a, b = (
-        (pair.answer, pair.opponent) if pair.first else (pair.opponent, pair.answer)
-    )
+    a, b = (pair.answer, pair.opponent) if pair.first else (pair.opponent, pair.answer)
     texts = dict(zip(PLACES, (pair.prompt, a, b), strict=True))
     # All at once, so that a text that holds a place is not filled in itself.
     pattern = "|".join(map(re.escape, PLACES))

