@@ -66,7 +66,7 @@ def test_what_is_not_the_file_is_not_kept(
     digest = "0" * 64 if name == "/file" else HASH
     with pytest.raises(UserError, match=said):
         fetch(FileSpec(url + name, digest), tmp_path / "files" / "x")
-    assert not [p for p in (tmp_path / "files").iterdir()]
+    assert not list((tmp_path / "files").iterdir())
 
 
 def test_a_dead_server_is_one_line(tmp_path: Path) -> None:

@@ -128,7 +128,7 @@ def test_one_refused_request_does_not_stop_the_others(
 ) -> None:
     server.faults = ["400"]
     judge = Judge(replace(SPEC, concurrency=1), tmp_path)
-    with pytest.raises(UserError, match="5 of 6 replies.*1 unusable: refused"):
+    with pytest.raises(UserError, match=r"5 of 6 replies.*1 unusable: refused"):
         judge.ask(REQUESTS[:6])
 
 

@@ -150,7 +150,7 @@ def test_win_rates(flow: Flow, endpoint: JudgeServer) -> None:
     assert done.returncode == 0, done.stdout
     # Four prompts, two orders, four methods; some answers of a random model are equal.
     assert len(endpoint.seen) <= 8 * METHODS - answered
-    kept = [p for p in (flow.root / "resources/replies").rglob("*.json")]
+    kept = list((flow.root / "resources/replies").rglob("*.json"))
     assert len(kept) == answered + len(endpoint.seen)
     for path in flow.root.rglob("*"):
         if path.is_file() and path.suffix not in (".whl", ".safetensors"):
@@ -175,7 +175,7 @@ def test_benchmarks(
     flow: Flow, endpoint: JudgeServer, files: dict[str, dict[str, str]]
 ) -> None:
     """AlpacaEval on three instructions and MT-Bench on two questions, from files that are
-    fetched with their hash. The judge gives model m .917 of the probability, whichever m is."""
+    fetched by hash. The judge gives model m .917 of the probability, whichever it is."""
     pytest.importorskip("alpaca_eval")
     asked = {"judge": "gpt", "tasks": ["descriptions"], "max_new_tokens": 16}
     more = {

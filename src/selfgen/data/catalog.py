@@ -82,4 +82,4 @@ FILES = {
         "aa510a2db13ff1d34980586726548db381b993c86b6c1b9b094591913ff2284c",
     ),
 }
-"""Files by address. ``tldr-judge`` is Python: its text ``template`` is read, nothing is run."""
+"""Files by address. ``tldr-judge`` is Python: a text in it is read, and nothing is run."""

@@ -2,8 +2,8 @@ r"""Was the final answer of a MATH problem right? Equivalence of LaTeX, by ``mat
 
 ``strict``: the answer in the last ``\boxed{}`` of the reply, which is how references end.
 ``flexible``: the last box, else the last formula, else the last number. Both are compared as
-mathematics and not as text, with a time limit. Only the grammar-based parser of the package is
-used: its other one, for plain expressions, evaluates Python.
+mathematics and not as text, with a time limit. Only the grammar-based parser of the package
+is used: its other one, for plain expressions, evaluates Python.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Asking a judge: in parallel, within a budget, and never twice.
 
 The HTTP client is ``openai``'s, which waits and tries again on 408, 409, 429, 5xx, dropped
-connections and timeouts, and honours ``retry-after``. What it lets through is caught here: replies
-that are no JSON, that have no choice or no text.
+connections and timeouts, and honours ``retry-after``. What it lets through is caught here:
+replies that are no JSON, that have no choice or no text.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """MT-Bench: two turns, graded 1 to 10 by a judge (Zheng et al. 2023, arXiv 2306.05685).
 
-Single-answer grading as in FastChat (fastchat/llm_judge/common.py): four judge prompts, for one
-and for two turns, with and without reference answers. Questions, references and judge prompts are
-FastChat's files, fetched and never shipped.
+Single-answer grading as in FastChat (fastchat/llm_judge/common.py): four judge prompts, for
+one and for two turns, with and without reference answers. Questions, references and judge
+prompts are FastChat's files, fetched and never shipped.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Which of two answers is better: the words of the question, and the verdict of a reply.
 
 The procedure is that of summarize_from_feedback_details (eval/oai.py): one question a pair,
-the order of the answers drawn for each, the verdict on a line of its own. Two things differ: the
-draw has an address (seed and id), and a reply without a verdict is counted as such.
+the order of the answers drawn for each, the verdict on a line of its own. Two things differ:
+the draw has an address (seed and id), and a reply without a verdict is counted as such.
 """
 
 from __future__ import annotations
