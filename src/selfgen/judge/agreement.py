@@ -15,8 +15,8 @@ class Agreement:
     """Of one proxy with the judge; shares are 0..1.
 
     ``all``: same winner, over all pairs; ``model``, ``baseline``: over the pairs that the
-    judge gave to each; ``balanced``: the mean of those two, .5 for a coin and for whoever always
-    prefers one side. Half agrees where the proxy's scores are equal.
+    judge gave to each; ``balanced``: the mean of those two, .5 for a coin and for whoever
+    always prefers one side. Half agrees where the proxy's scores are equal.
     """
 
     name: str

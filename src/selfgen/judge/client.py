@@ -38,6 +38,10 @@ class Unusable(Exception):
     """A reply that came and says nothing: asked again, and an error in the end."""
 
 
+class Refused(Unusable):
+    """A request that the endpoint does not take, and would not take again."""
+
+
 @dataclass(frozen=True)
 class Estimate:
     """What asking will cost: ``asked`` requests of ``total``, the others are kept;
@@ -196,7 +200,7 @@ class _Run:
             try:
                 return self._once(request)
             except Unusable as error:
-                if not left:
+                if not left or isinstance(error, Refused):
                     raise
                 log.info("asking again: %s", error)
         raise AssertionError("unreachable")
@@ -211,7 +215,7 @@ class _Run:
             )
             return self._read(raw.http_response.text)
         except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
-            raise Unusable(f"refused ({error.status_code}): {error.message}") from None
+            raise Refused(f"refused ({error.status_code}): {_said(error)}") from None
         except (openai.AuthenticationError, openai.PermissionDeniedError) as error:
             raise UserError(
                 f"the endpoint refuses the key of {self.spec.environment}_API_KEY"
@@ -235,7 +239,7 @@ class _Run:
         except openai.APIStatusError as error:
             raise UserError(
                 f"the endpoint fails ({error.status_code}), after"
-                f" {self.spec.retries} retries: {error.message}"
+                f" {self.spec.retries} retries: {_said(error)}"
             ) from None
 
     def _read(self, body: str) -> Reply:
@@ -284,6 +288,16 @@ class Pace:
             turn = max(self.next, time.monotonic())
             self.next = turn + self.gap
         time.sleep(max(0.0, turn - time.monotonic()))
+
+
+def _said(error: Any) -> str:
+    """What the endpoint says of an error, without what the client adds to it."""
+    body = error.body
+    return (
+        str(body["message"])
+        if isinstance(body, dict) and "message" in body
+        else error.message
+    )
 
 
 def _client(spec: EndpointSpec) -> tuple[Any, str]:

@@ -39,8 +39,8 @@ def tabulate(
         notes=(
             f"n = {found[0].all.n} pairs: {found[0].model.n} won by the model,"
             f" {found[0].baseline.n} by the baseline. Brackets: {100 * confidence:g}%"
-            " interval over pairs. A coin, and whoever always prefers one side, has 50 in the last"
-            " column.",
+            " interval over pairs. A coin, and whoever always prefers one side, has 50 in the"
+            " last column.",
         ),
     )
     lines = [
