@@ -1,6 +1,4 @@
 # AlpacaEval 2.0 and MT-Bench: answers, grades by an endpoint, one table each.
-from selfgen import benchmarks
-
 BENCHMARKS = benchmarks.names(GRAPH)
 GRADES = {
     name: [
@@ -16,31 +14,10 @@ JUDGED = expand(
 )
 ANSWERING = {"alpaca-eval": "instructions", "mt-bench": "dialogues"}
 GRADING = {"alpaca-eval": "selfgen.judge.alpaca", "mt-bench": "selfgen.judge.mt_bench"}
-ANSWERED = ("baseline", "questions", "references")  # roles that the answers read
 
 
 wildcard_constraints:
     benchmark=any_of(BENCHMARKS) or "none",
-
-
-def benchmark_files(answered):
-    """Files of a benchmark by role, those that the answers read or all. `ancient`: their
-    hashes are in their names."""
-
-    def of(wildcards):
-        found = benchmarks.files(GRAPH, wildcards.benchmark)
-        return {
-            role: ancient(file_path(name))
-            for role, name in found.items()
-            if role in ANSWERED or not answered
-        }
-
-    return of
-
-
-def benchmark_arguments(wildcards, input):
-    roles = ("baseline", "gamed", "questions", "references", "prompts")
-    return [x for role in roles if input.get(role) for x in (f"--{role}", input[role])]
 
 
 rule answer_benchmark:

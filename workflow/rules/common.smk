@@ -1,4 +1,5 @@
 # Wiring of the rules: names, constraints, and functions of inputs.
+from selfgen import benchmarks, contests
 from selfgen.data.records import DATASETS
 from selfgen.provenance import source_digest
 
@@ -25,7 +26,9 @@ def file_path(name):
     return f"{RESOURCES}/files/{found.sha256[:12]}-{os.path.basename(found.url)}"
 
 
+ANSWERED = ("baseline", "questions", "references")  # files that answers read
 FETCHED = {os.path.basename(file_path(name)): name for name in GRAPH.files}
+
 
 wildcard_constraints:
     task=any_of(TASKS),
@@ -139,3 +142,42 @@ def captioned(name, category, what, kind):
         category=category,
         labels={"what": what, "scale": GRAPH.config.scale},
     )
+
+
+def verdict_path(contest, cell):
+    folder = f"results/verdicts/{contest}/{cell.task}/{cell.model}/{cell.method}"
+    return f"{folder}/{cell.decoding}/seed{cell.seed}.parquet"
+
+
+def scorer(wildcards):
+    """The encoder of a proxy (`ancient`, as in `sources_of`), or the base model."""
+    found = contests.scorer(GRAPH, wildcards.contest, wildcards.model)
+    if found is None:
+        return []
+    kind, _, name = found.partition(" ")
+    return ancient(wheel_path(name)) if kind == "wheel" else name
+
+
+def judge_prompt(wildcards):
+    name = contests.prompt_file(GRAPH, wildcards.contest)
+    return ancient(file_path(name)) if name else []
+
+
+def benchmark_files(answered):
+    """Files of a benchmark by role, those that the answers read or all. `ancient`: their
+    hashes are in their names."""
+
+    def of(wildcards):
+        found = benchmarks.files(GRAPH, wildcards.benchmark)
+        return {
+            role: ancient(file_path(name))
+            for role, name in found.items()
+            if role in ANSWERED or not answered
+        }
+
+    return of
+
+
+def benchmark_arguments(wildcards, input):
+    roles = ("baseline", "gamed", "questions", "references", "prompts")
+    return [x for role in roles if input.get(role) for x in (f"--{role}", input[role])]

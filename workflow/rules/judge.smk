@@ -1,14 +1,7 @@
 # Contests: who says which of two answers is better, and one table for each.
-from selfgen import contests
-
 # Replies are paid for: they are kept beside the downloads, and shared by all scales.
 REPLIES = f"{RESOURCES}/replies"
 CONTESTS = contests.names(GRAPH)
-
-
-def verdict_path(contest, cell):
-    folder = f"results/verdicts/{contest}/{cell.task}/{cell.model}/{cell.method}"
-    return f"{folder}/{cell.decoding}/seed{cell.seed}.parquet"
 
 
 VERDICTS = {
@@ -24,20 +17,6 @@ WIN_RATES = expand(
 
 wildcard_constraints:
     contest=any_of(CONTESTS) or "none",
-
-
-def scorer(wildcards):
-    """The encoder of a proxy (`ancient`, as in `sources_of`), or the base model."""
-    found = contests.scorer(GRAPH, wildcards.contest, wildcards.model)
-    if found is None:
-        return []
-    kind, _, name = found.partition(" ")
-    return ancient(wheel_path(name)) if kind == "wheel" else name
-
-
-def judge_prompt(wildcards):
-    name = contests.prompt_file(GRAPH, wildcards.contest)
-    return ancient(file_path(name)) if name else []
 
 
 rule judge_answers:
@@ -88,9 +67,7 @@ rule tabulate_win_rates:
     input:
         verdicts=lambda w: VERDICTS[w.contest],
     output:
-        expand(
-            "results/tables/win-rates-{{contest}}.{kind}", kind=["md", "tex", "csv"]
-        ),
+        expand("results/tables/win-rates-{{contest}}.{kind}", kind=["md", "tex", "csv"]),
     log:
         "logs/tabulate_win_rates/{contest}.log",
     localrule: True
