@@ -5,13 +5,22 @@ from __future__ import annotations
 from selfgen import specs as s
 from selfgen.config.judging import AlpacaEval, MtBench
 from selfgen.contests import endpoint
-from selfgen.generation.benchmarks import InstructionsSpec, TwoTurnsSpec
-from selfgen.judge.spec import GradedSpec
+from selfgen.judge.spec import BenchmarkSpec, GradedSpec, InstructionsSpec, TwoTurnsSpec
 from selfgen.nodes import Graph
-from selfgen.report.benchmarks import BenchmarkSpec
 
 TITLES = {"alpaca-eval": "alpaca_eval", "mt-bench": "mt_bench"}
 """Benchmarks by the name in paths, and their key in ``evaluation``."""
+
+
+def check(graph: Graph) -> None:
+    """Raises UserError where a benchmark names a file that is not known."""
+    for name in names(graph):
+        for role, file in files(graph, name).items():
+            if file not in graph.files:
+                raise s.UserError(
+                    f"config: evaluation.{TITLES[name]}.{role}: found {file!r}, allowed:"
+                    f" {', '.join(graph.files)}"
+                )
 
 
 def names(graph: Graph) -> list[str]:
@@ -20,24 +29,14 @@ def names(graph: Graph) -> list[str]:
 
 
 def files(graph: Graph, name: str) -> dict[str, str]:
-    """What a benchmark reads: the role of each file and its name in ``files``.
-
-    Raises UserError: no such file.
-    """
+    """What a benchmark reads: the role of each file and its name in ``files``."""
     found = _benchmark(graph, name)
     roles = (
         ("baseline", "gamed")
         if isinstance(found, AlpacaEval)
         else ("questions", "references", "prompts")
     )
-    named = {role: getattr(found, role) for role in roles if getattr(found, role)}
-    for role, file in named.items():
-        if file not in graph.files:
-            raise s.UserError(
-                f"config: evaluation.{TITLES[name]}.{role}: found {file!r}, allowed:"
-                f" {', '.join(graph.files)}"
-            )
-    return named
+    return {role: getattr(found, role) for role in roles if getattr(found, role)}
 
 
 def cells(graph: Graph, name: str) -> list[s.Cell]:

@@ -6,9 +6,8 @@ from selfgen import specs as s
 from selfgen.config.judging import Endpoint, Judge, Similarity, WinRate
 from selfgen.data.wording import JUDGE
 from selfgen.judge.pairs import template_of
-from selfgen.judge.spec import EndpointSpec, PairsSpec, ProxySpec
+from selfgen.judge.spec import EndpointSpec, PairsSpec, ProxySpec, WinRatesSpec
 from selfgen.nodes import Graph
-from selfgen.report.win_rates import WinRatesSpec
 
 PROXIES = {
     "reference": "the answer whose embedding is nearer to the reference's wins.",
@@ -16,6 +15,17 @@ PROXIES = {
     "likelihood": "the answer whose tokens are likelier, on average, to the untouched base"
     " model wins.",
 }
+
+
+def check(graph: Graph) -> None:
+    """Raises UserError where a contest names a file that is not there, or one that is no
+    judge prompt."""
+    for name in names(graph):
+        judge = _judge(graph, name)
+        if isinstance(judge, Similarity):
+            graph.source(f"judges.{_contest(graph, name).judge}.source", judge.source)
+        if isinstance(judge, Endpoint):
+            _template(graph, name)
 
 
 def names(graph: Graph) -> list[str]:
@@ -53,7 +63,6 @@ def scorer(graph: Graph, name: str, model: str) -> str | None:
     if isinstance(judge, Endpoint):
         return None
     if isinstance(judge, Similarity):
-        graph.source(f"judges.{_contest(graph, name).judge}.source", judge.source)
         return f"wheel {judge.source}"
     return f"weights results/base/{model}"
 

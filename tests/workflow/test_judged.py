@@ -113,6 +113,7 @@ def table(flow: Flow, name: str) -> dict[tuple[str, str], dict[str, str]]:
     return {(row["method"], row.get("decoding", "")): row for row in rows}
 
 
+@pytest.mark.slow
 def test_win_rates(flow: Flow, endpoint: JudgeServer) -> None:
     """A contest by an endpoint that fails half way, and one by a proxy. What was answered is
     asked no second time; the key and the address are written nowhere."""
@@ -171,6 +172,7 @@ def test_win_rates(flow: Flow, endpoint: JudgeServer) -> None:
     assert flow.rules(*RUN) == {}
 
 
+@pytest.mark.slow
 def test_benchmarks(
     flow: Flow, endpoint: JudgeServer, files: dict[str, dict[str, str]]
 ) -> None:
@@ -202,74 +204,3 @@ def test_benchmarks(
         assert float(row["mean"]) == 5.5 and float(row["writing"]) == 7
         assert float(row["turn_2"]) == 5.5 and row["unparsable"] == "0"
     assert flow.rules(*RUN) == {}
-
-
-@pytest.mark.parametrize(
-    "more, said",
-    [
-        (
-            {"evaluation": {"win_rates": {"x": {"judge": "gtp"}}}},
-            "evaluation.win_rates.x.judge: found 'gtp', allowed: gpt, near; nearest: gpt",
-        ),
-        (
-            {"evaluation": {"win_rates": {"x": {"judge": "gpt", "against": "gold"}}}},
-            "evaluation.win_rates.x.against: found 'gold', allowed: reference, base",
-        ),
-        (
-            {"evaluation": {"win_rates": {"x": {"judge": "near"}}}},
-            "evaluation.win_rates.x.against: found 'reference', which nothing is nearer",
-        ),
-        (
-            {"evaluation": {"win_rates": {"x": {"judge": "gpt", "prompt": "no.txt"}}}},
-            "evaluation.win_rates.x.prompt: found no text file no.txt",
-        ),
-        (
-            {
-                "evaluation": {
-                    "win_rates": {"x": {"judge": "gpt", "prompt": "small.yaml"}}
-                }
-            },
-            "evaluation.win_rates.x.prompt: judge prompt: found no {{post}}",
-        ),
-        (
-            {"evaluation": {"mt_bench": {"judge": "near", "tasks": ["descriptions"]}}},
-            "evaluation.mt_bench.judge: found 'near', allowed: gpt",
-        ),
-        (
-            {
-                "evaluation": {
-                    "mt_bench": {
-                        "judge": "gpt",
-                        "tasks": ["descriptions"],
-                        "questions": "mine",
-                    }
-                }
-            },
-            "evaluation.mt_bench.questions: found 'mine', allowed: alpaca-eval-baseline",
-        ),
-        (
-            {"judges": {"gpt": {"budget": -1}}},
-            "judges.gpt.budget: found -1, allowed: greater than or equal to 0",
-        ),
-        (
-            {"judges": {"new": {"kind": "endpiont"}}},
-            "judges.new.kind: found 'endpiont', allowed: endpoint, similarity, likelihood",
-        ),
-    ],
-)
-def test_mistakes_are_one_line(
-    bare: Flow, tmp_path: Path, more: dict, said: str
-) -> None:
-    from tests.conftest import SMALL
-
-    flow = bare.copy(tmp_path / "copy")
-    (flow.root / "small.yaml").write_text(SMALL.read_text())
-    near = {"kind": "similarity"}
-    flow.write_config("judges.yaml", {"judges": {"gpt": JUDGE, "near": near}})
-    flow.write_config("more.yaml", more)
-    done = flow.snakemake(
-        "-n", "--configfile", "small.yaml", "judges.yaml", "more.yaml"
-    )
-    assert done.returncode != 0
-    lines = [line for line in done.stdout.splitlines() if line.startswith("config:")]
-    assert len(lines) == 1 and lines[0].startswith(f"config: {said}"), done.stdout

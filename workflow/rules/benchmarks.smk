@@ -39,7 +39,7 @@ rule answer_benchmark:
         spec=lambda w: specs.to_json(
             benchmarks.answers(GRAPH, w.benchmark, int(w.seed))
         ),
-        code=code("selfgen.generation.benchmarks"),
+        code=code("selfgen.judge.answers"),
         verb=lambda w: ANSWERING[w.benchmark],
         files=benchmark_arguments,
     shell:

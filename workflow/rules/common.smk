@@ -1,5 +1,4 @@
 # Wiring of the rules: names, constraints, and functions of inputs.
-from selfgen import benchmarks, contests
 from selfgen.data.records import DATASETS
 from selfgen.provenance import source_digest
 

@@ -4,8 +4,9 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from selfgen.cli import common
-from selfgen.generation.benchmarks import Dialogue, TwoTurnsSpec, answer_dialogues
+from selfgen.judge.answers import Dialogue, answer_dialogues
 from selfgen.judge.mt_bench import load_questions
+from selfgen.judge.spec import TwoTurnsSpec
 from selfgen.specs import from_json
 
 
@@ -29,5 +30,5 @@ def run(args: Namespace) -> None:
     )
     common.write_rows(args.out, rows)
     inputs = {"questions": args.questions, "weights": args.weights}
-    module = "selfgen.generation.benchmarks"
+    module = "selfgen.judge.answers"
     common.write_manifest(args, module, inputs, facts | clock.facts())

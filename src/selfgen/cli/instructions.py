@@ -5,7 +5,8 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from selfgen.cli import common
-from selfgen.generation.benchmarks import InstructionsSpec, answer_instructions
+from selfgen.judge.answers import answer_instructions
+from selfgen.judge.spec import InstructionsSpec
 from selfgen.specs import from_json
 
 
@@ -30,5 +31,5 @@ def run(args: Namespace) -> None:
     )
     common.write_rows(args.out, rows)
     inputs = {"baseline": args.baseline, "weights": args.weights}
-    module = "selfgen.generation.benchmarks"
+    module = "selfgen.judge.answers"
     common.write_manifest(args, module, inputs, facts | clock.facts())

@@ -1,10 +1,10 @@
-"""What the steps of judging read."""
+"""What the steps of judging read, and the tables of what was judged."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from selfgen.specs import Device, PromptSpec
+from selfgen.specs import Cell, Device, PromptSpec, Sampling
 
 
 @dataclass(frozen=True)
@@ -72,3 +72,56 @@ class GradedSpec:
 
     endpoint: EndpointSpec
     generator: str = ""
+
+
+@dataclass(frozen=True)
+class InstructionsSpec:
+    """Answers to the instructions of AlpacaEval."""
+
+    prompt: PromptSpec
+    sampling: Sampling
+    seed: int
+    device: Device
+    batch_size: int
+
+
+@dataclass(frozen=True)
+class TwoTurnsSpec:
+    """Answers to the two turns of MT-Bench's questions; temperatures are the categories'."""
+
+    prompt: PromptSpec
+    seed: int
+    device: Device
+    batch_size: int
+
+
+@dataclass(frozen=True)
+class WinRatesSpec:
+    """The table of one contest: its cells in order, its words, and how intervals are made.
+
+    ``judge`` and ``opponent`` as readers call them; ``proxy``: what stands in for a judge;
+    ``coin``: whether one is tossed for replies without a winner.
+    """
+
+    name: str
+    cells: tuple[Cell, ...]
+    labels: dict[str, str]
+    judge: str
+    opponent: str
+    proxy: str
+    coin: bool
+    bootstrap_samples: int
+    confidence: float
+    seed: int
+
+
+@dataclass(frozen=True)
+class BenchmarkSpec:
+    """The table of a benchmark: its cells in order, its words, and how intervals are made."""
+
+    cells: tuple[Cell, ...]
+    labels: dict[str, str]
+    judge: str
+    bootstrap_samples: int
+    confidence: float
+    seed: int

@@ -3,28 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from selfgen.evaluation.statistics import Bootstrap, Interval, Values, mean_interval
+from selfgen.judge.spec import BenchmarkSpec
 from selfgen.report import grid
 from selfgen.report.grid import NOT_RUN, Entry, Grid
-from selfgen.specs import Cell
 
 Rows = Sequence[Mapping[str, Any]]
 Key = tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class BenchmarkSpec:
-    """The table of a benchmark: its cells in order, its words, and how intervals are made."""
-
-    cells: tuple[Cell, ...]
-    labels: dict[str, str]
-    judge: str
-    bootstrap_samples: int
-    confidence: float
-    seed: int
 
 
 def alpaca_eval(grades: Sequence[Rows], spec: BenchmarkSpec) -> dict[str, str]:

@@ -14,10 +14,10 @@ from selfgen.evaluation.statistics import (
     mean_interval,
     paired_difference,
 )
+from selfgen.judge.spec import WinRatesSpec
 from selfgen.report import grid
 from selfgen.report.collect import label
 from selfgen.report.grid import NOT_RUN, Entry, Grid
-from selfgen.specs import Cell
 
 CSV = (
     *("contest", "task", "model", "method", "decoding", "n", "seeds", "win_rate"),
@@ -27,26 +27,6 @@ CSV = (
 
 Rows = Sequence[Mapping[str, Any]]
 """As ``judge.pairs.judged`` makes them."""
-
-
-@dataclass(frozen=True)
-class WinRatesSpec:
-    """The table of one contest: its cells in order, its words, and how intervals are made.
-
-    ``judge`` and ``opponent`` as readers call them; ``proxy``: what stands in for a judge;
-    ``coin``: whether one is tossed for replies without a winner.
-    """
-
-    name: str
-    cells: tuple[Cell, ...]
-    labels: dict[str, str]
-    judge: str
-    opponent: str
-    proxy: str
-    coin: bool
-    bootstrap_samples: int
-    confidence: float
-    seed: int
 
 
 @dataclass(frozen=True)

@@ -15,30 +15,10 @@ from selfgen.data.prompts import (
 )
 from selfgen.generation import free
 from selfgen.generation.answers import Progress, load
-from selfgen.specs import Device, PromptSpec, Sampling
+from selfgen.judge.spec import InstructionsSpec, TwoTurnsSpec
+from selfgen.specs import Sampling
 
 Rows = list[dict[str, Any]]
-
-
-@dataclass(frozen=True)
-class InstructionsSpec:
-    """Answers to the instructions of AlpacaEval."""
-
-    prompt: PromptSpec
-    sampling: Sampling
-    seed: int
-    device: Device
-    batch_size: int
-
-
-@dataclass(frozen=True)
-class TwoTurnsSpec:
-    """Answers to the two turns of MT-Bench's questions; temperatures are the categories'."""
-
-    prompt: PromptSpec
-    seed: int
-    device: Device
-    batch_size: int
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,107 @@
+"""Configurations of judges: mistakes are one line, shipped names are known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+from snakemake.utils import update_config
+from tests.conftest import SMALL
+
+from selfgen import benchmarks, contests
+from selfgen.config import load
+from selfgen.nodes import Graph
+from selfgen.specs import UserError
+
+JUDGE = {
+    "kind": "endpoint",
+    "model": "judge-1",
+    "input_price": 1.0,
+    "output_price": 1.0,
+    "budget": 1.0,
+}
+
+
+@pytest.mark.parametrize(
+    "more, said",
+    [
+        (
+            {"evaluation": {"win_rates": {"x": {"judge": "gtp"}}}},
+            "evaluation.win_rates.x.judge: found 'gtp', allowed: gpt, near; nearest: gpt",
+        ),
+        (
+            {"evaluation": {"win_rates": {"x": {"judge": "gpt", "against": "gold"}}}},
+            "evaluation.win_rates.x.against: found 'gold', allowed: reference, base",
+        ),
+        (
+            {"evaluation": {"win_rates": {"x": {"judge": "near"}}}},
+            "evaluation.win_rates.x.against: found 'reference', which nothing is nearer",
+        ),
+        (
+            {"evaluation": {"win_rates": {"x": {"judge": "gpt", "prompt": "no.txt"}}}},
+            "evaluation.win_rates.x.prompt: found no text file no.txt",
+        ),
+        (
+            {
+                "evaluation": {
+                    "win_rates": {"x": {"judge": "gpt", "prompt": "small.yaml"}}
+                }
+            },
+            "evaluation.win_rates.x.prompt: judge prompt: found no {{post}}",
+        ),
+        (
+            {"evaluation": {"mt_bench": {"judge": "near", "tasks": ["descriptions"]}}},
+            "evaluation.mt_bench.judge: found 'near', allowed: gpt",
+        ),
+        (
+            {
+                "evaluation": {
+                    "mt_bench": {
+                        "judge": "gpt",
+                        "tasks": ["descriptions"],
+                        "questions": "mine",
+                    }
+                }
+            },
+            "evaluation.mt_bench.questions: found 'mine', allowed: alpaca-eval-baseline",
+        ),
+        (
+            {"judges": {"gpt": {"budget": -1}}},
+            "judges.gpt.budget: found -1, allowed: greater than or equal to 0",
+        ),
+        (
+            {"judges": {"new": {"kind": "endpiont"}}},
+            "judges.new.kind: found 'endpiont', allowed: endpoint, similarity, likelihood",
+        ),
+    ],
+)
+def test_mistakes_are_one_line(tmp_path: Path, more: dict, said: str) -> None:
+    near = {"kind": "similarity"}
+    raw = yaml.safe_load(SMALL.read_text())
+    for part in ({"judges": {"gpt": JUDGE, "near": near}}, more):
+        update_config(raw, part)
+    (tmp_path / "small.yaml").write_text("no prompt")
+    with pytest.raises(UserError) as error:
+        graph = Graph(load(raw), tmp_path)
+        contests.check(graph)
+        benchmarks.check(graph)
+    assert str(error.value).startswith(f"config: {said}")
+    assert "\n" not in str(error.value)
+
+
+def test_the_shipped_files_suffice(tmp_path: Path) -> None:
+    """Every default of a benchmark is a known file; the codebase's judge prompt is one, too,
+    and is read when it has been fetched."""
+    raw = yaml.safe_load(SMALL.read_text())
+    asked = {"judge": "gpt", "tasks": ["descriptions"]}
+    contest = {"judge": "gpt", "prompt": "tldr-judge:template"}
+    more = {"win_rates": {"x": contest}, "alpaca_eval": asked, "mt_bench": asked}
+    update_config(raw, {"judges": {"gpt": JUDGE}, "evaluation": more})
+    graph = Graph(load(raw), tmp_path)
+    contests.check(graph)
+    benchmarks.check(graph)
+    assert contests.prompt_file(graph, "x") == "tldr-judge"
+    spec = contests.pairs(graph, "x", "descriptions", 0)
+    assert (spec.template, spec.constant) == ("", "template")
+    assert benchmarks.names(graph) == ["alpaca-eval", "mt-bench"]
