@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+
 from selfgen import specs as s
 from selfgen.config.judging import Endpoint, Judge, Similarity, WinRate
 from selfgen.data.wording import JUDGE
@@ -15,6 +17,10 @@ PROXIES = {
     "likelihood": "the answer whose tokens are likelier, on average, to the untouched base"
     " model wins.",
 }
+MEASURED = {"prompt": "similarity to the prompt", "likelihood": "likelihood"}
+"""Proxies whose agreement with a judge was measured, and their rows in its table."""
+
+AGREEMENT = "docs/reference/proxies/agreement.csv"
 
 
 def check(graph: Graph) -> None:
@@ -113,7 +119,8 @@ def table(graph: Graph, name: str) -> WinRatesSpec:
     contest, judge, tables = _contest(graph, name), _judge(graph, name), graph.tables()
     proxy = ""
     if not isinstance(judge, Endpoint):
-        proxy = PROXIES[judge.to if isinstance(judge, Similarity) else judge.kind]
+        kind = judge.to if isinstance(judge, Similarity) else judge.kind
+        proxy = f"{PROXIES[kind]} {_agreement(graph, kind)}"
     against = contest.against
     return WinRatesSpec(
         name=name,
@@ -166,3 +173,19 @@ def _template(graph: Graph, name: str) -> dict[str, str]:
         return {"template": template_of(text, constant or None)}
     except s.UserError as error:
         raise s.UserError(f"{where}: {error}") from None
+
+
+def _agreement(graph: Graph, kind: str) -> str:
+    """How far a proxy agrees with a judge, in words, where that was measured."""
+    path = graph.root / AGREEMENT
+    if kind not in MEASURED or not path.is_file():
+        return "How far it agrees with a judge was not measured."
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = {row["proxy"]: row for row in csv.DictReader(file)}
+    row = rows[MEASURED[kind]]
+    same, balanced = (100 * float(row[name]) for name in ("agreement", "balanced"))
+    return (
+        f"Of {row['n']} pairs that GPT-4 had judged it prefers the same answer in"
+        f" {same:.0f} %; {balanced:.0f} % where both winners count alike, 50 for a coin"
+        " (docs/judges.md)."
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from selfgen.config import load
 from selfgen.nodes import Graph
 from selfgen.specs import UserError
 
+ROOT = Path(__file__).parents[2]
 JUDGE = {
     "kind": "endpoint",
     "model": "judge-1",
@@ -105,3 +107,27 @@ def test_the_shipped_files_suffice(tmp_path: Path) -> None:
     spec = contests.pairs(graph, "x", "descriptions", 0)
     assert (spec.template, spec.constant) == ("", "template")
     assert benchmarks.names(graph) == ["alpaca-eval", "mt-bench"]
+
+
+def test_tables_say_how_far_a_proxy_agrees(tmp_path: Path) -> None:
+    """The numbers are those of the shipped measurement; without one, that is said."""
+    raw = yaml.safe_load(SMALL.read_text())
+    judges = {
+        "likely": {"kind": "likelihood"},
+        "near": {"kind": "similarity"},
+        "close": {"kind": "similarity", "to": "prompt"},
+    }
+    against = {"against": "sft-continued"}
+    rates = {name: {"judge": name, **against} for name in judges}
+    update_config(raw, {"judges": judges, "evaluation": {"win_rates": rates}})
+    said = {n: contests.table(Graph(load(raw), ROOT), n).proxy for n in judges}
+    with (ROOT / contests.AGREEMENT).open() as file:
+        rows = {row["proxy"]: row for row in csv.DictReader(file)}
+    for name, row in (("likely", "likelihood"), ("close", "similarity to the prompt")):
+        same = f"{100 * float(rows[row]['agreement']):.0f}"
+        assert (
+            f"Of {rows[row]['n']} pairs" in said[name] and f"in {same} %" in said[name]
+        )
+    assert said["near"].endswith("was not measured.")
+    bare = contests.table(Graph(load(raw), tmp_path), "likely").proxy
+    assert bare.endswith("was not measured.")

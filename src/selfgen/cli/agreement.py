@@ -13,7 +13,8 @@ from selfgen.report.agreement import tabulate
 from selfgen.specs import Device, PromptSpec
 
 BOOTSTRAP = Bootstrap(10000, 0.95, 0)
-PROMPT = PromptSpec("{prompt}", "", 1024, 512)
+PROMPT = PromptSpec("{prompt}", "", 512, 256)
+"""Longer answers are cut, for both proxies: the encoder reads 256 tokens."""
 
 
 def add_arguments(parser: ArgumentParser) -> None:
