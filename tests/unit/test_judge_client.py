@@ -1,6 +1,7 @@
 """A judge that is asked over HTTP: order, retries, what is kept, the budget, bad replies."""
 
 import logging
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -191,8 +192,6 @@ def test_requests_go_out_side_by_side(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Four at a time, never more: each reply waits until it has seen three others."""
-    import threading
-
     together, most, lock = 0, 0, threading.Lock()
     barrier = threading.Barrier(4, timeout=10)
 
@@ -247,3 +246,24 @@ def test_a_ledger_that_was_cut_off_is_read(tmp_path: Path) -> None:
     assert replies.paid("a") == (11, 3)
     replies.pay("a", 1, 0)
     assert replies.paid("a") == (12, 3)
+
+
+def test_one_process_asks_at_a_time(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The second waits, says so, and goes on when the first has ended."""
+    caplog.set_level(logging.INFO)
+    order: list[str] = []
+
+    def second() -> None:
+        with Replies(tmp_path).alone():
+            order.append("second")
+
+    with Replies(tmp_path).alone():
+        thread = threading.Thread(target=second)
+        thread.start()
+        time.sleep(0.3)
+        order.append("first")
+    thread.join(10)
+    assert order == ["first", "second"]
+    assert "another process asks a judge" in caplog.text

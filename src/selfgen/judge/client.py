@@ -305,7 +305,7 @@ def _client(spec: EndpointSpec) -> tuple[Any, str]:
     import openai
 
     # These write the endpoint's address into the log.
-    for name in ("httpx", "httpx2", "openai"):
+    for name in ("httpcore", "httpcore2", "httpx", "httpx2", "openai"):
         logging.getLogger(name).setLevel(logging.WARNING)
     variable = f"{spec.environment}_API_KEY"
     key = os.environ.get(variable, "")

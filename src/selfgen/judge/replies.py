@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import threading
 from collections.abc import Iterator, Mapping
@@ -11,6 +12,8 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -82,11 +85,19 @@ class Replies:
     def alone(self) -> Iterator[None]:
         """Waits until no other process asks: two would pay for one reply twice, and each
         would have a budget of its own."""
-        from filelock import FileLock
+        from filelock import FileLock, Timeout
 
         self.folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(self.folder / ".lock"):
+        lock = FileLock(self.folder / ".lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            log.info("waiting: another process asks a judge")
+            lock.acquire()
+        try:
             yield
+        finally:
+            lock.release()
 
     def _path(self, key: str) -> Path:
         return self.folder / key[:2] / f"{key}.json"
