@@ -18,9 +18,12 @@ from selfgen.specs import UserError
 from tests.judge_server import serve
 
 DATA = Path(__file__).parents[3] / "shared" / "data" / "alpaca_eval"
-pytestmark = pytest.mark.skipif(
-    not DATA.is_dir(), reason="needs the AlpacaEval files of ../shared/data"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not DATA.is_dir(), reason="needs the AlpacaEval files of ../shared/data"
+    ),
+]
 SPEC = EndpointSpec(
     "gpt-4-1106-preview", "TEST_JUDGE", 8, 0, 30.0, 2, 10.0, 30.0, 100.0
 )
