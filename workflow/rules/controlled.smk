@@ -22,10 +22,6 @@ wildcard_constraints:
     seed=r"\d+",
 
 
-def variants(wildcards):
-    return len(REGIMES.regimes[wildcards.regime].methods)
-
-
 rule run_regime:
     """All variants of a regime under one seed, from a base that is trained here."""
     output:
@@ -36,7 +32,7 @@ rule run_regime:
     log:
         "logs/run_regime/{regime}/seed{seed}.log",
     # The longest first, so that no core waits for one that began last.
-    priority: variants
+    priority: lambda w: len(REGIMES.regimes[w.regime].methods)
     conda:
         CONDA
     threads: 1
