@@ -152,23 +152,23 @@ def test_a_dead_endpoint_is_given_up(
 
 def test_the_budget_is_a_limit(server: JudgeServer, tmp_path: Path) -> None:
     """Prompts of 2 tokens at $1 and replies of 1 at $2 a million: $4 a million requests.
-    A request may cost its 6 characters / 4 and 8 tokens of reply: $17.5 a million."""
-    judge = Judge(replace(SPEC, budget=30e-6, concurrency=1), tmp_path)
+    A request may cost its 6 bytes, 8 tokens around them and 8 of reply: $30 a million."""
+    judge = Judge(replace(SPEC, budget=39e-6, concurrency=1), tmp_path)
     found = judge.estimate(REQUESTS)
     assert (found.total, found.asked, found.spent) == (12, 12, 0)
     assert found.dollars == pytest.approx((10 * 6 / 4 + 2 * 7 / 4 + 12 * 16) / 1e6)
     with pytest.raises(UserError) as error:
         judge.ask(REQUESTS)
-    # Spent 4, 8, 12, 16; after the fourth 16 + 17.5 would be more than 30.
-    assert "4 of 12 replies" in str(error.value)
-    assert "budget of $3e-05" in str(error.value)
-    assert len(server.seen) == 4 and judge.spent() == pytest.approx(16e-6)
+    # Spent 4, 8, 12; after the third 12 + 30 would be more than 39.
+    assert "3 of 12 replies" in str(error.value)
+    assert "budget of $3.9e-05" in str(error.value)
+    assert len(server.seen) == 3 and judge.spent() == pytest.approx(12e-6)
     # What was spent counts for the next run too, and kept replies cost nothing.
-    again = Judge(replace(SPEC, budget=30e-6), tmp_path)
-    assert again.estimate(REQUESTS).asked == 8
-    with pytest.raises(UserError, match="4 of 12"):
+    again = Judge(replace(SPEC, budget=39e-6), tmp_path)
+    assert again.estimate(REQUESTS).asked == 9
+    with pytest.raises(UserError, match="3 of 12"):
         again.ask(REQUESTS)
-    assert len(server.seen) == 4
+    assert len(server.seen) == 3
     more = Judge(replace(SPEC, budget=1.0), tmp_path)
     assert len(more.ask(REQUESTS)) == 12 and len(server.seen) == 12
 
@@ -179,6 +179,17 @@ def test_unusable_replies_are_paid_for(server: JudgeServer, tmp_path: Path) -> N
     with pytest.raises(UserError, match="an empty completion"):
         judge.ask(REQUESTS[:1])
     assert Replies(tmp_path).paid("judge-1") == (6, 3)
+
+
+def test_another_try_is_held_against_the_budget(
+    server: JudgeServer, tmp_path: Path
+) -> None:
+    """Empty completions cost $4 a million each; the third try would leave no room."""
+    server.always = "empty"
+    judge = Judge(replace(SPEC, retries=9, budget=37e-6), tmp_path)
+    with pytest.raises(UserError, match="exceed the budget"):
+        judge.ask(REQUESTS[:1])
+    assert len(server.seen) == 2
 
 
 def test_the_rate_is_kept(server: JudgeServer, tmp_path: Path) -> None:

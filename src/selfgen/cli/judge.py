@@ -63,7 +63,7 @@ def announce(judge: Judge, requests: Sequence[Request]) -> None:
     """What asking will cost, before the first call."""
     found, spec = judge.estimate(requests), judge.spec
     log.info(
-        "judge %s: %d requests, %d of them kept; the others cost at most $%.4f;"
+        "judge %s: %d requests, %d of them kept; the others cost about $%.4f at most;"
         " $%.4f of a budget of $%g are spent",
         spec.model,
         found.total,

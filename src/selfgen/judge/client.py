@@ -33,6 +33,9 @@ DEFAULT_URL = "https://api.openai.com/v1"
 CHARACTERS_A_TOKEN = 4
 """For estimates before the first call, when no tokenizer of the judge is at hand."""
 
+TOKENS_A_MESSAGE = 8
+"""More than what chat formats put around a message; for the budget."""
+
 
 class Unusable(Exception):
     """A reply that came and says nothing: asked again, and an error in the end."""
@@ -84,10 +87,11 @@ class Judge:
         return [found[key_of(self.spec.model, r)] for r in requests]
 
     def estimate(self, requests: Iterable[Request]) -> Estimate:
-        """What ``ask`` will cost at most, by the length of the prompts in characters."""
+        """About what ``ask`` will cost, by the length of the prompts in characters, if every
+        completion is as long as it may be."""
         asked = {key_of(self.spec.model, r): r for r in requests}
         missing = [r for key, r in asked.items() if self.replies.get(key) is None]
-        dollars = sum(self._most(request) for request in missing)
+        dollars = sum(self._about(request) for request in missing)
         return Estimate(len(asked), len(missing), dollars, self.spent())
 
     def spent(self) -> float:
@@ -99,9 +103,17 @@ class Judge:
         dollars = prompt_tokens * spec.input_price
         return (dollars + completion_tokens * spec.output_price) / 1e6
 
-    def _most(self, request: Request) -> float:
+    def _about(self, request: Request) -> float:
         text = sum(len(str(message["content"])) for message in request["messages"])
         return self._price(text / CHARACTERS_A_TOKEN, request["max_tokens"])
+
+    def _most(self, request: Request) -> float:
+        # No token is shorter than a byte, so the budget is a limit in any language.
+        tokens = sum(
+            len(str(message["content"]).encode()) + TOKENS_A_MESSAGE
+            for message in request["messages"]
+        )
+        return self._price(tokens, request["max_tokens"])
 
     def _ask(
         self,
@@ -191,6 +203,15 @@ class _Run:
             self.reserved += most
             return True
 
+    def _reserve_again(self, most: float) -> None:
+        """Another try costs as much again; raises UserError where the budget ends."""
+        with self.lock:
+            self.reserved -= most
+        if not self._reserve(most):
+            with self.lock:
+                self.reserved += most  # given back by ``one``
+            raise UserError(self.stop)
+
     def _reply(self, request: Request) -> Reply:
         """A usable reply, after as many tries as ``retries`` allows."""
         for left in reversed(range(self.spec.retries + 1)):
@@ -203,6 +224,7 @@ class _Run:
                 if not left or isinstance(error, Refused):
                     raise
                 log.info("asking again: %s", error)
+                self._reserve_again(self.judge._most(request))
         raise AssertionError("unreachable")
 
     def _once(self, request: Request) -> Reply:
