@@ -90,7 +90,7 @@ name the same `stage`.
 **Preferences after any method.** `mix: spin` (the reference over an answer of the
 model's own), `mix: dpo` (its best answer over its worst) or `mix: pairs` (a file of
 pairs that were judged elsewhere), with that method as `parent`, and a stage with a rate
-of its own: a tenth of the usual one, or less. `config/preference.yaml` puts one after
+of its own: a tenth of the usual one, or less. `config/more/preference.yaml` puts one after
 three methods of the laptop scale; `results/tables/preference.md` compares each with and
 without it.
 
@@ -144,6 +144,7 @@ SECTIONS = (
         for mix, kind in methods.BY_MIX.items()
     ),
     ("`methods.NAME.schedule`", methods.Schedule),
+    ("`preferences.NAME`", config.Preferences),
     ("`decoding`", config.Decoding),
     ("`evaluation`", config.Evaluation),
     ("`evaluation.oracle`", config.Oracle),

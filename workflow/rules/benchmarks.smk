@@ -61,6 +61,8 @@ rule grade_benchmark:
         manifest="results/benchmarks/{benchmark}/{task}/{model}/{node}/seed{seed}/grades.json",
     log:
         "logs/grade_benchmark/{benchmark}/{task}/{model}/{node}/seed{seed}.log",
+    wildcard_constraints:
+        benchmark=any_of(GRADING),
     conda:
         CONDA
     resources:

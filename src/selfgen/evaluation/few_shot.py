@@ -43,20 +43,39 @@ def evaluate(
     Raises UserError: the package cannot be imported, or a file is no such file.
     """
     try:
-        import lm_eval
+        from lm_eval import __version__
         from lm_eval.models.huggingface import HFLM
-        from lm_eval.tasks import TaskManager
     except ImportError as error:
         raise UserError(
             f"few-shot: cannot import {error.name}; pip install selfgen[math]"
         ) from None
-    problems = _problems(spec.protocol, files, spec.items)
+    train, test = problems(spec.protocol, files)
+    test = test[: spec.items]
     tokenizer = load_tokenizer(weights)
     model, device, precision = load_for_generation(weights, spec.device)
     lm = HFLM(pretrained=model, tokenizer=tokenizer, batch_size=spec.batch_size)
-    lm.set_cache_hook(_Ticks(progress, len(problems["test"])))
+    lm.set_cache_hook(_Ticks(progress, len(test)))
+    facts = {"device": device, "precision": precision, "lm_eval": __version__}
+    return ask(lm, spec.protocol, train, test), facts
+
+
+def problems(protocol: str, files: Sequence[Path]) -> tuple[Rows, Rows]:
+    """The problems that shots are drawn from, and those that are asked, in their order.
+    The shots of ``minerva-math`` are the package's own."""
+    if protocol == "gsm8k":
+        train, test = map(read_gsm8k, files)
+        return train, test
+    rows = read_math(files)
+    return [], [row for row in rows if row["unique_id"].startswith("test/")]
+
+
+def ask(lm: Any, protocol: str, train: Rows, test: Rows) -> Rows:
+    """``evaluate`` with any model of the package (``lm_eval.api.model.LM``)."""
+    import lm_eval
+    from lm_eval.tasks import TaskManager
+
     with tempfile.TemporaryDirectory() as scratch:
-        task = _task(spec.protocol, _written(problems, Path(scratch)))
+        task = _task(protocol, Path(scratch), train, test)
         found = lm_eval.simple_evaluate(
             model=lm,
             tasks=[task],
@@ -64,14 +83,7 @@ def evaluate(
             bootstrap_iters=0,
             log_samples=True,
         )
-    samples = found["samples"][task["task"]]
-    facts = {
-        "device": device,
-        "precision": precision,
-        "lm_eval": lm_eval.__version__,
-        "shots": found["n-shot"][task["task"]],
-    }
-    return _rows(samples), facts
+    return _rows(found["samples"][protocol])
 
 
 class _Ticks:
@@ -86,30 +98,8 @@ class _Ticks:
             self.progress(self.done, self.total)
 
 
-def _problems(
-    protocol: str, files: Sequence[Path], items: int | None
-) -> dict[str, Rows]:
-    """Problems of the protocol: the shots are drawn from ``train``, ``test`` is asked."""
-    if protocol == "gsm8k":
-        train, test = map(read_gsm8k, files)
-    else:
-        rows = read_math(files)
-        train = []
-        test = [row for row in rows if row["unique_id"].startswith("test/")]
-    return {"train": train, "test": test[:items]}
-
-
-def _written(problems: dict[str, Rows], folder: Path) -> dict[str, str]:
-    found = {}
-    for split, rows in problems.items():
-        if rows:
-            path = folder / f"{split}.jsonl"
-            path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-            found[split] = str(path)
-    return found
-
-
-def _task(protocol: str, data_files: dict[str, str]) -> dict[str, Any]:
+def _task(protocol: str, folder: Path, train: Rows, test: Rows) -> dict[str, Any]:
+    """The package's own task, with problems of ours, which are written to ``folder``."""
     import lm_eval
     from lm_eval.tasks._yaml_loader import load_yaml
 
@@ -118,12 +108,20 @@ def _task(protocol: str, data_files: dict[str, str]) -> dict[str, Any]:
         task = load_yaml(path)
     except (ImportError, AssertionError) as error:
         raise UserError(f"few-shot: {error}") from None
-    folder = str(Path(next(iter(data_files.values()))).parent)
+    data_files = {}
+    for split, rows in (("train", train), ("test", test)):
+        if rows:
+            written = folder / f"{split}.jsonl"
+            written.write_text("".join(json.dumps(row) + "\n" for row in rows))
+            data_files[split] = str(written)
     task |= {
         "task": protocol,
         "dataset_path": "json",
         "dataset_name": None,
-        "dataset_kwargs": {"data_files": data_files, "cache_dir": f"{folder}/cache"},
+        "dataset_kwargs": {
+            "data_files": data_files,
+            "cache_dir": str(folder / "cache"),
+        },
     }
     del task["tag"]
     if protocol == "minerva-math":
