@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from tests.file_server import serve_texts
-from tests.flow import Flow
+from tests.flow import clone
 
 RUN = ("--configfile", "math.yaml", "--cores", "2")
 
@@ -56,9 +56,10 @@ def files(tmp_path: Path) -> Iterator[dict[str, dict[str, str]]]:
 
 
 @pytest.mark.slow
-def test_math_and_preferences(flow: Flow, files: dict[str, dict[str, str]]) -> None:
+def test_math_and_preferences(tmp_path: Path, files: dict[str, dict[str, str]]) -> None:
     pytest.importorskip("lm_eval")
     pytest.importorskip("math_verify")
+    flow = clone(tmp_path / "clone")
     small = yaml.safe_load((Path(__file__).parent / "small.yaml").read_text())
     second = {"parent": "sft", "stage": "second"}
     config = {
