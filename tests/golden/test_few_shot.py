@@ -121,3 +121,9 @@ def test_gold_answers_of_gsm8k_are_right() -> None:
     for said, grade in ((gold, 1.0), (wrong, 0.0)):
         rows = few_shot.ask(Told(said), "gsm8k", train, test)
         assert {(row["strict"], row["flexible"]) for row in rows} == {(grade, grade)}
+        for row, problem in zip(rows, test, strict=True):
+            answer = problem["answer"].partition("#### ")[2]
+            assert (strict(row["reply"], answer), flexible(row["reply"], answer)) == (
+                bool(grade),
+                bool(grade),
+            )
