@@ -71,7 +71,8 @@ def _measured(
                 method: cell_values(cell, column.metric)
                 for method, cell in cells.groupby("method", sort=False)
             }
-            for name in spec.parents:
+            # In the order of the scores: a spec's names are sorted.
+            for name in (method for method in values if method in spec.parents):
                 key = (column, str(model), name)
                 yield key, _compared(values, key, spec, how)
 
@@ -95,7 +96,7 @@ def _grid(rows: dict[Key, Found], spec: PreferredSpec) -> Grid:
     tables = spec.tables
     many = len({model for _, model, _ in rows}) > 1
     baseline = tables.labels[tables.baseline]
-    kinds = [spec.kinds[name] for name in spec.parents]
+    kinds = [spec.kinds[name] for _, _, name in rows]
     shared = any(column.shared_templates for column in tables.columns)
     confidence = f"{100 * tables.confidence:g}%"
     body = [
