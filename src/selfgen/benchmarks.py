@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from selfgen import specs as s
-from selfgen.config.judging import AlpacaEval, MtBench
+from selfgen.config.benchmarks import AlpacaEval, Benchmark
 from selfgen.contests import endpoint
 from selfgen.judge.spec import BenchmarkSpec, GradedSpec, InstructionsSpec, TwoTurnsSpec
 from selfgen.nodes import Graph
 
-TITLES = {"alpaca-eval": "alpaca_eval", "mt-bench": "mt_bench"}
-"""Benchmarks by the name in paths, and their key in ``evaluation``."""
+FILES = {
+    "alpaca-eval": ("baseline", "gamed"),
+    "mt-bench": ("questions", "references", "prompts"),
+    "gsm8k": ("train", "test"),
+    "minerva-math": ("main", "rest"),
+}
+"""Benchmarks by the name in paths, and the roles of the files that each reads."""
+
+FEW_SHOT = ("gsm8k", "minerva-math")
+"""Those that no judge grades."""
 
 
 def check(graph: Graph) -> None:
@@ -18,25 +26,20 @@ def check(graph: Graph) -> None:
         for role, file in files(graph, name).items():
             if file not in graph.files:
                 raise s.UserError(
-                    f"config: evaluation.{TITLES[name]}.{role}: found {file!r}, allowed:"
+                    f"config: evaluation.{_key(name)}.{role}: found {file!r}, allowed:"
                     f" {', '.join(graph.files)}"
                 )
 
 
 def names(graph: Graph) -> list[str]:
     """The benchmarks that are asked for."""
-    return [n for n, key in TITLES.items() if getattr(graph.config.evaluation, key)]
+    return [name for name in FILES if _benchmark(graph, name)]
 
 
 def files(graph: Graph, name: str) -> dict[str, str]:
     """What a benchmark reads: the role of each file and its name in ``files``."""
-    found = _benchmark(graph, name)
-    roles = (
-        ("baseline", "gamed")
-        if isinstance(found, AlpacaEval)
-        else ("questions", "references", "prompts")
-    )
-    return {role: getattr(found, role) for role in roles if getattr(found, role)}
+    found = {role: getattr(_benchmark(graph, name), role) for role in FILES[name]}
+    return {role: file for role, file in found.items() if file}
 
 
 def cells(graph: Graph, name: str) -> list[s.Cell]:
@@ -70,17 +73,28 @@ def graded(graph: Graph, name: str, model: str, node: str, seed: int) -> GradedS
     return GradedSpec(endpoint(judge), f"{model}/{node}/seed{seed}")
 
 
+def few_shot(graph: Graph, name: str) -> s.FewShotSpec:
+    items, size = _benchmark(graph, name).items, graph.config.decoding.batch_size
+    return s.FewShotSpec(name, items, graph.device(), size)
+
+
 def table(graph: Graph, name: str) -> BenchmarkSpec:
-    tables = graph.tables()
+    tables, judges = graph.tables(), graph.config.judges
+    judged = name not in FEW_SHOT
     return BenchmarkSpec(
         cells=tuple(cells(graph, name)),
         labels=tables.labels,
-        judge=graph.config.judges[_benchmark(graph, name).judge].model,
+        judge=judges[_benchmark(graph, name).judge].model if judged else "",
         bootstrap_samples=tables.bootstrap_samples,
         confidence=tables.confidence,
         seed=tables.seed,
     )
 
 
-def _benchmark(graph: Graph, name: str) -> AlpacaEval | MtBench:
-    return getattr(graph.config.evaluation, TITLES[name])
+def _benchmark(graph: Graph, name: str) -> Benchmark:
+    return getattr(graph.config.evaluation, _key(name))
+
+
+def _key(name: str) -> str:
+    """The key in ``evaluation`` of a benchmark."""
+    return name.replace("-", "_")

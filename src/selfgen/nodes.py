@@ -18,9 +18,6 @@ from selfgen.data.catalog import FILES, SOURCES
 from selfgen.data.records import DATASETS
 from selfgen.data.wording import BARE, CHATML, TEMPLATES
 
-METRICS = {"gsm-symbolic": "strict"}
-"""Main metric of a data set; ROUGE-L where none is named."""
-
 SUMMARIES = ("news-headlines", "wikipedia-descriptions")
 """Data sets whose prompt's first sentence is a baseline."""
 
@@ -42,6 +39,12 @@ class Graph:
         for name, model in config.models.items():
             if isinstance(model, c.GgufModel):
                 self.source(f"models.{name}.source", model.source)
+        for name, pairs in config.preferences.items():
+            if pairs.file not in self.files:
+                raise s.UserError(
+                    f"config: preferences.{name}.file: found {pairs.file!r}, allowed:"
+                    f" {', '.join(self.files)}"
+                )
         for name, method in config.methods.items():
             own = getattr(method, "function", "").rpartition(":")[0]
             if own and not (root / own).is_file():
@@ -207,18 +210,28 @@ class Graph:
     def rows(self, task: str, node: str, seed: int) -> s.RowsSpec:
         method = self.nodes[node].method
         stage = self.config.stages[method.stage]
+        common = {
+            "mix": method.mix,
+            "seed": seed,
+            "epochs": stage.epochs,
+            "batch_size": stage.batch_size,
+        }
+        if isinstance(method, m.Pairs):
+            p = self.config.preferences[method.preferences]
+            prompt = s.PromptSpec(p.template, "", p.max_prompt_tokens, p.max_tokens)
+            return s.RowsSpec(
+                rows=(0, p.rows), prompt=prompt, max_tokens=p.max_tokens, **common
+            )
         return s.RowsSpec(
-            mix=method.mix,
-            seed=seed,
             rows=self._rows(task, method),
-            epochs=stage.epochs,
-            batch_size=stage.batch_size,
             prompt=self.prompt(task, node),
+            **common,
             correction_share=getattr(method, "correction_share", 0.0),
             draft_length=getattr(method, "draft_length", "full"),
             drafts=getattr(method, "drafts", "own"),
             candidates=getattr(method, "candidates", 1),
             metric=self.metric(task) if isinstance(method, m.Dpo) else "",
+            grader=self.grader(task) if isinstance(method, m.Dpo) else "",
             wall=bool(getattr(method, "wall_of", None)),
             function=getattr(method, "function", ""),
             reads=getattr(method, "reads", ""),
@@ -231,7 +244,7 @@ class Graph:
         lora = stage.lora
         modules = lora and lora.target_modules
         preference = two_pass = None
-        if isinstance(method, m.Spin | m.Dpo):
+        if isinstance(method, m.PREFERENCES):
             preference = s.Preference(method.beta, method.sft_weight)
         if isinstance(method, m.TwoPass):
             two_pass = s.TwoPass(
@@ -275,8 +288,8 @@ class Graph:
         )
 
     def scores(self, task: str) -> s.ScoresSpec:
-        math = self.config.tasks[task].dataset == "gsm-symbolic"
-        graders = ("overlap", "math") if math else ("overlap",)
+        grader = self.grader(task)
+        graders = ("overlap", grader) if grader else ("overlap",)
         return s.ScoresSpec(graders, self.record_splits(task))
 
     def collect(self) -> s.CollectSpec:
@@ -299,7 +312,11 @@ class Graph:
 
     def metric(self, task: str) -> str:
         """The main metric of a task."""
-        return METRICS.get(self.config.tasks[task].dataset, "rougeL")
+        return "strict" if self.grader(task) else "rougeL"
+
+    def grader(self, task: str) -> str:
+        """The grader of a task's final answers, or nothing."""
+        return DATASETS[self.config.tasks[task].dataset].grader
 
     def lead_1(self) -> list[s.Cell]:
         """The first-sentence row of the tasks that summarise."""
@@ -372,6 +389,18 @@ class Graph:
             confidence=evaluation.confidence,
             seed=self.config.seeds[0],
         )
+
+    def preferred(self) -> s.PreferredSpec:
+        """Methods with a preference stage after them, and that stage."""
+        methods = self.config.methods
+        pairs = {
+            name: method.parent
+            for name, method in methods.items()
+            if isinstance(method, m.PREFERENCES)
+            and isinstance(methods[method.parent], m.Trained)
+        }
+        kinds = {name: methods[name].mix for name in pairs}
+        return s.PreferredSpec(self.tables(), pairs, kinds)
 
     def samples(self) -> s.SamplesSpec:
         return s.SamplesSpec(tuple(self.cells()), self.tables())

@@ -176,7 +176,8 @@ class RowsSpec:
     ``steps``: a part of the stage's steps (a round). ``wall``: as many steps as fit into
     another method's time. ``rac``: share of correction rows, whether their draft is of
     ``full`` or ``random`` length, and their ``own`` or that of ``another`` example.
-    ``dpo``: answers of an example, and the metric that grades them. ``custom``: the
+    ``dpo``: answers of an example, and the metric (of a grader) that grades them. ``pairs``:
+    most tokens of prompt and answer together. ``custom``: the
     function, and the pass that it ``reads``.
     """
 
@@ -191,6 +192,8 @@ class RowsSpec:
     drafts: str = "own"
     candidates: int = 1
     metric: str = ""
+    grader: str = ""
+    max_tokens: int = 0
     wall: bool = False
     function: str = ""
     reads: str = ""
@@ -347,6 +350,16 @@ class ExposureTableSpec:
 
 
 @dataclass(frozen=True)
+class FewShotSpec:
+    """A few-shot ``protocol`` of lm-evaluation-harness, on the first ``items`` problems."""
+
+    protocol: str
+    items: int | None
+    device: Device
+    batch_size: int
+
+
+@dataclass(frozen=True)
 class CollectSpec:
     """Which score files there are, and how nodes hang together.
 
@@ -366,6 +379,25 @@ class SamplesSpec:
 
     cells: tuple[Cell, ...]
     tables: TablesSpec
+
+
+@dataclass(frozen=True)
+class PreferredSpec:
+    """Preference stages: the method that each comes after, and the mix that makes its pairs,
+    both by its name."""
+
+    tables: TablesSpec
+    parents: dict[str, str]
+    kinds: dict[str, str]
+
+    def baseline(self, name: str) -> str | None:
+        """The stage of the same kind after the baseline, but not the stage itself."""
+        found = [
+            other
+            for other, parent in self.parents.items()
+            if parent == self.tables.baseline and self.kinds[other] == self.kinds[name]
+        ]
+        return found[0] if found and name not in found else None
 
 
 def to_json(spec: Any) -> str:

@@ -14,6 +14,9 @@ from selfgen.evaluation.latex import boxed, equivalent, flexible, strict
         (r"\boxed{\{1, 2\}}", r"\{1, 2\}"),
         (r"\boxed{}", ""),
         (r"\boxed{1", None),
+        (r"is $\boxed 12$ or so", "12"),
+        (r"\fbox{A} and \boxed {B}", "B"),
+        (r"\boxed{3} in \fbox{4}", "4"),
         ("no box", None),
     ],
 )

@@ -225,3 +225,15 @@ def test_every_mix_of_the_configuration_exists() -> None:
     from selfgen.config.methods import BY_MIX
 
     assert set(BY_MIX) - {"none", "custom"} == set(mixes.MIXES)
+
+
+def test_given_pairs_have_no_more_tokens_than_allowed() -> None:
+    """Prompts of 4 and 3 tokens and 6 in all: answers of at most 2 and 3."""
+    spec = replace(SPEC, mix="pairs", max_tokens=6)
+    rejected = passed(("a", 0, "31 32 33"), ("b", 0, "34"))
+    rows = made(spec, rejected)
+    assert rows["achosen"]["input_ids"] == [1, 10, 11, 3, 21, 22]
+    assert rows["achosen"]["labels"] == [-100] * 4 + [21, 22]
+    assert rows["arejected"]["input_ids"] == [1, 10, 11, 3, 31, 32]
+    assert rows["bchosen"]["input_ids"] == [1, 12, 3, 21, 24, EOS]
+    assert rows["brejected"]["input_ids"] == [1, 12, 3, 34, EOS]

@@ -1,13 +1,11 @@
 """Files that are fetched by address, from a server on loopback."""
 
 import hashlib
-import threading
 from collections.abc import Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from tests.file_server import Quiet, serve
 
 from selfgen.data.files import fetch
 from selfgen.specs import FileSpec, UserError
@@ -16,9 +14,8 @@ TEXT = b"some lines\n" * 1000
 HASH = hashlib.sha256(TEXT).hexdigest()
 
 
-class Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *_: object) -> None:
-        pass
+class Cutting(Quiet):
+    """Drops the connection half way, if asked for ``/cut``."""
 
     def do_GET(self) -> None:
         if self.path == "/cut":
@@ -34,12 +31,8 @@ class Quiet(SimpleHTTPRequestHandler):
 def url(tmp_path: Path) -> Iterator[str]:
     (tmp_path / "served").mkdir()
     (tmp_path / "served" / "file").write_bytes(TEXT)
-    handler = partial(Quiet, directory=str(tmp_path / "served"))
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_address[1]}"
-    server.shutdown()
-    server.server_close()
+    with serve(tmp_path / "served", Cutting) as address:
+        yield address
 
 
 def test_a_file_is_fetched_once(url: str, tmp_path: Path) -> None:

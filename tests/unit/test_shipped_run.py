@@ -4,45 +4,81 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 import yaml
+from snakemake.utils import update_config
 
-from selfgen import config
+from selfgen import config, contests
 from selfgen.evaluation.statistics import Bootstrap, paired_difference
 from selfgen.nodes import Graph
-from selfgen.report import ship
+from selfgen.report import preference, ship, win_rates
 from selfgen.report.collect import cell_values
 from selfgen.report.render import render_all
-from selfgen.specs import TablesSpec, UserError, from_json, to_json
+from selfgen.specs import Cell, TablesSpec, UserError, from_json, to_json
 
 ROOT = Path(__file__).parents[2]
-RUN = ROOT / "docs" / "reference" / "laptop"
+REFERENCE = ROOT / "docs" / "reference"
+RUN = REFERENCE / "laptop"
+RUNS = {
+    "laptop": ["config.yaml"],
+    "preference": ["config.yaml", "more/preference.yaml"],
+}
+"""Shipped runs, and the configuration files of each."""
+
+
+@pytest.fixture(scope="module", params=RUNS)
+def run(request: pytest.FixtureRequest) -> Path:
+    return REFERENCE / request.param
 
 
 @pytest.fixture(scope="module")
-def drawn() -> dict[str, bytes]:
-    spec = from_json(TablesSpec, (RUN / "tables" / "spec.json").read_text())
-    return render_all(RUN / "collected", spec)
+def graph(run: Path) -> Graph:
+    merged: dict[str, Any] = {}
+    for name in RUNS[run.name]:
+        update_config(merged, yaml.safe_load((ROOT / "config" / name).read_text()))
+    return Graph(config.load(merged), ROOT)
 
 
-def test_every_shipped_table_is_drawn_again_byte_for_byte(drawn) -> None:
-    shipped = {path.name: path.read_bytes() for path in (RUN / "tables").iterdir()}
+@pytest.fixture(scope="module")
+def drawn(run: Path, graph: Graph) -> dict[str, bytes]:
+    spec = from_json(TablesSpec, (run / "tables" / "spec.json").read_text())
+    found = render_all(run / "collected", spec)
+    texts = {}
+    if graph.preferred().parents:
+        scores = pd.read_parquet(run / "collected" / "scores.parquet")
+        texts |= preference.tabulate(scores, graph.preferred())
+    for name in contests.names(graph) if (run / "verdicts").is_dir() else ():
+        spec = contests.table(graph, name)
+        rows = [
+            pd.read_parquet(_verdicts(run, name, cell)).to_dict("records")
+            for cell in spec.cells
+        ]
+        texts |= win_rates.tabulate(rows, spec)
+    return found | {name: text.encode() for name, text in texts.items()}
+
+
+def _verdicts(run: Path, contest: str, cell: Cell) -> Path:
+    folder = run / "verdicts" / contest / cell.task / cell.model / cell.method
+    return folder / cell.decoding / f"seed{cell.seed}.parquet"
+
+
+def test_every_shipped_table_is_drawn_again_byte_for_byte(run, drawn) -> None:
+    shipped = {path.name: path.read_bytes() for path in (run / "tables").iterdir()}
     kinds = (".md", ".tex", ".csv", ".json")
     assert {n: c for n, c in drawn.items() if n.endswith(kinds)} == shipped
 
 
-def test_every_figure_is_shipped(drawn) -> None:
-    shipped = {path.name for path in (RUN / "figures").iterdir()}
+def test_every_figure_is_shipped(run, drawn) -> None:
+    shipped = {path.name for path in (run / "figures").iterdir()}
     assert shipped == {n for n in drawn if n.endswith((".pdf", ".svg", ".png"))}
 
 
-def test_the_shipped_run_is_of_the_laptop_configuration() -> None:
+def test_the_shipped_run_is_of_its_configuration(run: Path, graph: Graph) -> None:
     """Every job that ran a model had the spec that the configuration gives it today."""
-    laptop = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
-    graph = Graph(config.load(laptop))
-    assert (RUN / "tables" / "spec.json").read_text() == to_json(graph.tables()) + "\n"
+    assert (run / "tables" / "spec.json").read_text() == to_json(graph.tables()) + "\n"
     expected = {}
     for cell in graph.cells():
         node = (cell.task, cell.model, cell.method)
@@ -57,7 +93,7 @@ def test_the_shipped_run_is_of_the_laptop_configuration() -> None:
             expected[shard] = graph.generation(
                 cell.task, made.generator, made.name, cell.seed
             )
-    manifests = json.loads((RUN / "collected" / "manifests.json").read_text())
+    manifests = json.loads((run / "collected" / "manifests.json").read_text())
     specs = {_manifest(path): spec for path, spec in expected.items()}
     # A key that came later has the value that the run had without it: its default.
     found = {
@@ -93,7 +129,9 @@ def test_fine_tuning_is_above_the_base_model_on_at_least_two_tasks() -> None:
 
 
 def test_no_prompt_and_no_answer_is_shipped() -> None:
-    assert not list(RUN.rglob("samples*"))
+    assert not list(REFERENCE.rglob("samples*"))
+    for path in REFERENCE.rglob("verdicts/**/*.parquet"):
+        assert "reply" not in pd.read_parquet(path).columns
 
 
 def test_readme_shows_the_shipped_run() -> None:
@@ -106,11 +144,16 @@ def test_ship_copies_a_run_without_its_samples(tmp_path: Path) -> None:
     for name in ("tables/main.md", "tables/samples.md", "figures/a.svg", "collected/b"):
         (run / name).parent.mkdir(parents=True, exist_ok=True)
         (run / name).write_text(name)
+    verdicts = run / "verdicts" / "x" / "seed0.parquet"
+    verdicts.parent.mkdir(parents=True)
+    pd.DataFrame({"id": ["a"], "won": [1.0], "reply": ["quoted"]}).to_parquet(verdicts)
     ship.ship(run, tmp_path / "out")
+    kept = pd.read_parquet(tmp_path / "out" / "verdicts" / "x" / "seed0.parquet")
+    assert list(kept.columns) == ["id", "won"]
     found = {
         p.relative_to(tmp_path / "out").as_posix() for p in tmp_path.rglob("out/*/*")
     }
-    assert found == {"tables/main.md", "figures/a.svg", "collected/b"}
+    assert found == {"tables/main.md", "figures/a.svg", "collected/b", "verdicts/x"}
     with pytest.raises(UserError, match="no folder tables"):
         ship.ship(tmp_path, tmp_path / "other")
 

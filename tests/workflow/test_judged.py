@@ -3,27 +3,19 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import json
-import threading
 from collections.abc import Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
+from tests.file_server import serve_texts
 from tests.flow import Flow
 from tests.judge_server import JudgeServer, serve
 
 KEY = "sk-secret-of-the-run"
 RUN = ("--configfile", "small.yaml", "more.yaml", "--cores", "2")
 METHODS = 4
-
-
-class Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *_: object) -> None:
-        pass
 
 
 def answer(body: dict) -> str | dict:
@@ -56,9 +48,7 @@ def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[JudgeServer]:
 @pytest.fixture
 def files(tmp_path: Path) -> Iterator[dict[str, dict[str, str]]]:
     """Small stand-ins for the benchmarks' files, served on loopback, for ``files``."""
-    served = tmp_path / "served"
-    served.mkdir()
-    lines = {
+    texts = {
         "alpaca-eval-baseline": json.dumps(
             [
                 {"instruction": f"Do {i}", "output": f"Done {i}", "generator": "base"}
@@ -82,18 +72,8 @@ def files(tmp_path: Path) -> Iterator[dict[str, dict[str, str]]]:
             )
         ),
     }
-    handler = partial(Quiet, directory=str(served))
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    url = f"http://127.0.0.1:{server.server_address[1]}"
-    found = {}
-    for name, text in lines.items():
-        (served / name).write_text(text)
-        digest = hashlib.sha256(text.encode()).hexdigest()
-        found[name] = {"url": f"{url}/{name}", "sha256": digest}
-    yield found
-    server.shutdown()
-    server.server_close()
+    with serve_texts(tmp_path / "served", texts) as found:
+        yield found
 
 
 JUDGE = {

@@ -1,4 +1,5 @@
-# AlpacaEval 2.0 and MT-Bench: answers, grades by an endpoint, one table each.
+# AlpacaEval 2.0 and MT-Bench: answers, and grades by an endpoint. GSM8K and MATH with
+# shots: answers and grades in one go. One table each.
 BENCHMARKS = benchmarks.names(GRAPH)
 GRADES = {
     name: [
@@ -18,6 +19,7 @@ GRADING = {"alpaca-eval": "selfgen.judge.alpaca", "mt-bench": "selfgen.judge.mt_
 
 wildcard_constraints:
     benchmark=any_of(BENCHMARKS) or "none",
+    protocol=any_of(benchmarks.FEW_SHOT),
 
 
 rule answer_benchmark:
@@ -59,6 +61,8 @@ rule grade_benchmark:
         manifest="results/benchmarks/{benchmark}/{task}/{model}/{node}/seed{seed}/grades.json",
     log:
         "logs/grade_benchmark/{benchmark}/{task}/{model}/{node}/seed{seed}.log",
+    wildcard_constraints:
+        benchmark=any_of(GRADING),
     conda:
         CONDA
     resources:
@@ -76,6 +80,31 @@ rule grade_benchmark:
         " --answers {input.answers:q} --replies {params.replies:q}"
         " --out {output.grades:q} --manifest {output.manifest:q} --threads {threads}"
         " --name '{wildcards.benchmark} {wildcards.node}' > {log:q} 2>&1"
+
+
+rule ask_few_shot:
+    """Problems after some solved ones, by lm-evaluation-harness."""
+    input:
+        problems=lambda w: few_shot_files(w.protocol),
+        weights=lambda w: GRAPH.weights(w.task, w.model, w.node, w.seed),
+    output:
+        grades="results/benchmarks/{protocol}/{task}/{model}/{node}/seed{seed}/grades.parquet",
+        manifest="results/benchmarks/{protocol}/{task}/{model}/{node}/seed{seed}/grades.json",
+    log:
+        "logs/ask_few_shot/{protocol}/{task}/{model}/{node}/seed{seed}.log",
+    conda:
+        CONDA
+    threads: model_threads
+    resources:
+        **HEAVY,
+    params:
+        spec=spec(partial(benchmarks.few_shot, GRAPH), "protocol"),
+        code=code("selfgen.evaluation.few_shot"),
+    shell:
+        "python -m selfgen few-shot --spec {params.spec:q} --problems {input.problems:q}"
+        " --weights {input.weights:q} --out {output.grades:q}"
+        " --manifest {output.manifest:q} --threads {threads}"
+        " --name '{wildcards.protocol} {wildcards.node}' > {log:q} 2>&1"
 
 
 rule tabulate_benchmark:

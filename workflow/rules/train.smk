@@ -29,7 +29,7 @@ rule generate_pass:
 rule mix_rows:
     """Training rows of a node, in training order."""
     input:
-        unpack(checked_records),
+        unpack(rows_from),
         tokenizer=lambda w: f"results/base/{w.model}",
         shards=lambda w: GRAPH.pass_shards(w.task, w.model, w.node, w.seed),
         time_of=time_of,
@@ -48,8 +48,13 @@ rule mix_rows:
         spec=spec(GRAPH.rows, "task", "node", "seed"),
         code=mixing_code,
         root=os.path.relpath(ROOT),
+        data=lambda w, input: next(
+            [f"--{name}", input[name]]
+            for name in ("pairs", "records")
+            if input.get(name)
+        ),
     shell:
-        "python -m selfgen rows --spec {params.spec:q} --records {input.records:q}"
+        "python -m selfgen rows --spec {params.spec:q} {params.data:q}"
         " --tokenizer {input.tokenizer:q} --pass {input.shards:q}"
         " --time-of {input.time_of:q} --root {params.root:q}"
         " --out {output.rows:q} --manifest {output.manifest:q} > {log:q} 2>&1"

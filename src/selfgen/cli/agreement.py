@@ -8,7 +8,6 @@ from selfgen.cli import common
 from selfgen.evaluation.statistics import Bootstrap
 from selfgen.judge import proxy
 from selfgen.judge.agreement import agreement
-from selfgen.provenance import atomic
 from selfgen.report.agreement import tabulate
 from selfgen.specs import Device, PromptSpec
 
@@ -53,6 +52,4 @@ def run(args: Namespace) -> None:
         rows[0][key] for key in ("annotator", "generator_2", "generator_1")
     )
     title = f"Agreement of proxies with {judge}, on {model} against {baseline}."
-    for name, text in tabulate(found, title, BOOTSTRAP.confidence).items():
-        with atomic(args.out / name) as partial:
-            partial.write_text(text, encoding="utf-8")
+    common.write_texts(args.out, tabulate(found, title, BOOTSTRAP.confidence))

@@ -69,6 +69,13 @@ def write_rows(path: Path, rows: Iterable[dict[str, Any]]) -> None:
             writer.write_table(pyarrow.Table.from_pylist(part, first.schema))
 
 
+def write_texts(folder: Path, texts: dict[str, str]) -> None:
+    """Each text by its name into the folder, atomically."""
+    for name, text in texts.items():
+        with provenance.atomic(folder / name) as partial:
+            partial.write_text(text, encoding="utf-8")
+
+
 def read_rows(paths: list[Path]) -> list[dict[str, Any]]:
     """The rows of some Parquet files, one after the other."""
     import pyarrow.parquet

@@ -26,6 +26,7 @@ VERBS = {
     "tabulate-exposure": "tabulate_exposure",
     "judge": "judge",
     "tabulate-win-rates": "tabulate_win_rates",
+    "tabulate-preference": "tabulate_preference",
     "collect": "collect",
     "render": "render",
     "samples": "samples",
@@ -39,6 +40,7 @@ VERBS = {
     "dialogues": "dialogues",
     "alpaca-eval": "alpaca_eval",
     "mt-bench": "mt_bench",
+    "few-shot": "few_shot",
     "tabulate-benchmark": "tabulate_benchmark",
     "bench": "bench",
 }
@@ -52,7 +54,7 @@ def main(argv: list[str] | None = None) -> int:
         datefmt="%H:%M:%S",
         stream=sys.stderr,
     )
-    for noisy in ("httpx", "filelock", "fsspec", "fontTools"):
+    for noisy in ("httpx", "filelock", "fsspec", "fontTools", "lm_eval"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     # Whatever is not the fetch stage works on files that are already here.
     os.environ.setdefault("HF_HUB_OFFLINE", "1")

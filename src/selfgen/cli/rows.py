@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from selfgen.cli import common
+from selfgen.data import preferences
 from selfgen.data.prompts import load_tokenizer
 from selfgen.data.records import read
 from selfgen.mixing.build import build, load_function
@@ -15,7 +16,9 @@ from selfgen.specs import RowsSpec, UserError, from_json
 
 def add_arguments(parser: ArgumentParser) -> None:
     common.add_manifest(parser)
-    parser.add_argument("--records", type=Path, required=True, help="records Parquet")
+    data = parser.add_mutually_exclusive_group(required=True)
+    data.add_argument("--records", type=Path, help="records Parquet")
+    data.add_argument("--pairs", type=Path, help="judged pairs, instead of records")
     parser.add_argument(
         "--tokenizer", type=Path, required=True, help="a model's folder"
     )
@@ -36,20 +39,28 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(args: Namespace) -> None:
     spec = from_json(RowsSpec, args.spec)
     tokenizer = load_tokenizer(args.tokenizer)
-    records, passes = read(args.records, ["train"]), common.read_rows(args.shards)
+    if args.pairs:
+        records = preferences.read(args.pairs, spec.rows[1])
+        passes = [
+            {"id": record["id"], "epoch": epoch, "text": record["rejected"]}
+            for record in records
+            for epoch in range(spec.epochs)
+        ]
+    else:
+        records, passes = read(args.records, ["train"]), common.read_rows(args.shards)
     rows = build(
         records,
         passes,
         spec,
         tokenizer,
         tokens=tokens_of(args.time_of) if spec.wall else None,
-        grades=_grades(records, passes, spec.metric) if spec.metric else None,
+        grades=_grades(records, passes, spec) if spec.metric else None,
         function=load_function(f"{args.root / spec.function}")
         if spec.function
         else None,
     )
     common.write_rows(args.out, rows)
-    inputs = {"records": args.records, "tokenizer": args.tokenizer}
+    inputs = {"records": args.pairs or args.records, "tokenizer": args.tokenizer}
     inputs |= {f"pass {i}": path for i, path in enumerate(args.shards)}
     facts = {"rows": len(rows), "steps": len({row["step"] for row in rows})}
     common.write_manifest(args, "selfgen.mixing.build", inputs, facts)
@@ -69,12 +80,14 @@ def tokens_of(manifests: list[Path]) -> float:
 
 
 def _grades(
-    records: list[dict[str, Any]], passes: list[dict[str, Any]], metric: str
+    records: list[dict[str, Any]], passes: list[dict[str, Any]], spec: RowsSpec
 ) -> dict[tuple[str, int], float]:
     from selfgen.evaluation.scores import grade
 
     by_id = {record["id"]: record for record in records}
     return {
-        (row["id"], row["epoch"]): grade(row["text"], by_id[row["id"]], metric)
+        (row["id"], row["epoch"]): grade(
+            row["text"], by_id[row["id"]], spec.metric, spec.grader
+        )
         for row in passes
     }

@@ -1,5 +1,5 @@
-"""Copy a finished run's tables, figures and scores into the documents, and show them in
-the README."""
+"""Copy a finished run's tables, figures, scores and verdicts into the documents, and show
+them on a page."""
 
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
@@ -21,11 +21,20 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--readme", type=Path, default=Path("README.md"), help="page to show it in"
     )
+    parser.add_argument(
+        "--no-readme",
+        dest="readme",
+        action="store_const",
+        const=None,
+        help="show it on no page",
+    )
 
 
 def run(args: Namespace) -> None:
     with atomic(args.out) as partial:
         ship.ship(args.results, partial)
+    if args.readme is None:
+        return
     readme = args.readme.read_text(encoding="utf-8")
     with atomic(args.readme) as partial:
         partial.write_text(

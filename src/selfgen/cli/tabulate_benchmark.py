@@ -4,7 +4,6 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from selfgen.cli import common
-from selfgen.provenance import atomic
 from selfgen.report.benchmarks import TABLES, BenchmarkSpec
 from selfgen.specs import from_json
 
@@ -19,6 +18,4 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(args: Namespace) -> None:
     spec = from_json(BenchmarkSpec, args.spec)
     grades = [common.read_rows([path]) for path in args.grades]
-    for name, text in TABLES[args.benchmark](grades, spec).items():
-        with atomic(args.tables / name) as partial:
-            partial.write_text(text, encoding="utf-8")
+    common.write_texts(args.tables, TABLES[args.benchmark](grades, spec))

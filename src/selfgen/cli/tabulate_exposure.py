@@ -4,7 +4,6 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from selfgen.cli import common
-from selfgen.provenance import atomic
 from selfgen.report.exposure import tabulate
 from selfgen.specs import ExposureTableSpec, from_json
 
@@ -18,6 +17,4 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(args: Namespace) -> None:
     spec = from_json(ExposureTableSpec, args.spec)
     errors = [common.read_rows([path]) for path in args.errors]
-    for name, text in tabulate(errors, spec).items():
-        with atomic(args.tables / name) as partial:
-            partial.write_text(text, encoding="utf-8")
+    common.write_texts(args.tables, tabulate(errors, spec))

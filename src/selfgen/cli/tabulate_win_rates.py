@@ -4,7 +4,6 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from selfgen.cli import common
-from selfgen.provenance import atomic
 from selfgen.report.win_rates import WinRatesSpec, tabulate
 from selfgen.specs import from_json
 
@@ -18,6 +17,4 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(args: Namespace) -> None:
     spec = from_json(WinRatesSpec, args.spec)
     verdicts = [common.read_rows([path]) for path in args.verdicts]
-    for name, text in tabulate(verdicts, spec).items():
-        with atomic(args.tables / name) as partial:
-            partial.write_text(text, encoding="utf-8")
+    common.write_texts(args.tables, tabulate(verdicts, spec))

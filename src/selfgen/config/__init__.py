@@ -11,8 +11,9 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, ValidationError, model_validator
 
-from selfgen.config import errors, judging, methods
-from selfgen.config.judging import AlpacaEval, Judge, MtBench, WinRate
+from selfgen.config import benchmarks, errors, judging, methods
+from selfgen.config.benchmarks import AlpacaEval, Gsm8k, MinervaMath, MtBench
+from selfgen.config.judging import Judge, WinRate
 from selfgen.config.methods import Method
 from selfgen.config.types import NAME, Count, Keys, Number, Share, known
 from selfgen.data.wording import CORRECTION, TEMPLATES
@@ -68,7 +69,7 @@ class Task(Keys):
 
     dataset: Literal[tuple(TEMPLATES)] = Field(description="Which records to build.")
     train_rows: Count = Field(description="Training records.")
-    validation_rows: Count = Field(
+    validation_rows: Annotated[int, Field(ge=0)] = Field(
         default=32, description="Validation records: hyperparameters are chosen there."
     )
     test_rows: Count = Field(description="Records of each test split.")
@@ -101,6 +102,36 @@ class Task(Keys):
     def _has_prompt(self) -> Task:
         if self.template is not None and "{prompt}" not in self.template:
             raise ValueError("template: found no {prompt}, it must hold one")
+        return self
+
+
+class Preferences(Keys):
+    """Pairs of answers that were judged elsewhere, in one file."""
+
+    file: str = Field(
+        description="JSON lines or Parquet with `prompt`, `chosen` and `rejected`, each a"
+        " text or a list of messages that ends in the answer; by its name in `files`."
+    )
+    rows: Count = Field(description="How many pairs, those of the lowest hash.")
+    template: str = Field(
+        default="{prompt}", description="User message around `{prompt}`."
+    )
+    max_prompt_tokens: Count = Field(
+        default=512, description="Longer prompts lose words from their end."
+    )
+    max_tokens: Count = Field(
+        default=1024, description="Most tokens of prompt and answer together."
+    )
+
+    @model_validator(mode="after")
+    def _has_room(self) -> Preferences:
+        if "{prompt}" not in self.template:
+            raise ValueError("template: found no {prompt}, it must hold one")
+        if self.max_tokens <= self.max_prompt_tokens:
+            raise ValueError(
+                f"max_tokens: found {self.max_tokens}, allowed: more than"
+                f" max_prompt_tokens, {self.max_prompt_tokens}"
+            )
         return self
 
 
@@ -201,6 +232,12 @@ class Evaluation(Keys):
     mt_bench: MtBench | None = Field(
         default=None, description="MT-Bench; off by default."
     )
+    gsm8k: Gsm8k | None = Field(
+        default=None, description="GSM8K with shots; off by default."
+    )
+    minerva_math: MinervaMath | None = Field(
+        default=None, description="MATH with shots; off by default."
+    )
     bootstrap_samples: Count = Field(default=10000, description="Resamples.")
     confidence: Annotated[Number, Field(gt=0, lt=1)] = Field(
         default=0.95, description="Of every interval."
@@ -232,6 +269,9 @@ class Config(Keys):
     tasks: dict[str, Task] = Field(min_length=1, description="Tasks.")
     stages: dict[str, Stage] = Field(min_length=1, description="Fine-tuning recipes.")
     methods: dict[str, Method] = Field(min_length=1, description="What is compared.")
+    preferences: dict[str, Preferences] = Field(
+        default={}, description="Judged pairs that methods with `mix: pairs` train on."
+    )
     decoding: Decoding = Field(default=Decoding(), description="Answers.")
     evaluation: Evaluation = Field(default=Evaluation(), description="Scores.")
     judges: dict[str, Judge] = Field(
@@ -246,7 +286,14 @@ class Config(Keys):
     def _consistent(self) -> Config:
         groups = {
             group: getattr(self, group)
-            for group in ("models", "tasks", "methods", "stages", "judges")
+            for group in (
+                "models",
+                "tasks",
+                "methods",
+                "stages",
+                "judges",
+                "preferences",
+            )
         }
         groups["evaluation.win_rates"] = self.evaluation.win_rates
         for group, names in groups.items():
@@ -258,17 +305,23 @@ class Config(Keys):
                     )
         if len(set(self.seeds)) != len(self.seeds):
             raise ValueError(f"seeds: found {self.seeds}, allowed are distinct ones")
-        methods.check(self.methods, self.stages)
+        methods.check(self.methods, self.stages, self.preferences)
         known("evaluation.baseline", self.evaluation.baseline, self.methods)
+        for name, task in self.tasks.items():
+            if self.evaluation.split == "validation" and not task.validation_rows:
+                raise ValueError(
+                    f"tasks.{name}.validation_rows: found 0, allowed: at least 1 where"
+                    " evaluation.split is 'validation'"
+                )
         if oracle := self.evaluation.oracle:
             known("evaluation.oracle.method", oracle.method, self.methods)
             if oracle.model:
                 known("evaluation.oracle.model", oracle.model, self.models)
         judging.check(self.evaluation.win_rates, self.judges, self.tasks, self.methods)
-        for name in ("alpaca_eval", "mt_bench"):
+        for name in ("alpaca_eval", "mt_bench", "gsm8k", "minerva_math"):
             if benchmark := getattr(self.evaluation, name):
                 where = f"evaluation.{name}"
-                judging.check_benchmark(where, benchmark, self.judges, self.tasks)
+                benchmarks.check(where, benchmark, self.judges, self.tasks)
         return self
 
 

@@ -17,7 +17,7 @@ from selfgen.config import (
     checked,
     methods,
 )
-from selfgen.config.methods import Custom, Dpo, Method
+from selfgen.config.methods import Custom, Dpo, Method, Pairs
 from selfgen.config.types import NAME, Count, Keys, Share, known
 from selfgen.data.records import DATASETS
 
@@ -62,7 +62,7 @@ class Regime(Keys):
             raise ValueError("model.characters: found nothing, this key is required")
         known("baseline", self.baseline, self.methods)
         for name, method in self.methods.items():
-            if isinstance(method, Custom | Dpo):
+            if isinstance(method, Custom | Dpo | Pairs):
                 raise ValueError(
                     f"methods.{name}.mix: found {method.mix!r}, which controlled runs"
                     " do not have"
@@ -102,7 +102,7 @@ class Controlled(Keys):
     def _sound(self) -> Controlled:
         for name, regime in self.regimes.items():
             try:
-                methods.check(regime.methods, regime.stages)
+                methods.check(regime.methods, regime.stages, {})
             except ValueError as error:
                 raise ValueError(f"regimes.{name}.{error}") from None
         return self

@@ -103,69 +103,6 @@ class WinRate(Keys):
     max_tokens: Count = Field(default=256, description="Of its reply.")
 
 
-class _Benchmark(Keys):
-    judge: str = Field(description="An endpoint, by its name in `judges`.")
-    tasks: list[str] = Field(
-        min_length=1, description="The tasks whose models are asked."
-    )
-    template: str = Field(
-        default="{prompt}", description="User message around an instruction."
-    )
-    max_prompt_tokens: Count = Field(
-        default=1024, description="Longer instructions lose words from their end."
-    )
-
-
-class AlpacaEval(_Benchmark):
-    """AlpacaEval 2.0: 805 instructions, against the outputs of GPT-4 turbo. Needs
-    `pip install selfgen[judge]`."""
-
-    baseline: str = Field(
-        default="alpaca-eval-baseline",
-        description="The baseline's outputs, by its name in `files`.",
-    )
-    gamed: str | None = Field(
-        default=None,
-        description="The package's `df_gamed.csv`, by its name in `files`: with it there"
-        " is a length-controlled win rate.",
-    )
-    temperature: Annotated[Number, Field(ge=0)] = Field(
-        default=0.7, description="Of the answers; 0 is greedy."
-    )
-    max_new_tokens: Count = Field(default=2048, description="Of an answer.")
-
-
-class MtBench(_Benchmark):
-    """MT-Bench: 80 questions of two turns, graded 1 to 10; temperatures by category."""
-
-    questions: str = Field(
-        default="mt-bench-questions", description="By its name in `files`."
-    )
-    references: str = Field(
-        default="mt-bench-references", description="By its name in `files`."
-    )
-    prompts: str = Field(
-        default="mt-bench-prompts",
-        description="The judge's prompts, by their name in `files`.",
-    )
-    max_new_tokens: Count = Field(default=1024, description="Of an answer.")
-
-
-def check_benchmark(
-    where: str,
-    benchmark: AlpacaEval | MtBench,
-    judges: dict[str, Judge],
-    tasks: dict[str, Any],
-) -> None:
-    """Raises ValueError where a benchmark names what is not there."""
-    asked = {n: j for n, j in judges.items() if isinstance(j, Endpoint)}
-    known(f"{where}.judge", benchmark.judge, asked)
-    for task in benchmark.tasks:
-        known(f"{where}.tasks", task, tasks)
-    if "{prompt}" not in benchmark.template:
-        raise ValueError(f"{where}.template: found no {{prompt}}, it must hold one")
-
-
 def check(
     contests: dict[str, WinRate],
     judges: dict[str, Judge],

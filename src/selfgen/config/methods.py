@@ -195,6 +195,13 @@ class Dpo(Trained, _Preference, _Drawn):
     )
 
 
+class Pairs(Trained, _Preference):
+    """Direct preference optimisation on answers that others have written and judged."""
+
+    mix: Literal["pairs"] = Field(description="Pairs: as a file has them.")
+    preferences: str = Field(description="Which pairs, by their name in `preferences`.")
+
+
 class Custom(Trained, _Drawn):
     """A mixing function of one's own; see docs/own-method.md."""
 
@@ -212,7 +219,7 @@ class Custom(Trained, _Drawn):
 
 
 Method = Annotated[
-    Untouched | Plain | Bash | Random | TwoPass | Rac | Spin | Dpo | Custom,
+    Untouched | Plain | Bash | Random | TwoPass | Rac | Spin | Dpo | Pairs | Custom,
     Field(discriminator="mix"),
 ]
 BY_MIX = {
@@ -224,11 +231,18 @@ BY_MIX = {
     "rac": Rac,
     "spin": Spin,
     "dpo": Dpo,
+    "pairs": Pairs,
     "custom": Custom,
 }
 
 
-def check(methods: dict[str, Any], stages: dict[str, Any]) -> None:
+PREFERENCES = (Spin, Dpo, Pairs)
+"""Methods whose loss is that of DPO."""
+
+
+def check(
+    methods: dict[str, Any], stages: dict[str, Any], preferences: dict[str, Any]
+) -> None:
     """Raises ValueError where methods do not fit each other."""
     for name, method in methods.items():
         if not isinstance(method, Trained):
@@ -244,6 +258,10 @@ def check(methods: dict[str, Any], stages: dict[str, Any]) -> None:
             )
         if isinstance(method, Rac) and method.drafts == "another" and method.rounds > 1:
             raise ValueError(f"{where}.rounds: allowed with drafts 'another': 1")
+        if isinstance(method, Pairs):
+            known(f"{where}.preferences", method.preferences, preferences)
+            if method.rows == "fresh":
+                raise ValueError(f"{where}.rows: allowed with pairs: same")
         if isinstance(method, Random):
             _alike(name, "like", method.like, methods, (Bash,))
         if isinstance(method, Plain) and method.wall_of:

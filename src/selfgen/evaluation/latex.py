@@ -1,6 +1,6 @@
 r"""Was the final answer of a MATH problem right? Equivalence of LaTeX, by ``math-verify``.
 
-``strict``: the answer in the last ``\boxed{}`` of the reply, which is how references end.
+``strict``: the answer in the last box of the reply, which is how references end.
 ``flexible``: the last box, else the last formula, else the last number. Both are compared as
 mathematics and not as text, with a time limit. Only the grammar-based parser of the package
 is used: its other one, for plain expressions, evaluates Python.
@@ -16,6 +16,7 @@ SECONDS = 5
 """Most time of one parse and of one comparison; what takes longer is wrong."""
 
 _FORMULA = re.compile(r"\$\$(.+?)\$\$|\$(.+?)\$|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.S)
+_BOX = re.compile(r"\\(?:boxed|fbox)(?:\s*\{|\s+)")
 _NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?(?:/\d+)?")
 
 
@@ -38,11 +39,14 @@ def flexible(text: str, answer: str) -> bool:
 
 
 def boxed(text: str) -> str | None:
-    r"""What the last ``\boxed{...}`` holds, braces inside it balanced; None without."""
-    start = text.rfind(r"\boxed{")
-    if start < 0:
+    r"""What the last ``\boxed{...}`` or ``\fbox{...}`` holds, braces inside it balanced, or
+    what follows a ``\boxed`` without braces; None without a box."""
+    boxes = [*_BOX.finditer(text)]
+    if not boxes:
         return None
-    begin = start + len(r"\boxed{")
+    begin = boxes[-1].end()
+    if not boxes[-1][0].endswith("{"):
+        return re.split(r"[\s$]", text[begin:], maxsplit=1)[0] or None
     depth = 1
     for i in range(begin, len(text)):
         depth += {"{": 1, "}": -1}.get(text[i], 0)

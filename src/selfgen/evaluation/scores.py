@@ -6,7 +6,8 @@ import math
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from selfgen.evaluation.math import flexible, strict
+from selfgen.evaluation import latex
+from selfgen.evaluation import math as numbers
 from selfgen.evaluation.overlap import ROUGE, lead_1, rouge
 from selfgen.evaluation.text import answer_words, repetition
 from selfgen.specs import ScoresSpec, UserError
@@ -14,9 +15,12 @@ from selfgen.specs import ScoresSpec, UserError
 if TYPE_CHECKING:
     import pandas
 
-GRADED = {"overlap": ROUGE, "math": ("strict", "flexible")}
+FINAL = {"math": numbers, "latex": latex}
+"""Graders of final answers, each with a strict and a flexible reading."""
+
+GRADED = {"overlap": ROUGE} | dict.fromkeys(FINAL, ("strict", "flexible"))
 SHAPE = ("tokens", "words", "reference_words", "repetition", "ended", "edited")
-METRICS = (*GRADED["overlap"], *GRADED["math"], *SHAPE)
+METRICS = (*ROUGE, "strict", "flexible", *SHAPE)
 
 
 def score(
@@ -49,13 +53,12 @@ def score(
     return pd.DataFrame(rows, columns=["id", "split", *_measures(spec)])
 
 
-def grade(text: str, record: dict[str, Any], metric: str) -> float:
-    """One measure (0..1) of one text against its record; a measure of the graders."""
+def grade(text: str, record: dict[str, Any], metric: str, grader: str = "") -> float:
+    """One measure (0..1) of one text against its record: a ROUGE score, or the strict or
+    flexible grade of a ``grader`` of final answers."""
     if metric in ROUGE:
         return rouge(text, record["reference"])[metric]
-    return float(
-        {"strict": strict, "flexible": flexible}[metric](text, record["answer"])
-    )
+    return float(getattr(FINAL[grader], metric)(text, record["answer"]))
 
 
 def lead_1_scores(records: list[dict[str, Any]], spec: ScoresSpec) -> pandas.DataFrame:
@@ -91,14 +94,15 @@ def _row(
     row: dict[str, Any] = {"id": record["id"], "split": record["split"]}
     if "overlap" in graders:
         row |= rouge(text, reference)
-    if "math" in graders:
-        gold = record.get("answer")
-        if not gold:
-            raise UserError(f"records: {record['id']} has no answer to grade against")
-        row |= {
-            "strict": float(strict(text, gold)),
-            "flexible": float(flexible(text, gold)),
-        }
+    for name in FINAL:
+        if name in graders:
+            if not record.get("answer"):
+                raise UserError(
+                    f"records: {record['id']} has no answer to grade against"
+                )
+            row |= {
+                metric: grade(text, record, metric, name) for metric in GRADED[name]
+            }
     return row | {
         "tokens": float(answer["tokens"]),
         "words": float(answer_words(text)),

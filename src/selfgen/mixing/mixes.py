@@ -141,6 +141,15 @@ def dpo(mixing: Mixing, i: int, epoch: int) -> list[Fields]:
     return _pair(example, chosen, rejected)
 
 
+def pairs(mixing: Mixing, i: int, epoch: int) -> list[Fields]:
+    """The chosen answer over the rejected one, as a file has them; prompt and answer have
+    at most ``max_tokens`` together."""
+    example = mixing.examples[i]
+    room = mixing.spec.max_tokens - len(example.prompt_ids)
+    rejected = _answer(mixing, mixing.own(i, epoch)["text"])
+    return _pair(example, example.answer_ids[:room], rejected[:room])
+
+
 def _answer(mixing: Mixing, text: str) -> list[int]:
     return answer_ids(mixing.tokenizer, mixing.spec.prompt, text)
 
@@ -160,6 +169,7 @@ MIXES: dict[str, Mix] = {
     "rac": rac,
     "spin": spin,
     "dpo": dpo,
+    "pairs": pairs,
 }
 READS = {mix: mix not in ("plain", "two-pass") for mix in MIXES}
 """Whether a mix reads a pass."""

@@ -1,8 +1,9 @@
-"""Tables of judged benchmarks: AlpacaEval 2.0 and MT-Bench."""
+"""Tables of benchmarks: AlpacaEval 2.0, MT-Bench, GSM8K and MATH with shots."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from selfgen.evaluation.statistics import Bootstrap, Interval, Values, mean_interval
@@ -95,7 +96,48 @@ def mt_bench(grades: Sequence[Rows], spec: BenchmarkSpec) -> dict[str, str]:
     return _written("mt-bench", title, header, rows, notes, columns, lines)
 
 
-TABLES = {"alpaca-eval": alpaca_eval, "mt-bench": mt_bench}
+def few_shot(grades: Sequence[Rows], spec: BenchmarkSpec, name: str) -> dict[str, str]:
+    """Strict and flexible accuracy, from rows ``{id, strict, flexible}``."""
+    rows, lines = [], []
+    for key, by_seed in _cells(grades, spec).items():
+        n = len(next(iter(by_seed.values())))
+        strict, flexible = (
+            _interval(by_seed, kind, spec, key) for kind in ("strict", "flexible")
+        )
+        rows.append(
+            [
+                *_words(key, spec),
+                *map(_percent, (strict, flexible)),
+                *map(Entry, (str(n), str(len(by_seed)))),
+            ]
+        )
+        lines.append([*key, n, len(by_seed), *_numbers(strict), *_numbers(flexible)])
+    title, how = FEW_SHOT[name]
+    notes = [f"{how} Few-shot prompts of lm-evaluation-harness. {_brackets(spec)}"]
+    columns = (
+        *("task", "model", "method", "n", "seeds", "strict", "strict_low"),
+        *("strict_high", "flexible", "flexible_low", "flexible_high"),
+    )
+    header = ("Strict, %", "Flexible, %", "n", "Seeds")
+    return _written(name, title, header, rows, notes, columns, lines)
+
+
+FEW_SHOT = {
+    "gsm8k": (
+        "GSM8K, 5 shots.",
+        "Strict: the number after '####'. Flexible: the last number.",
+    ),
+    "minerva-math": (
+        "MATH, 4 shots.",
+        "Strict: what follows 'Final Answer: The final answer is'. Flexible: the last box,"
+        " formula or number.",
+    ),
+}
+"""Titles and readings of an answer."""
+
+TABLES = {"alpaca-eval": alpaca_eval, "mt-bench": mt_bench} | {
+    name: partial(few_shot, name=name) for name in FEW_SHOT
+}
 
 
 def _cells(

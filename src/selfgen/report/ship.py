@@ -1,6 +1,7 @@
 """A finished run as a part of the documents: tables, figures and what they are drawn from.
 
-Sample answers stay behind: they quote texts that may not be redistributed.
+Sample answers and the replies of judges stay behind: they quote texts that may not be
+redistributed.
 """
 
 from __future__ import annotations
@@ -12,15 +13,20 @@ from pathlib import Path
 from selfgen.specs import UserError
 
 FOLDERS = ("tables", "figures", "collected")
+VERDICTS = "verdicts"
 QUOTES = "samples.md"
+REPLY = "reply"
 
 
 def ship(results: Path, out: Path) -> None:
-    """Copy what ``results`` shows to the empty or missing folder ``out``.
+    """Copy what ``results`` shows to the empty or missing folder ``out``; verdicts, where
+    there are any.
 
     Raises:
         UserError: a part of the run is missing.
     """
+    import pyarrow.parquet
+
     for folder in FOLDERS:
         if not (results / folder).is_dir():
             raise UserError(
@@ -29,6 +35,11 @@ def ship(results: Path, out: Path) -> None:
         shutil.copytree(
             results / folder, out / folder, ignore=shutil.ignore_patterns(QUOTES)
         )
+    for path in sorted((results / VERDICTS).rglob("*.parquet")):
+        to = out / path.relative_to(results)
+        to.parent.mkdir(parents=True, exist_ok=True)
+        table = pyarrow.parquet.read_table(path)
+        pyarrow.parquet.write_table(table.drop_columns(REPLY), to)
 
 
 def show(readme: str, texts: dict[str, str]) -> str:

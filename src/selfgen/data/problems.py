@@ -1,0 +1,132 @@
+"""GSM8K and MATH: problems with worked solutions, from files in JSON lines.
+
+* GSM8K (Cobbe et al. 2021, MIT): ``question`` and ``answer``, which ends in ``#### N``
+* MATH (Hendrycks et al. 2021, MIT), as openai/prm800k keeps it in two files: 500 test
+  problems in one, all others in the other. ``unique_id`` tells which split of MATH a
+  problem is of, so that both together are the original 7,500 and 5,000.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from selfgen.data.gsm_symbolic import final_number
+from selfgen.data.text import record, too_long, unit
+from selfgen.specs import RecordsSpec, UserError
+
+GSM8K = ("gsm8k-train", "gsm8k-test")
+MATH = ("math-main", "math-500")
+"""Names of the files that each is read from."""
+
+
+def load_gsm8k(sources: dict[str, Path], spec: RecordsSpec) -> Iterator[dict[str, Any]]:
+    """The records of GSM8K; calculator marks (``<<...>>``) are left out of solutions."""
+    found = []
+    for split, name in zip(("train", "test"), GSM8K, strict=True):
+        for row in read_gsm8k(sources[name]):
+            worked = re.sub(r"<<.*?>>", "", row["answer"]).strip()
+            found.append(
+                record(
+                    spec.task,
+                    f"gsm8k-{_digest(row['question'])}",
+                    row["question"],
+                    worked,
+                    split=split,
+                    source="openai/grade-school-math",
+                    licence="MIT",
+                    answer=final_number(worked),
+                )
+            )
+    return _with_validation(found, spec)
+
+
+def load_math(sources: dict[str, Path], spec: RecordsSpec) -> Iterator[dict[str, Any]]:
+    """The records of MATH; ``kind`` is the subject."""
+    found = [
+        record(
+            spec.task,
+            f"math-{row['unique_id'].removesuffix('.json')}",
+            row["problem"],
+            row["solution"],
+            split=row["unique_id"].partition("/")[0],
+            source="hendrycks/math, openai/prm800k",
+            licence="MIT",
+            answer=row["answer"],
+            kind=row["subject"],
+        )
+        for row in read_math([sources[name] for name in MATH])
+    ]
+    return _with_validation(found, spec)
+
+
+def read_gsm8k(path: Path) -> list[dict[str, str]]:
+    """Rows ``{question, answer}`` as they are in a file."""
+    return read_lines(path, ("question", "answer"))
+
+
+def read_math(paths: Iterable[Path]) -> list[dict[str, str]]:
+    """Rows ``{problem, solution, answer, subject, unique_id}`` of both files, in the order
+    of MATH's folders.
+
+    Raises UserError: a ``unique_id`` that is of no split, or stands twice.
+    """
+    keys = ("problem", "solution", "answer", "subject", "unique_id")
+    rows: dict[str, dict[str, str]] = {}
+    for path in paths:
+        for row in read_lines(path, keys):
+            name = row["unique_id"]
+            if name.partition("/")[0] not in ("train", "test") or name in rows:
+                raise UserError(
+                    f"{path}: found unique_id {name!r}, allowed: train/... or test/...,"
+                    " each once"
+                )
+            rows[name] = row
+    return [rows[name] for name in sorted(rows, key=_natural)]
+
+
+def read_lines(path: Path, keys: tuple[str, ...]) -> list[dict[str, str]]:
+    """The texts under ``keys`` of every line; raises UserError where one has none."""
+    found = []
+    try:
+        with path.open(encoding="utf-8") as file:
+            for number, line in enumerate(file, 1):
+                row = json.loads(line)
+                if not all(isinstance(row.get(key), str) for key in keys):
+                    raise UserError(
+                        f"{path}: line {number}: needed are the texts {', '.join(keys)}"
+                    )
+                found.append({key: row[key] for key in keys})
+    except (OSError, ValueError, AttributeError) as error:
+        raise UserError(f"{path}: not a file of JSON lines: {error}") from None
+    return found
+
+
+def _with_validation(
+    found: list[dict[str, Any]], spec: RecordsSpec
+) -> Iterator[dict[str, Any]]:
+    """These sets have no validation split: as many training problems as are asked for, of
+    the lowest hash of id, become one."""
+    fitting = [
+        row
+        for row in found
+        if not too_long(row["prompt"], spec.max_words)
+        and not too_long(row["reference"], spec.max_reference_words)
+    ]
+    training = (row["id"] for row in fitting if row["split"] == "train")
+    by_hash = sorted(training, key=lambda name: (unit(name, "validation"), name))
+    held_out = set(by_hash[: spec.rows.get("validation", 0)])
+    for row in fitting:
+        yield row | {"split": "validation"} if row["id"] in held_out else row
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _natural(name: str) -> list[Any]:
+    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]
