@@ -70,22 +70,6 @@ _PRM800K = (
     "/7ecc794703b2877f63226f2477a49b34f9b25163/prm800k/math_splits"
 )
 FILES = {
-    "gsm8k-train": FileSpec(
-        f"{_GSM8K}/train.jsonl",
-        "17f347dc51477c50d4efb83959dbb7c56297aba886e5544ee2aaed3024813465",
-    ),
-    "gsm8k-test": FileSpec(
-        f"{_GSM8K}/test.jsonl",
-        "3730d312f6e3440559ace48831e51066acaca737f6eabec99bccb9e4b3c39d14",
-    ),
-    "math-main": FileSpec(
-        f"{_PRM800K}/train.jsonl",
-        "90d96daeac3fe343ebb1e22ce93dd99690f75983e957f88de42f87cffe1e8076",
-    ),
-    "math-500": FileSpec(
-        f"{_PRM800K}/test.jsonl",
-        "35dc41080a3680858b27fa7e0533d2d547825316fc5dafe5d316f4ccc5a06132",
-    ),
     "alpaca-eval-baseline": FileSpec(
         f"{_ALPACA}/results/gpt4_1106_preview/model_outputs.json",
         "83db546b872ddebee8965fd05fa48461ee3c32bc695c62fb57f2d214ff741ec4",
@@ -105,6 +89,22 @@ FILES = {
     "tldr-judge": FileSpec(
         f"{_TLDR}/eval/oai.py",
         "aa510a2db13ff1d34980586726548db381b993c86b6c1b9b094591913ff2284c",
+    ),
+    "gsm8k-train": FileSpec(
+        f"{_GSM8K}/train.jsonl",
+        "17f347dc51477c50d4efb83959dbb7c56297aba886e5544ee2aaed3024813465",
+    ),
+    "gsm8k-test": FileSpec(
+        f"{_GSM8K}/test.jsonl",
+        "3730d312f6e3440559ace48831e51066acaca737f6eabec99bccb9e4b3c39d14",
+    ),
+    "math-main": FileSpec(
+        f"{_PRM800K}/train.jsonl",
+        "90d96daeac3fe343ebb1e22ce93dd99690f75983e957f88de42f87cffe1e8076",
+    ),
+    "math-500": FileSpec(
+        f"{_PRM800K}/test.jsonl",
+        "35dc41080a3680858b27fa7e0533d2d547825316fc5dafe5d316f4ccc5a06132",
     ),
 }
 """Files by address. ``tldr-judge`` is Python: a text in it is read, and nothing is run."""
