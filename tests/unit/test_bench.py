@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import platform
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 import torch
 from tests.unit.test_prompts import folder  # noqa: F401 (fixture)
 
+from selfgen import shapes
 from selfgen.bench import forced, free, harness, training
 from selfgen.cli.main import main
 from selfgen.data.records import COLUMNS
@@ -70,18 +72,44 @@ def test_free(folder: Path, tmp_path: Path) -> None:  # noqa: F811
     assert "4 of 4" in (tmp_path / "free.md").read_text()
 
 
-def test_train_agrees_with_trl(folder: Path, tmp_path: Path) -> None:  # noqa: F811
+@pytest.mark.parametrize("kind", ["train", "dpo"])
+def test_training_agrees_with_trl(
+    kind: str,
+    folder: Path,  # noqa: F811
+    tmp_path: Path,
+) -> None:
     argv = ["--weights", folder, "--out", tmp_path, "--steps", "3", "--batch", "4"]
     shape = ["--length", "20", "--peak-tflops", "1"]
-    assert bench("train", *argv, *shape, repeats=1) == 0
-    ours, *others = json.loads((tmp_path / "train.json").read_text())["timings"]
+    assert bench(kind, *argv, *shape, repeats=1) == 0
+    ours, *others = json.loads((tmp_path / f"{kind}.json").read_text())["timings"]
     assert ours["name"] == "selfgen"
-    names = [f"{training.TRL}{x}" for x in ("", ", defaults", f", {harness.KEPT}")]
+    trl = training.TRL[kind == "dpo"]
+    names = [f"{trl}{x}" for x in ("", ", defaults", f", {harness.KEPT}")]
     assert [t["name"] for t in others] == names
     for other in others:
         assert 0 < other["notes"]["apart"] < 1e-4
         assert len(other["notes"]["losses"]) == 3
-    assert "of peak" in (tmp_path / "train.md").read_text()
+    if kind == "dpo":
+        assert ours["notes"]["losses"][0] == pytest.approx(math.log(2), abs=1e-6)
+        assert abs(ours["notes"]["losses"][2] - math.log(2)) > 1e-4
+    assert "of peak" in (tmp_path / f"{kind}.md").read_text()
+
+
+def test_a_shape_needs_no_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1}
+    small = shapes.SHAPES["mistral-7b"] | tiny | {"vocab_size": 40}
+    small |= {"num_attention_heads": 4, "num_key_value_heads": 2}
+    monkeypatch.setitem(shapes.SHAPES, "pythia-1b", small)
+    argv = ["--shape", "pythia-1b", "--out", tmp_path, "--rows", "3", "--batch", "2"]
+    sizes = ["--max-new-tokens", "5", "--max-prompt-tokens", "8"]
+    assert bench("free", *argv, *sizes, repeats=1) == 0
+    runs = json.loads((tmp_path / "free.json").read_text())
+    assert "records" not in runs["machine"]
+    assert runs["machine"]["model"].startswith("mistral")
+    for timing in runs["timings"]:
+        assert timing["notes"]["same"] == timing["case"]["prompts"] == 3
 
 
 def _faults() -> dict[str, float]:

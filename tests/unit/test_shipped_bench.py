@@ -11,6 +11,7 @@ from selfgen.bench.harness import Bench
 
 BENCH = Path(__file__).parents[2] / "docs" / "reference" / "bench"
 PAGES = {"forced": forced.page, "free": free.page, "train": training.page}
+PAGES["dpo"] = training.page
 SHIPPED = sorted(BENCH.rglob("*.json"))
 
 

@@ -1,4 +1,5 @@
-"""Fine-tuning: the loop of this package beside TRL's SFTTrainer, on the same rows."""
+"""Fine-tuning: the loop of this package beside TRL's SFTTrainer, and beside its DPOTrainer
+where the rows are pairs, on the same rows."""
 
 from __future__ import annotations
 
@@ -18,12 +19,14 @@ import torch
 from selfgen import models
 from selfgen.bench.harness import KEPT, Contender, Run, Timing, apart, compare, table
 from selfgen.data.prompts import load_tokenizer
-from selfgen.specs import Device, TrainSpec, UserError
+from selfgen.specs import Device, Preference, TrainSpec, UserError
 from selfgen.training import causal
+from selfgen.training.preference import CHOSEN, REJECTED
 
 log = logging.getLogger(__name__)
 
-TRL = "TRL SFTTrainer"
+TRL = {False: "TRL SFTTrainer", True: "TRL DPOTrainer"}
+"""By whether the rows are pairs."""
 
 TOLERANCE = {"fp32": 1e-3, "bf16": 3e-2}
 """How far losses of a step may lie apart, relative: rounding, and nothing else."""
@@ -31,17 +34,20 @@ TOLERANCE = {"fp32": 1e-3, "bf16": 3e-2}
 
 @dataclass(frozen=True)
 class Case:
-    """Fine-tuning of the model in ``weights`` on ``rows`` as ``causal.train`` takes them."""
+    """Fine-tuning of the model in ``weights`` on ``rows`` as ``causal.train`` takes them;
+    with ``preference``, on pairs."""
 
     weights: Path
     rows: list[dict[str, Any]]
     where: Device
+    preference: Preference | None = None
 
     @property
     def spec(self) -> TrainSpec:
         return TrainSpec(
             seed=0,
-            learning_rate=1e-4,
+            # A large model tells pairs apart after a step of 1e-4; losses of 0 say nothing.
+            learning_rate=1e-5 if self.preference else 1e-4,
             scheduler="constant",
             warmup_ratio=0.0,
             # The Trainer leaves norms and biases out of weight decay; we do not.
@@ -50,6 +56,7 @@ class Case:
             adam_betas=(0.9, 0.999),
             adam_epsilon=1e-8,
             device=self.where,
+            preference=self.preference,
         )
 
 
@@ -70,6 +77,29 @@ def random_rows(
     return rows
 
 
+def random_pairs(
+    steps: int, batch: int, length: int, vocabulary: int
+) -> list[dict[str, Any]]:
+    """``batch`` / 2 pairs a step, each two rows as in ``random_rows`` with one prompt. The
+    pairs of all steps are the same, so that the loss must fall."""
+    stream = random.Random(1)
+    pairs = []
+    for row in random_rows(1, batch // 2, length, vocabulary):
+        prompt = row["labels"].count(causal.IGNORE)
+        answer = stream.randint(length // 2, length) - prompt
+        other = [stream.randrange(vocabulary) for _ in range(answer)]
+        pairs.append(row | {"role": CHOSEN})
+        pairs.append(
+            {
+                "id": row["id"],
+                "role": REJECTED,
+                "input_ids": row["input_ids"][:prompt] + other,
+                "labels": row["labels"][:prompt] + other,
+            }
+        )
+    return [pair | {"step": n, "epoch": n} for n in range(steps) for pair in pairs]
+
+
 def run(case: Case, repeats: int, compiled: bool) -> list[Timing]:
     """Train on ``case.rows`` with each contender; the first step warms up and does not
     count.
@@ -88,14 +118,15 @@ def run(case: Case, repeats: int, compiled: bool) -> list[Timing]:
     if compiled:
         contenders.append(contender("selfgen, compiled", ours, True, keep=True))
     if importlib.util.find_spec("trl"):
+        trl = TRL[bool(case.preference)]
         contenders += [
-            contender(TRL, with_trl, False, keep=False),
-            contender(f"{TRL}, defaults", with_trl, True, keep=False),
+            contender(trl, with_trl, False, keep=False),
+            contender(f"{trl}, defaults", with_trl, True, keep=False),
         ]
         if device.type == "cpu":
-            contenders.append(contender(f"{TRL}, {KEPT}", with_trl, False, keep=True))
+            contenders.append(contender(f"{trl}, {KEPT}", with_trl, False, keep=True))
     else:
-        log.warning("trl is not installed: no SFTTrainer to compare with")
+        log.warning("trl is not installed: no trainer to compare with")
     counted = [row for row in case.rows if row["step"] > 0]
     tokens = sum(len(row["input_ids"]) for row in counted)
     shown = {"steps": case.rows[-1]["step"] + 1, "rows": len(case.rows)}
@@ -117,7 +148,7 @@ def agree(timings: Sequence[Timing], precision: str) -> None:
         timing.notes["apart"] = apart
         if apart > TOLERANCE[precision]:
             raise UserError(
-                f"bench train: losses of {timing.name} and selfgen differ by {apart:.1e},"
+                f"bench: losses of {timing.name} and selfgen differ by {apart:.1e},"
                 f" allowed is {TOLERANCE[precision]}"
             )
 
@@ -138,10 +169,10 @@ def ours(case: Case, compile: bool) -> dict[str, Any]:
 
 
 def with_trl(case: Case, checkpointing: bool) -> dict[str, Any]:
-    """TRL's SFTTrainer over the same rows, in the same order and precision."""
+    """TRL's trainer over the same rows, in the same order and precision."""
     from datasets import Dataset
     from transformers import TrainerCallback
-    from trl import SFTConfig, SFTTrainer
+    from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
 
     marks: list[float] = []
 
@@ -151,20 +182,27 @@ def with_trl(case: Case, checkpointing: bool) -> dict[str, Any]:
                 torch.cuda.synchronize()
             marks.append(time.perf_counter())
 
+    class Pairs(DPOTrainer):
+        def _prepare_dataset(self, dataset: Dataset, *args: Any) -> Dataset:
+            return dataset  # tokens already
+
     spec, steps = case.spec, case.rows[-1]["step"] + 1
+    if case.preference:
+        trainer, config = Pairs, DPOConfig
+        own = {"beta": case.preference.beta, "precompute_ref_log_probs": True}
+        rows = [_pair(*case.rows[i : i + 2]) for i in range(0, len(case.rows), 2)]
+    else:
+        trainer, config = SFTTrainer, SFTConfig
+        own = {"dataset_kwargs": {"skip_prepare_dataset": True}}
+        rows = [{key: row[key] for key in ("input_ids", "labels")} for row in case.rows]
     with tempfile.TemporaryDirectory() as folder:
-        trainer = SFTTrainer(
+        trained = trainer(
             model=models.load(case.weights),
             processing_class=load_tokenizer(case.weights),
-            train_dataset=Dataset.from_list(
-                [
-                    {key: row[key] for key in ("input_ids", "labels")}
-                    for row in case.rows
-                ]
-            ),
-            args=SFTConfig(
+            train_dataset=Dataset.from_list(rows),
+            args=config(
                 output_dir=folder,
-                per_device_train_batch_size=len(case.rows) // steps,
+                per_device_train_batch_size=len(rows) // steps,
                 max_steps=steps,
                 learning_rate=spec.learning_rate,
                 lr_scheduler_type=spec.scheduler,
@@ -176,18 +214,28 @@ def with_trl(case: Case, checkpointing: bool) -> dict[str, Any]:
                 gradient_checkpointing=checkpointing,
                 max_length=None,
                 train_sampling_strategy="sequential",
-                dataset_kwargs={"skip_prepare_dataset": True},
                 remove_unused_columns=False,
                 logging_steps=1,
                 save_strategy="no",
                 report_to="none",
                 disable_tqdm=True,
+                **own,
             ),
             callbacks=[Clock()],
         )
-        trainer.train()
-    losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+        trained.train()
+    losses = [entry["loss"] for entry in trained.state.log_history if "loss" in entry]
     return {"seconds": marks[-1] - marks[0], "losses": losses}
+
+
+def _pair(chosen: dict[str, Any], rejected: dict[str, Any]) -> dict[str, list[int]]:
+    prompt = chosen["labels"].count(causal.IGNORE)
+    ids, other = chosen["input_ids"], rejected["input_ids"]
+    return {
+        "prompt_ids": ids[:prompt],
+        "chosen_ids": ids[prompt:],
+        "rejected_ids": other[prompt:],
+    }
 
 
 def flops_per_token(model: Any, rows: list[dict[str, Any]]) -> float:

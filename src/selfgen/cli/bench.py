@@ -1,20 +1,21 @@
-"""Benchmarks beside what a user would do instead: forced, free or train."""
+"""Benchmarks beside what a user would do instead: forced, free, train or dpo."""
 
 from __future__ import annotations
 
 import random
+import tempfile
 from argparse import ArgumentParser, Namespace
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from selfgen import models
+from selfgen import models, shapes
 from selfgen.bench import forced, free, harness, training
 from selfgen.cli import common
 from selfgen.data.prompts import load_tokenizer, prompt_ids
 from selfgen.data.records import read
 from selfgen.generation.free import Prompt
-from selfgen.specs import Device, PromptSpec, Sampling, UserError
+from selfgen.specs import Device, Preference, PromptSpec, Sampling, UserError
 
 ENGINES = ["sequential", "windowed", "auto", "onepass"]
 
@@ -23,7 +24,11 @@ def add_arguments(parser: ArgumentParser) -> None:
     kinds = parser.add_subparsers(dest="kind", required=True, metavar="KIND")
     for name, run_kind in KINDS.items():
         kind = kinds.add_parser(name, description=run_kind.__doc__)
-        kind.add_argument("--weights", type=Path, required=True, help="the model")
+        model = kind.add_mutually_exclusive_group(required=True)
+        model.add_argument("--weights", type=Path, help="the model")
+        model.add_argument(
+            "--shape", choices=shapes.SHAPES, help="or random weights of this shape"
+        )
         kind.add_argument("--out", type=Path, required=True, help="folder to write")
         kind.add_argument("--repeats", type=int, default=5, help="runs of each")
         kind.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
@@ -45,7 +50,7 @@ def add_forced(kind: ArgumentParser) -> None:
 
 
 def add_free(kind: ArgumentParser) -> None:
-    kind.add_argument("--records", type=Path, required=True, help="Parquet")
+    kind.add_argument("--records", type=Path, help="Parquet; default: random tokens")
     kind.add_argument("--rows", type=int, default=128, help="prompts to answer")
     kind.add_argument("--batch", type=int, default=32)
     kind.add_argument("--max-new-tokens", type=int, default=96)
@@ -54,6 +59,15 @@ def add_free(kind: ArgumentParser) -> None:
 
 def add_train(kind: ArgumentParser) -> None:
     kind.add_argument("--rows", type=Path, help="training rows; default: random")
+    add_random(kind)
+
+
+def add_dpo(kind: ArgumentParser) -> None:
+    kind.add_argument("--beta", type=float, default=0.1)
+    add_random(kind)
+
+
+def add_random(kind: ArgumentParser) -> None:
     kind.add_argument("--steps", type=int, default=5, help="optimiser steps")
     kind.add_argument("--batch", type=int, default=8, help="random rows of a step")
     kind.add_argument("--length", type=int, default=512, help="longest random row")
@@ -63,7 +77,11 @@ def add_train(kind: ArgumentParser) -> None:
 
 def run(args: Namespace) -> None:
     common.set_up(args)
-    args.run_kind(args)
+    with tempfile.TemporaryDirectory() as folder:
+        if args.shape:
+            args.weights = Path(folder)
+            shapes.write(args.shape, args.weights)
+        args.run_kind(args)
     print((args.out / f"{args.kind}.md").read_text(encoding="utf-8"))
 
 
@@ -88,13 +106,18 @@ def run_forced(args: Namespace) -> None:
 
 def run_free(args: Namespace) -> None:
     """Engines of free-running answers beside generate in arrival order."""
-    _, where, facts = _place(args)
-    tokenizer = load_tokenizer(args.weights)
-    records = [r for r in read(args.records) if r["split"] != "train"][: args.rows]
-    spec = PromptSpec("{prompt}", "", args.max_prompt_tokens, args.max_new_tokens)
-    prompts = [
-        Prompt(r["id"], 0, prompt_ids(tokenizer, spec, r["prompt"])) for r in records
-    ]
+    model, where, facts = _place(args)
+    if args.records:
+        tokenizer = load_tokenizer(args.weights)
+        records = [r for r in read(args.records) if r["split"] != "train"][: args.rows]
+        spec = PromptSpec("{prompt}", "", args.max_prompt_tokens, args.max_new_tokens)
+        asked = {r["id"]: prompt_ids(tokenizer, spec, r["prompt"]) for r in records}
+        facts |= {"records": args.records.stem}
+    else:
+        vocabulary = model.config.vocab_size
+        rows = training.random_rows(1, args.rows, args.max_prompt_tokens, vocabulary)
+        asked = {row["id"]: row["input_ids"] for row in rows}
+    prompts = [Prompt(name, 0, ids) for name, ids in asked.items()]
     case = free.Case(
         args.weights,
         prompts,
@@ -103,29 +126,43 @@ def run_free(args: Namespace) -> None:
         where,
     )
     timings = free.run(case, args.repeats)
-    facts |= {"records": args.records.stem}
     bench = harness.Bench("Free-running answers", facts, timings)
     bench.write(args.out, "free", free.page(timings))
 
 
 def run_train(args: Namespace) -> None:
     """The training loop beside TRL's SFTTrainer."""
-    model, where, facts = _place(args)
+    rows = None
     if args.rows:
         rows = common.read_rows([args.rows])
         rows = [row for row in rows if row["step"] < args.steps]
-    else:
+    _train(args, training.random_rows, rows)
+
+
+def run_dpo(args: Namespace) -> None:
+    """The training loop on pairs beside TRL's DPOTrainer."""
+    _train(args, training.random_pairs, None, Preference(args.beta))
+
+
+def _train(
+    args: Namespace,
+    random_rows: Callable[[int, int, int, int], list[dict[str, Any]]],
+    rows: list[dict[str, Any]] | None,
+    preference: Preference | None = None,
+) -> None:
+    model, where, facts = _place(args)
+    if rows is None:
         vocabulary = model.config.vocab_size
-        rows = training.random_rows(args.steps, args.batch, args.length, vocabulary)
+        rows = random_rows(args.steps, args.batch, args.length, vocabulary)
     if len({row["step"] for row in rows}) < 2:
-        raise UserError("bench train: found one step, at least two are needed")
+        raise UserError(f"bench {args.kind}: found one step, at least two are needed")
     flops = training.flops_per_token(model, rows)
-    case = training.Case(args.weights, rows, where)
+    case = training.Case(args.weights, rows, where, preference)
     timings = training.run(case, args.repeats, args.compile)
     for timing in timings:
         timing.notes |= {"flops": flops, "peak": args.peak_tflops}
-    bench = harness.Bench("Fine-tuning", facts, timings)
-    bench.write(args.out, "train", training.page(timings))
+    bench = harness.Bench(TITLES[args.kind], facts, timings)
+    bench.write(args.out, args.kind, training.page(timings))
 
 
 def _place(args: Namespace) -> tuple[Any, Device, dict[str, Any]]:
@@ -150,5 +187,6 @@ def _running_text(args: Namespace, model: Any) -> Sequence[int]:
     return tokenizer("".join(texts))["input_ids"]
 
 
-KINDS = {"forced": run_forced, "free": run_free, "train": run_train}
-ADD = {"forced": add_forced, "free": add_free, "train": add_train}
+KINDS = {"forced": run_forced, "free": run_free, "train": run_train, "dpo": run_dpo}
+ADD = {"forced": add_forced, "free": add_free, "train": add_train, "dpo": add_dpo}
+TITLES = {"train": "Fine-tuning", "dpo": "Fine-tuning on pairs"}
