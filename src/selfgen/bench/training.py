@@ -10,7 +10,7 @@ import random
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -100,16 +100,18 @@ def random_pairs(
     return [pair | {"step": n, "epoch": n} for n in range(steps) for pair in pairs]
 
 
-def run(case: Case, repeats: int, compiled: bool) -> list[Timing]:
+def run(case: Case, repeats: int, compiled: bool, exact: bool) -> list[Timing]:
     """Train on ``case.rows`` with each contender; the first step warms up and does not
-    count.
+    count. ``exact``: also in fp32.
 
     Raises:
         UserError: the losses of two contenders do not agree.
     """
     device = torch.device(case.where.device)
 
-    def contender(name: str, work: Run, option: bool, keep: bool) -> Contender:
+    def contender(
+        name: str, work: Run, option: bool, keep: bool, case: Case = case
+    ) -> Contender:
         return name, functools.partial(
             apart, work, case, option, device=device, keep=keep
         )
@@ -117,6 +119,9 @@ def run(case: Case, repeats: int, compiled: bool) -> list[Timing]:
     contenders = [contender("selfgen", ours, False, keep=True)]
     if compiled:
         contenders.append(contender("selfgen, compiled", ours, True, keep=True))
+    if exact:
+        fp32 = replace(case, where=Device(case.where.device, "fp32"))
+        contenders.append(contender("selfgen, fp32", ours, False, keep=True, case=fp32))
     if importlib.util.find_spec("trl"):
         trl = TRL[bool(case.preference)]
         contenders += [

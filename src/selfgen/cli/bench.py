@@ -72,6 +72,7 @@ def add_random(kind: ArgumentParser) -> None:
     kind.add_argument("--batch", type=int, default=8, help="random rows of a step")
     kind.add_argument("--length", type=int, default=512, help="longest random row")
     kind.add_argument("--compile", action="store_true", help="also with torch.compile")
+    kind.add_argument("--fp32", action="store_true", help="also in fp32")
     kind.add_argument("--peak-tflops", type=float, help="of the device, for a share")
 
 
@@ -158,7 +159,7 @@ def _train(
         raise UserError(f"bench {args.kind}: found one step, at least two are needed")
     flops = training.flops_per_token(model, rows)
     case = training.Case(args.weights, rows, where, preference)
-    timings = training.run(case, args.repeats, args.compile)
+    timings = training.run(case, args.repeats, args.compile, args.fp32)
     for timing in timings:
         timing.notes |= {"flops": flops, "peak": args.peak_tflops}
     bench = harness.Bench(TITLES[args.kind], facts, timings)
