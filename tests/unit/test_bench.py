@@ -91,7 +91,7 @@ def test_training_agrees_with_trl(
         assert len(other["notes"]["losses"]) == 3
     if kind == "dpo":
         assert ours["notes"]["losses"][0] == pytest.approx(math.log(2), abs=1e-6)
-        assert abs(ours["notes"]["losses"][2] - math.log(2)) > 1e-4
+        assert ours["notes"]["losses"][2] < math.log(2) - 1e-5
     assert "of peak" in (tmp_path / f"{kind}.md").read_text()
 
 
@@ -128,7 +128,7 @@ def _faults() -> dict[str, float]:
 def test_a_run_apart_has_the_allocator_as_it_comes() -> None:
     device = torch.device("cpu")
     kept, not_kept = (
-        harness.apart(_faults, device=device, keep=keep) for keep in (True, False)
+        harness.Apart(_faults, device=device, keep=keep)() for keep in (True, False)
     )
     assert kept["seconds"] == 3.0
     assert kept["memory_mb"] > 128

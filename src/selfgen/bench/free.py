@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from selfgen import models
-from selfgen.bench.harness import KEPT, Contender, Timing, apart, compare, table
+from selfgen.bench.harness import KEPT, Apart, Contender, Timing, compare, table
 from selfgen.data.prompts import answer_text, load_tokenizer
 from selfgen.generation import free
 from selfgen.generation.decoding import left_pad
@@ -46,9 +46,7 @@ def run(case: Case, repeats: int) -> list[Timing]:
     device = torch.device(case.where.device)
 
     def contender(name: str, shown: str, keep: bool) -> Contender:
-        return shown, functools.partial(
-            apart, answer, case, name, device=device, keep=keep
-        )
+        return shown, Apart(answer, case, name, device=device, keep=keep)
 
     contenders = [contender(GENERATE, GENERATE, keep=False)]
     if device.type == "cpu":

@@ -57,17 +57,29 @@ KEPT = "freed memory kept"
 """Added to the name of a contender that has it as the steps of this package do."""
 
 
-def apart(work: Run, *args: Any, device: Any, keep: bool) -> dict[str, Any]:
-    """The notes of ``work(*args)``, run in a process of its own, as a user would start it.
+class Apart:
+    """A run of ``work(*args)`` in a process of its own, as a user would start it.
 
     So it has the memory allocator as it comes, or with ``keep`` as our steps set it up
     (``process.keep_freed_memory``). ``work`` is a function of a module; it notes the
-    ``seconds`` that count.
+    ``seconds`` that count. On a GPU, where the allocator of the process says nothing, one
+    process makes all the runs, and what a run freed goes back to the device.
     """
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, mp_context=spawn) as pool:
-        threads = torch.get_num_threads()
-        return pool.submit(_work, work, args, device, threads, keep).result()
+
+    def __init__(self, work: Run, *args: Any, device: Any, keep: bool) -> None:
+        self.how = (work, args, device, torch.get_num_threads(), keep)
+        self.again = device.type == "cuda"
+        self.pool: ProcessPoolExecutor | None = None
+
+    def __call__(self) -> dict[str, Any]:
+        if self.pool is None:
+            spawn = multiprocessing.get_context("spawn")
+            self.pool = ProcessPoolExecutor(1, mp_context=spawn)
+        notes = self.pool.submit(_work, *self.how).result()
+        if not self.again:
+            self.pool.shutdown()
+            self.pool = None
+        return notes
 
 
 def _work(
@@ -76,8 +88,13 @@ def _work(
     process.set_threads(threads)
     if keep:
         process.keep_freed_memory()
-    notes = work(*args)
-    return notes | {"memory_mb": _peak(device)}
+    if device.type == "cuda":
+        _reset_peak(device)
+    notes = work(*args) | {"memory_mb": _peak(device)}
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+    return notes
 
 
 def compare(
