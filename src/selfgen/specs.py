@@ -40,6 +40,13 @@ class FileSpec:
 
 
 @dataclass(frozen=True)
+class LocalSpec:
+    """One file of the user's own."""
+
+    path: str
+
+
+@dataclass(frozen=True)
 class HubSpec:
     """Files of a repository of the Hugging Face hub (``model`` or ``dataset``), by patterns
     of their paths, at a revision."""

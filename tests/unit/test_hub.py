@@ -62,7 +62,7 @@ def start(server: HubServer, tmp_path: Path) -> Callable[..., subprocess.Popen[s
         ours = {k: v for k, v in os.environ.items() if not k.startswith("HF_")}
         ours |= {"HF_ENDPOINT": server.url, "HF_HOME": str(tmp_path / "home")}
         command = [sys.executable, "-m", "selfgen", "fetch-hub", "--spec"]
-        command += [to_json(spec), "--out", str(tmp_path / "hub" / "it.json")]
+        command += [to_json(spec), "--out", str(tmp_path / "hub" / "it.listing")]
         return subprocess.Popen(
             command,
             env=ours | environment,
@@ -97,7 +97,7 @@ def test_a_model_is_its_safetensors_and_no_code(
     server: HubServer, fetch: Fetch, tmp_path: Path
 ) -> None:
     assert fetch(model(server)).returncode == 0
-    listing = tmp_path / "hub" / "it.json"
+    listing = tmp_path / "hub" / "it.listing"
     found = hub.read(listing)
     assert list(found) == ["config.json", "model.safetensors"]
     assert found["model.safetensors"].read_bytes() == WEIGHTS
@@ -117,7 +117,7 @@ def test_a_data_set_is_the_files_of_its_patterns(
 ) -> None:
     spec = HubSpec("org/set", "dataset", "main", ("data/train-*.parquet",))
     assert fetch(spec).returncode == 0
-    listing = tmp_path / "hub" / "it.json"
+    listing = tmp_path / "hub" / "it.listing"
     assert [p.read_bytes() for p in hub.read(listing).values()] == [b"one", b"two"]
     commit = server.commit("dataset", "org/set")
     assert json.loads(listing.read_text())["commit"] == commit
@@ -143,7 +143,7 @@ def test_what_fails_in_passing_is_asked_for_again(
     server.faults = [fault]
     done = fetch(model(server))
     assert done.returncode == 0, done.stdout
-    found = hub.read(tmp_path / "hub" / "it.json")
+    found = hub.read(tmp_path / "hub" / "it.listing")
     assert found["model.safetensors"].read_bytes() == WEIGHTS
     if fault.cut > 0:
         assert f"bytes={CHUNK}-" in server.downloads("model.safetensors")
@@ -166,12 +166,12 @@ def test_a_download_goes_on_after_its_process_was_killed(
         time.sleep(0.05)
     process.send_signal(signal.SIGKILL)
     process.communicate()
-    assert not (tmp_path / "hub" / "it.json").exists()
+    assert not (tmp_path / "hub" / "it.listing").exists()
     server.faults = []
     server.seen.clear()
     assert fetch(model(server)).returncode == 0
     assert f"bytes={CHUNK}-" in server.downloads("model.safetensors")
-    found = hub.read(tmp_path / "hub" / "it.json")
+    found = hub.read(tmp_path / "hub" / "it.listing")
     assert found["model.safetensors"].read_bytes() == WEIGHTS
 
 
@@ -181,7 +181,7 @@ def test_a_server_without_ranges_starts_again(
     server.ranges = False
     server.faults = [Fault("elsewhere", cut=15_000_000)]
     assert fetch(model(server)).returncode == 0
-    found = hub.read(tmp_path / "hub" / "it.json")
+    found = hub.read(tmp_path / "hub" / "it.listing")
     assert found["model.safetensors"].read_bytes() == WEIGHTS
 
 
@@ -191,7 +191,7 @@ def test_what_never_comes_right_is_not_kept(
     server.faults = [Fault("elsewhere", flip=7, times=99)]
     line = said(fetch(model(server)))
     assert "model.safetensors has not the hash that the hub lists" in line
-    assert not (tmp_path / "hub" / "it.json").exists()
+    assert not (tmp_path / "hub" / "it.listing").exists()
     assert not (tmp_path / "hub" / "it" / "model.safetensors").exists()
 
 

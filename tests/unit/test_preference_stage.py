@@ -48,10 +48,10 @@ def test_both_formats_and_both_schemas_are_read_alike(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "rows", "said"),
     [
-        ('{"prompt": "p", "chosen": "c"}', 1, "row 1: needed are prompt, chosen, rej"),
-        ('{"prompt": "p", "chosen": [], "rejected": "r"}', 1, "row 1: needed are"),
-        ("[1]", 1, "row 1: needed are"),
-        ("no json", 1, "no pairs can be read"),
+        ('{"prompt": "p", "chosen": "c"}', 1, "line 1: needed are prompt, chosen, rej"),
+        ('{"prompt": "p", "chosen": [], "rejected": "r"}', 1, "line 1: needed are"),
+        ("[1]", 1, "line 1 is no object"),
+        ("no json", 1, "not a file of JSON lines or Parquet"),
         (
             '{"prompt": "p", "chosen": "c", "rejected": "r"}',
             2,
@@ -64,7 +64,7 @@ def test_what_is_no_pair(tmp_path: Path, text: str, rows: int, said: str) -> Non
     path.write_text(text + "\n")
     with pytest.raises(UserError, match=said):
         read(path, rows)
-    with pytest.raises(UserError, match="no pairs can be read"):
+    with pytest.raises(UserError, match="not a file of JSON lines or Parquet"):
         read(tmp_path / "missing.parquet", 1)
 
 

@@ -1,7 +1,9 @@
 # Wiring of the rules: names, constraints, and functions of inputs.
 from functools import partial
 
+from selfgen.data.hub import MODEL_FILES
 from selfgen.data.records import DATASETS
+from selfgen.nodes import hub_name
 from selfgen.provenance import source_digest
 
 # Downloads are shared by all scales; the path is relative, so a moved clone reruns nothing.
@@ -23,12 +25,36 @@ TRAINED = [
 
 
 def file_path(name):
+    """A file as its readers take it: the file, or the listing of what a hub has sent."""
     found = GRAPH.files[name]
+    if isinstance(found, specs.LocalSpec):
+        return found.path
+    if isinstance(found, specs.HubSpec):
+        return f"{RESOURCES}/hub/{hub_name(found)}.listing"
     return f"{RESOURCES}/files/{found.sha256[:12]}-{os.path.basename(found.url)}"
 
 
+def file_input(name):
+    """What is pinned is `ancient`, so that another download of it reruns nothing."""
+    local = isinstance(GRAPH.files[name], specs.LocalSpec)
+    return file_path(name) if local else ancient(file_path(name))
+
+
+def pin(name):
+    """What says that a file is the same: its hash, its commit, or nothing but its time."""
+    found = (GRAPH.files | GRAPH.sources)[name]
+    if isinstance(found, specs.LocalSpec):
+        return found.path
+    return found.revision if isinstance(found, specs.HubSpec) else found.sha256
+
+
 ANSWERED = ("baseline", "questions", "references")  # files that answers read
-FETCHED = {os.path.basename(file_path(name)): name for name in GRAPH.files}
+HUBS = GRAPH.hubs()
+FETCHED = {
+    os.path.basename(file_path(name)): name
+    for name, found in GRAPH.files.items()
+    if isinstance(found, specs.FileSpec)
+}
 
 
 wildcard_constraints:
@@ -75,11 +101,16 @@ def source_path(name):
     return wheel_path(name) if name in GRAPH.sources else file_path(name)
 
 
+def source_input(name):
+    return ancient(wheel_path(name)) if name in GRAPH.sources else file_input(name)
+
+
 def sources_of(wildcards):
     """Wheels and files of a task. Their hashes are a parameter, so that another download
     of the same file reruns nothing: its time is `ancient`."""
-    names = source_names(wildcards)
-    return {name.replace("-", "_"): ancient(source_path(name)) for name in names}
+    return {
+        name.replace("-", "_"): source_input(name) for name in source_names(wildcards)
+    }
 
 
 def source_arguments(wildcards):
@@ -87,19 +118,34 @@ def source_arguments(wildcards):
 
 
 def source_hashes(wildcards):
-    pinned = GRAPH.files | GRAPH.sources
-    return [pinned[name].sha256 for name in source_names(wildcards)]
+    return [pin(name) for name in source_names(wildcards)]
 
 
-def model_wheel(wildcards):
-    """The wheel of a model, as in `sources_of`."""
+def model_source(wildcards):
+    """What a base model is made of: a wheel, a listing of a hub, or a folder."""
     model = GRAPH.config.models[wildcards.model]
-    return {"wheel": ancient(wheel_path(model.source))} if model.kind == "gguf" else {}
+    if model.kind == "gguf":
+        return ancient(wheel_path(model.source))
+    if model.kind == "hub":
+        spec = specs.HubSpec(model.repo, "model", model.revision, MODEL_FILES)
+        return ancient(f"{RESOURCES}/hub/{hub_name(spec)}.listing")
+    if model.kind == "local":
+        # Its files, since a folder's time says nothing of what is in them.
+        return sorted(str(p) for p in Path(model.path).glob("*") if p.is_file())
+    return []
 
 
-def model_hash(wildcards):
+def model_argument(wildcards, input):
     model = GRAPH.config.models[wildcards.model]
-    return GRAPH.wheel(model.source).sha256 if model.kind == "gguf" else ""
+    found = model.path if model.kind == "local" else input.get("source")
+    return ["--source", found] if found else []
+
+
+def model_pin(wildcards):
+    model = GRAPH.config.models[wildcards.model]
+    if model.kind == "gguf":
+        return GRAPH.wheel(model.source).sha256
+    return getattr(model, "revision", None) or getattr(model, "path", "")
 
 
 def checked_records(wildcards):
@@ -113,7 +159,7 @@ def rows_from(wildcards):
     method = GRAPH.nodes[wildcards.node].method
     if method.mix == "pairs":
         name = GRAPH.config.preferences[method.preferences].file
-        return {"pairs": ancient(file_path(name))}
+        return {"pairs": file_input(name)}
     return checked_records(wildcards)
 
 
@@ -175,7 +221,7 @@ def scorer(wildcards):
 
 def judge_prompt(wildcards):
     name = contests.prompt_file(GRAPH, wildcards.contest)
-    return ancient(file_path(name)) if name else []
+    return file_input(name) if name else []
 
 
 def benchmark_files(answered):
@@ -185,7 +231,7 @@ def benchmark_files(answered):
     def of(wildcards):
         found = benchmarks.files(GRAPH, wildcards.benchmark)
         return {
-            role: ancient(file_path(name))
+            role: file_input(name)
             for role, name in found.items()
             if role in ANSWERED or not answered
         }
@@ -195,7 +241,7 @@ def benchmark_files(answered):
 
 def few_shot_files(protocol):
     found = benchmarks.files(GRAPH, protocol)
-    return [ancient(file_path(name)) for name in found.values()]
+    return [file_input(name) for name in found.values()]
 
 
 def benchmark_arguments(wildcards, input):

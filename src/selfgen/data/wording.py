@@ -37,6 +37,26 @@ BARE = (
 )
 """Chat template of the models whose vocabulary is a few characters: one token a turn."""
 
+ZEPHYR = (
+    "{{ bos_token }}{% if messages[0]['role'] != 'system' %}"
+    "{{ '<|system|>\n' + eos_token + '\n' }}{% endif %}"
+    "{% for message in messages %}{{ '<|' + message['role'] + '|>\n'"
+    " + message['content'] + eos_token + '\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|assistant|>\n' }}{% endif %}"
+)
+"""Zephyr's turns, with the empty system message that its recipe puts first by default
+(alignment-handbook v0.3.0, recipes/zephyr-7b-beta, ``auto_insert_empty_system_msg``), and
+the BOS that its tokenizer adds to the whole."""
+
+PLAIN = (
+    "{% for message in messages %}{{ message['content'] + (eos_token + '\n\n'"
+    " if message['role'] == 'assistant' else '') }}{% endfor %}"
+)
+"""No turns: an answer follows its prompt at once, as in summarize_from_feedback_details."""
+
+CHATS = {"chatml": CHATML, "zephyr": ZEPHYR, "plain": PLAIN}
+"""Chat templates that may take the place of a tokenizer's own."""
+
 JUDGE = """\
 Two answers to one task follow. Decide which of them serves the reader of the task better: \
 what it says is right, it has what matters, and it leaves out what does not.

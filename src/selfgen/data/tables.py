@@ -1,0 +1,55 @@
+"""Rows of files: JSON lines or Parquet, one file or all that a hub has sent."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from selfgen.data import hub
+from selfgen.specs import UserError
+
+
+def read(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """``(where, row)`` of every row, file by file in the order of their names; ``where`` is
+    the file and the number of the row or line in it.
+
+    ``path``: a file that ends in .parquet or is JSON lines, or a hub's listing of some.
+
+    Raises UserError: it cannot be read as that, or a row is no object.
+    """
+    import pyarrow
+
+    for name, file in _files(path).items():
+        try:
+            parquet = file.suffix == ".parquet"
+            unit = "row" if parquet else "line"
+            for number, row in enumerate((_parquet if parquet else _lines)(file), 1):
+                if not isinstance(row, dict):
+                    raise ValueError(f"{unit} {number} is no object")
+                yield f"{name}: {unit} {number}", row
+        except (OSError, ValueError, pyarrow.ArrowException) as error:
+            raise UserError(
+                f"{file}: not a file of JSON lines or Parquet: {error}"
+            ) from None
+
+
+def _files(path: Path) -> dict[str, Path]:
+    if path.suffix == ".listing":
+        return hub.read(path)
+    return {str(path): path}
+
+
+def _parquet(path: Path) -> Iterator[Any]:
+    import pyarrow.parquet
+
+    with pyarrow.parquet.ParquetFile(path) as file:
+        for batch in file.iter_batches():
+            yield from batch.to_pylist()
+
+
+def _lines(path: Path) -> Iterator[Any]:
+    with path.open(encoding="utf-8") as file:
+        for line in file:
+            yield json.loads(line)
