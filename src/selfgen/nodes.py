@@ -18,7 +18,14 @@ from selfgen.config import methods as m
 from selfgen.data.catalog import FILES, SOURCES
 from selfgen.data.hub import MODEL_FILES
 from selfgen.data.records import DATASETS
-from selfgen.data.wording import BARE, CHATML, CHATS, TEMPLATES
+from selfgen.data.wording import (
+    ANSWER_PREFIXES,
+    BARE,
+    CHATML,
+    CHATS,
+    CUT_AFTER,
+    TEMPLATES,
+)
 
 SUMMARIES = ("news-headlines", "wikipedia-descriptions")
 """Data sets whose prompt's first sentence is a baseline."""
@@ -42,6 +49,14 @@ class Graph:
             if isinstance(model, c.LocalModel) and not Path(model.path).is_dir():
                 raise s.UserError(
                     f"config: models.{name}.path: found no folder {model.path}"
+                )
+        for name, task in config.tasks.items():
+            pinned = self.files | self.sources
+            missing = [x for x in DATASETS[task.dataset].sources if x not in pinned]
+            if missing:
+                raise s.UserError(
+                    f"config: tasks.{name}.dataset: {task.dataset} reads files that are not"
+                    f" declared in files: {', '.join(missing)}"
                 )
         for name, pairs in config.preferences.items():
             if pairs.file not in self.files:
@@ -194,6 +209,8 @@ class Graph:
             getattr(method, "correction", None) or t.correction,
             t.max_prompt_tokens,
             t.max_new_tokens,
+            ANSWER_PREFIXES.get(t.dataset, ""),
+            CUT_AFTER.get(t.dataset, ""),
         )
 
     def generation(self, task: str, generator: str, name: str, seed: int) -> s.PassSpec:

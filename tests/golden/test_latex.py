@@ -4,7 +4,8 @@ import time
 
 import pytest
 
-from selfgen.evaluation.latex import boxed, equivalent, flexible, strict
+from selfgen.data.problems import boxed
+from selfgen.evaluation.latex import equivalent, flexible, strict
 
 
 @pytest.mark.parametrize(

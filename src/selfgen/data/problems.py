@@ -3,7 +3,9 @@
 * GSM8K (Cobbe et al. 2021, MIT): ``question`` and ``answer``, which ends in ``#### N``
 * MATH (Hendrycks et al. 2021, MIT), as openai/prm800k keeps it in two files: 500 test
   problems in one, all others in the other. ``unique_id`` tells which split of MATH a
-  problem is of, so that both together are the original 7,500 and 5,000.
+  problem is of, so that both together are the original 7,500 and 5,000. Files of
+  EleutherAI/hendrycks_math on the hub may take their place: ``problem``, ``solution`` and
+  ``type``, a folder for each subject and a file for each split
 """
 
 from __future__ import annotations
@@ -22,6 +24,9 @@ from selfgen.specs import RecordsSpec, UserError
 GSM8K = ("gsm8k-train", "gsm8k-test")
 MATH = ("math-main", "math-500")
 """Names of the files that each is read from."""
+
+_MATH = ("problem", "solution", "answer", "subject", "unique_id")
+_BOX = re.compile(r"\\(?:boxed|fbox)(?:\s*\{|\s+)")
 
 
 def load_gsm8k(sources: dict[str, Path], spec: RecordsSpec) -> Iterator[dict[str, Any]]:
@@ -42,7 +47,7 @@ def load_gsm8k(sources: dict[str, Path], spec: RecordsSpec) -> Iterator[dict[str
                     answer=final_number(worked),
                 )
             )
-    return _with_validation(found, spec)
+    return with_validation(found, spec)
 
 
 def load_math(sources: dict[str, Path], spec: RecordsSpec) -> Iterator[dict[str, Any]]:
@@ -61,7 +66,7 @@ def load_math(sources: dict[str, Path], spec: RecordsSpec) -> Iterator[dict[str,
         )
         for row in read_math([sources[name] for name in MATH])
     ]
-    return _with_validation(found, spec)
+    return with_validation(found, spec)
 
 
 def read_gsm8k(path: Path) -> list[dict[str, str]]:
@@ -70,34 +75,68 @@ def read_gsm8k(path: Path) -> list[dict[str, str]]:
 
 
 def read_math(paths: Iterable[Path]) -> list[dict[str, str]]:
-    """Rows ``{problem, solution, answer, subject, unique_id}`` of both files, in the order
-    of MATH's folders.
+    """Rows ``{problem, solution, answer, subject, unique_id}`` of all files, in the order of
+    MATH's folders.
 
     Raises UserError: a ``unique_id`` that is of no split, or stands twice.
     """
-    keys = ("problem", "solution", "answer", "subject", "unique_id")
     rows: dict[str, dict[str, str]] = {}
     for path in paths:
-        for row in read_texts(path, keys):
-            name = row["unique_id"]
+        for where, row in tables.read(path):
+            found = _texts(where, _of_hub(where, row) if "type" in row else row, _MATH)
+            name = found["unique_id"]
             if name.partition("/")[0] not in ("train", "test") or name in rows:
                 raise UserError(
                     f"{path}: found unique_id {name!r}, allowed: train/... or test/...,"
                     " each once"
                 )
-            rows[name] = row
+            rows[name] = found
     return [rows[name] for name in sorted(rows, key=_natural)]
+
+
+def _of_hub(where: str, row: dict[str, Any]) -> dict[str, Any]:
+    """A row of ``SUBJECT/SPLIT-...: row N`` with what such files say by where it stands."""
+    found = re.fullmatch(r"(?:.*/)?(\w+)/(train|test)-.*: row (\d+)", where)
+    subject, split, number = found.groups() if found else ("", "", where)
+    return {
+        "problem": row.get("problem"),
+        "solution": row.get("solution"),
+        "answer": boxed(str(row.get("solution"))),
+        "subject": row["type"],
+        "unique_id": f"{split}/{subject}/{number}",
+    }
 
 
 def read_texts(path: Path, keys: tuple[str, ...]) -> Iterator[dict[str, str]]:
     """The texts under ``keys`` of every row; raises UserError where one has none."""
     for where, row in tables.read(path):
-        if not all(isinstance(row.get(key), str) for key in keys):
-            raise UserError(f"{where}: needed are the texts {', '.join(keys)}")
-        yield {key: row[key] for key in keys}
+        yield _texts(where, row, keys)
 
 
-def _with_validation(
+def _texts(where: str, row: dict[str, Any], keys: tuple[str, ...]) -> dict[str, str]:
+    if not all(isinstance(row.get(key), str) for key in keys):
+        raise UserError(f"{where}: needed are the texts {', '.join(keys)}")
+    return {key: row[key] for key in keys}
+
+
+def boxed(text: str) -> str | None:
+    r"""What the last ``\boxed{...}`` or ``\fbox{...}`` holds, braces inside it balanced, or
+    what follows a ``\boxed`` without braces; None without a box."""
+    boxes = [*_BOX.finditer(text)]
+    if not boxes:
+        return None
+    begin = boxes[-1].end()
+    if not boxes[-1][0].endswith("{"):
+        return re.split(r"[\s$]", text[begin:], maxsplit=1)[0] or None
+    depth = 1
+    for i in range(begin, len(text)):
+        depth += {"{": 1, "}": -1}.get(text[i], 0)
+        if not depth:
+            return text[begin:i]
+    return None
+
+
+def with_validation(
     found: list[dict[str, Any]], spec: RecordsSpec
 ) -> Iterator[dict[str, Any]]:
     """These sets have no validation split: as many training problems as are asked for, of

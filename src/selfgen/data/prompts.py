@@ -28,11 +28,15 @@ def prompt_ids(tokenizer: Any, spec: PromptSpec, prompt: str) -> list[int]:
     """Token ids of the user message and the opening of the answer.
 
     A prompt longer than ``spec.max_prompt_tokens`` loses words from its end until it fits:
-    the text of the template around it always stays whole.
+    the text of the template around it always stays whole. With ``spec.cut_after`` it loses
+    lines instead, and where none is left characters, as posts do in tldr_dataset.py of
+    vwxyzjn/summarize_from_feedback_details.
     """
     ids = _render(tokenizer, [_user(spec, prompt)])
     if len(ids) <= spec.max_prompt_tokens:
         return ids
+    if spec.cut_after:
+        return _without_lines(tokenizer, spec, prompt)
     words = prompt.split(" ")
     fits, too_many = 0, len(words)
     while too_many - fits > 1:
@@ -44,11 +48,27 @@ def prompt_ids(tokenizer: Any, spec: PromptSpec, prompt: str) -> list[int]:
             too_many = middle
     ids = _render(tokenizer, [_user(spec, " ".join(words[:fits]))])
     if len(ids) > spec.max_prompt_tokens:
-        raise UserError(
-            f"max_prompt_tokens: the template alone takes {len(ids)} tokens,"
-            f" allowed are {spec.max_prompt_tokens}"
-        )
+        raise _no_room(spec, ids)
     return ids
+
+
+def _without_lines(tokenizer: Any, spec: PromptSpec, prompt: str) -> list[int]:
+    start, mark, post = prompt.partition(spec.cut_after)
+    while True:
+        ids = _render(tokenizer, [_user(spec, start + mark + post)])
+        if len(ids) <= spec.max_prompt_tokens:
+            return ids
+        if not post:
+            raise _no_room(spec, ids)
+        line = post.rfind("\n")
+        post = post[:line] if line >= 0 else post[:-1]
+
+
+def _no_room(spec: PromptSpec, ids: list[int]) -> UserError:
+    return UserError(
+        f"max_prompt_tokens: the template alone takes {len(ids)} tokens,"
+        f" allowed are {spec.max_prompt_tokens}"
+    )
 
 
 def correction_ids(
@@ -65,7 +85,7 @@ def correction_ids(
         tokenizer,
         [
             user,
-            {"role": "assistant", "content": draft},
+            {"role": "assistant", "content": spec.answer_prefix + draft},
             {"role": "user", "content": spec.correction},
         ],
     )
@@ -82,7 +102,8 @@ def answer_ids(tokenizer: Any, spec: PromptSpec, answer: str) -> list[int]:
     An answer of more than ``spec.max_answer_tokens`` is cut and not closed: a model must
     not learn to stop in the middle of a sentence.
     """
-    ids = tokenizer(answer, add_special_tokens=False)["input_ids"]
+    text = spec.answer_prefix + answer
+    ids = tokenizer(text, add_special_tokens=False)["input_ids"]
     return [*ids, tokenizer.eos_token_id][: spec.max_answer_tokens]
 
 

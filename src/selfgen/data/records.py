@@ -11,7 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from selfgen.data import gsm_symbolic, news, problems, procedural, qa, wikipedia
+from selfgen.data import (
+    gsm_symbolic,
+    news,
+    problems,
+    procedural,
+    published,
+    qa,
+    wikipedia,
+)
 from selfgen.data.text import unit
 from selfgen.specs import RecordsSpec, UserError
 
@@ -70,6 +78,8 @@ DATASETS: dict[str, DataSet] = {
         shared_templates=("validation", "test"),
     ),
     "gsm8k": DataSet(problems.load_gsm8k, problems.GSM8K, grader="math"),
+    "tldr": DataSet(published.load_tldr, published.TLDR),
+    "ultrachat": DataSet(published.load_ultrachat, published.ULTRACHAT),
     "hendrycks-math": DataSet(problems.load_math, problems.MATH, grader="latex"),
     "extraction": _made(procedural.load_extraction, procedural.MEANINGS),
     "noisy-extraction": _made(procedural.load_noisy, procedural.MEANINGS),

@@ -15,11 +15,20 @@ TEMPLATES = {
     "gsm-symbolic": "{prompt}\nSolve step by step and end with '#### <number>'.",
     "gsm8k": "{prompt}\nSolve step by step and end with '#### <number>'.",
     "hendrycks-math": "{prompt}\nSolve step by step and put the answer in \\boxed{}.",
+    "tldr": "{prompt}\n\nTL;DR:",
+    "ultrachat": "{prompt}",
     "extraction": "{prompt}",
     "noisy-extraction": "{prompt}",
     "chains": "{prompt}",
 }
-"""The user message of each data set; our wording."""
+"""The user message of each data set; our wording, but for TL;DR, which has that of
+summarize_from_feedback_details."""
+
+ANSWER_PREFIXES = {"tldr": " "}
+"""What joins an answer to its prompt, where that is not nothing."""
+
+CUT_AFTER = {"tldr": "POST: "}
+"""Whose prompts, where they are too long, lose lines after this text, and not words."""
 
 CORRECTION = "Compare this with the task and write the corrected, final answer."
 """The turn after the draft that asks for a correction; our wording (paper: unknown)."""

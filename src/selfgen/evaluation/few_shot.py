@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from selfgen.data.problems import read_gsm8k, read_math
+from selfgen.data.problems import boxed, read_gsm8k, read_math
 from selfgen.data.prompts import load_tokenizer
 from selfgen.evaluation import latex
 from selfgen.models import load_for_generation
@@ -145,9 +145,7 @@ def _grade_math(problem: dict[str, Any], replies: Sequence[str]) -> dict[str, fl
     said = utils.normalize_final_answer(utils.get_unnormalized_answer(reply))
     return {
         "strict": float(utils.is_equiv(said, problem["answer"])),
-        "flexible": float(
-            latex.flexible(reply, latex.boxed(problem["solution"]) or "")
-        ),
+        "flexible": float(latex.flexible(reply, boxed(problem["solution"]) or "")),
     }
 
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import re
 
+from selfgen.data.problems import boxed
 from selfgen.specs import UserError
 
 SECONDS = 5
 """Most time of one parse and of one comparison; what takes longer is wrong."""
 
 _FORMULA = re.compile(r"\$\$(.+?)\$\$|\$(.+?)\$|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.S)
-_BOX = re.compile(r"\\(?:boxed|fbox)(?:\s*\{|\s+)")
 _NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?(?:/\d+)?")
 
 
@@ -36,23 +36,6 @@ def flexible(text: str, answer: str) -> bool:
         numbers = _NUMBER.findall(text)
         found = numbers[-1] if numbers else None
     return found is not None and equivalent(found, answer)
-
-
-def boxed(text: str) -> str | None:
-    r"""What the last ``\boxed{...}`` or ``\fbox{...}`` holds, braces inside it balanced, or
-    what follows a ``\boxed`` without braces; None without a box."""
-    boxes = [*_BOX.finditer(text)]
-    if not boxes:
-        return None
-    begin = boxes[-1].end()
-    if not boxes[-1][0].endswith("{"):
-        return re.split(r"[\s$]", text[begin:], maxsplit=1)[0] or None
-    depth = 1
-    for i in range(begin, len(text)):
-        depth += {"{": 1, "}": -1}.get(text[i], 0)
-        if not depth:
-            return text[begin:i]
-    return None
 
 
 def equivalent(found: str, answer: str) -> bool:

@@ -1,0 +1,71 @@
+"""TL;DR and UltraChat, in the columns in which their data sets on the hub have them.
+
+* TL;DR (Völske et al. 2017, filtered by Stiennon et al. 2020; CC BY 4.0): ``id``,
+  ``subreddit``, ``title``, ``post``, ``summary``, as in
+  vwxyzjn/summarize_from_feedback_tldr_3_filtered_oai_preprocessing_1706381144
+* UltraChat (Ding et al. 2023, as HuggingFaceH4/ultrachat_200k filtered it; MIT):
+  ``prompt_id`` and ``messages``; a record is the first question and its answer
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from selfgen.data import tables
+from selfgen.data.problems import read_texts, with_validation
+from selfgen.data.text import record
+from selfgen.specs import RecordsSpec, UserError
+
+TLDR = ("tldr-train", "tldr-validation", "tldr-test")
+ULTRACHAT = ("ultrachat-train", "ultrachat-test")
+"""Names of the files that each is read from."""
+
+POST = "SUBREDDIT: r/{subreddit}\n\nTITLE: {title}\n\nPOST: {post}"
+"""A post as OpenAI's and the clean-up's code show it (query_format_str of
+vwxyzjn/summarize_from_feedback_details, tldr_dataset.py); ``TL;DR:`` is of the template."""
+
+
+def load_tldr(sources: dict[str, Path], spec: RecordsSpec) -> Iterator[dict[str, Any]]:
+    """The records of TL;DR; a summary begins with the space that joins it to its prompt."""
+    for name in TLDR:
+        split = name.removeprefix("tldr-")
+        keys = ("id", "subreddit", "title", "post", "summary")
+        for row in read_texts(sources[name], keys):
+            yield record(
+                spec.task,
+                f"tldr-{row['id']}",
+                POST.format(**row),
+                row["summary"].strip(),
+                split=split,
+                source="openai/summarize_from_feedback",
+                licence="CC BY 4.0",
+                kind=row["subreddit"],
+            )
+
+
+def load_ultrachat(
+    sources: dict[str, Path], spec: RecordsSpec
+) -> Iterator[dict[str, Any]]:
+    """The first question and answer of each dialogue of UltraChat."""
+    found = []
+    for name in ULTRACHAT:
+        for where, row in tables.read(sources[name]):
+            first = (row.get("messages") or [])[:2]
+            texts = [turn.get("content") for turn in first if isinstance(turn, dict)]
+            if len(texts) != 2 or not all(isinstance(text, str) for text in texts):
+                raise UserError(
+                    f"{where}: needed are messages with a question and answer"
+                )
+            found.append(
+                record(
+                    spec.task,
+                    f"ultrachat-{row.get('prompt_id')}",
+                    *texts,
+                    split=name.removeprefix("ultrachat-"),
+                    source="HuggingFaceH4/ultrachat_200k",
+                    licence="MIT",
+                )
+            )
+    return with_validation(found, spec)
