@@ -47,6 +47,7 @@ def cells(graph: Graph, name: str) -> list[s.Cell]:
         cell
         for cell in graph.cells()
         if cell.task in tasks
+        and contest.against in {"reference", *graph.methods(cell.task)}
         and (cell.method, cell.decoding) != (contest.against, "direct")
     ]
 
@@ -58,7 +59,7 @@ def opponents(
     against = _contest(graph, name).against
     if against == "reference":
         return []
-    own = graph.seeds(against)
+    own = graph.seeds(task, against)
     seed = seed if int(seed) in own else own[0]
     return graph.answer_shards(task, model, against, "direct", seed)
 

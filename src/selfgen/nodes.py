@@ -7,25 +7,15 @@ of the configuration: the workflow only asks which file needs which.
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
-from selfgen import chains
+from selfgen import chains, fetched
 from selfgen import config as c
 from selfgen import specs as s
 from selfgen.chains import Node, Pass
 from selfgen.config import methods as m
-from selfgen.data.catalog import FILES, SOURCES
-from selfgen.data.hub import MODEL_FILES
 from selfgen.data.records import DATASETS
-from selfgen.data.wording import (
-    ANSWER_PREFIXES,
-    BARE,
-    CHATML,
-    CHATS,
-    CUT_AFTER,
-    TEMPLATES,
-)
+from selfgen.data.wording import ANSWER_PREFIXES, CUT_AFTER, TEMPLATES
 
 SUMMARIES = ("news-headlines", "wikipedia-descriptions")
 """Data sets whose prompt's first sentence is a baseline."""
@@ -38,32 +28,8 @@ class Graph:
         """``root``: where the files of functions of one's own lie."""
         self.config, self.root = config, root
         self.nodes = chains.resolve(config.methods)
-        self.sources = SOURCES | {
-            name: s.WheelSpec(w.package, w.version, w.filename, w.sha256)
-            for name, w in config.sources.items()
-        }
-        self.files = FILES | {name: _file(f) for name, f in config.files.items()}
-        for name, model in config.models.items():
-            if isinstance(model, c.GgufModel):
-                self.source(f"models.{name}.source", model.source)
-            if isinstance(model, c.LocalModel) and not Path(model.path).is_dir():
-                raise s.UserError(
-                    f"config: models.{name}.path: found no folder {model.path}"
-                )
-        for name, task in config.tasks.items():
-            pinned = self.files | self.sources
-            missing = [x for x in DATASETS[task.dataset].sources if x not in pinned]
-            if missing:
-                raise s.UserError(
-                    f"config: tasks.{name}.dataset: {task.dataset} reads files that are not"
-                    f" declared in files: {', '.join(missing)}"
-                )
-        for name, pairs in config.preferences.items():
-            if pairs.file not in self.files:
-                raise s.UserError(
-                    f"config: preferences.{name}.file: found {pairs.file!r}, allowed:"
-                    f" {', '.join(self.files)}"
-                )
+        self.sources, self.files = fetched.wheels(config), fetched.files(config)
+        fetched.check(config)
         for name, method in config.methods.items():
             own = getattr(method, "function", "").rpartition(":")[0]
             if own and not (root / own).is_file():
@@ -73,6 +39,8 @@ class Graph:
         for node in self.nodes.values():
             if node.rounds > 1:
                 for task in config.tasks:
+                    if node.declared not in self.methods(task):
+                        continue
                     self._steps(task, node)  # refuses more rounds than steps
 
     def source(self, where: str, name: str) -> s.WheelSpec:
@@ -85,20 +53,41 @@ class Graph:
 
     # Names and files
 
-    def seeds(self, node: str) -> list[int]:
+    def models(self, task: str) -> list[str]:
+        """Base models of a task."""
+        return self.config.tasks[task].models or list(self.config.models)
+
+    def methods(self, task: str) -> dict[str, m.Method]:
+        """Methods of a task, in the order in which they are declared."""
+        own = self.config.tasks[task].methods
+        methods = self.config.methods
+        return {k: method for k, method in methods.items() if own is None or k in own}
+
+    def seeds(self, task: str, node: str) -> list[int]:
         """Seeds of a node: an untouched model is the same under every seed."""
-        untouched = self.nodes[node].parent is None
-        return self.config.seeds[:1] if untouched else self.config.seeds
+        seeds = self.config.tasks[task].seeds or self.config.seeds
+        return seeds[:1] if self.nodes[node].parent is None else seeds
+
+    def trained(self) -> list[tuple[str, str, str, int]]:
+        """Every (task, model, node, seed) that is fine-tuned."""
+        return [
+            (task, model, name, seed)
+            for task in self.config.tasks
+            for model in self.models(task)
+            for name, node in self.nodes.items()
+            if node.parent is not None and node.declared in self.methods(task)
+            for seed in self.seeds(task, name)
+        ]
 
     def cells(self) -> list[s.Cell]:
         """Every declared (task, model, method, decoding, seed), in table order."""
         return [
             s.Cell(task, model, node, decoding, seed)
             for task in self.config.tasks
-            for model in self.config.models
-            for node, method in self.config.methods.items()
+            for model in self.models(task)
+            for node, method in self.methods(task).items()
             for decoding in method.decodings
-            for seed in self.seeds(node)
+            for seed in self.seeds(task, node)
         ]
 
     def weights(self, task: str, model: str, node: str, seed: int | str) -> str:
@@ -152,28 +141,7 @@ class Graph:
         return self.sources[source]
 
     def model(self, model: str) -> s.ModelSpec:
-        found = self.config.models[model]
-        if isinstance(found, c.GgufModel):
-            return s.ModelSpec("gguf", member=found.member)
-        if isinstance(found, c.HubModel | c.LocalModel):
-            return s.ModelSpec("folder", chat_template=CHATS.get(found.chat))
-        return s.ModelSpec(
-            "random",
-            chat_template=BARE if found.characters else CHATML,
-            model_type=found.model_type,
-            architecture=dict(found.architecture),
-            seed=found.seed,
-            characters=found.characters,
-        )
-
-    def hubs(self) -> dict[str, s.HubSpec]:
-        """What is fetched from a hub, by the name that it has on disk."""
-        found = [f for f in self.files.values() if isinstance(f, s.HubSpec)]
-        for model in self.config.models.values():
-            if isinstance(model, c.HubModel):
-                spec = s.HubSpec(model.repo, "model", model.revision, MODEL_FILES)
-                found.append(spec)
-        return {hub_name(spec): spec for spec in found}
+        return fetched.model(self.config.models[model])
 
     def record_splits(self, task: str) -> tuple[str, ...]:
         """Splits that answers are read on; the headline split first."""
@@ -185,7 +153,7 @@ class Graph:
     def records(self, task: str) -> s.RecordsSpec:
         t = self.config.tasks[task]
         fresh = any(
-            getattr(m, "rows", "") == "fresh" for m in self.config.methods.values()
+            getattr(m, "rows", "") == "fresh" for m in self.methods(task).values()
         )
         rows = {"train": t.train_rows * (1 + fresh), "validation": t.validation_rows}
         for split in DATASETS[t.dataset].splits:
@@ -217,7 +185,7 @@ class Graph:
         """Spec of a pass over the training records."""
         passed = self.passes()[generator, name]
         node, method = passed.node, passed.node.method
-        stage = self.config.stages[method.stage]
+        stage = self._stage(task, method)
         steps, schedule = self._steps(task, node), chains.moving(node)
         return s.PassSpec(
             kind=passed.kind,
@@ -227,7 +195,7 @@ class Graph:
             prompt=self.prompt(task),
             sampling=s.Sampling(method.temperature, method.top_k, method.top_p),
             device=self.device(),
-            batch_size=self.config.decoding.batch_size,
+            batch_size=self._decoding(task).batch_size,
             beta=0.0 if passed.kind == "free" else chains.beta_of(node),
             eos=getattr(method, "eos", "exclude"),
             shards=self.config.shards,
@@ -241,7 +209,7 @@ class Graph:
 
     def rows(self, task: str, node: str, seed: int) -> s.RowsSpec:
         method = self.nodes[node].method
-        stage = self.config.stages[method.stage]
+        stage = self._stage(task, method)
         common = {
             "mix": method.mix,
             "seed": seed,
@@ -272,7 +240,7 @@ class Graph:
 
     def train(self, task: str, node: str, seed: int) -> s.TrainSpec:
         method = self.nodes[node].method
-        stage = self.config.stages[method.stage]
+        stage = self._stage(task, method)
         lora = stage.lora
         modules = lora and lora.target_modules
         preference = two_pass = None
@@ -307,7 +275,7 @@ class Graph:
         )
 
     def answers(self, task: str, node: str, decoding: str, seed: int) -> s.AnswersSpec:
-        d = self.config.decoding
+        d = self._decoding(task)
         return s.AnswersSpec(
             decoding=decoding,
             splits=self.record_splits(task),
@@ -353,7 +321,7 @@ class Graph:
     def lead_1(self) -> list[s.Cell]:
         """The first-sentence row of the tasks that summarise."""
         return [
-            s.Cell(task, "-", "lead-1", "direct", self.config.seeds[0])
+            s.Cell(task, "-", "lead-1", "direct", (t.seeds or self.config.seeds)[0])
             for task, t in self.config.tasks.items()
             if t.dataset in SUMMARIES
         ]
@@ -365,6 +333,7 @@ class Graph:
             cell
             for cell in self.cells()
             if oracle
+            and oracle.method in self.methods(cell.task)
             and cell.decoding == "direct"
             and (cell.method, cell.model) != (oracle.method, oracle.model or cell.model)
         ]
@@ -383,7 +352,7 @@ class Graph:
             sampling=s.Sampling(oracle.temperature),
             seed=seed,
             device=self.device(),
-            batch_size=self.config.decoding.batch_size,
+            batch_size=self._decoding(task).batch_size,
         )
 
     def exposure_table(self) -> s.ExposureTableSpec:
@@ -441,26 +410,18 @@ class Graph:
         """Where models run."""
         return s.Device(self.config.device, self.config.precision)
 
+    def _stage(self, task: str, method: m.Trained) -> c.Stage:
+        """The recipe by which a method trains on a task."""
+        own = self.config.tasks[task].stages.get(method.stage, method.stage)
+        return self.config.stages[own]
+
+    def _decoding(self, task: str) -> c.Decoding:
+        return self.config.tasks[task].decoding or self.config.decoding
+
     def _rows(self, task: str, method: m.Trained) -> tuple[int, int]:
         n = self.config.tasks[task].train_rows
         return (n, 2 * n) if method.rows == "fresh" else (0, n)
 
     def _steps(self, task: str, node: Node) -> s.Steps | None:
         rows = self.config.tasks[task].train_rows
-        return chains.steps_of(node, rows, self.config.stages[node.method.stage])
-
-
-def hub_name(spec: s.HubSpec) -> str:
-    """Repository, revision and, where only some files are wanted, a hash of which."""
-    name = f"{spec.repo.replace('/', '--')}@{spec.revision[:12]}"
-    if spec.kind == "model":
-        return name
-    return f"{name}-{hashlib.sha256(' '.join(spec.files).encode()).hexdigest()[:8]}"
-
-
-def _file(file: c.File) -> s.FileSpec | s.HubSpec | s.LocalSpec:
-    if file.url:
-        return s.FileSpec(file.url, file.sha256)
-    if file.repo:
-        return s.HubSpec(file.repo, "dataset", file.revision, (file.path,))
-    return s.LocalSpec(file.path)
+        return chains.steps_of(node, rows, self._stage(task, node.method))

@@ -12,7 +12,7 @@ import yaml
 
 from selfgen import config
 from selfgen.cli.main import main
-from selfgen.config import benchmarks, controlled, judging, methods
+from selfgen.config import benchmarks, controlled, judging, methods, sources
 from selfgen.config.types import Keys
 from selfgen.manual import SECTIONS, manual
 
@@ -23,7 +23,7 @@ def _classes() -> set[type]:
     """The sections that a file can have: those that no other is built on."""
     return {
         value
-        for module in (config, methods, controlled, judging, benchmarks)
+        for module in (config, methods, controlled, judging, benchmarks, sources)
         for value in vars(module).values()
         if inspect.isclass(value)
         and issubclass(value, Keys)

@@ -13,6 +13,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from selfgen import fetched
 from selfgen.config import load
 from selfgen.nodes import Graph
 from selfgen.specs import UserError
@@ -309,3 +310,72 @@ def refused(bare: Flow, line: str, *arguments: str) -> None:
     lines = [x for x in done.stdout.splitlines() if "config: " in x]
     assert len(lines) == 1
     assert lines[0].startswith(line)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("models", ["big"], "found 'big', allowed: tiny"),
+        ("methods", ["base", "sft", "dpo"], "found 'dpo', allowed: base, sft"),
+        (
+            "methods",
+            ["base", "sft-continued"],
+            "found 'sft-continued' without its parent, 'sft'",
+        ),
+        (
+            "methods",
+            ["base", "sft"],
+            "found none that is evaluation.baseline, 'sft-con",
+        ),
+        ("seeds", [1, 1], "found [1, 1], allowed are distinct ones"),
+        ("stages", {"third": "sft"}, "found 'third', allowed: sft, second"),
+        ("stages", {"sft": "third"}, ".sft: found 'third', allowed: sft, second"),
+    ],
+)
+def test_a_matrix_that_does_not_fit(key: str, value: Any, said: str) -> None:
+    task = next(iter(SMALL["tasks"]))
+    line = problem(f"tasks/{task}/{key}", value)
+    assert line.startswith(f"config: tasks.{task}.{key}")
+    assert said in line
+
+
+HUB = {"kind": "hub", "repo": "org/name", "revision": "a" * 40}
+
+
+def test_a_branch_is_taken_only_where_it_is_allowed_by_name() -> None:
+    named = {**HUB, "revision": "main"}
+    line = problem("models/other", named)
+    assert line == (
+        "config: models.other.revision: found 'main', allowed: a commit of 40 digits, or"
+        " any where org/name stands in unpinned"
+    )
+    file = {"repo": "org/set", "revision": "v1", "path": "*.parquet"}
+    assert "files.mine.revision: found 'v1'" in problem("files/mine", file)
+    raw = changed("models/other", named) | {"unpinned": ["org/name", "org/set"]}
+    raw["files"] = {"mine": file}
+    names = set(fetched.hubs(load(raw)))
+    assert "org--name@main" in names
+    assert any(name.startswith("org--set@v1-") for name in names)
+    Graph(load(changed("models/other", HUB)))
+
+
+@pytest.mark.parametrize(
+    ("file", "said"),
+    [
+        ({"url": "http://x/y"}, "found url, allowed: url and sha256, or repo,"),
+        ({"repo": "a/b", "path": "x"}, "found path, repo, allowed: url and sha256"),
+        ({"path": "x", "sha256": "0" * 64}, "found path, sha256, allowed"),
+        ({}, "found nothing, allowed: url and sha256"),
+    ],
+)
+def test_a_file_is_at_one_place(file: dict[str, str], said: str) -> None:
+    assert said in problem("files/mine", file)
+
+
+def test_sources_that_are_not_there() -> None:
+    local = {"kind": "local", "path": "no/such/folder"}
+    line = problem("models/other", local)
+    assert line == "config: models.other.path: found no folder no/such/folder"
+    task = next(iter(SMALL["tasks"]))
+    line = problem(f"tasks/{task}/dataset", "tldr")
+    assert line.endswith("not in files: tldr-train, tldr-validation, tldr-test")

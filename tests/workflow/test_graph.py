@@ -109,7 +109,7 @@ def test_methods_share_their_parent() -> None:
 
 def test_the_base_model_has_one_seed() -> None:
     g = graph(lambda c: c.update(seeds=[3, 4]))
-    assert (g.seeds("base"), g.seeds("sft")) == ([3], [3, 4])
+    assert (g.seeds("math", "base"), g.seeds("math", "sft")) == ([3], [3, 4])
 
 
 def test_methods_share_a_pass() -> None:
@@ -346,3 +346,41 @@ def test_too_many_rounds() -> None:
 def test_a_name_that_a_round_takes() -> None:
     with pytest.raises(specs.UserError, match=r"bash.r1: this is the name of a round"):
         with_methods(**{"bash": {**BASH, "rounds": 2}, "bash.r1": BASH})
+
+
+def own(c: dict[str, Any]) -> None:
+    """A math task of its own: one model of two, three methods, seeds, a stage, a decoding."""
+    c["models"]["other"] = c["models"]["tiny"]
+    c["stages"]["long"] = {"epochs": 3, "learning_rate": 2e-5, "batch_size": 4}
+    c["tasks"]["math"] |= {
+        "models": ["other"],
+        "methods": ["base", "sft", "sft-continued"],
+        "seeds": [5, 6, 7],
+        "stages": {"second": "long"},
+        "decoding": {"temperature": 0.7, "batch_size": 2},
+    }
+
+
+def test_a_task_may_have_its_own_matrix() -> None:
+    g = graph(own)
+    first, second = g.config.tasks
+    mine = {(c.model, c.method, c.seed) for c in g.cells() if c.task == second}
+    trained = {
+        (model, node, seed) for t, model, node, seed in g.trained() if t == second
+    }
+    seeds = (5, 6, 7)
+    learned = {("other", n, s) for n in ("sft", "sft-continued") for s in seeds}
+    assert trained == learned
+    assert mine == learned | {("other", "base", 5)}
+    others = {(c.model, c.method) for c in g.cells() if c.task == first}
+    assert {model for model, _ in others} == {"tiny", "other"}
+    assert {"bash", "rac"} <= {method for _, method in others}
+    assert g.train(second, "sft", 5) == graph().train(second, "sft", 5)
+    assert g.train(second, "sft-continued", 5).learning_rate == 2e-5
+    assert g.rows(second, "sft-continued", 5).epochs == 3
+    assert g.train(first, "sft-continued", 5) == graph().train(
+        first, "sft-continued", 5
+    )
+    answers = g.answers(second, "sft", "direct", 5)
+    assert (answers.sampling.temperature, answers.batch_size) == (0.7, 2)
+    assert g.answers(first, "sft", "direct", 5).sampling.temperature == 0.0

@@ -1,9 +1,7 @@
 # Wiring of the rules: names, constraints, and functions of inputs.
 from functools import partial
 
-from selfgen.data.hub import MODEL_FILES
 from selfgen.data.records import DATASETS
-from selfgen.nodes import hub_name
 from selfgen.provenance import source_digest
 
 # Downloads are shared by all scales; the path is relative, so a moved clone reruns nothing.
@@ -14,14 +12,7 @@ HEAVY = {"mem": f"{HEAVY_GB}GB", "runtime": "8h", "gpu": GRAPH.gpus()}
 WHEELS = {wheel.filename: name for name, wheel in GRAPH.sources.items()}
 TASKS = list(GRAPH.config.tasks)
 CELLS = GRAPH.cells()
-TRAINED = [
-    (task, model, name, seed)
-    for task in TASKS
-    for model in GRAPH.config.models
-    for name, node in GRAPH.nodes.items()
-    if node.parent is not None
-    for seed in GRAPH.seeds(name)
-]
+TRAINED = GRAPH.trained()
 
 
 def file_path(name):
@@ -30,7 +21,7 @@ def file_path(name):
     if isinstance(found, specs.LocalSpec):
         return found.path
     if isinstance(found, specs.HubSpec):
-        return f"{RESOURCES}/hub/{hub_name(found)}.listing"
+        return f"{RESOURCES}/hub/{fetched.hub_name(found)}.listing"
     return f"{RESOURCES}/files/{found.sha256[:12]}-{os.path.basename(found.url)}"
 
 
@@ -49,7 +40,7 @@ def pin(name):
 
 
 ANSWERED = ("baseline", "questions", "references")  # files that answers read
-HUBS = GRAPH.hubs()
+HUBS = fetched.hubs(GRAPH.config)
 FETCHED = {
     os.path.basename(file_path(name)): name
     for name, found in GRAPH.files.items()
@@ -127,8 +118,8 @@ def model_source(wildcards):
     if model.kind == "gguf":
         return ancient(wheel_path(model.source))
     if model.kind == "hub":
-        spec = specs.HubSpec(model.repo, "model", model.revision, MODEL_FILES)
-        return ancient(f"{RESOURCES}/hub/{hub_name(spec)}.listing")
+        name = fetched.hub_name(fetched.hub_model(model))
+        return ancient(f"{RESOURCES}/hub/{name}.listing")
     if model.kind == "local":
         # Its files, since a folder's time says nothing of what is in them.
         return sorted(str(p) for p in Path(model.path).glob("*") if p.is_file())

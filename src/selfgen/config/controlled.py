@@ -11,13 +11,13 @@ from selfgen.config import (
     Config,
     Decoding,
     Evaluation,
-    RandomModel,
     Stage,
     Task,
     checked,
     methods,
 )
 from selfgen.config.methods import Custom, Dpo, Method, Pairs
+from selfgen.config.sources import RandomModel
 from selfgen.config.types import NAME, Count, Keys, Share, known
 from selfgen.data.records import DATASETS
 
@@ -66,6 +66,11 @@ class Regime(Keys):
                 raise ValueError(
                     f"methods.{name}.mix: found {method.mix!r}, which controlled runs"
                     " do not have"
+                )
+        for key in ("models", "methods", "seeds", "stages", "decoding"):
+            if found := getattr(self.task, key):
+                raise ValueError(
+                    f"task.{key}: found {found!r}, which controlled runs do not have"
                 )
         if self.stop:
             known("stop.method", self.stop.method, self.methods)

@@ -1,0 +1,117 @@
+"""Tasks, and how their answers are generated."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from selfgen.config.types import Count, Keys, Number, Share, known
+from selfgen.data.wording import CORRECTION, TEMPLATES
+
+if TYPE_CHECKING:
+    from selfgen.config import Config
+
+
+class Decoding(Keys):
+    """How answers are generated for evaluation."""
+
+    temperature: Annotated[Number, Field(ge=0)] = Field(
+        default=0.0, description="0 is greedy."
+    )
+    top_k: Annotated[int, Field(ge=0)] = Field(default=0, description="0 is off.")
+    top_p: Annotated[Number, Field(gt=0, le=1)] = Field(
+        default=1.0, description="1 is off."
+    )
+    batch_size: Count = Field(default=64, description="Prompts generated together.")
+
+
+class Task(Keys):
+    """A task: a data set, how much of it, and how long its texts may be."""
+
+    dataset: Literal[tuple(TEMPLATES)] = Field(description="Which records to build.")
+    train_rows: Count = Field(description="Training records.")
+    validation_rows: Annotated[int, Field(ge=0)] = Field(
+        default=32, description="Validation records: hyperparameters are chosen there."
+    )
+    test_rows: Count = Field(description="Records of each test split.")
+    max_words: Count | None = Field(
+        default=None, description="Cap on the words of a story (or of a QA answer)."
+    )
+    max_reference_words: Count | None = Field(
+        default=None, description="Skip references (math: templates) longer than this."
+    )
+    templates: Count | None = Field(
+        default=None,
+        description="Math: how many templates to train on, the shortest ones.",
+    )
+    max_prompt_tokens: Count = Field(
+        default=512, description="Longer prompts lose words from the end of their text."
+    )
+    max_new_tokens: Count = Field(description="Most tokens of an answer, EOS included.")
+    template: str | None = Field(
+        default=None,
+        description="User message around `{prompt}`; the data set's own by default.",
+    )
+    correction: str = Field(
+        default=CORRECTION, description="The turn that asks for a correction (RAC)."
+    )
+    leakage_limit: Share = Field(
+        default=0.02, description="Most of the held-out prompts that may leak."
+    )
+    models: list[str] | None = Field(
+        default=None, min_length=1, description="Its base models; all by default."
+    )
+    methods: list[str] | None = Field(
+        default=None, min_length=1, description="Its methods; all by default."
+    )
+    seeds: list[int] | None = Field(
+        default=None, min_length=1, description="Its seeds; those of all by default."
+    )
+    stages: dict[str, str] = Field(
+        default={},
+        description="Stages that take the place of those that methods name: `sft: long-sft`.",
+    )
+    decoding: Decoding | None = Field(
+        default=None, description="How its answers are generated; as all by default."
+    )
+
+    @model_validator(mode="after")
+    def _has_prompt(self) -> Task:
+        if self.template is not None and "{prompt}" not in self.template:
+            raise ValueError("template: found no {prompt}, it must hold one")
+        return self
+
+
+def check(config: Config) -> None:
+    """Raises ValueError where a task does not fit what it names."""
+    for name, task in config.tasks.items():
+        where = f"tasks.{name}"
+        if config.evaluation.split == "validation" and not task.validation_rows:
+            raise ValueError(
+                f"{where}.validation_rows: found 0, allowed: at least 1 where"
+                " evaluation.split is 'validation'"
+            )
+        for model in task.models or ():
+            known(f"{where}.models", model, config.models)
+        if task.seeds and len(set(task.seeds)) != len(task.seeds):
+            raise ValueError(
+                f"{where}.seeds: found {task.seeds}, allowed are distinct ones"
+            )
+        for stage, other in task.stages.items():
+            known(f"{where}.stages", stage, config.stages)
+            known(f"{where}.stages.{stage}", other, config.stages)
+        for method in task.methods or ():
+            known(f"{where}.methods", method, config.methods)
+            for key in ("parent", "like", "wall_of"):
+                needed = getattr(config.methods[method], key, None)
+                if needed and needed not in task.methods:
+                    raise ValueError(
+                        f"{where}.methods: found {method!r} without its {key},"
+                        f" {needed!r}"
+                    )
+        if task.methods and config.evaluation.baseline not in task.methods:
+            raise ValueError(
+                f"{where}.methods: found none that is evaluation.baseline,"
+                f" {config.evaluation.baseline!r}"
+            )
