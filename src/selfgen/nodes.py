@@ -145,7 +145,7 @@ class Graph:
 
     def record_splits(self, task: str) -> tuple[str, ...]:
         """Splits that answers are read on; the headline split first."""
-        if self.config.evaluation.split == "validation":
+        if (self.config.tasks[task].split or self.config.evaluation.split) != "test":
             return ("validation",)
         splits = DATASETS[self.config.tasks[task].dataset].splits
         return tuple(sorted((x for x in splits if x.startswith("test")), reverse=True))
@@ -235,6 +235,7 @@ class Graph:
             wall=bool(getattr(method, "wall_of", None)),
             function=getattr(method, "function", ""),
             reads=getattr(method, "reads", ""),
+            loss=stage.loss,
             steps=self._steps(task, self.nodes[node]),
         )
 

@@ -203,8 +203,8 @@ class RowsSpec:
     another method's time. ``rac``: share of correction rows, whether their draft is of
     ``full`` or ``random`` length, and their ``own`` or that of ``another`` example.
     ``dpo``: answers of an example, and the metric (of a grader) that grades them. ``pairs``:
-    most tokens of prompt and answer together. ``custom``: the
-    function, and the pass that it ``reads``.
+    most tokens of prompt and answer together. ``custom``: the function, and the pass that it
+    ``reads``. ``loss``: of the ``answers``, or of the prompts too (``all``).
     """
 
     mix: str
@@ -223,6 +223,7 @@ class RowsSpec:
     wall: bool = False
     function: str = ""
     reads: str = ""
+    loss: str = "answers"
     steps: Steps | None = None
 
 

@@ -65,6 +65,18 @@ def test_bash_reads_the_pass() -> None:
     assert rows["b"]["input_ids"] == [1, 12, 3, 24, 24, EOS]
 
 
+def test_prompts_may_be_asked_for_too() -> None:
+    """Never the draft, nor the turn after it (1 90); the prompt of a correction row is
+    followed by the draft, not by the opening of an answer (3)."""
+    rows = made(replace(SPEC, loss="all"), MIXED)
+    assert rows["a"]["labels"] == [1, 10, 11, 3, 21, 22, 23, EOS]
+    assert rows["b"]["labels"] == [1, 12, 3, 21, 24, EOS]
+    spec = replace(SPEC, mix="rac", correction_share=1.0, loss="all")
+    row = made(spec, DRAFTS)["a"]
+    assert row["input_ids"] == [1, 10, 11, 1, 21, 98, 97, 1, 90, 3, 21, 22, 23, EOS]
+    assert row["labels"] == [1, 10, 11] + [-100] * 7 + [21, 22, 23, EOS]
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_random_replaces_exactly_where_bash_differs(seed: int) -> None:
     spec = replace(SPEC, seed=seed)

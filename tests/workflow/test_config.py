@@ -379,3 +379,13 @@ def test_sources_that_are_not_there() -> None:
     task = next(iter(SMALL["tasks"]))
     line = problem(f"tasks/{task}/dataset", "tldr")
     assert line.endswith("not in files: tldr-train, tldr-validation, tldr-test")
+
+
+def test_prompts_are_asked_for_only_where_that_is_told_apart_from_context() -> None:
+    raw = changed("stages/second/loss", "all")
+    Graph(load(raw))
+    raw["methods"]["two"] = {**RAC, "mix": "two-pass", "label": "Two"}
+    assert problems(raw) == [
+        "config: stages.second.loss: found 'all' with methods.two of mix 'two-pass';"
+        " allowed with plain, bash, random and rac"
+    ]

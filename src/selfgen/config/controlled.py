@@ -67,7 +67,7 @@ class Regime(Keys):
                     f"methods.{name}.mix: found {method.mix!r}, which controlled runs"
                     " do not have"
                 )
-        for key in ("models", "methods", "seeds", "stages", "decoding"):
+        for key in ("models", "methods", "seeds", "stages", "split", "decoding"):
             if found := getattr(self.task, key):
                 raise ValueError(
                     f"task.{key}: found {found!r}, which controlled runs do not have"

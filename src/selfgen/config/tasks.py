@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from selfgen.config.methods import Bash, Method, Plain, Rac, Random
 from selfgen.config.types import Count, Keys, Number, Share, known
 from selfgen.data.wording import CORRECTION, TEMPLATES
 
@@ -72,6 +73,9 @@ class Task(Keys):
         default={},
         description="Stages that take the place of those that methods name: `sft: long-sft`.",
     )
+    split: Literal["test", "validation"] | None = Field(
+        default=None, description="What its answers are read on; as all by default."
+    )
     decoding: Decoding | None = Field(
         default=None, description="How its answers are generated; as all by default."
     )
@@ -87,10 +91,12 @@ def check(config: Config) -> None:
     """Raises ValueError where a task does not fit what it names."""
     for name, task in config.tasks.items():
         where = f"tasks.{name}"
-        if config.evaluation.split == "validation" and not task.validation_rows:
+        split = task.split or config.evaluation.split
+        if split == "validation" and not task.validation_rows:
+            key = f"{where}.split" if task.split else "evaluation.split"
             raise ValueError(
-                f"{where}.validation_rows: found 0, allowed: at least 1 where"
-                " evaluation.split is 'validation'"
+                f"{where}.validation_rows: found 0, allowed: at least 1 where {key} is"
+                " 'validation'"
             )
         for model in task.models or ():
             known(f"{where}.models", model, config.models)
@@ -101,6 +107,11 @@ def check(config: Config) -> None:
         for stage, other in task.stages.items():
             known(f"{where}.stages", stage, config.stages)
             known(f"{where}.stages.{stage}", other, config.stages)
+        for method, found in config.methods.items():
+            stage = getattr(found, "stage", None)
+            stage = task.stages.get(stage, stage)
+            if stage in config.stages and config.stages[stage].loss == "all":
+                _ask_all(f"stages.{stage}", method, found)
         for method in task.methods or ():
             known(f"{where}.methods", method, config.methods)
             for key in ("parent", "like", "wall_of"):
@@ -115,3 +126,11 @@ def check(config: Config) -> None:
                 f"{where}.methods: found none that is evaluation.baseline,"
                 f" {config.evaluation.baseline!r}"
             )
+
+
+def _ask_all(where: str, name: str, method: Method) -> None:
+    if not isinstance(method, Plain | Bash | Random | Rac):
+        raise ValueError(
+            f"{where}.loss: found 'all' with methods.{name} of mix {method.mix!r}; allowed"
+            " with plain, bash, random and rac"
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -71,8 +72,18 @@ def mix(
             for i, epoch in step
             for fields in make(mixing, i, epoch)
         ]
+        if spec.loss == "all":
+            for row, (i, _) in zip(rows, step, strict=True):
+                _ask_prompt(row, examples[i].prompt_ids)
         built += [{"step": number, **row} for row in rows]
     return _without_gaps(built) if spec.mix == "dpo" else built
+
+
+def _ask_prompt(row: dict[str, Any], prompt: Sequence[int]) -> None:
+    """Label the prompt that a row begins with, too. What else is context, a draft and its
+    correction turn, is not asked for."""
+    same = os.path.commonprefix([list(prompt), row["input_ids"]])
+    row["labels"] = [*same, *row["labels"][len(same) :]]
 
 
 def _steps(
