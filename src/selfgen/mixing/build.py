@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -82,7 +82,8 @@ def mix(
 def _ask_prompt(row: dict[str, Any], prompt: Sequence[int]) -> None:
     """Label the prompt that a row begins with, too. What else is context, a draft and its
     correction turn, is not asked for."""
-    same = os.path.commonprefix([list(prompt), row["input_ids"]])
+    pairs = zip(prompt, row["input_ids"], strict=False)
+    same = [a for a, _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs)]
     row["labels"] = [*same, *row["labels"][len(same) :]]
 
 
