@@ -420,9 +420,12 @@ class Graph:
         return self.config.tasks[task].decoding or self.config.decoding
 
     def _rows(self, task: str, method: m.Trained) -> tuple[int, int]:
-        n = self.config.tasks[task].train_rows
-        return (n, 2 * n) if method.rows == "fresh" else (0, n)
+        n, most = self.config.tasks[task].train_rows, self._stage(task, method).rows
+        first = n if method.rows == "fresh" else 0
+        return first, first + min(n, most or n)
 
     def _steps(self, task: str, node: Node) -> s.Steps | None:
-        rows = self.config.tasks[task].train_rows
-        return chains.steps_of(node, rows, self._stage(task, node.method))
+        if node.rounds == 1:
+            return None
+        first, last = self._rows(task, node.method)
+        return chains.steps_of(node, last - first, self._stage(task, node.method))

@@ -38,7 +38,7 @@ def test_tldr(listed: dict[str, Path]) -> None:
 
 def test_ultrachat_is_the_first_turn(listed: dict[str, Path]) -> None:
     rows = records(listed, "ultrachat", train=20, validation=4, test=4)
-    row = next(row for row in rows if row["id"] == "ultrachat-train3")
+    row = next(row for row in rows if row["id"] == "ultrachat-train-3")
     assert (row["prompt"], row["reference"]) == ("What is 3 + 1?", "It is 4.")
     assert sum(row["split"] == "validation" for row in rows) == 4
 

@@ -95,6 +95,10 @@ class Stage(Keys):
         default=1e-8, description="AdamW."
     )
     lora: Lora | None = Field(default=None, description="Adapters; null: all weights.")
+    rows: Count | None = Field(
+        default=None,
+        description="Of the training records only so many, those of the lowest hash.",
+    )
     loss: Literal["answers", "all"] = Field(
         default="answers",
         description="What is asked for: the answers, or the prompts too. Drafts never are.",

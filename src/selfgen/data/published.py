@@ -1,10 +1,12 @@
 """TL;DR and UltraChat, in the columns in which their data sets on the hub have them.
 
-* TL;DR (Völske et al. 2017, filtered by Stiennon et al. 2020; CC BY 4.0): ``id``,
+* TL;DR (Völske et al. 2017, filtered by Stiennon et al. 2020; CC BY 4.0):
   ``subreddit``, ``title``, ``post``, ``summary``, as in
   vwxyzjn/summarize_from_feedback_tldr_3_filtered_oai_preprocessing_1706381144
 * UltraChat (Ding et al. 2023, as HuggingFaceH4/ultrachat_200k filtered it; MIT):
-  ``prompt_id`` and ``messages``; a record is the first question and its answer
+  ``messages``; a record is the first question and its answer
+
+An id is the place in the split: nobody says that the ids of the sets stand once.
 """
 
 from __future__ import annotations
@@ -31,11 +33,11 @@ def load_tldr(sources: dict[str, Path], spec: RecordsSpec) -> Iterator[dict[str,
     """The records of TL;DR; a summary begins with the space that joins it to its prompt."""
     for name in TLDR:
         split = name.removeprefix("tldr-")
-        keys = ("id", "subreddit", "title", "post", "summary")
-        for row in read_texts(sources[name], keys):
+        keys = ("subreddit", "title", "post", "summary")
+        for number, row in enumerate(read_texts(sources[name], keys)):
             yield record(
                 spec.task,
-                f"tldr-{row['id']}",
+                f"{name}-{number}",
                 POST.format(**row),
                 row["summary"].strip(),
                 split=split,
@@ -51,7 +53,7 @@ def load_ultrachat(
     """The first question and answer of each dialogue of UltraChat."""
     found = []
     for name in ULTRACHAT:
-        for where, row in tables.read(sources[name]):
+        for number, (where, row) in enumerate(tables.read(sources[name])):
             first = (row.get("messages") or [])[:2]
             texts = [turn.get("content") for turn in first if isinstance(turn, dict)]
             if len(texts) != 2 or not all(isinstance(text, str) for text in texts):
@@ -61,7 +63,7 @@ def load_ultrachat(
             found.append(
                 record(
                     spec.task,
-                    f"ultrachat-{row.get('prompt_id')}",
+                    f"{name}-{number}",
                     *texts,
                     split=name.removeprefix("ultrachat-"),
                     source="HuggingFaceH4/ultrachat_200k",
