@@ -32,15 +32,18 @@ class Flow:
 
     root: Path
 
-    def snakemake(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """One call by absolute path: no virtual environment is on PATH."""
+    def snakemake(
+        self, *arguments: str, **more: str
+    ) -> subprocess.CompletedProcess[str]:
+        """One call by absolute path: no virtual environment is on PATH. ``more``:
+        variables of its environment."""
         private = ("PYTHONPATH", "VIRTUAL_ENV", "SELFGEN_RESOURCES")
         environment = {k: v for k, v in os.environ.items() if k not in private}
         environment["PATH"] = "/usr/bin:/bin"
         return subprocess.run(
             [Path(sys.executable).parent / "snakemake", *arguments],
             cwd=self.root,
-            env=environment,
+            env=environment | more,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

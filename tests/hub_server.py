@@ -36,7 +36,8 @@ class Fault:
 
 class HubServer(ThreadingHTTPServer):
     """``seen``: method, path, range and authorization of every request. ``private``: name
-    of a repository and the token that it needs, ``gated``: those who ask for it get 403."""
+    of a repository and the token that it needs, ``gated``: those who ask for it get 403.
+    ``pins``: commits of repositories that bear the name of a real one's."""
 
     daemon_threads = True
 
@@ -47,6 +48,7 @@ class HubServer(ThreadingHTTPServer):
         self.seen: list[tuple[str, str, str, str]] = []
         self.private: dict[str, str] = {}
         self.gated: set[str] = set()
+        self.pins: dict[str, str] = {}
         self.ranges = True
         self.lock = threading.Lock()
 
@@ -60,6 +62,8 @@ class HubServer(ThreadingHTTPServer):
         return {p.relative_to(folder).as_posix(): p for p in found}
 
     def commit(self, kind: str, repo: str) -> str:
+        if repo in self.pins:
+            return self.pins[repo]
         digest = hashlib.sha1(repo.encode())
         for name, path in self.files(kind, repo).items():
             digest.update(name.encode() + path.read_bytes())

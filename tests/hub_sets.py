@@ -87,11 +87,12 @@ def files(
     return found
 
 
-def serve_from(root: Path, **sizes: int) -> None:
-    """The repositories below ``root/datasets``, as ``tests.hub_server`` serves them."""
-    for name, tables in files(**sizes).items():
+def serve_from(root: Path, names: dict[str, str]) -> None:
+    """The repositories below ``root/datasets``, as ``tests.hub_server`` serves them;
+    ``names`` in the place of those of ``SETS``."""
+    for name, tables in files().items():
         for path, rows in tables.items():
-            _write(root / "datasets" / SETS[name] / path, rows)
+            _write(root / "datasets" / (SETS | names)[name] / path, rows)
 
 
 def write(folder: Path) -> dict[str, Path]:

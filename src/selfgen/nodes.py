@@ -164,9 +164,14 @@ class Graph:
 
     def leakage(self, task: str) -> s.LeakageSpec:
         t = self.config.tasks[task]
-        shared = DATASETS[t.dataset].shared_templates
-        guard = self.config.leakage
-        return s.LeakageSpec(guard.ngram, guard.share, t.leakage_limit, tuple(shared))
+        data, guard = DATASETS[t.dataset], self.config.leakage
+        return s.LeakageSpec(
+            guard.ngram,
+            guard.share,
+            t.leakage_limit,
+            data.shared_templates,
+            data.published,
+        )
 
     def prompt(self, task: str, node: str | None = None) -> s.PromptSpec:
         """The texts of a task; a method may have a correction turn of its own."""

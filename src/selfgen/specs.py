@@ -98,13 +98,15 @@ class LeakageSpec:
 
     A held-out prompt leaks when at least ``share`` of its ``ngram``-grams stand in a training
     prompt; at most ``limit`` of the prompts of a split may. ``shared_templates`` names the
-    splits that share templates by design and are reported, not refused.
+    splits that share templates by design and are reported, not refused. ``published``: the
+    splits are others', so a prompt that stands in two of them is counted, not refused.
     """
 
     ngram: int
     share: float
     limit: float
     shared_templates: tuple[str, ...] = ()
+    published: bool = False
 
 
 @dataclass(frozen=True)

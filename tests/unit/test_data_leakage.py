@@ -101,3 +101,14 @@ def test_at_most_five_ids_are_shown() -> None:
 def test_nothing_to_check() -> None:
     with pytest.raises(UserError, match="no records"):
         check([], SPEC)
+
+
+def test_duplicates_in_the_splits_of_others_are_counted() -> None:
+    spec = LeakageSpec(3, 0.5, 0.5, published=True)
+    train, test = ["q w e", "a b c"], ["a b c", "x y z"]
+    report = check(rows(train=train, validation=["x y z"], test=test), spec)["splits"]
+    assert report["test"]["leaking"] == ["test-0"]
+    assert report["test"]["exact_duplicates"] == 1
+    assert report["validation"]["exact_duplicates"] == 0
+    with pytest.raises(UserError, match=r"split test: 1\.0000 .* limit 0\.5: test-0"):
+        check(rows(train=train, test=["a b c", "Q w e"]), spec)

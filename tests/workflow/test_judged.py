@@ -45,34 +45,37 @@ def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[JudgeServer]:
         yield server
 
 
+TEXTS = {
+    "alpaca-eval-baseline": json.dumps(
+        [
+            {"instruction": f"Do {i}", "output": f"Done {i}", "generator": "base"}
+            for i in range(3)
+        ]
+    ),
+    "mt-bench-questions": "\n".join(
+        json.dumps({"question_id": i, "category": c, "turns": [f"Q{i}", f"R{i}"]})
+        for i, c in ((1, "writing"), (2, "math"))
+    ),
+    "mt-bench-references": json.dumps(
+        {"question_id": 2, "choices": [{"turns": ["ref one", "ref two"]}]}
+    ),
+    "mt-bench-prompts": "\n".join(
+        json.dumps({"name": name, "system_prompt": "s", "prompt_template": text})
+        for name, text in (
+            ("single-v1", "RATE {question} {answer}"),
+            ("single-v1-multi-turn", "RATE {question_1} {answer_1} {answer_2}"),
+            ("single-math-v1", "RATE {ref_answer_1} {answer}"),
+            ("single-math-v1-multi-turn", "RATE {ref_answer_2} {answer_2}"),
+        )
+    ),
+}
+"""Small stand-ins for the benchmarks' files."""
+
+
 @pytest.fixture
 def files(tmp_path: Path) -> Iterator[dict[str, dict[str, str]]]:
-    """Small stand-ins for the benchmarks' files, served on loopback, for ``files``."""
-    texts = {
-        "alpaca-eval-baseline": json.dumps(
-            [
-                {"instruction": f"Do {i}", "output": f"Done {i}", "generator": "base"}
-                for i in range(3)
-            ]
-        ),
-        "mt-bench-questions": "\n".join(
-            json.dumps({"question_id": i, "category": c, "turns": [f"Q{i}", f"R{i}"]})
-            for i, c in ((1, "writing"), (2, "math"))
-        ),
-        "mt-bench-references": json.dumps(
-            {"question_id": 2, "choices": [{"turns": ["ref one", "ref two"]}]}
-        ),
-        "mt-bench-prompts": "\n".join(
-            json.dumps({"name": name, "system_prompt": "s", "prompt_template": text})
-            for name, text in (
-                ("single-v1", "RATE {question} {answer}"),
-                ("single-v1-multi-turn", "RATE {question_1} {answer_1} {answer_2}"),
-                ("single-math-v1", "RATE {ref_answer_1} {answer}"),
-                ("single-math-v1-multi-turn", "RATE {ref_answer_2} {answer_2}"),
-            )
-        ),
-    }
-    with serve_texts(tmp_path / "served", texts) as found:
+    """The stand-ins, served on loopback, for ``files``."""
+    with serve_texts(tmp_path / "served", TEXTS) as found:
         yield found
 
 

@@ -34,19 +34,30 @@ def check(records: list[dict[str, Any]], spec: LeakageSpec) -> dict[str, Any]:
 
     Raises:
         UserError: a split that is not in ``spec.shared_templates`` has a larger share
-            than ``spec.limit``, or a prompt stands in two splits.
+            than ``spec.limit``, or a prompt stands in two splits, unless those are
+            ``spec.published``: others' splits stay as they are, and what a prompt has in
+            common with training counts as leaking only.
     """
     if not records:
         raise UserError("no records to check for leakage")
     task = records[0]["task"]
-    _refuse_duplicates(records, task)
-    seen: set[Gram] = set()
+    if not spec.published:
+        _refuse_duplicates(records, task)
     held_out: dict[str, list[dict[str, Any]]] = {}
+    asked: set[Gram] = set()  # training has many more, which need no memory
+    training: set[str] = set()
     for row in records:
         if row["split"] == "train":
-            seen.update(_grams(words(row["prompt"]), spec.ngram))
+            training.add(row["prompt"])
         else:
             held_out.setdefault(row["split"], []).append(row)
+            asked.update(_grams(words(row["prompt"]), spec.ngram))
+    seen = {
+        gram
+        for prompt in training
+        for gram in _grams(words(prompt), spec.ngram)
+        if gram in asked
+    }
     splits = {}
     for split, rows in held_out.items():
         leaking = [row["id"] for row in rows if _leaks(row["prompt"], seen, spec)]
@@ -61,7 +72,7 @@ def check(records: list[dict[str, Any]], spec: LeakageSpec) -> dict[str, Any]:
             "n": len(rows),
             "share": share,
             "leaking": leaking,
-            "exact_duplicates": 0,  # any was refused above
+            "exact_duplicates": sum(row["prompt"] in training for row in rows),
             "shared_templates": is_shared,
         }
     return {

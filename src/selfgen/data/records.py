@@ -51,6 +51,7 @@ class DataSet:
     that are made of the same templates as the training split, so that high overlap with it
     is by design. ``aligned``: the answers are aligned with the reference by position,
     character by character; it names the characters that mean the same as another one.
+    ``published``: its splits are those that others published.
     """
 
     load: Loader
@@ -59,6 +60,7 @@ class DataSet:
     grader: str = ""
     shared_templates: tuple[str, ...] = ()
     aligned: Mapping[str, str] | None = None
+    published: bool = False
 
 
 def _made(load: Loader, aligned: Mapping[str, str]) -> DataSet:
@@ -77,10 +79,14 @@ DATASETS: dict[str, DataSet] = {
         grader="math",
         shared_templates=("validation", "test"),
     ),
-    "gsm8k": DataSet(problems.load_gsm8k, problems.GSM8K, grader="math"),
-    "tldr": DataSet(published.load_tldr, published.TLDR),
-    "ultrachat": DataSet(published.load_ultrachat, published.ULTRACHAT),
-    "hendrycks-math": DataSet(problems.load_math, problems.MATH, grader="latex"),
+    "gsm8k": DataSet(
+        problems.load_gsm8k, problems.GSM8K, grader="math", published=True
+    ),
+    "tldr": DataSet(published.load_tldr, published.TLDR, published=True),
+    "ultrachat": DataSet(published.load_ultrachat, published.ULTRACHAT, published=True),
+    "hendrycks-math": DataSet(
+        problems.load_math, problems.MATH, grader="latex", published=True
+    ),
     "extraction": _made(procedural.load_extraction, procedural.MEANINGS),
     "noisy-extraction": _made(procedural.load_noisy, procedural.MEANINGS),
     "chains": _made(procedural.load_chains, {}),

@@ -1,0 +1,117 @@
+"""The paper's matrix, small, from a hub on loopback to its tables; offline once fetched."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests import hub_server, judge_server
+from tests.file_server import serve_texts
+from tests.flow import Flow, clone
+from tests.paper_mini import mini, paper, problems_of_hub, serve_models, serve_sets
+from tests.workflow.test_judged import TEXTS
+from tests.workflow.test_judged import answer as judged
+
+GUARD = """\
+import os, sys
+def hook(event, arguments):
+    if event == "socket.connect" and isinstance(arguments[1], tuple):
+        where = arguments[1][:2]
+    elif event == "socket.getaddrinfo":
+        where = arguments[:2]
+    else:
+        return
+    if f"{where[0]}:{where[1]}" != os.environ["ONLY"]:
+        with open(os.environ["CALLED"], "a") as file:
+            file.write(f"{event} {where}\\n")
+        raise OSError(f"no network: {where}")
+sys.addaudithook(hook)
+"""
+"""Keeps every Python process from all sockets but the judge's."""
+
+
+def answer(body: dict[str, Any]) -> str | dict[str, Any]:
+    """As the other judge, and in the form of TL;DR's."""
+    if "TL;DR JUDGE" in body["messages"][-1]["content"]:
+        return "Comparison: Both are short.\nPreferred: A"
+    return judged(body)
+
+
+@pytest.fixture
+def mini_paper(tmp_path: Path) -> Iterator[tuple[Flow, hub_server.HubServer]]:
+    """A clone whose configuration is the small one, and the hub that it fetches from."""
+    root = tmp_path / "hub"
+    texts = {**TEXTS, "tldr-judge": TLDR_JUDGE}
+    with (
+        hub_server.serve(root) as hub,
+        serve_texts(tmp_path / "served", texts) as files,
+    ):
+        serve_models(hub)
+        serve_sets(hub)
+        flow = clone(tmp_path / "clone")
+        flow.write_config("mini.yaml", mini(files | problems_of_hub(hub)))
+        yield flow, hub
+
+
+TLDR_JUDGE = 'template = """TL;DR JUDGE {{post}} A: {{summarya}} B: {{summaryb}}"""\n'
+RUN = ("--configfile", "mini.yaml", "--cores", "2")
+
+
+@pytest.mark.slow
+def test_the_paper_from_hub_to_tables(
+    tmp_path: Path, mini_paper: tuple[Flow, hub_server.HubServer]
+) -> None:
+    pytest.importorskip("alpaca_eval")
+    pytest.importorskip("lm_eval")
+    flow, hub = mini_paper
+    planned = flow.rules(*RUN)
+    flow.write_config("paper.yaml", paper())
+    assert set(planned) == set(flow.rules("--configfile", "paper.yaml"))
+
+    online = {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "home")}
+    fetching = ("--until", "fetch_hub", "fetch_file")
+    done = flow.snakemake(*RUN, *fetching, **online)
+    assert done.returncode == 0, done.stdout
+    asked = Counter(method for method, *_ in hub.seen)
+    assert asked["GET"] > planned["fetch_hub"]
+    hub.shutdown()
+
+    guard, called = tmp_path / "guard", tmp_path / "called"
+    guard.mkdir()
+    (guard / "sitecustomize.py").write_text(GUARD)
+    with judge_server.serve(answer) as judge:
+        offline = {
+            "PYTHONPATH": str(guard),
+            "CALLED": str(called),
+            "ONLY": judge.url.split("/")[2],
+            "OPENAI_BASE_URL": judge.url,
+            "OPENAI_API_KEY": "sk-of-the-test",
+        }
+        done = flow.snakemake(*RUN, **offline)
+    assert done.returncode == 0, done.stdout[-5000:]
+    assert not called.exists(), called.read_text()
+    assert flow.rules(*RUN) == {}
+
+    with (flow.root / "results/tables/main.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    run = {(r["task"], r["model"], r["method"]) for r in rows if r["n"] != "0"}
+    tasks = yaml.safe_load((flow.root / "mini.yaml").read_text())["tasks"]
+    methods = list(paper()["methods"])
+    assert run == {
+        (name, model, method)
+        for name, task in tasks.items()
+        for model in task["models"]
+        for method in task.get("methods", methods)
+    }
+    assert {r["split"] for r in rows if r["task"] == "tldr"} == {"validation"}
+    for name in ("win-rates-tldr", "alpaca-eval", "mt-bench", "gsm8k", "minerva-math"):
+        assert (flow.root / f"results/tables/{name}.csv").exists()
+    manifest = json.loads((flow.root / "results/base/mistral-7b.json").read_text())
+    assert manifest["inputs"]["source"]
