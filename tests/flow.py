@@ -19,9 +19,10 @@ PARTS = ("Snakefile", "workflow", "src", "config", "profiles", "envs")
 CONFIGS = sorted(
     path.stem
     for path in (REPO / "config").glob("*.yaml")
-    if "regimes" not in yaml.safe_load(path.read_text())
+    if "methods" in yaml.safe_load(path.read_text())
 )
-"""The configurations of the graph; controlled runs have one of their own kind."""
+"""The configurations of the graph. Controlled runs have one of their own kind, and known
+numbers are none."""
 
 _JOB = re.compile(r"^(?:local)?rule (\w+):$", re.MULTILINE)
 

@@ -148,6 +148,11 @@ def sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
+def spec_digest(text: str) -> str:
+    """A short digest of a spec's canonical JSON."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
 def versions() -> dict[str, str]:
     """The installed versions of the packages that decide results."""
     found = {}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -83,17 +85,18 @@ def test_the_paper_from_hub_to_tables(
     assert asked["GET"] > planned["fetch_hub"]
     hub.shutdown()
 
-    guard, called = tmp_path / "guard", tmp_path / "called"
-    guard.mkdir()
-    (guard / "sitecustomize.py").write_text(GUARD)
+    # Python imports this at the start of every job, whose path begins with src.
+    source, called = flow.root / "src", tmp_path / "called"
+    (source / "sitecustomize.py").write_text(GUARD)
     with judge_server.serve(answer) as judge:
         offline = {
-            "PYTHONPATH": str(guard),
             "CALLED": str(called),
             "ONLY": judge.url.split("/")[2],
             "OPENAI_BASE_URL": judge.url,
             "OPENAI_API_KEY": "sk-of-the-test",
         }
+        _guards(source, offline)
+        called.unlink()
         done = flow.snakemake(*RUN, **offline)
     assert done.returncode == 0, done.stdout[-5000:]
     assert not called.exists(), called.read_text()
@@ -115,3 +118,20 @@ def test_the_paper_from_hub_to_tables(
         assert (flow.root / f"results/tables/{name}.csv").exists()
     manifest = json.loads((flow.root / "results/base/mistral-7b.json").read_text())
     assert manifest["inputs"]["source"]
+
+
+def _guards(source: Path, environment: dict[str, str]) -> None:
+    """The judge can be reached, and nobody else."""
+    host, port = environment["ONLY"].split(":")
+    for where, allowed in (((host, int(port)), True), (("127.0.0.1", 9), False)):
+        code = f"import socket; socket.create_connection({where!r})"
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            env=environment | {"PYTHONPATH": str(source)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (done.returncode == 0) == allowed, done.stderr
+        assert ("OSError: no network" in done.stderr) != allowed
+    assert "socket.connect ('127.0.0.1', 9)" in Path(environment["CALLED"]).read_text()

@@ -32,6 +32,10 @@ TABLES = [
     *WIN_RATES,
     *JUDGED,
 ]
+# Held against known numbers, where the configuration names some.
+VERIFY = expand("results/tables/verify.{kind}", kind=["md", "tex", "csv"])
+HELD = verification.tables(VERIFIED, TABLES) if VERIFIED else []
+TABLES += VERIFY if VERIFIED else []
 FIGURES = expand(
     "results/figures/{name}.{kind}",
     name=["main", "curves"],
@@ -168,3 +172,22 @@ rule tabulate_preference:
     shell:
         "python -m selfgen tabulate-preference --spec {params.spec:q}"
         " --scores {input.scores:q} --tables results/tables > {log:q} 2>&1"
+
+
+rule verify:
+    """Results beside numbers that others measured."""
+    input:
+        HELD,
+    output:
+        VERIFY,
+    log:
+        "logs/verify.log",
+    localrule: True
+    conda:
+        CONDA
+    params:
+        spec=lambda w: specs.to_json(VERIFIED),
+        code=code("selfgen.report.verify"),
+    shell:
+        "python -m selfgen verify --spec {params.spec:q} --tables results/tables"
+        " > {log:q} 2>&1"

@@ -43,6 +43,7 @@ VERBS = {
     "mt-bench": "mt_bench",
     "few-shot": "few_shot",
     "tabulate-benchmark": "tabulate_benchmark",
+    "verify": "verify",
     "bench": "bench",
 }
 

@@ -149,6 +149,11 @@ class Evaluation(Keys):
     minerva_math: MinervaMath | None = Field(
         default=None, description="MATH with shots; off by default."
     )
+    values: str | None = Field(
+        default=None,
+        description="Known numbers that results are held against, e.g."
+        " `config/paper_values.yaml`.",
+    )
     bootstrap_samples: Count = Field(default=10000, description="Resamples.")
     confidence: Annotated[Number, Field(gt=0, lt=1)] = Field(
         default=0.95, description="Of every interval."

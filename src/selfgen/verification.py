@@ -1,0 +1,90 @@
+"""From the configuration and a file of known numbers to what is held against what."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+
+from selfgen import specs as s
+from selfgen.config import checked
+from selfgen.config.values import Value, Values
+from selfgen.nodes import Graph
+from selfgen.provenance import spec_digest
+from selfgen.report.verify import Known, VerifySpec
+
+
+def spec(graph: Graph) -> VerifySpec | None:
+    """What the rule reads; None where the configuration names no file.
+
+    Raises UserError: the file cannot be read, or a value in it is wrong.
+    """
+    name = graph.config.evaluation.values
+    if name is None:
+        return None
+    path = graph.root / name
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        said = " ".join(str(error).split())
+        raise s.UserError(f"config: evaluation.values: {said}") from None
+    try:
+        found = checked(Values, raw if isinstance(raw, dict) else {"values": raw})
+    except s.UserError as error:
+        raise s.UserError(str(error).replace("config:", f"{name}:")) from None
+    return VerifySpec(
+        known=tuple(_known(graph, value) for value in found.values),
+        scale=graph.config.scale,
+        judges=_judges(graph),
+        confidence=graph.config.evaluation.confidence,
+    )
+
+
+def tables(verified: VerifySpec, made: list[str]) -> list[str]:
+    """Those of the tables ``made`` that known numbers are held against."""
+    wanted = {f"{known.table}.csv" for known in verified.known}
+    return [path for path in made if Path(path).name in wanted]
+
+
+def _known(graph: Graph, value: Value) -> Known:
+    fields = value.model_dump()
+    fields["columns"] = tuple(value.columns)
+    return Known(**fields, manifests=_manifests(graph, value.row))
+
+
+def _judges(graph: Graph) -> dict[str, str]:
+    evaluation, judges = graph.config.evaluation, graph.config.judges
+    asked = {f"win-rates-{name}": c.judge for name, c in evaluation.win_rates.items()}
+    for name, benchmark in (
+        ("alpaca-eval", evaluation.alpaca_eval),
+        ("mt-bench", evaluation.mt_bench),
+    ):
+        if benchmark:
+            asked[name] = benchmark.judge
+    return {
+        table: getattr(judges[name], "model", "a proxy")
+        for table, name in asked.items()
+    }
+
+
+def _manifests(graph: Graph, row: dict[str, str]) -> dict[str, str]:
+    """The manifests of the models and answers of a row, and digests of today's specs."""
+    found: dict[str, str] = {}
+    task, model, method = (row.get(key) for key in ("task", "model", "method"))
+    decoding = row.get("decoding", "direct")
+    for cell in graph.cells():
+        if (cell.task, cell.model, cell.method, cell.decoding) != (
+            *(task, model, method),
+            decoding,
+        ):
+            continue
+        node = cell.method
+        while graph.nodes[node].parent is not None:
+            folder = f"results/models/{task}/{model}/{node}/seed{cell.seed}"
+            train = graph.train(task, node, cell.seed)
+            found[f"{folder}/manifest.json"] = spec_digest(s.to_json(train))
+            node = graph.nodes[node].parent
+        answers = s.to_json(graph.answers(task, method, decoding, cell.seed))
+        for shard in graph.answer_shards(task, model, method, decoding, cell.seed):
+            found[shard.replace(".parquet", ".json")] = spec_digest(answers)
+    return found

@@ -1,0 +1,194 @@
+"""Results held against known numbers: the tolerance by hand, and every verdict."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from tests.flow import REPO
+
+from selfgen import specs, verification
+from selfgen.cli.main import main
+from selfgen.config import load
+from selfgen.nodes import Graph
+from selfgen.report.verify import Known, VerifySpec, hold, verify
+
+ANCHOR = Known(
+    what="Win rate of SFT",
+    kind="codebase-anchor",
+    value=0.327,
+    sd=0.003,
+    seeds=4,
+    n=6447,
+    table="wins",
+    columns=("win_rate", "low", "high"),
+    row={"task": "tldr", "method": "sft"},
+    scale="paper",
+    judge="gpt-3.5",
+    source="somebody's plots",
+    caveat="",
+    manifests={},
+)
+SPEC = VerifySpec((ANCHOR,), "paper", {"wins": "gpt-3.5"}, 0.95)
+
+
+def table(folder: Path, value: float | str = 0.34, half: float = 0.01) -> Path:
+    ends = ["", ""] if value == "" else [value - half, value + half]
+    lines = [("task", "method", "win_rate", "low", "high")]
+    lines += [("tldr", "base", 0, 0, 0), ("tldr", "sft", value, *ends)]
+    with (folder / "wins.csv").open("w", newline="") as file:
+        csv.writer(file).writerows(lines)
+    return folder
+
+
+def test_the_tolerance_by_hand(tmp_path: Path) -> None:
+    """Items: sqrt(.327 x .673 / 6447) = .005843; seeds: .003 / 2 = .0015; both 1.96 times
+    together .011823; with our own .01, .015485."""
+    held = hold(ANCHOR, SPEC, table(tmp_path))
+    assert held.tolerance == pytest.approx(0.015485, abs=1e-6)
+    assert (held.verdict, held.measured) == ("met", pytest.approx((0.34, 0.33, 0.35)))
+    assert hold(ANCHOR, SPEC, table(tmp_path, 0.343)).verdict == "not met"
+    assert hold(ANCHOR, SPEC, table(tmp_path, 0.312)).verdict == "met"
+    assert hold(ANCHOR, SPEC, table(tmp_path, 0.311)).verdict == "not met"
+    no_share = replace(ANCHOR, n=None)
+    held = hold(no_share, SPEC, table(tmp_path))
+    assert held.tolerance == pytest.approx((0.01**2 + 0.00294**2) ** 0.5, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("known", "spec", "value", "verdict", "why"),
+    [
+        ({}, {"scale": "laptop"}, 0.34, "not comparable", "scale laptop, not paper"),
+        (
+            {},
+            {"judges": {"wins": "a proxy"}},
+            0.34,
+            "not comparable",
+            "judge a proxy, ",
+        ),
+        ({}, {}, "", "not run", "not in wins.csv"),
+        ({"row": {"method": "rac"}}, {}, 0.34, "not run", "not in wins.csv"),
+        ({"table": "other"}, {}, 0.34, "not run", "not in other.csv"),
+        ({"table": None}, {}, 0.34, "not comparable", "no table has it"),
+        (
+            {"manifests": {"a": "1", "b": "2"}},
+            {},
+            0.34,
+            "stale",
+            "b is of another spec",
+        ),
+    ],
+)
+def test_what_cannot_be_said(
+    tmp_path: Path,
+    known: dict[str, Any],
+    spec: dict[str, Any],
+    value: float | str,
+    verdict: str,
+    why: str,
+) -> None:
+    found = replace(ANCHOR, **known)
+    held = hold(found, replace(SPEC, **spec), table(tmp_path, value), stale=["b"])
+    assert held.verdict == verdict
+    assert held.why.startswith(why)
+    assert held.tolerance is None
+
+
+def test_what_nobody_could_look_up_is_never_met_without_its_caveat(
+    tmp_path: Path,
+) -> None:
+    said = replace(ANCHOR, kind="paper-secondary", caveat="Only somebody says so.")
+    pages = verify(replace(SPEC, known=(ANCHOR, said)), table(tmp_path), [])
+    lines = pages["verify.md"].splitlines()
+    assert "| met | 32.70 | 34.00<br>[33.00, 35.00] | 1.55 |" in lines[4]
+    assert "| met (1) |" in lines[5]
+    assert "- (1) Only somebody says so." in lines
+    assert "met (1)" in pages["verify.tex"]
+    first, second = csv.DictReader(io.StringIO(pages["verify.csv"]))
+    assert (first["caveat"], second["caveat"]) == ("", "Only somebody says so.")
+    assert float(second["tolerance"]) == pytest.approx(0.015485)
+
+
+def test_a_manifest_of_another_spec_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    table(tmp_path)
+    spec = specs.Sampling(0.7)
+    digest = verification.spec_digest(specs.to_json(spec))
+    known = replace(ANCHOR, manifests={"manifest.json": digest})
+    argv = ["verify", "--spec", specs.to_json(replace(SPEC, known=(known,)))]
+    argv += ["--tables", str(tmp_path)]
+
+    def verdict() -> str:
+        assert main(argv) == 0
+        text = (tmp_path / "verify.csv").read_text()
+        return next(csv.DictReader(io.StringIO(text)))["verdict"]
+
+    assert verdict() == "stale", "no manifest at all"
+    for found, expected in ((spec, "met"), (specs.Sampling(0.8), "stale")):
+        values = json.loads(specs.to_json(found))
+        Path("manifest.json").write_text(json.dumps({"spec": values, "other": 1}))
+        assert verdict() == expected
+
+
+# The shipped file.
+
+
+def paper() -> Graph:
+    raw = yaml.safe_load((REPO / "config" / "paper.yaml").read_text())
+    return Graph(load(raw), REPO)
+
+
+def test_every_known_number_has_its_place_in_the_papers_matrix() -> None:
+    graph = paper()
+    spec = verification.spec(graph)
+    kinds = [known.kind for known in spec.known]
+    assert kinds.count("paper-secondary") == 6
+    for known in spec.known:
+        assert known.caveat or known.kind != "paper-secondary"
+        assert known.manifests, known.what
+        assert known.judge in (None, spec.judges.get(known.table)), known.what
+    first = next(k for k in spec.known if k.what == "TL;DR win rate, SFT 1B")
+    models = [path for path in first.manifests if "/models/" in path]
+    assert models == [
+        f"results/models/tldr/pythia-1b/sft/seed{seed}/manifest.json"
+        for seed in (44413, 55513, 66613, 77713)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("values: [{what: x}]", "own.yaml: values.0.kind: found nothing"),
+        ("- a", "own.yaml: values.0: found 'a'"),
+        ("a: [", "evaluation.values: while parsing"),
+        ("values: []", "own.yaml: values: found []"),
+        (
+            "values: [{what: x, kind: paper-secondary, value: 1, table: null, row: {},"
+            " scale: s, source: s}]",
+            "own.yaml: values.0.caveat: found none, which 'paper-secondary' needs",
+        ),
+    ],
+)
+def test_a_file_that_is_wrong(tmp_path: Path, text: str, said: str) -> None:
+    raw = yaml.safe_load((REPO / "config" / "smoke.yaml").read_text())
+    raw["evaluation"] = {**raw.get("evaluation", {}), "values": "own.yaml"}
+    (tmp_path / "own.yaml").write_text(text)
+    with pytest.raises(specs.UserError) as caught:
+        verification.spec(Graph(load(raw), tmp_path))
+    assert said in str(caught.value)
+    assert len(str(caught.value).splitlines()) >= 1
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    raw = yaml.safe_load((REPO / "config" / "smoke.yaml").read_text())
+    raw["evaluation"] = {**raw.get("evaluation", {}), "values": "none.yaml"}
+    with pytest.raises(specs.UserError, match=r"evaluation\.values: .*none\.yaml"):
+        verification.spec(Graph(load(raw), tmp_path))
