@@ -116,8 +116,34 @@ def test_the_paper_from_hub_to_tables(
     assert {r["split"] for r in rows if r["task"] == "tldr"} == {"validation"}
     for name in ("win-rates-tldr", "alpaca-eval", "mt-bench", "gsm8k", "minerva-math"):
         assert (flow.root / f"results/tables/{name}.csv").exists()
+    with (flow.root / "results/tables/verify.csv").open() as file:
+        verdicts = {row["verdict"]: row["why"] for row in csv.DictReader(file)}
+    assert verdicts["not comparable"] in (
+        "scale paper-mini, not paper",
+        "no table has it",
+    )
+    assert set(verdicts) <= {"not comparable", "not run"}
+    _verified(flow)
     manifest = json.loads((flow.root / "results/base/mistral-7b.json").read_text())
     assert manifest["inputs"]["source"]
+
+
+def _verified(flow: Flow) -> None:
+    """Were this the paper's scale, there would be verdicts; and of another rate none."""
+    config = yaml.safe_load((flow.root / "mini.yaml").read_text()) | {"scale": "paper"}
+    run = ("--configfile", "held.yaml", "--cores", "1", "--allowed-rules", "verify")
+
+    def verdict() -> str:
+        flow.write_config("held.yaml", config)
+        done = flow.snakemake(*run, "-f", "results/tables/verify.md")
+        assert done.returncode == 0, done.stdout
+        with (flow.root / "results/tables/verify.csv").open() as file:
+            found = {row["what"]: row["verdict"] for row in csv.DictReader(file)}
+        return found["GSM8K, SFT"]
+
+    assert verdict() in ("met", "not met")
+    config["stages"]["math"]["learning_rate"] = 1e-3
+    assert verdict() == "stale"
 
 
 def _guards(source: Path, environment: dict[str, str]) -> None:
