@@ -1,6 +1,7 @@
 # One environment (.venv), one command a purpose. Extra pip arguments: make ... PIP_ARGS=...
 PYTHON ?= python3
 CORES ?= all
+CONFIG ?= config/paper.yaml
 PIP_ARGS ?=
 BIN := .venv/bin
 RUN := SELFGEN_PROGRESS=terminal $(BIN)/snakemake --logger timeleft --cores $(CORES)
@@ -27,6 +28,9 @@ test-all: .venv/ready ## everything
 report: .venv/ready ## report.html of the laptop run
 	$(BIN)/snakemake --report report.html
 
+plan: .venv/ready ## what a configuration takes: make plan CONFIG=config/paper.yaml
+	$(BIN)/selfgen plan $(CONFIG)
+
 clean: ## what a run made, but not downloads and not .venv
 	rm -rf results runs logs benchmarks scratch report.html .snakemake
 
@@ -39,4 +43,4 @@ clean: ## what a run made, but not downloads and not .venv
 help:
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
-.PHONY: reproduce quick smoke controlled test test-all report clean help
+.PHONY: reproduce quick smoke controlled test test-all report plan clean help

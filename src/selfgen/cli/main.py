@@ -44,6 +44,7 @@ VERBS = {
     "few-shot": "few_shot",
     "tabulate-benchmark": "tabulate_benchmark",
     "verify": "verify",
+    "plan": "plan",
     "bench": "bench",
 }
 

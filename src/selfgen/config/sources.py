@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from selfgen.config.types import Keys
 from selfgen.data.wording import CHATS
+from selfgen.shapes import SHAPES
 
 REPO = r"^[\w.-]+/[\w.-]+$"
 
@@ -94,6 +95,10 @@ class HubModel(_Folder):
     kind: Literal["hub"] = Field(description="Fetched from a hub.")
     repo: str = Field(pattern=REPO, description="`owner/name`.")
     revision: str = Field(description="Its commit, all 40 digits.")
+    shape: Literal[tuple(SHAPES)] | None = Field(
+        default=None,
+        description="Its size, for `selfgen plan` before it is fetched.",
+    )
 
 
 class LocalModel(_Folder):

@@ -1,0 +1,48 @@
+"""What a configuration would take: tokens, GPU-hours, disk, judges' prices."""
+
+from argparse import ArgumentParser, Namespace
+from collections import Counter
+from pathlib import Path
+
+import yaml
+
+from selfgen import planning
+from selfgen.config import load
+from selfgen.nodes import Graph
+from selfgen.report import plan
+from selfgen.specs import UserError
+
+ROOT = Path(__file__).parents[3]
+BENCH = ROOT / "docs" / "reference" / "bench" / "h200"
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("config", type=Path, help="a configuration file")
+    parser.add_argument("--gpu", default="h100", help=f"{', '.join(plan.GPUS)}")
+    parser.add_argument(
+        "--bench", type=Path, default=BENCH, help="folder of benchmark pages"
+    )
+
+
+def run(args: Namespace) -> None:
+    try:
+        raw = yaml.safe_load(args.config.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        said = " ".join(str(error).split())
+        raise UserError(f"{args.config}: cannot be read: {said}") from None
+    if not isinstance(raw, dict) or "regimes" in raw:
+        raise UserError(f"{args.config}: not a configuration of the graph")
+    graph = Graph(load(raw), ROOT)
+    sizes = planning.parameters(graph)
+    trained = Counter(model for _, model, _, _ in graph.trained())
+    print(
+        plan.page(
+            planning.works(graph),
+            sizes,
+            planning.asked(graph),
+            trained,
+            planning.downloads(graph, sizes),
+            args.gpu,
+            plan.rates(args.bench),
+        )
+    )

@@ -1,0 +1,187 @@
+"""What a run would take: tokens, operations, hours of a GPU, disk, and judges' prices."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from selfgen.planning import DRAWING, TRAINING, WRITING, Asked, Work
+from selfgen.report import grid
+from selfgen.report.grid import Entry, Grid
+from selfgen.specs import UserError
+
+GPUS = {"a100": 312.0, "h100": 989.0, "h200": 989.0, "l40s": 362.0, "rtx4090": 165.0}
+"""Dense bf16 TFLOP/s, of the makers' data sheets."""
+
+TRAINED_BYTES = 4
+"""Of a parameter, as trained weights are kept (fp32)."""
+
+STATE_BYTES = 2 * 12
+"""Of a parameter, of resumable state: weights and two moments, the new beside the old."""
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Shares of a GPU's peak that each kind of work reaches, and where they are from."""
+
+    shares: Mapping[str, float]
+    source: str
+
+
+def rates(folder: Path) -> Rates:
+    """As measured in the pages of ``selfgen bench`` in a folder (``train``, ``forced``).
+
+    Raises UserError: a page is missing, or does not have the peak of its device.
+    """
+    try:
+        train, forced = (
+            json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+            for name in ("train", "forced")
+        )
+        ours = next(t for t in train["timings"] if t["name"] == "selfgen")
+        peak = float(ours["notes"]["peak"])
+        parameters = 1e6 * float(forced["machine"]["model"].split()[-1][:-1])
+        first = forced["timings"][0]["case"]
+        speeds = {
+            t["name"]: t["tokens"] / sorted(t["seconds"])[len(t["seconds"]) // 2]
+            for t in forced["timings"]
+            if t["case"] == first
+        }
+        seconds = sorted(ours["seconds"])[len(ours["seconds"]) // 2]
+        shares = {
+            TRAINING: ours["tokens"] / seconds * ours["notes"]["flops"],
+            DRAWING: 2 * parameters * speeds["windowed"],
+            WRITING: 2 * parameters * speeds["sequential"],
+        }
+    except (OSError, ValueError, KeyError, TypeError, StopIteration) as error:
+        raise UserError(
+            f"plan: {folder}: needed are train.json with --peak-tflops and forced.json of"
+            f" selfgen bench: {error!r}"
+        ) from None
+    device = train["machine"]["device"]
+    found = {kind: flops / (1e12 * peak) for kind, flops in shares.items()}
+    return Rates(found, f"measured on {device} with {train['machine']['model']}")
+
+
+def flops(work: Work, parameters: int) -> float:
+    """Operations: six a parameter and trained token, two where nothing goes backward."""
+    forward = work.referred + work.read + work.written
+    return parameters * (6.0 * work.trained + 2.0 * forward)
+
+
+def hours(work: Work, parameters: int, gpu: str, rates: Rates) -> float:
+    """Hours of one GPU. The prompts of a generation run as fast as training does, and what
+    is written at the rate of its kind."""
+    peak = 1e12 * GPUS[gpu]
+    written = 2.0 * parameters * work.written
+    fast = flops(work, parameters) - written
+    seconds = fast / (peak * rates.shares[TRAINING])
+    if work.written:
+        seconds += written / (peak * rates.shares[work.step])
+    return seconds / 3600
+
+
+def page(
+    works: Sequence[Work],
+    parameters: Mapping[str, int],
+    asked: Sequence[Asked],
+    trained: Mapping[str, int],
+    downloads: int,
+    gpu: str,
+    rates: Rates,
+) -> str:
+    """The plan as Markdown. ``trained``: fine-tuned models that are kept, by base model;
+    ``downloads``: bytes of models.
+
+    Raises UserError: an unknown GPU.
+    """
+    if gpu not in GPUS:
+        raise UserError(f"plan: --gpu: found {gpu!r}, allowed: {', '.join(GPUS)}")
+    parts = [
+        _work(works, parameters, gpu, rates),
+        _disk(trained, parameters, downloads),
+    ]
+    if asked:
+        parts.append(_asked(asked))
+    return "\n".join(map(grid.to_markdown, parts))
+
+
+def _work(
+    works: Sequence[Work], parameters: Mapping[str, int], gpu: str, rates: Rates
+) -> Grid:
+    rows, total = [], [0, 0, 0, 0.0, 0.0]
+    for work in works:
+        size = parameters[work.model]
+        generated, spent = work.written, hours(work, size, gpu, rates)
+        values = [work.jobs, work.trained, generated, flops(work, size), spent]
+        total = [a + b for a, b in zip(total, values, strict=True)]
+        rows.append([*map(Entry, (work.step, work.task, work.model)), *_shown(values)])
+    rows.append([Entry("all", bold=True), Entry(""), Entry(""), *_shown(total)])
+    shares = ", ".join(f"{kind} {100 * x:.1f}%" for kind, x in rates.shares.items())
+    return Grid(
+        name="plan",
+        title=f"Work of models, at most (GPU: {gpu}).",
+        header=[
+            *map(Entry, ("Work", "Task", "Model", "Jobs")),
+            *map(Entry, ("Tokens trained, M", "Tokens generated, M")),
+            *map(Entry, ("EFLOP", "GPU-hours")),
+        ],
+        rows=rows,
+        notes=[
+            "At most: every prompt and answer is counted at the length that the"
+            " configuration allows. Tables, judges and data preparation need no GPU.",
+            f"Share of the peak ({GPUS[gpu]:g} TFLOP/s in bf16): {shares}; {rates.source}.",
+        ],
+        left=3,
+    )
+
+
+def _shown(values: Sequence[float]) -> list[Entry]:
+    jobs, trained, generated, operations, spent = values
+    texts = [f"{jobs}", f"{trained / 1e6:.1f}", f"{generated / 1e6:.1f}"]
+    return [Entry(t) for t in (*texts, f"{operations / 1e18:.3g}", f"{spent:.3g}")]
+
+
+def _disk(
+    trained: Mapping[str, int], parameters: Mapping[str, int], downloads: int
+) -> Grid:
+    kept = sum(TRAINED_BYTES * parameters[name] * n for name, n in trained.items())
+    state = STATE_BYTES * max((parameters[name] for name in trained), default=0)
+    sizes = {
+        "Models that are fetched": downloads,
+        "Fine-tuned models": kept,
+        "State of the largest one while it trains": state,
+        "All, at the peak": downloads + kept + state,
+    }
+    return Grid(
+        name="disk",
+        title="Disk.",
+        header=[Entry("What"), Entry("GB")],
+        rows=[[Entry(what), Entry(f"{n / 1e9:.1f}")] for what, n in sizes.items()],
+        notes=["Without data, answers and training rows, which are small beside it."],
+    )
+
+
+def _asked(asked: Sequence[Asked]) -> Grid:
+    rows = [
+        [
+            *map(Entry, (a.what, a.judge, str(a.requests))),
+            *map(
+                Entry, (f"{a.prompt_tokens / 1e6:.1f}", f"{a.reply_tokens / 1e6:.1f}")
+            ),
+            *map(Entry, (f"{a.dollars:.0f}", f"{a.budget:.0f}")),
+        ]
+        for a in asked
+    ]
+    return Grid(
+        name="judges",
+        title="Questions to judges, at most.",
+        header=[
+            *map(Entry, ("For", "Judge", "Requests", "Prompt tokens, M")),
+            *map(Entry, ("Reply tokens, M", "Dollars", "Budget")),
+        ],
+        rows=rows,
+        left=2,
+    )

@@ -1,0 +1,126 @@
+"""What a run would take: counted by hand, beside a dry-run, and the shipped page."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from tests.flow import REPO, Flow
+
+from selfgen import planning
+from selfgen.cli.main import main
+from selfgen.config import load
+from selfgen.nodes import Graph
+from selfgen.planning import DRAWING, TRAINING, WRITING, Work
+from selfgen.report import plan
+from selfgen.specs import UserError
+
+SMALL = REPO / "tests" / "workflow" / "small.yaml"
+PAGE = REPO / "docs" / "reference" / "plan" / "paper.md"
+RATES = plan.Rates({TRAINING: 0.5, DRAWING: 0.1, WRITING: 0.01}, "said so")
+
+
+def graph(**more: dict) -> Graph:
+    raw = yaml.safe_load(SMALL.read_text())
+    for key, values in more.items():
+        raw[key] = {**raw.get(key, {}), **values}
+    return Graph(load(raw))
+
+
+def test_work_by_hand() -> None:
+    """Prompts of 512 tokens, answers of 24; 8 rows are trained on, 4 are answered. Three
+    methods train; BASH has a pass; four are asked."""
+    trained, drawn, written = planning.works(graph())
+    assert trained == Work(TRAINING, "descriptions", "tiny", 3, 3 * 8 * 536)
+    assert drawn == Work(DRAWING, "descriptions", "tiny", 1, read=8 * 512, written=192)
+    answered = {"read": 4 * 4 * 512, "written": 4 * 4 * 24}
+    assert written == Work(WRITING, "descriptions", "tiny", 4, **answered)
+
+
+def test_rows_of_other_methods() -> None:
+    """RAC: half the rows have a draft of 24 and a turn of 32 more, and free drafts. SPIN:
+    two rows of an example, read once before; the drafts are RAC's."""
+    second = {"parent": "sft", "stage": "second"}
+    rac = {"label": "RAC", "mix": "rac", **second}
+    spin = {"label": "SPIN", "mix": "spin", **second}
+    before = planning.works(graph())
+    one = planning.works(graph(methods={"rac": rac}))
+    both = planning.works(graph(methods={"rac": rac, "spin": spin}))
+    assert one[0].trained - before[0].trained == 8 * (536 + 28)
+    assert one[2].written - before[2].written == (8 + 4) * 24
+    assert both[0].trained - one[0].trained == 2 * 8 * 536
+    assert both[0].referred == 2 * 8 * 536
+    assert both[2].written - one[2].written == 4 * 24
+
+
+def test_hours_by_hand() -> None:
+    """A model of a million parameters on 989 TFLOP/s. Forward and backward: 6e6 a token."""
+    work = Work(WRITING, "t", "m", 1, trained=0, read=500_000, written=1_000_000)
+    assert plan.flops(work, 10**6) == 2e6 * 1.5e6
+    seconds = 1e12 / (989e12 * 0.5) + 2e12 / (989e12 * 0.01)
+    assert plan.hours(work, 10**6, "h100", RATES) == pytest.approx(seconds / 3600)
+    work = Work(TRAINING, "t", "m", 1, trained=10**6, referred=10**6)
+    assert plan.flops(work, 10**6) == 8e12
+    seconds = 8e12 / (312e12 * 0.5)
+    assert plan.hours(work, 10**6, "a100", RATES) == pytest.approx(seconds / 3600)
+
+
+def test_judges_by_hand() -> None:
+    """Four methods and four prompts in both orders: 32 requests of 512 + 2 x 24 + 256
+    tokens, each answered with 256 at most; 2 and 4 dollars a million."""
+    judge = {"kind": "endpoint", "model": "j", "budget": 1}
+    judge |= {"input_price": 2.0, "output_price": 4.0}
+    contest = {"judge": "gpt", "orders": "both"}
+    [found] = planning.asked(
+        graph(judges={"gpt": judge}, evaluation={"win_rates": {"c": contest}})
+    )
+    assert (found.requests, found.prompt_tokens) == (32, 32 * 816)
+    assert found.dollars == pytest.approx((32 * 816 * 2 + 32 * 256 * 4) / 1e6)
+    assert planning.asked(graph(judges={"gpt": {"kind": "likelihood"}})) == []
+
+
+def test_sizes() -> None:
+    sizes = planning.parameters(graph())
+    tied = 2 * 259 * 32  # embedding and head
+    layer = 2 * 32 * 32 + 2 * 32 * 16 + 3 * 32 * 64 + 2 * 32
+    assert sizes == {"tiny": tied + 2 * layer + 32}
+    hub = {"kind": "hub", "repo": "a/b", "revision": "a" * 40}
+    known = graph(models={"big": {**hub, "shape": "pythia-1b"}})
+    assert planning.parameters(known)["big"] == 1_011_781_632
+    assert planning.downloads(known, planning.parameters(known)) == 2 * 1_011_781_632
+    with pytest.raises(UserError, match=r"models\.big: its size is not known"):
+        planning.parameters(graph(models={"big": hub}))
+
+
+def test_jobs_are_those_of_a_dry_run(bare: Flow) -> None:
+    rules = bare.rules("--configfile", "config/paper.yaml")
+    raw = yaml.safe_load((REPO / "config" / "paper.yaml").read_text())
+    jobs = sum(work.jobs for work in planning.works(Graph(load(raw), REPO)))
+    names = ("finetune", "generate_pass", "generate_answers", "answer_benchmark")
+    assert jobs == sum(rules[name] for name in (*names, "ask_few_shot"))
+
+
+def test_the_shipped_page_is_in_step(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", str(REPO / "config" / "paper.yaml")]) == 0
+    shown = capsys.readouterr().out
+    assert shown == PAGE.read_text(encoding="utf-8"), f"selfgen plan > {PAGE.name}"
+    assert "GPU: h100" in shown and "| **all** |" in shown
+
+
+def test_what_cannot_be_planned(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def said(*argv: str) -> str:
+        assert main(["plan", *argv]) == 1
+        return capsys.readouterr().err.strip().splitlines()[-1]
+
+    assert "found 'tpu', allowed: a100, h100" in said(str(SMALL), "--gpu", "tpu")
+    assert "none.yaml: cannot be read" in said(str(tmp_path / "none.yaml"))
+    controlled = str(REPO / "config" / "controlled.yaml")
+    assert "not a configuration of the graph" in said(controlled)
+    assert "needed are train.json" in said(str(SMALL), "--bench", str(tmp_path))
+    (tmp_path / "train.json").write_text(json.dumps({"timings": []}))
+    (tmp_path / "forced.json").write_text("{}")
+    assert "needed are train.json" in said(str(SMALL), "--bench", str(tmp_path))
