@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import logging
 import os
 import sys
@@ -12,7 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from selfgen import process, provenance
+from selfgen import leases, process, provenance
 from selfgen.specs import UserError
 
 log = logging.getLogger("selfgen")
@@ -48,9 +49,25 @@ def add_engine(parser: ArgumentParser) -> None:
 
 
 def set_up(args: Namespace) -> None:
-    """Let torch use exactly the threads that the job was given, and keep its memory."""
+    """Let torch use exactly the threads that the job was given, and keep its memory; lease
+    a GPU if the job may run on one."""
+    asked = getattr(args, "device", None) or _device(
+        json.loads(getattr(args, "spec", "{}"))
+    )
+    if asked in ("auto", "cuda"):
+        leases.take()
     process.set_threads(args.threads)
     process.keep_freed_memory()
+
+
+def _device(spec: Any) -> str | None:
+    """The device that a spec names, wherever it does; None in one that runs no model."""
+    if not isinstance(spec, dict):
+        return None
+    own = spec.get("device")
+    if isinstance(own, str):
+        return own
+    return next(filter(None, map(_device, spec.values())), None)
 
 
 def write_rows(path: Path, rows: Iterable[dict[str, Any]]) -> None:
