@@ -14,8 +14,9 @@ from typing import IO
 log = logging.getLogger(__name__)
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
-SCHEDULERS = ("SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID", "JOB_ID")
-"""Variables that a scheduler sets in its jobs; its choice of devices stands."""
+SCHEDULERS = ("SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID", "JOB_ID", "LOCAL_RANK")
+"""Variables that a scheduler sets in its jobs, or a launcher in its processes; their choice
+of devices stands."""
 
 SECONDS = 1.0
 """Between two looks at devices that are all taken."""

@@ -36,6 +36,8 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace) -> None:
+    from accelerate import PartialState
+
     common.set_up(args)
     inputs = {"rows": args.rows, "weights": args.weights}
     scratch = args.scratch and args.scratch / _address(args, inputs)
@@ -50,8 +52,10 @@ def run(args: Namespace) -> None:
         micro_batch_tokens=args.micro_batch_tokens,
         compile=args.compile,
         banned=tokenizer.all_special_ids,
-        progress=clock,
+        progress=clock if PartialState().is_main_process else None,
     )
+    if not PartialState().is_main_process:
+        return
     with provenance.atomic(args.out) as partial:
         models.save(model, tokenizer, partial)
     with provenance.atomic(args.curve) as partial:

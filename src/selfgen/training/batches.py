@@ -86,28 +86,61 @@ def micro_batches(groups: list[list[Row]], tokens: int) -> Iterator[list[Row]]:
     yield batch
 
 
+def shares(groups: list[list[Row]], processes: int) -> list[list[list[Row]]]:
+    """The groups of a step dealt out: the longest first, each to the process that has the
+    fewest tokens. Every process does this for itself and takes its own."""
+    dealt: list[list[list[Row]]] = [[] for _ in range(processes)]
+    tokens = [0] * processes
+    for group in sorted(groups, key=lambda group: (-tokens_of(group), group[0]["id"])):
+        least = tokens.index(min(tokens))
+        dealt[least].append(group)
+        tokens[least] += tokens_of(group)
+    return dealt
+
+
 class Passes:
-    """Work on the rows of a step, in forward passes of at most ``tokens`` tokens.
+    """Work on the rows of a step, in forward passes of at most ``tokens`` tokens; where
+    there are several ``processes``, on the share of the one that is number ``process``.
 
     When the device runs out of memory, the work begins again with half as many tokens a
     forward pass, which changes no result; a single group that does not fit is an error.
+    With several processes it is one always: the others would wait for ever.
     """
 
-    def __init__(self, module: torch.nn.Module, tokens: int) -> None:
+    def __init__(
+        self,
+        module: torch.nn.Module,
+        tokens: int,
+        process: int = 0,
+        processes: int = 1,
+    ) -> None:
         self.module, self.tokens = module, tokens
+        self.process, self.processes = process, processes
 
     def run(
         self, groups: list[list[Row]], work: Callable[[Iterator[list[Row]]], Result]
     ) -> Result:
-        """The result of ``work`` on the micro-batches of ``groups``."""
+        """The result of ``work`` on the micro-batches of ``groups``, or of its share.
+
+        Raises UserError: fewer groups than processes.
+        """
         from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
 
+        if len(groups) < self.processes:
+            raise UserError(
+                f"training: a step has {len(groups)} rows or pairs, which"
+                f" {self.processes} processes cannot share; start fewer"
+            )
+        if self.processes > 1:
+            groups = shares(groups, self.processes)[self.process]
         largest = max(map(tokens_of, groups))
         while True:
             try:
                 return work(micro_batches(groups, self.tokens))
             except RuntimeError as error:
-                if self.tokens <= largest or not should_reduce_batch_size(error):
+                alone = self.processes == 1
+                known = should_reduce_batch_size(error)
+                if self.tokens <= largest or not known or not alone:
                     raise
             self.module.zero_grad(set_to_none=True)
             clear_device_cache(garbage_collection=True)

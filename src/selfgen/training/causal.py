@@ -14,6 +14,7 @@ import shutil
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,7 @@ class Outcome:
     seconds: float = 0.0
     device: str = ""
     precision: str = ""
+    processes: int = 1
     curve: list[dict[str, float]] = field(default_factory=list)
 
     def add(
@@ -110,7 +112,12 @@ def train(
     objective = _objective(model, spec, part.total, banned)
     wrapped, optimizer = accelerator.prepare(objective, optimizer)
     accelerator.register_for_checkpointing(scheduler)
-    passes = Passes(wrapped, micro_batch_tokens or MICRO_BATCH_TOKENS[device])
+    passes = Passes(
+        wrapped,
+        micro_batch_tokens or MICRO_BATCH_TOKENS[device],
+        accelerator.process_index,
+        accelerator.num_processes,
+    )
     started = time.perf_counter()
     # Before a checkpoint is loaded: it reads the weights as they are at the start.
     forwarded = objective.begin(steps, passes, accelerator)
@@ -118,6 +125,7 @@ def train(
     state = Checkpoints(accelerator, scratch, checkpoint_minutes)
     outcome = state.restore() or Outcome(forwarded_tokens=forwarded, seconds=seconds)
     outcome.device, outcome.precision = device, precision
+    outcome.processes = accelerator.num_processes
     update = Update(
         accelerator,
         objective,
@@ -188,17 +196,22 @@ class Update:
 
         def work(parts: Iterator[list[Row]]) -> list[float]:
             means = torch.zeros(len(objective.names), device=accelerator.device)
-            for part in parts:
-                # Not one context for both: autocast keeps the weights that it has cast,
-                # and those cast in a pass without gradient may pass none on.
-                with accelerator.autocast():
-                    inputs = objective.collate(part, accelerator.device)
-                with accelerator.autocast():
-                    sums = self.wrapped(**inputs)
-                share = objective.means(sums, totals)
-                means += share.detach()
-                accelerator.backward(share[0])
-            return means.tolist()
+            waiting = list(parts)
+            while waiting:
+                part = waiting.pop(0)
+                # Gradients of several processes meet once, after their last passes.
+                with accelerator.no_sync(self.wrapped) if waiting else nullcontext():
+                    # Not one context for both: autocast keeps the weights that it has
+                    # cast, and those cast in a pass without gradient may pass none on.
+                    with accelerator.autocast():
+                        inputs = objective.collate(part, accelerator.device)
+                    with accelerator.autocast():
+                        sums = self.wrapped(**inputs)
+                    share = objective.means(sums, totals)
+                    means += share.detach()
+                    # They are averaged there; the totals are those of all processes.
+                    accelerator.backward(share[0] * accelerator.num_processes)
+            return accelerator.reduce(means, "sum").tolist()
 
         means = self.passes.run(objective.groups(rows), work)
         return dict(zip(objective.names, means, strict=True))
@@ -293,16 +306,29 @@ class Checkpoints:
 
     def save(self, outcome: Outcome) -> None:
         """Write a checkpoint if the last one is old enough."""
-        if not self.folder or time.monotonic() - self.last < self.seconds:
+        if not self.folder or not self._is_due():
             return
-        self.folder.mkdir(parents=True, exist_ok=True)
         final = self.folder / f"step-{outcome.steps:08d}"
         partial = final.with_suffix(".tmp")
-        shutil.rmtree(partial, ignore_errors=True)
+        main = self.accelerator.is_main_process
+        if main:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            shutil.rmtree(partial, ignore_errors=True)
+        self.accelerator.wait_for_everyone()
         self.accelerator.save_state(str(partial))
-        (partial / "outcome.json").write_text(json.dumps(outcome.__dict__))
-        partial.rename(final)
-        for old in self.folder.glob("step-*"):
-            if old != final:
-                shutil.rmtree(old, ignore_errors=True)
+        self.accelerator.wait_for_everyone()
+        if main:
+            (partial / "outcome.json").write_text(json.dumps(outcome.__dict__))
+            partial.rename(final)
+            for old in self.folder.glob("step-*"):
+                if old != final:
+                    shutil.rmtree(old, ignore_errors=True)
+        self.accelerator.wait_for_everyone()
         self.last = time.monotonic()
+
+    def _is_due(self) -> bool:
+        """Whether the last one is old enough, by the clock of the first process."""
+        from accelerate.utils import broadcast_object_list
+
+        due = [time.monotonic() - self.last >= self.seconds]
+        return broadcast_object_list(due)[0]

@@ -1,0 +1,151 @@
+"""Training in two processes, over gloo: the losses and the weights of one."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.flow import REPO
+
+from selfgen.training.batches import shares, tokens_of
+
+JOB = """
+import json, sys
+from pathlib import Path
+import torch
+from accelerate import PartialState
+from tests.golden import test_preference, test_two_pass
+from tests.golden.conftest import SPECIAL, build
+from tests.unit import test_training
+from dataclasses import replace
+from selfgen.specs import Sampling, TwoPass, UserError
+from selfgen.training import causal
+
+out, how = Path(sys.argv[1]), json.loads(sys.argv[2])
+SPEC = test_training.SPEC
+OBJECTIVES = {
+    "labels": (test_training.rows, SPEC),
+    "pairs": (test_preference.pairs, test_preference.SPEC),
+    "two-pass": (test_two_pass.rows, replace(SPEC, two_pass=TwoPass(0.5, Sampling(1.0)))),
+}
+for name in how["objectives"]:
+    rows, spec = OBJECTIVES[name]
+    rows = rows(how.get("steps", 6))
+
+    def stop(done):
+        return done == how.get("stop")
+
+    try:
+        model, outcome = causal.train(
+            build("llama"),
+            rows,
+            spec,
+            banned=SPECIAL[:2],
+            micro_batch_tokens=how.get("tokens", 40),
+            scratch=Path(how["scratch"]) if "scratch" in how else None,
+            checkpoint_minutes=0,
+            after_step=stop,
+        )
+    except UserError as error:
+        print(error)
+        continue
+    if PartialState().is_main_process:
+        torch.save(model.state_dict(), out / f"{name}.pt")
+        (out / f"{name}.json").write_text(json.dumps(outcome.__dict__))
+"""
+OBJECTIVES = ("labels", "pairs", "two-pass")
+
+
+def run(out: Path, processes: int, **how: Any) -> str:
+    """Train in so many processes; what they printed."""
+    out.mkdir(exist_ok=True)
+    script = out / "job.py"
+    script.write_text(JOB)
+    launch = ["-m", "torch.distributed.run", "--standalone"]
+    launch += ["--nproc-per-node", str(processes)]
+    done = subprocess.run(
+        [sys.executable, *launch, script, str(out), json.dumps(how)],
+        cwd=REPO,
+        env={"PYTHONPATH": f"{REPO}:{REPO / 'src'}", "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+def curve(out: Path, name: str) -> dict[str, Any]:
+    return json.loads((out / f"{name}.json").read_text())
+
+
+def assert_same(one: Path, two: Path, name: str) -> None:
+    first, second = (
+        torch.load(p / f"{name}.pt", weights_only=True) for p in (one, two)
+    )
+    for key, value in first.items():
+        torch.testing.assert_close(value, second[key], rtol=1e-3, atol=1e-4, msg=key)
+    a, b = curve(one, name), curve(two, name)
+    for x, y in zip(a["curve"], b["curve"], strict=True):
+        assert y["loss"] == pytest.approx(x["loss"], rel=1e-5), (name, x["step"])
+        assert y["grad_norm"] == pytest.approx(x["grad_norm"], rel=1e-4)
+    for key in ("steps", "labelled_tokens", "forwarded_tokens"):
+        assert a[key] == b[key]
+
+
+def test_two_processes_have_the_losses_of_one(tmp_path: Path) -> None:
+    run(tmp_path / "one", 1, objectives=OBJECTIVES)
+    run(tmp_path / "two", 2, objectives=OBJECTIVES)
+    for name in OBJECTIVES:
+        assert_same(tmp_path / "one", tmp_path / "two", name)
+        assert curve(tmp_path / "two", name)["processes"] == 2
+
+
+@pytest.mark.slow
+def test_two_go_on_where_one_stopped_and_one_where_two_did(tmp_path: Path) -> None:
+    how = {"objectives": ["labels"]}
+    run(tmp_path / "whole", 1, **how)
+    for first, then in ((2, 1), (1, 2)):
+        out = tmp_path / f"{first}-{then}"
+        scratch = str(tmp_path / f"scratch{first}")
+        run(out, first, scratch=scratch, stop=3, **how)
+        assert [p.name for p in Path(scratch).iterdir()] == ["step-00000003"]
+        assert len(curve(out, "labels")["curve"]) == 3
+        run(out, then, scratch=scratch, **how)
+        assert_same(tmp_path / "whole", out, "labels")
+
+
+@pytest.mark.slow
+def test_a_step_that_cannot_be_shared(tmp_path: Path) -> None:
+    """Four pairs a step, five processes."""
+    said = run(tmp_path / "out", 5, objectives=["pairs"])
+    line = "a step has 4 rows or pairs, which 5 processes cannot share; start fewer"
+    assert line in said
+
+
+@given(
+    st.lists(st.integers(1, 50), min_size=1, max_size=30),
+    st.integers(1, 5),
+)
+def test_every_group_is_of_one_process_and_none_has_much_more(
+    lengths: list[int], processes: int
+) -> None:
+    groups = [
+        [{"id": str(i), "input_ids": [0] * n, "labels": [0] * n}]
+        for i, n in enumerate(lengths)
+    ]
+    dealt = shares(groups, processes)
+    ids = sorted(row["id"] for part in dealt for group in part for row in group)
+    assert ids == sorted(map(str, range(len(lengths))))
+    if len(groups) >= processes:
+        assert all(dealt)
+    sizes = [sum(map(tokens_of, part)) for part in dealt]
+    assert max(sizes) - min(sizes) <= max(lengths)
