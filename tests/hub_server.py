@@ -37,7 +37,8 @@ class Fault:
 class HubServer(ThreadingHTTPServer):
     """``seen``: method, path, range and authorization of every request. ``private``: name
     of a repository and the token that it needs, ``gated``: those who ask for it get 403.
-    ``pins``: commits of repositories that bear the name of a real one's."""
+    ``pins``: commits of repositories that bear the name of a real one's. ``aliases``:
+    revisions that every repository has, too."""
 
     daemon_threads = True
 
@@ -49,6 +50,7 @@ class HubServer(ThreadingHTTPServer):
         self.private: dict[str, str] = {}
         self.gated: set[str] = set()
         self.pins: dict[str, str] = {}
+        self.aliases: set[str] = set()
         self.ranges = True
         self.lock = threading.Lock()
 
@@ -195,7 +197,7 @@ class _Handler(BaseHTTPRequestHandler):
         if not server.files(kind, repo) or not allowed:
             self.refuse(404, "RepoNotFound", "Repository not found")
             return False
-        if revision not in ("main", server.commit(kind, repo)):
+        if revision not in ("main", server.commit(kind, repo), *server.aliases):
             self.refuse(404, "RevisionNotFound", f"Invalid rev id: {revision}")
             return False
         return True

@@ -31,7 +31,7 @@ MODEL = {
     "model.safetensors": WEIGHTS,
     "pytorch_model.bin": b"a pickle",
     "modeling_own.py": b"print('never run')",
-    "onnx/model.safetensors": b"of another kind",
+    "model_of_onnx/model.safetensors": b"of another kind",
 }
 DATA = {"data/train-0.parquet": b"one", "data/train-1.parquet": b"two", "x.py": b"3"}
 
@@ -215,6 +215,10 @@ def test_what_cannot_be_had_ends_in_one_line(server: HubServer, fetch: Fetch) ->
     spec = model(server)
     other = HubSpec("org/tiny", "model", "a" * 40, hub.MODEL_FILES)
     assert "org/tiny@aaaaaaaaaaaa: found no revision aaaa" in said(fetch(other))
+    server.pins["org/tiny"] = "b" * 40
+    server.aliases = {spec.revision}
+    assert "the hub answers with another commit, bbbb" in said(fetch(spec))
+    server.pins.clear()
     none = HubSpec("org/none", "model", "main", hub.MODEL_FILES)
     assert "org/none@main: found no such model" in said(fetch(none))
     server.gated.add("org/tiny")

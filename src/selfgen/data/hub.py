@@ -11,6 +11,7 @@ import fnmatch
 import hashlib
 import json
 import logging
+import re
 import shutil
 import time
 from pathlib import Path, PurePosixPath
@@ -119,6 +120,8 @@ def _listed(spec: HubSpec) -> tuple[str, list[Any]]:
     commit = _asked(
         spec, lambda: api.repo_info(**where, revision=spec.revision).sha or ""
     )
+    if re.fullmatch(r"[0-9a-f]{40}", spec.revision) and commit != spec.revision:
+        raise UserError(f"{_name(spec)}: the hub answers with another commit, {commit}")
     tree = _asked(
         spec, lambda: list(api.list_repo_tree(**where, revision=commit, recursive=True))
     )
@@ -127,6 +130,7 @@ def _listed(spec: HubSpec) -> tuple[str, list[Any]]:
             file
             for file in tree
             if isinstance(file, RepoFile)
+            and not (spec.kind == "model" and "/" in file.path)
             and any(fnmatch.fnmatchcase(file.path, pattern) for pattern in spec.files)
         ),
         key=lambda file: file.path,
