@@ -11,6 +11,8 @@ import time
 from pathlib import Path
 from typing import IO
 
+from selfgen.specs import UserError
+
 log = logging.getLogger(__name__)
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
@@ -32,34 +34,51 @@ def devices() -> list[str]:
     return sorted((match[1] for match in found if match), key=int)
 
 
-def take(folder: Path | None = None) -> str | None:
-    """Lock a device, waiting until one is free, and let this process see it alone.
+def take(count: int = 1, folder: Path | None = None) -> list[str]:
+    """Lock ``count`` devices, waiting until so many are free, and let this process and its
+    children see them alone.
 
-    Returns its name; None, and nothing is changed, where there is none or where a scheduler
-    has chosen. The lock goes with the process, however it ends. ``folder``: of the locks;
-    by default one for each user among the temporary files.
+    Returns their names; none, and nothing is changed, where there is no device or where a
+    scheduler has chosen. The locks go with the process, however it ends, but stay when it
+    becomes another program. ``folder``: of the locks; by default one for each user among the
+    temporary files.
+
+    Raises UserError: there are fewer devices.
     """
     allowed = devices()
     if not allowed or any(name in os.environ for name in SCHEDULERS):
-        return None
+        return []
+    if count > len(allowed):
+        raise UserError(f"GPUs: found {', '.join(allowed)}, needed are {count}")
     folder = folder or Path(tempfile.gettempdir()) / f"selfgen-gpus-{os.getuid()}"
     folder.mkdir(parents=True, exist_ok=True)
     waiting = False
     while True:
-        for device in allowed:
-            # It may be a UUID, or of a part of a device; it is never a path.
-            name = re.sub(r"[^\w-]", "_", device)
-            file = (folder / f"{name}.lock").open("w")
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+        # All or none: two jobs with a half each would wait for ever.
+        locked = {name: file for name in allowed if (file := _lock(folder, name))}
+        taken = list(locked)[:count] if len(locked) >= count else []
+        for name, file in locked.items():
+            if name not in taken:
                 file.close()
-                continue
-            _held.append(file)
-            os.environ[VISIBLE] = device
-            log.info("GPU %s", device)
-            return device
+        if taken:
+            _held.extend(locked[name] for name in taken)
+            os.environ[VISIBLE] = ",".join(taken)
+            log.info("GPU %s", os.environ[VISIBLE])
+            return taken
         if not waiting:
-            log.info("waiting for a GPU: %s are taken", ", ".join(allowed))
+            log.info("waiting for %d of the GPUs %s", count, ", ".join(allowed))
             waiting = True
         time.sleep(SECONDS)
+
+
+def _lock(folder: Path, device: str) -> IO[str] | None:
+    # It may be named by a UUID, or be a part of a device; the name is never a path.
+    name = re.sub(r"[^\w-]", "_", device)
+    file = (folder / f"{name}.lock").open("w")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        return None
+    os.set_inheritable(file.fileno(), True)
+    return file

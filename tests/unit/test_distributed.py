@@ -12,8 +12,14 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors.torch import load_file
 from tests.flow import REPO
+from tests.unit.test_training import SPEC, rows
 
+from selfgen import models
+from selfgen.cli.common import write_rows
+from selfgen.data.wording import CHATML
+from selfgen.specs import ModelSpec, to_json
 from selfgen.training.batches import shares, tokens_of
 
 JOB = """
@@ -129,6 +135,40 @@ def test_a_step_that_cannot_be_shared(tmp_path: Path) -> None:
     said = run(tmp_path / "out", 5, objectives=["pairs"])
     line = "a step has 4 rows or pairs, which 5 processes cannot share; start fewer"
     assert line in said
+
+
+@pytest.mark.slow
+def test_the_verb_starts_its_processes(tmp_path: Path) -> None:
+    """As the rule calls it; ``--processes 0`` is what a job without a GPU says."""
+    shape = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2}
+    model = ModelSpec(
+        "random", None, CHATML, "llama", shape | {"num_attention_heads": 2}
+    )
+    models.prepare(model, None, tmp_path / "base")
+    write_rows(tmp_path / "rows.parquet", rows(4))
+    weights = {}
+    for processes in (0, 2):
+        out = tmp_path / str(processes)
+        command = ["-m", "selfgen", "train", "--processes", str(processes)]
+        command += ["--spec", to_json(SPEC), "--scratch", tmp_path / "scratch"]
+        command += ["--rows", tmp_path / "rows.parquet", "--weights", tmp_path / "base"]
+        command += ["--out", out / "weights", "--curve", out / "curve.jsonl"]
+        command += ["--manifest", out / "manifest.json", "--threads", "2"]
+        done = subprocess.run(
+            [sys.executable, *command],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout
+        manifest = json.loads((out / "manifest.json").read_text())
+        assert manifest["processes"] == max(1, processes)
+        assert len((out / "curve.jsonl").read_text().splitlines()) == 4
+        weights[processes] = load_file(out / "weights" / "model.safetensors")
+    assert not list((tmp_path / "scratch").glob("*"))
+    for name, value in weights[0].items():
+        torch.testing.assert_close(value, weights[2][name], rtol=1e-3, atol=1e-4)
 
 
 @given(

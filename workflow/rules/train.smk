@@ -86,4 +86,4 @@ rule finetune:
         "python -m selfgen train --spec {params.spec:q} --rows {input.rows:q}"
         " --weights {input.weights:q} --out {output.weights:q} --curve {output.curve:q}"
         " --manifest {output.manifest:q} --scratch scratch --threads {threads}"
-        " --name 'train {wildcards.node} {wildcards.task}' > {log:q} 2>&1"
+        " --processes {resources.gpu} --name 'train {wildcards.node} {wildcards.task}' > {log:q} 2>&1"

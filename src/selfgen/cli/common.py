@@ -51,13 +51,17 @@ def add_engine(parser: ArgumentParser) -> None:
 def set_up(args: Namespace) -> None:
     """Let torch use exactly the threads that the job was given, and keep its memory; lease
     a GPU if the job may run on one."""
-    asked = getattr(args, "device", None) or _device(
-        json.loads(getattr(args, "spec", "{}"))
-    )
-    if asked in ("auto", "cuda"):
+    if wants_gpu(args):
         leases.take()
-    process.set_threads(args.threads)
+    shared_by = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
+    process.set_threads(max(1, args.threads // shared_by))
     process.keep_freed_memory()
+
+
+def wants_gpu(args: Namespace) -> bool:
+    """Whether a job may run on a GPU, by its spec or its arguments."""
+    spec = json.loads(getattr(args, "spec", "{}"))
+    return (getattr(args, "device", None) or _device(spec)) in ("auto", "cuda")
 
 
 def _device(spec: Any) -> str | None:

@@ -1,11 +1,13 @@
 """Fine-tune a model on training rows; resumes from its scratch folder."""
 
 import json
+import os
 import shutil
+import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from selfgen import models, provenance
+from selfgen import leases, models, provenance
 from selfgen.cli import common
 from selfgen.data.prompts import load_tokenizer
 from selfgen.specs import TrainSpec, from_json
@@ -31,16 +33,20 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--micro-batch-tokens", type=int, help="tokens of a forward pass"
     )
     parser.add_argument(
+        "--processes", type=int, default=1, help="of this machine, one a GPU"
+    )
+    parser.add_argument(
         "--compile", action="store_true", help="use torch.compile (pays on a GPU)"
     )
 
 
 def run(args: Namespace) -> None:
-    from accelerate import PartialState
-
+    if args.processes > 1 and "LOCAL_RANK" not in os.environ:
+        _launch(args)
     common.set_up(args)
     inputs = {"rows": args.rows, "weights": args.weights}
     scratch = args.scratch and args.scratch / _address(args, inputs)
+    first = os.environ.get("RANK", "0") == "0"
     clock = common.Clock(args.name, "step", resumes=True)
     tokenizer = load_tokenizer(args.weights)
     model, outcome = train(
@@ -52,9 +58,9 @@ def run(args: Namespace) -> None:
         micro_batch_tokens=args.micro_batch_tokens,
         compile=args.compile,
         banned=tokenizer.all_special_ids,
-        progress=clock if PartialState().is_main_process else None,
+        progress=clock if first else None,
     )
-    if not PartialState().is_main_process:
+    if not first:
         return
     with provenance.atomic(args.out) as partial:
         models.save(model, tokenizer, partial)
@@ -66,6 +72,17 @@ def run(args: Namespace) -> None:
     common.write_manifest(args, MODULE, inputs, facts | clock.facts())
     if scratch:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _launch(args: Namespace) -> None:
+    """Become the launcher of torch, which starts this verb in every process and finds a
+    free port for them; the devices are leased before."""
+    if common.wants_gpu(args):
+        leases.take(args.processes)
+    launcher = ["-m", "torch.distributed.run", "--standalone"]
+    launcher += ["--nproc-per-node", str(args.processes), "-m", "selfgen"]
+    os.environ["OMP_NUM_THREADS"] = str(max(1, args.threads // args.processes))
+    os.execv(sys.executable, [sys.executable, *launcher, *sys.argv[1:]])
 
 
 def _address(args: Namespace, inputs: dict[str, Path]) -> str:
