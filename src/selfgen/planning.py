@@ -6,7 +6,6 @@ there, and are counted at the lengths that the configuration allows.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 from selfgen import benchmarks, contests, shapes
@@ -15,9 +14,7 @@ from selfgen.config import methods as m
 from selfgen.config import sources as c
 from selfgen.config.judging import Endpoint
 from selfgen.nodes import Graph
-
-TRAINING, DRAWING, WRITING = "fine-tuning", "forced passes", "free generation"
-"""Kinds of work, which run at different speeds."""
+from selfgen.report.plan import DRAWING, TRAINING, WRITING, Asked, Work
 
 CORRECTION_TOKENS = 32
 """Of the turn that asks for a correction, about."""
@@ -30,40 +27,6 @@ SHOTS = {"gsm8k": (1319, 1024, 256), "minerva-math": (5000, 1024, 512)}
 
 JUDGE_PROMPT_TOKENS = 256
 """Of what a judge is told beside the texts, about."""
-
-
-@dataclass(frozen=True)
-class Work:
-    """Tokens of all jobs of one kind: ``trained`` ones go forward and backward, ``referred``
-    ones forward before training, ``read`` and ``written`` ones are of generation."""
-
-    step: str
-    task: str
-    model: str
-    jobs: int = 0
-    trained: int = 0
-    referred: int = 0
-    read: int = 0
-    written: int = 0
-
-    def __add__(self, other: Work) -> Work:
-        counts = ("jobs", "trained", "referred", "read", "written")
-        both = {name: getattr(self, name) + getattr(other, name) for name in counts}
-        return replace(self, **both)
-
-
-@dataclass(frozen=True)
-class Asked:
-    """Questions to a judge: how many, their tokens and those of the replies, the most that
-    they cost in dollars, and what may be spent on that judge."""
-
-    what: str
-    judge: str
-    requests: int
-    prompt_tokens: int
-    reply_tokens: int
-    dollars: float
-    budget: float
 
 
 def works(graph: Graph) -> list[Work]:

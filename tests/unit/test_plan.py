@@ -13,8 +13,8 @@ from selfgen import planning
 from selfgen.cli.main import main
 from selfgen.config import load
 from selfgen.nodes import Graph
-from selfgen.planning import DRAWING, TRAINING, WRITING, Work
 from selfgen.report import plan
+from selfgen.report.plan import DRAWING, TRAINING, WRITING, Work
 from selfgen.specs import UserError
 
 SMALL = REPO / "tests" / "workflow" / "small.yaml"

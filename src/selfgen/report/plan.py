@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from selfgen.planning import DRAWING, TRAINING, WRITING, Asked, Work
 from selfgen.report import grid
 from selfgen.report.grid import Entry, Grid
 from selfgen.specs import UserError
+
+TRAINING, DRAWING, WRITING = "fine-tuning", "forced passes", "free generation"
+"""Kinds of work, which run at different speeds."""
 
 GPUS = {"a100": 312.0, "h100": 989.0, "h200": 989.0, "l40s": 362.0, "rtx4090": 165.0}
 """Dense bf16 TFLOP/s, of the makers' data sheets."""
@@ -20,6 +22,40 @@ TRAINED_BYTES = 4
 
 STATE_BYTES = 2 * 12
 """Of a parameter, of resumable state: weights and two moments, the new beside the old."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """Tokens of all jobs of one kind: ``trained`` ones go forward and backward, ``referred``
+    ones forward before training, ``read`` and ``written`` ones are of generation."""
+
+    step: str
+    task: str
+    model: str
+    jobs: int = 0
+    trained: int = 0
+    referred: int = 0
+    read: int = 0
+    written: int = 0
+
+    def __add__(self, other: Work) -> Work:
+        counts = ("jobs", "trained", "referred", "read", "written")
+        both = {name: getattr(self, name) + getattr(other, name) for name in counts}
+        return replace(self, **both)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Questions to a judge: how many, their tokens and those of the replies, the most that
+    they cost in dollars, and what may be spent on that judge."""
+
+    what: str
+    judge: str
+    requests: int
+    prompt_tokens: int
+    reply_tokens: int
+    dollars: float
+    budget: float
 
 
 @dataclass(frozen=True)
