@@ -30,7 +30,8 @@ vwxyzjn/summarize_from_feedback_details, tldr_dataset.py); ``TL;DR:`` is of the 
 
 
 def load_tldr(sources: dict[str, Path], spec: RecordsSpec) -> Iterator[dict[str, Any]]:
-    """The records of TL;DR; a summary begins with the space that joins it to its prompt."""
+    """The records of TL;DR. The space before a summary is of the prompt's spec
+    (``answer_prefix``), not of the reference."""
     for name in TLDR:
         split = name.removeprefix("tldr-")
         keys = ("subreddit", "title", "post", "summary")
