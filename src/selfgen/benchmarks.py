@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from selfgen import fetched
 from selfgen import specs as s
 from selfgen.config.benchmarks import AlpacaEval, Benchmark
 from selfgen.contests import endpoint
@@ -29,6 +30,8 @@ def check(graph: Graph) -> None:
                     f"config: evaluation.{_key(name)}.{role}: found {file!r}, allowed:"
                     f" {', '.join(graph.files)}"
                 )
+            if name not in FEW_SHOT:
+                fetched.whole(graph.files, f"evaluation.{_key(name)}.{role}", file)
 
 
 def names(graph: Graph) -> list[str]:

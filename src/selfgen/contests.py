@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 
+from selfgen import fetched
 from selfgen import specs as s
 from selfgen.config.judging import Endpoint, Judge, Similarity, WinRate
 from selfgen.data.wording import JUDGE
@@ -32,6 +33,8 @@ def check(graph: Graph) -> None:
             graph.source(f"judges.{_contest(graph, name).judge}.source", judge.source)
         if isinstance(judge, Endpoint):
             _template(graph, name)
+        if prompt := prompt_file(graph, name):
+            fetched.whole(graph.files, f"evaluation.win_rates.{name}.prompt", prompt)
 
 
 def names(graph: Graph) -> list[str]:

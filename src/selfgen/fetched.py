@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 
 from selfgen import specs as s
@@ -63,6 +64,15 @@ def check(config: Config) -> None:
                 f"config: preferences.{name}.file: found {pairs.file!r}, allowed:"
                 f" {', '.join(known)}"
             )
+
+
+def whole(known: Mapping[str, File], where: str, name: str) -> None:
+    """Raises UserError where a file that is read as a whole is of a hub, which sends many."""
+    if isinstance(known[name], s.HubSpec):
+        raise s.UserError(
+            f"config: {where}: found {name!r}, a file of a hub; allowed: one at an address"
+            " or here"
+        )
 
 
 def model(found: c.Model) -> s.ModelSpec:

@@ -25,6 +25,10 @@ JUDGE = {
 }
 
 
+HUB = {"repo": "org/set", "revision": "a" * 40, "path": "x.py"}
+TASK = "descriptions"
+
+
 @pytest.mark.parametrize(
     "more, said",
     [
@@ -75,6 +79,22 @@ JUDGE = {
         (
             {"judges": {"new": {"kind": "endpiont"}}},
             "judges.new.kind: found 'endpiont', allowed: endpoint, similarity, likelihood",
+        ),
+        (
+            {
+                "files": {"q": HUB},
+                "evaluation": {
+                    "mt_bench": {"judge": "gpt", "tasks": [TASK], "questions": "q"}
+                },
+            },
+            "evaluation.mt_bench.questions: found 'q', a file of a hub; allowed: one",
+        ),
+        (
+            {
+                "files": {"q": HUB},
+                "evaluation": {"win_rates": {"x": {"judge": "gpt", "prompt": "q:t"}}},
+            },
+            "evaluation.win_rates.x.prompt: found 'q', a file of a hub; allowed: one",
         ),
     ],
 )
