@@ -278,6 +278,7 @@ class Graph:
             steps=self._steps(task, self.nodes[node]),
             preference=preference,
             two_pass=two_pass,
+            optimizer=stage.optimizer,
         )
 
     def answers(self, task: str, node: str, decoding: str, seed: int) -> s.AnswersSpec:

@@ -268,6 +268,7 @@ class TwoPass:
 class TrainSpec:
     """One fine-tuning run; the steps and their rows come from the rows file.
 
+    ``optimizer`` is ``adamw`` or ``rmsprop``, which reads no betas and no epsilon.
     ``steps``: the rows are these steps of a longer stage, whose learning rates they take.
     """
 
@@ -284,6 +285,7 @@ class TrainSpec:
     steps: Steps | None = None
     preference: Preference | None = None
     two_pass: TwoPass | None = None
+    optimizer: str = "adamw"
 
 
 @dataclass(frozen=True)

@@ -30,12 +30,12 @@ KINDS = {
 }
 
 
-def build(kind: str, seed: int = 1) -> Any:
+def build(kind: str, seed: int = 1, **more: Any) -> Any:
     """A random model of an architecture, with logits far enough apart to be exact."""
     from transformers import AutoConfig, AutoModelForCausalLM
 
     torch.manual_seed(seed)
-    config = AutoConfig.for_model(kind, **SHAPE, **KINDS[kind])
+    config = AutoConfig.for_model(kind, **SHAPE, **KINDS[kind], **more)
     model = AutoModelForCausalLM.from_config(config).eval()
     with torch.no_grad():
         for name, weight in model.named_parameters():

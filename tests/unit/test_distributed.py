@@ -1,4 +1,6 @@
-"""Training in two processes, over gloo: the losses and the weights of one."""
+"""Training in two processes, over gloo: the losses and the weights of one.
+
+Of whole copies, and of shared weights by the shipped launch configuration."""
 
 from __future__ import annotations
 
@@ -13,6 +15,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file
+from accelerate.commands import launch
+from accelerate.utils.launch import prepare_multi_gpu_env
 from tests.flow import REPO
 from tests.unit.test_training import SPEC, rows
 
@@ -23,10 +27,11 @@ from selfgen.specs import ModelSpec, to_json
 from selfgen.training.batches import shares, tokens_of
 
 JOB = """
-import json, sys
+import json, os, sys
 from pathlib import Path
 import torch
 from accelerate import PartialState
+from accelerate.utils import DistributedType
 from tests.golden import test_preference, test_two_pass
 from tests.golden.conftest import SPECIAL, build
 from tests.unit import test_training
@@ -35,6 +40,10 @@ from selfgen.specs import Sampling, TwoPass, UserError
 from selfgen.training import causal
 
 out, how = Path(sys.argv[1]), json.loads(sys.argv[2])
+if "ACCELERATE_USE_FSDP" in os.environ:
+    # accelerate takes FSDP for accelerators alone; torch shards on a CPU as well.
+    PartialState(cpu=True)
+    PartialState._shared_state["distributed_type"] = DistributedType.MULTI_GPU
 SPEC = test_training.SPEC
 OBJECTIVES = {
     "labels": (test_training.rows, SPEC),
@@ -50,7 +59,7 @@ for name in how["objectives"]:
 
     try:
         model, outcome = causal.train(
-            build("llama"),
+            build("llama", tie_word_embeddings=how.get("tied", False)),
             rows,
             spec,
             banned=SPECIAL[:2],
@@ -66,10 +75,20 @@ for name in how["objectives"]:
         torch.save(model.state_dict(), out / f"{name}.pt")
         (out / f"{name}.json").write_text(json.dumps(outcome.__dict__))
 """
+FSDP2 = REPO / "profiles" / "launch" / "fsdp2.yaml"
 OBJECTIVES = ("labels", "pairs", "two-pass")
 
 
-def run(out: Path, processes: int, **how: Any) -> str:
+def shared() -> dict[str, str]:
+    """What ``accelerate launch`` makes of the shipped configuration."""
+    arguments = ["--config_file", str(FSDP2), "--num_processes", "2", "job.py"]
+    parsed = launch.launch_command_parser().parse_args(arguments)
+    parsed, *_ = launch._validate_launch_command(parsed)
+    found = prepare_multi_gpu_env(parsed)
+    return {k: v for k, v in found.items() if k.startswith(("FSDP", "ACCELERATE"))}
+
+
+def run(out: Path, processes: int, env: dict[str, str] = {}, **how: Any) -> str:
     """Train in so many processes; what they printed."""
     out.mkdir(exist_ok=True)
     script = out / "job.py"
@@ -79,7 +98,7 @@ def run(out: Path, processes: int, **how: Any) -> str:
     done = subprocess.run(
         [sys.executable, *launch, script, str(out), json.dumps(how)],
         cwd=REPO,
-        env={"PYTHONPATH": f"{REPO}:{REPO / 'src'}", "OMP_NUM_THREADS": "1"},
+        env={"PYTHONPATH": f"{REPO}:{REPO / 'src'}", "OMP_NUM_THREADS": "1"} | env,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -129,12 +148,47 @@ def test_two_go_on_where_one_stopped_and_one_where_two_did(tmp_path: Path) -> No
         assert_same(tmp_path / "whole", out, "labels")
 
 
+@pytest.mark.parametrize("tied", [False, True])
+def test_two_processes_that_share_weights_have_the_losses_of_one(
+    tmp_path: Path, tied: bool
+) -> None:
+    """In forward passes of so few tokens that the two do not need as many of them."""
+    how = {"objectives": ["labels", "pairs"], "tied": tied, "tokens": 25}
+    run(tmp_path / "one", 1, **how)
+    run(tmp_path / "two", 2, shared(), **how)
+    for name in how["objectives"]:
+        assert_same(tmp_path / "one", tmp_path / "two", name)
+        assert curve(tmp_path / "two", name)["sharded"]
+        assert not curve(tmp_path / "one", name)["sharded"]
+
+
 @pytest.mark.slow
-def test_a_step_that_cannot_be_shared(tmp_path: Path) -> None:
-    """Four pairs a step, five processes."""
-    said = run(tmp_path / "out", 5, objectives=["pairs"])
-    line = "a step has 4 rows or pairs, which 5 processes cannot share; start fewer"
-    assert line in said
+def test_shared_weights_go_on_in_another_number_of_processes(tmp_path: Path) -> None:
+    how = {"objectives": ["labels"]}
+    run(tmp_path / "whole", 1, **how)
+    for first, then in ((2, 3), (3, 2)):
+        out, scratch = tmp_path / f"{first}-{then}", tmp_path / f"scratch{first}"
+        run(out, first, shared(), scratch=str(scratch), stop=3, **how)
+        (checkpoint,) = scratch.iterdir()
+        parts = [*(checkpoint / "pytorch_model_fsdp_0").glob("*.distcp")]
+        assert len(parts) == first
+        run(out, then, shared(), scratch=str(scratch), **how)
+        assert_same(tmp_path / "whole", out, "labels")
+
+
+@pytest.mark.slow
+def test_more_processes_than_a_step_has_pairs(tmp_path: Path) -> None:
+    """Four pairs a step, five processes: one has none of its own."""
+    how = {"objectives": ["pairs"], "steps": 2}
+    run(tmp_path / "one", 1, **how)
+    for env in ({}, shared()):
+        run(tmp_path / "five", 5, env, **how)
+        assert_same(tmp_path / "one", tmp_path / "five", "pairs")
+
+
+def test_what_needs_whole_weights_says_so(tmp_path: Path) -> None:
+    said = run(tmp_path, 2, shared(), objectives=["two-pass"])
+    assert "found FSDP with lora or two_pass, which need the weights whole" in said
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from selfgen import leases, models, provenance
+from selfgen import launching, leases, models, provenance
 from selfgen.cli import common
 from selfgen.data.prompts import load_tokenizer
 from selfgen.specs import TrainSpec, from_json
@@ -33,7 +33,14 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--micro-batch-tokens", type=int, help="tokens of a forward pass"
     )
     parser.add_argument(
-        "--processes", type=int, default=1, help="of this machine, one a GPU"
+        "--processes", type=int, default=1, help="of a machine, one a GPU"
+    )
+    parser.add_argument("--nodes", type=int, default=1, help="machines of a Slurm job")
+    parser.add_argument(
+        "--launch", default="", help="configuration of accelerate launch (FSDP)"
+    )
+    parser.add_argument(
+        "--root", type=Path, default=Path(), help="where a relative --launch lies"
     )
     parser.add_argument(
         "--compile", action="store_true", help="use torch.compile (pays on a GPU)"
@@ -41,7 +48,8 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace) -> None:
-    if args.processes > 1 and "LOCAL_RANK" not in os.environ:
+    several = args.processes > 1 or args.nodes > 1 or args.launch
+    if several and "LOCAL_RANK" not in os.environ:
         _launch(args)
     common.set_up(args)
     inputs = {"rows": args.rows, "weights": args.weights}
@@ -51,7 +59,7 @@ def run(args: Namespace) -> None:
     tokenizer = load_tokenizer(args.weights)
     model, outcome = train(
         models.load(args.weights),
-        common.read_rows([args.rows]),
+        args.rows,
         from_json(TrainSpec, args.spec),
         scratch=scratch,
         checkpoint_minutes=args.checkpoint_minutes,
@@ -75,14 +83,17 @@ def run(args: Namespace) -> None:
 
 
 def _launch(args: Namespace) -> None:
-    """Become the launcher of torch, which starts this verb in every process and finds a
-    free port for them; the devices are leased before."""
+    """Become the launcher, which starts this verb in every process; the devices are leased
+    before."""
+    processes = max(1, args.processes)
+    config = args.root / args.launch if args.launch else None
+    command = launching.command(
+        sys.argv[1:], os.environ, processes=processes, nodes=args.nodes, config=config
+    )
     if common.wants_gpu(args):
-        leases.take(args.processes)
-    launcher = ["-m", "torch.distributed.run", "--standalone"]
-    launcher += ["--nproc-per-node", str(args.processes), "-m", "selfgen"]
-    os.environ["OMP_NUM_THREADS"] = str(max(1, args.threads // args.processes))
-    os.execv(sys.executable, [sys.executable, *launcher, *sys.argv[1:]])
+        leases.take(processes)
+    os.environ["OMP_NUM_THREADS"] = str(max(1, args.threads // processes))
+    os.execvp(command[0], command)
 
 
 def _address(args: Namespace, inputs: dict[str, Path]) -> str:

@@ -78,12 +78,15 @@ class Stage(Keys):
     epochs: Count = Field(default=1, description="Passes over the training rows.")
     batch_size: Count = Field(default=16, description="Rows of an optimiser step.")
     learning_rate: Annotated[Number, Field(gt=0)] = Field(description="Peak rate.")
+    optimizer: Literal["adamw", "rmsprop"] = Field(
+        default="adamw", description="RMSProp as torch has it, as SPIN's authors took it."
+    )
     scheduler: Literal["cosine", "linear", "constant", "constant_with_warmup"] = Field(
         default="cosine", description="As in transformers."
     )
     warmup_ratio: Share = Field(default=0.1, description="Share of steps to warm up.")
     weight_decay: Annotated[Number, Field(ge=0)] = Field(
-        default=0.0, description="AdamW."
+        default=0.0, description="Of the optimizer: decoupled in AdamW alone."
     )
     max_grad_norm: Annotated[Number, Field(gt=0)] = Field(
         default=1.0, description="Gradient clipping."

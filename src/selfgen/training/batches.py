@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
@@ -20,25 +23,69 @@ Row = dict[str, Any]
 Result = TypeVar("Result")
 
 
-def steps_of(rows: Iterable[Row], part: Steps | None = None) -> list[list[Row]]:
-    """The rows of each optimiser step; the ``step`` column must count 0, 1, 2, ..., or
-    through the steps of ``part`` and no others."""
+def steps_of(
+    rows: Iterable[Row] | Path, part: Steps | None = None
+) -> Sequence[list[Row]]:
+    """The rows of each optimiser step; of a Parquet file they are read when asked for.
+
+    Raises:
+        UserError: the ``step`` column does not count 0, 1, 2, ..., or through the steps of
+            ``part`` and no others; the file is missing.
+    """
+    if not isinstance(rows, Path):
+        rows = list(rows)
+        ends = _ends(((row["step"], row["id"]) for row in rows), part)
+        return [rows[a:b] for a, b in itertools.pairwise([0, *ends])]
+    return StoredSteps(rows, part)
+
+
+class StoredSteps(Sequence[list[Row]]):
+    """The steps of a Parquet file of rows, of which one row group is in memory."""
+
+    def __init__(self, path: Path, part: Steps | None) -> None:
+        import pyarrow.parquet
+
+        if not path.is_file():
+            raise UserError(f"{path}: this file is missing")
+        self.file = pyarrow.parquet.ParquetFile(path)
+        columns = self.file.read(["step", "id"])
+        named = zip(*(columns[name].to_pylist() for name in ("step", "id")), strict=True)
+        self.ends = [0, *_ends(named, part)]
+        sizes = map(self.file.metadata.row_group, range(self.file.num_row_groups))
+        self.starts = [0, *itertools.accumulate(group.num_rows for group in sizes)]
+        self._read = functools.lru_cache(maxsize=1)(self.file.read_row_group)
+
+    def __len__(self) -> int:
+        return len(self.ends) - 1
+
+    def __getitem__(self, step: int) -> list[Row]:
+        if not 0 <= step < len(self):
+            raise IndexError(step)
+        first, last = self.ends[step], self.ends[step + 1]
+        rows: list[Row] = []
+        for group, (start, end) in enumerate(itertools.pairwise(self.starts)):
+            a, b = max(first, start), min(last, end)
+            if a < b:
+                rows += self._read(group).slice(a - start, b - a).to_pylist()
+        return rows
+
+
+def _ends(named: Iterable[tuple[int, str]], part: Steps | None) -> list[int]:
+    """Where each step ends, from the step and the id of each row."""
     first = part.first if part else 0
-    steps: list[list[Row]] = []
-    for row in rows:
-        number = row["step"] - first
-        if number == len(steps):
-            steps.append([])
-        if not steps or number != len(steps) - 1:
-            raise UserError(
-                f"rows: step {row['step']} of row {row['id']} is out of order"
-            )
-        steps[-1].append(row)
-    if part and first + len(steps) != part.last:
+    ends: list[int] = []
+    for place, (step, name) in enumerate(named):
+        number = step - first
+        if number == len(ends):
+            ends.append(place)
+        if not ends or number != len(ends) - 1:
+            raise UserError(f"rows: step {step} of row {name} is out of order")
+        ends[-1] += 1
+    if part and first + len(ends) != part.last:
         raise UserError(
-            f"rows: found {len(steps)} steps, steps {first} to {part.last - 1} are due"
+            f"rows: found {len(ends)} steps, steps {first} to {part.last - 1} are due"
         )
-    return steps
+    return ends
 
 
 def labelled(rows: Iterable[Row]) -> int:
@@ -83,7 +130,8 @@ def micro_batches(groups: list[list[Row]], tokens: int) -> Iterator[list[Row]]:
             batch, size = [], 0
         batch += group
         size += length
-    yield batch
+    if batch:
+        yield batch
 
 
 def shares(groups: list[list[Row]], processes: int) -> list[list[list[Row]]]:
@@ -102,6 +150,10 @@ class Passes:
     """Work on the rows of a step, in forward passes of at most ``tokens`` tokens; where
     there are several ``processes``, on the share of the one that is number ``process``.
 
+    Processes that ``share`` the weights pass forward together: each has as many passes as
+    the one that needs most. Those beyond its own repeat a small group and count nothing, as
+    does the only pass of a process that has no rows, for its gradients are waited for.
+
     When the device runs out of memory, the work begins again with half as many tokens a
     forward pass, which changes no result; a single group that does not fit is an error.
     With several processes it is one always: the others would wait for ever.
@@ -113,34 +165,26 @@ class Passes:
         tokens: int,
         process: int = 0,
         processes: int = 1,
+        share: bool = False,
     ) -> None:
         self.module, self.tokens = module, tokens
-        self.process, self.processes = process, processes
+        self.process, self.processes, self.share = process, processes, share
 
     def run(
-        self, groups: list[list[Row]], work: Callable[[Iterator[list[Row]]], Result]
+        self, groups: list[list[Row]], work: Callable[[list[list[Row]], int], Result]
     ) -> Result:
-        """The result of ``work`` on the micro-batches of ``groups``, or of its share.
-
-        Raises UserError: fewer groups than processes.
-        """
+        """The result of ``work`` on the forward passes of ``groups``, or of its share:
+        their rows, and how many of them count, which are the first."""
         from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
 
-        if len(groups) < self.processes:
-            raise UserError(
-                f"training: a step has {len(groups)} rows or pairs, which"
-                f" {self.processes} processes cannot share; start fewer"
-            )
-        if self.processes > 1:
-            groups = shares(groups, self.processes)[self.process]
-        largest = max(map(tokens_of, groups))
         while True:
+            parts, counted = self.cut(groups)
             try:
-                return work(micro_batches(groups, self.tokens))
+                return work(parts, counted)
             except RuntimeError as error:
-                alone = self.processes == 1
+                largest = max(map(tokens_of, groups))
                 known = should_reduce_batch_size(error)
-                if self.tokens <= largest or not known or not alone:
+                if self.tokens <= largest or not known or self.processes > 1:
                     raise
             self.module.zero_grad(set_to_none=True)
             clear_device_cache(garbage_collection=True)
@@ -148,3 +192,14 @@ class Passes:
             log.warning(
                 "out of memory: going on with %d tokens a forward pass", self.tokens
             )
+
+    def cut(self, groups: list[list[Row]]) -> tuple[list[list[Row]], int]:
+        """The forward passes of this process, and how many of them count."""
+        cuts = [
+            [*micro_batches(dealt, self.tokens)]
+            for dealt in shares(groups, self.processes)
+        ]
+        own = cuts[self.process]
+        due = max(map(len, cuts)) if self.share else max(1, len(own))
+        spare = min(groups, key=lambda group: (tokens_of(group), group[0]["id"]))
+        return own + [spare] * (due - len(own)), len(own)

@@ -7,13 +7,15 @@ cut into micro-batches, and the vocabulary projection is computed only where lab
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 import math
+import os
 import shutil
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -47,6 +49,7 @@ class Outcome:
     device: str = ""
     precision: str = ""
     processes: int = 1
+    sharded: bool = False
     curve: list[dict[str, float]] = field(default_factory=list)
 
     def add(
@@ -63,7 +66,7 @@ class Outcome:
 
 def train(
     model: Any,
-    rows: Iterable[Row],
+    rows: Iterable[Row] | Path,
     spec: TrainSpec,
     *,
     banned: Sequence[int] = (),
@@ -77,8 +80,9 @@ def train(
     """Fine-tune ``model`` on ``rows``; returns the trained model and what was done.
 
     Args:
-        rows: ``step, id, input_ids, labels`` in training order; with ``spec.preference``
-            or ``spec.two_pass`` also ``epoch``, and with the former ``role``.
+        rows: ``step, id, input_ids, labels`` in training order, or a Parquet file of them;
+            with ``spec.preference`` or ``spec.two_pass`` also ``epoch``, and with the
+            former ``role``.
         banned: token ids that two passes never draw.
         scratch: folder for resumable state; what is found there is continued bit for bit.
         micro_batch_tokens: tokens of one forward pass (default: by device).
@@ -87,19 +91,27 @@ def train(
         progress: called with (steps done, steps in all).
         after_step: called with the steps done; training ends when it returns True.
 
+    Of several processes that a launcher started each trains on a part of every step. Where
+    its configuration says FSDP they share the weights (profiles/launch), and only the
+    first is given the trained model as a whole.
+
     Raises:
         UserError: rows out of order, steps that are not those of ``spec.steps``, no
-            labelled token in a step, an incomplete pair, what two passes cannot draw, or
-            a loss that is not finite (named with its step and row ids).
+            labelled token in a step, an incomplete pair, what two passes cannot draw, a
+            loss that is not finite (named with its step and row ids), or shared weights
+            with what needs them whole.
     """
-    from accelerate import Accelerator
     from accelerate.utils import set_seed
 
     set_seed(spec.seed)
     device, precision = place(spec.device, model.num_parameters())
-    accelerator = Accelerator(
-        cpu=device == "cpu", mixed_precision="bf16" if precision == "bf16" else "no"
-    )
+    accelerator = _accelerator(device, precision)
+    sharded = accelerator.is_fsdp2
+    if sharded and (spec.lora or spec.two_pass):
+        raise UserError(
+            "training: found FSDP with lora or two_pass, which need the weights whole;"
+            " allowed: a launch configuration that does not shard"
+        )
     steps = steps_of(rows, spec.steps)
     part = spec.steps or Steps(0, len(steps), len(steps))
     if spec.lora:
@@ -117,6 +129,11 @@ def train(
         micro_batch_tokens or MICRO_BATCH_TOKENS[device],
         accelerator.process_index,
         accelerator.num_processes,
+        share=sharded,
+    )
+    log.info(
+        "steps of %d rows and fewer, shared by %d processes",
+        *(max(map(len, itertools.islice(steps, 100)), default=0), passes.processes),
     )
     started = time.perf_counter()
     # Before a checkpoint is loaded: it reads the weights as they are at the start.
@@ -125,7 +142,7 @@ def train(
     state = Checkpoints(accelerator, scratch, checkpoint_minutes)
     outcome = state.restore() or Outcome(forwarded_tokens=forwarded, seconds=seconds)
     outcome.device, outcome.precision = device, precision
-    outcome.processes = accelerator.num_processes
+    outcome.processes, outcome.sharded = accelerator.num_processes, sharded
     update = Update(
         accelerator,
         objective,
@@ -147,8 +164,49 @@ def train(
         state.save(outcome)
         if after_step and after_step(outcome.steps):
             break
+    if sharded:
+        return _whole(accelerator, wrapped), outcome
     model = accelerator.unwrap_model(wrapped).model
     return (model.merge_and_unload() if spec.lora else model), outcome
+
+
+def _accelerator(device: str, precision: str) -> Any:
+    from accelerate import Accelerator
+    from accelerate.utils import FullyShardedDataParallelPlugin
+
+    plugin = None
+    if os.environ.get("ACCELERATE_USE_FSDP", "").lower() == "true":
+        from torch.distributed.fsdp import MixedPrecisionPolicy
+
+        # Weights in fp32 under autocast, as everywhere: accelerate's own policy would also
+        # cast what goes in and the loss that comes out.
+        policy = MixedPrecisionPolicy(cast_forward_inputs=False)
+        plugin = FullyShardedDataParallelPlugin(mixed_precision_policy=policy)
+        if plugin.fsdp_version != 2:
+            raise UserError(
+                f"launch: fsdp_version: found {plugin.fsdp_version}, allowed: 2"
+            )
+    return Accelerator(
+        cpu=device == "cpu",
+        mixed_precision="bf16" if precision == "bf16" else "no",
+        fsdp_plugin=plugin,
+    )
+
+
+def _whole(accelerator: Any, wrapped: Any) -> Any:
+    """The model whose weights the processes share, as one on the CPU of the first."""
+    from transformers.initialization import no_init_weights
+
+    weights = accelerator.get_state_dict(wrapped)
+    model = accelerator.unwrap_model(wrapped).model
+    if not accelerator.is_main_process:
+        return model
+    with no_init_weights():
+        whole = type(model)(model.config)
+    named = {name.removeprefix("model."): value for name, value in weights.items()}
+    whole.load_state_dict(named, assign=True)
+    whole.tie_weights()
+    return whole
 
 
 @dataclass(frozen=True)
@@ -194,20 +252,21 @@ class Update:
         accelerator, objective = self.accelerator, self.objective
         totals = objective.totals(rows)
 
-        def work(parts: Iterator[list[Row]]) -> list[float]:
+        def work(parts: list[list[Row]], counted: int) -> list[float]:
             means = torch.zeros(len(objective.names), device=accelerator.device)
-            waiting = list(parts)
-            while waiting:
-                part = waiting.pop(0)
-                # Gradients of several processes meet once, after their last passes.
-                with accelerator.no_sync(self.wrapped) if waiting else nullcontext():
+            for number, part in enumerate(parts):
+                # Gradients of whole copies meet once, after the last passes; kept until
+                # then, those of shared weights would take the room that sharing saves.
+                last = number == len(parts) - 1
+                meet = last or self.passes.share
+                with nullcontext() if meet else accelerator.no_sync(self.wrapped):
                     # Not one context for both: autocast keeps the weights that it has
                     # cast, and those cast in a pass without gradient may pass none on.
                     with accelerator.autocast():
                         inputs = objective.collate(part, accelerator.device)
                     with accelerator.autocast():
                         sums = self.wrapped(**inputs)
-                    share = objective.means(sums, totals)
+                    share = objective.means(sums, totals) * (number < counted)
                     means += share.detach()
                     # They are averaged there; the totals are those of all processes.
                     accelerator.backward(share[0] * accelerator.num_processes)
@@ -233,17 +292,21 @@ def _objective(
 def _optimizer(
     parameters: list[torch.nn.Parameter], spec: TrainSpec, part: Steps, device: str
 ) -> tuple[Any, Any]:
-    """A fresh AdamW, and the learning rates of the whole stage from ``part.first`` on."""
+    """A fresh optimiser, and the learning rates of the whole stage from ``part.first`` on."""
     from transformers import get_scheduler
 
-    optimizer = torch.optim.AdamW(
-        parameters,
-        lr=spec.learning_rate,
-        betas=spec.adam_betas,
-        eps=spec.adam_epsilon,
-        weight_decay=spec.weight_decay,
-        fused=device != "mps",
-    )
+    common = {"lr": spec.learning_rate, "weight_decay": spec.weight_decay}
+    if spec.optimizer == "rmsprop":
+        # Its other numbers are torch's, as transformers' Trainer leaves them.
+        optimizer = torch.optim.RMSprop(parameters, **common)
+    else:
+        optimizer = torch.optim.AdamW(
+            parameters,
+            betas=spec.adam_betas,
+            eps=spec.adam_epsilon,
+            fused=device != "mps",
+            **common,
+        )
     scheduler = get_scheduler(
         spec.scheduler,
         optimizer,

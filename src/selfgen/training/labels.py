@@ -6,6 +6,7 @@ An objective is the module that the loop of ``causal.train`` runs forward. Those
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -33,6 +34,19 @@ class LabelLoss(torch.nn.Module):
         self.model = model
         self.flat = attention.use(model)
 
+    @property
+    def _no_split_modules(self) -> list[str]:
+        """Names of the layers that a sharded model gathers one by one."""
+        return self.model._no_split_modules
+
+    def get_input_embeddings(self) -> torch.nn.Module:
+        """As of the model; what shards it asks for them."""
+        return self.model.get_input_embeddings()
+
+    def get_output_embeddings(self) -> torch.nn.Module:
+        """As ``get_input_embeddings``."""
+        return self.model.get_output_embeddings()
+
     def forward(
         self,
         input_ids: torch.Tensor,
@@ -54,7 +68,7 @@ class LabelLoss(torch.nn.Module):
         """States [tokens, size] of packed rows."""
         return attention.states(decoder(self.model), input_ids, lengths, self.flat)
 
-    def begin(self, steps: list[list[Row]], passes: Passes, accelerator: Any) -> int:
+    def begin(self, steps: Sequence[list[Row]], passes: Passes, accelerator: Any) -> int:
         """What has to be known of all rows before the first step; returns the tokens that
         were forwarded for it."""
         return 0

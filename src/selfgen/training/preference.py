@@ -12,6 +12,7 @@ tests/golden/test_preference.py.
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -63,13 +64,16 @@ class PairLoss(LabelLoss):
         labels: torch.Tensor,
         lengths: list[int],
         counts: list[int],
-        reference: torch.Tensor,
+        reference: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Sums over pairs [4]: DPO's loss, cross-entropy of the chosen, margin, accuracy.
 
         The rows are chosen, rejected, chosen, ...; ``reference`` [pairs, 2] as in ``dpo``.
+        Without it the ``log_probs`` themselves.
         """
         log_probs = self.log_probs(input_ids, before, labels, lengths, counts)
+        if reference is None:
+            return log_probs
         log_probs = log_probs.view(-1, 2)
         loss, margin = dpo(log_probs, reference, self.spec.beta)
         margin = margin.detach()
@@ -100,27 +104,31 @@ class PairLoss(LabelLoss):
         return found.new_zeros(inside.shape).masked_scatter(inside, found).sum(1)
 
     @torch.no_grad()
-    def begin(self, steps: list[list[Row]], passes: Passes, accelerator: Any) -> int:
+    def begin(
+        self, steps: Sequence[list[Row]], passes: Passes, accelerator: Any
+    ) -> int:
         """The reference's log-probabilities, from the weights as they are now, in the
         forward passes of training, so that all margins start at 0. LoRA's adapters start
         as no change, so with them too it is the base model."""
-        grouped = [self.groups(rows) for rows in steps]
-        log.info(
-            "log-probabilities of %d pairs before training", sum(map(len, grouped))
-        )
-        self.eval()
-        for groups in grouped:
+        log.info("log-probabilities of the pairs of %d steps before training", len(steps))
+        passes.module.eval()
+        read = 0
+        for rows in steps:
             self.reference |= passes.run(
-                groups, lambda parts: self._refer(parts, accelerator)
+                self.groups(rows),
+                lambda parts, _: self._refer(parts, passes.module, accelerator),
             )
-        self.train()
-        return sum(map(batches.tokens_of, steps))
+            read += batches.tokens_of(rows)
+        passes.module.train()
+        return read
 
-    def _refer(self, parts: Any, accelerator: Any) -> dict[Any, float]:
+    def _refer(
+        self, parts: list[list[Row]], module: Any, accelerator: Any
+    ) -> dict[Any, float]:
         found = {}
         for rows in parts:
             with accelerator.autocast():
-                log_probs = self.log_probs(**_counted(rows, accelerator.device))
+                log_probs = module(**_counted(rows, accelerator.device))
             found |= zip(map(_address, rows), log_probs.tolist(), strict=True)
         return found
 
