@@ -20,14 +20,15 @@ def command(
     nodes: int = 1,
     config: Path | None = None,
 ) -> list[str]:
-    """The command that runs ``selfgen`` with ``arguments`` in so many ``processes`` of each
-    of the ``nodes``; the processes find ``LOCAL_RANK`` in their environment.
+    """The command that runs ``selfgen`` with ``arguments`` in so many ``processes``, as many
+    on each of the ``nodes``; they find ``LOCAL_RANK`` in their environment.
 
     ``config``: of ``accelerate launch``, which several nodes need, since it says what they
     share. On one node the port is a free one. Of several, each runs the command in a step of
     the same Slurm job; outside of such a step the command is one that starts it.
 
-    Raises UserError: a missing file, or several nodes without a config or without Slurm.
+    Raises UserError: a missing file, processes that the nodes cannot share, or several nodes
+    without a config or without Slurm.
     """
     own = ["-m", "selfgen", *arguments]
     if config is None and nodes == 1:
@@ -37,8 +38,12 @@ def command(
         raise UserError(f"--nodes: found {nodes} without --launch, which they need")
     if not config.is_file():
         raise UserError(f"--launch: found no file {config}")
+    if processes % nodes:
+        raise UserError(
+            f"--processes: found {processes}, allowed: a multiple of the {nodes} nodes"
+        )
     launcher = ["-m", "accelerate.commands.launch", "--config_file", str(config)]
-    launcher += ["--num_processes", str(processes * nodes)]
+    launcher += ["--num_processes", str(processes)]
     launcher += ["--num_machines", str(nodes)]
     if nodes == 1:
         return [sys.executable, *launcher, "--main_process_port", "0", *own]

@@ -5,6 +5,7 @@ Of whole copies, and of shared weights by the shipped launch configuration."""
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,11 +13,11 @@ from typing import Any
 
 import pytest
 import torch
+from accelerate.commands import launch
+from accelerate.utils.launch import prepare_multi_gpu_env
 from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file
-from accelerate.commands import launch
-from accelerate.utils.launch import prepare_multi_gpu_env
 from tests.flow import REPO
 from tests.unit.test_training import SPEC, rows
 
@@ -88,7 +89,9 @@ def shared() -> dict[str, str]:
     return {k: v for k, v in found.items() if k.startswith(("FSDP", "ACCELERATE"))}
 
 
-def run(out: Path, processes: int, env: dict[str, str] = {}, **how: Any) -> str:
+def run(
+    out: Path, processes: int, env: dict[str, str] | None = None, **how: Any
+) -> str:
     """Train in so many processes; what they printed."""
     out.mkdir(exist_ok=True)
     script = out / "job.py"
@@ -98,7 +101,8 @@ def run(out: Path, processes: int, env: dict[str, str] = {}, **how: Any) -> str:
     done = subprocess.run(
         [sys.executable, *launch, script, str(out), json.dumps(how)],
         cwd=REPO,
-        env={"PYTHONPATH": f"{REPO}:{REPO / 'src'}", "OMP_NUM_THREADS": "1"} | env,
+        env={"PYTHONPATH": f"{REPO}:{REPO / 'src'}", "OMP_NUM_THREADS": "1"}
+        | (env or {}),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -148,7 +152,7 @@ def test_two_go_on_where_one_stopped_and_one_where_two_did(tmp_path: Path) -> No
         assert_same(tmp_path / "whole", out, "labels")
 
 
-@pytest.mark.parametrize("tied", [False, True])
+@pytest.mark.parametrize("tied", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_two_processes_that_share_weights_have_the_losses_of_one(
     tmp_path: Path, tied: bool
 ) -> None:
@@ -181,7 +185,7 @@ def test_more_processes_than_a_step_has_pairs(tmp_path: Path) -> None:
     """Four pairs a step, five processes: one has none of its own."""
     how = {"objectives": ["pairs"], "steps": 2}
     run(tmp_path / "one", 1, **how)
-    for env in ({}, shared()):
+    for env in (None, shared()):
         run(tmp_path / "five", 5, env, **how)
         assert_same(tmp_path / "one", tmp_path / "five", "pairs")
 
@@ -193,36 +197,54 @@ def test_what_needs_whole_weights_says_so(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_the_verb_starts_its_processes(tmp_path: Path) -> None:
-    """As the rule calls it; ``--processes 0`` is what a job without a GPU says."""
+    """As the rule calls it; ``--processes 0`` is what a job without a GPU says. Two
+    machines are two launchers here, in the environment that Slurm makes in a step."""
     shape = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2}
     model = ModelSpec(
         "random", None, CHATML, "llama", shape | {"num_attention_heads": 2}
     )
     models.prepare(model, None, tmp_path / "base")
     write_rows(tmp_path / "rows.parquet", rows(4))
-    weights = {}
-    for processes in (0, 2):
-        out = tmp_path / str(processes)
-        command = ["-m", "selfgen", "train", "--processes", str(processes)]
+
+    def start(name: str, *how: str, **env: str) -> subprocess.Popen[str]:
+        out = tmp_path / name
+        command = ["-m", "selfgen", "train", *how]
         command += ["--spec", to_json(SPEC), "--scratch", tmp_path / "scratch"]
         command += ["--rows", tmp_path / "rows.parquet", "--weights", tmp_path / "base"]
         command += ["--out", out / "weights", "--curve", out / "curve.jsonl"]
         command += ["--manifest", out / "manifest.json", "--threads", "2"]
-        done = subprocess.run(
-            [sys.executable, *command],
+        return subprocess.Popen(
+            [sys.executable, *map(str, command)],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            check=False,
+            env=os.environ | env,
         )
-        assert done.returncode == 0, done.stdout
-        manifest = json.loads((out / "manifest.json").read_text())
-        assert manifest["processes"] == max(1, processes)
-        assert len((out / "curve.jsonl").read_text().splitlines()) == 4
-        weights[processes] = load_file(out / "weights" / "model.safetensors")
-    assert not list((tmp_path / "scratch").glob("*"))
-    for name, value in weights[0].items():
-        torch.testing.assert_close(value, weights[2][name], rtol=1e-3, atol=1e-4)
+
+    def ended(name: str, jobs: list[subprocess.Popen[str]], processes: int) -> Any:
+        for job in jobs:
+            said, _ = job.communicate(timeout=300)
+            assert job.returncode == 0, said
+        manifest = json.loads((tmp_path / name / "manifest.json").read_text())
+        assert manifest["processes"] == processes
+        assert len((tmp_path / name / "curve.jsonl").read_text().splitlines()) == 4
+        assert not list((tmp_path / "scratch").glob("*"))
+        return load_file(tmp_path / name / "weights" / "model.safetensors")
+
+    one = ended("one", [start("one", "--processes", "0")], 1)
+    two = ended("two", [start("two", "--processes", "2")], 2)
+    launched = ["--launch", "profiles/launch/fsdp2.yaml", "--root", str(REPO)]
+    three = ended("three", [start("three", "--processes", "2", *launched)], 2)
+    job = {"SLURM_JOB_ID": str(os.getpid()), "SLURM_STEP_NUM_NODES": "2"}
+    job["SLURM_LAUNCH_NODE_IPADDR"] = "127.0.0.1"
+    machines = [
+        start("four", "--nodes", "2", *launched, SLURM_NODEID=rank, **job)
+        for rank in "01"
+    ]
+    four = ended("four", machines, 2)
+    for name, value in one.items():
+        for other in (two, three, four):
+            torch.testing.assert_close(value, other[name], rtol=1e-3, atol=1e-4)
 
 
 @given(

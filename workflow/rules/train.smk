@@ -79,11 +79,18 @@ rule finetune:
     threads: model_threads
     resources:
         **HEAVY,
+        # By --set-resources or a profile: several machines, and a configuration of
+        # `accelerate launch` that says what the processes share.
+        nodes=1,
+        launch="",
     params:
         spec=spec(GRAPH.train, "task", "node", "seed"),
         code=code("selfgen.training.causal"),
+        root=os.path.relpath(ROOT),
     shell:
         "python -m selfgen train --spec {params.spec:q} --rows {input.rows:q}"
         " --weights {input.weights:q} --out {output.weights:q} --curve {output.curve:q}"
         " --manifest {output.manifest:q} --scratch scratch --threads {threads}"
-        " --processes {resources.gpu} --name 'train {wildcards.node} {wildcards.task}' > {log:q} 2>&1"
+        " --processes {resources.gpu} --nodes {resources.nodes}"
+        " --launch {resources.launch:q} --root {params.root:q}"
+        " --name 'train {wildcards.node} {wildcards.task}' > {log:q} 2>&1"

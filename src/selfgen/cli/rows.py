@@ -2,14 +2,17 @@
 
 import json
 from argparse import ArgumentParser, Namespace
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from selfgen.cli import common
 from selfgen.data import preferences
+from selfgen.data.examples import examples_of
 from selfgen.data.prompts import load_tokenizer
 from selfgen.data.records import read
-from selfgen.mixing.build import build, load_function
+from selfgen.mixing.build import load_function, stream, training_records
 from selfgen.mixing.order import tokens_in_time
 from selfgen.specs import RowsSpec, UserError, from_json
 
@@ -48,8 +51,9 @@ def run(args: Namespace) -> None:
         ]
     else:
         records, passes = read(args.records, ["train"]), common.read_rows(args.shards)
-    rows = build(
-        records,
+    chosen = training_records(records, spec.rows)
+    rows = stream(
+        examples_of(chosen, spec.prompt, tokenizer),
         passes,
         spec,
         tokenizer,
@@ -59,11 +63,23 @@ def run(args: Namespace) -> None:
         if spec.function
         else None,
     )
-    common.write_rows(args.out, rows)
+    counted: Counter[str] = Counter()
+    common.write_rows(args.out, _counted(rows, counted))
     inputs = {"records": args.pairs or args.records, "tokenizer": args.tokenizer}
     inputs |= {f"pass {i}": path for i, path in enumerate(args.shards)}
-    facts = {"rows": len(rows), "steps": len({row["step"] for row in rows})}
-    common.write_manifest(args, "selfgen.mixing.build", inputs, facts)
+    common.write_manifest(args, "selfgen.mixing.build", inputs, dict(counted))
+
+
+def _counted(
+    rows: Iterable[dict[str, Any]], facts: Counter[str]
+) -> Iterator[dict[str, Any]]:
+    """The rows as they are; ``facts`` receives how many there are, of how many steps."""
+    last = None
+    for row in rows:
+        facts["rows"] += 1
+        facts["steps"] += row["step"] != last
+        last = row["step"]
+        yield row
 
 
 def tokens_of(manifests: list[Path]) -> float:

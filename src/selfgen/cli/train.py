@@ -32,9 +32,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--micro-batch-tokens", type=int, help="tokens of a forward pass"
     )
-    parser.add_argument(
-        "--processes", type=int, default=1, help="of a machine, one a GPU"
-    )
+    parser.add_argument("--processes", type=int, default=1, help="in all, one a GPU")
     parser.add_argument("--nodes", type=int, default=1, help="machines of a Slurm job")
     parser.add_argument(
         "--launch", default="", help="configuration of accelerate launch (FSDP)"
@@ -85,14 +83,15 @@ def run(args: Namespace) -> None:
 def _launch(args: Namespace) -> None:
     """Become the launcher, which starts this verb in every process; the devices are leased
     before."""
-    processes = max(1, args.processes)
+    processes = max(args.nodes, args.processes)
     config = args.root / args.launch if args.launch else None
     command = launching.command(
         sys.argv[1:], os.environ, processes=processes, nodes=args.nodes, config=config
     )
     if common.wants_gpu(args):
         leases.take(processes)
-    os.environ["OMP_NUM_THREADS"] = str(max(1, args.threads // processes))
+    here = processes // args.nodes
+    os.environ["OMP_NUM_THREADS"] = str(max(1, args.threads // here))
     os.execvp(command[0], command)
 
 

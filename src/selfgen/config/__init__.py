@@ -79,7 +79,8 @@ class Stage(Keys):
     batch_size: Count = Field(default=16, description="Rows of an optimiser step.")
     learning_rate: Annotated[Number, Field(gt=0)] = Field(description="Peak rate.")
     optimizer: Literal["adamw", "rmsprop"] = Field(
-        default="adamw", description="RMSProp as torch has it, as SPIN's authors took it."
+        default="adamw",
+        description="RMSProp as torch has it, as SPIN's authors took it.",
     )
     scheduler: Literal["cosine", "linear", "constant", "constant_with_warmup"] = Field(
         default="cosine", description="As in transformers."

@@ -43,7 +43,12 @@ def build(
     return mix(examples, passes, spec, tokenizer, **extra)
 
 
-def mix(
+def mix(*args: Any, **extra: Any) -> Rows:
+    """The rows of ``stream`` as a list."""
+    return [*stream(*args, **extra)]
+
+
+def stream(
     examples: Sequence[Example],
     passes: Rows,
     spec: RowsSpec,
@@ -52,7 +57,7 @@ def mix(
     tokens: float | None = None,
     grades: Mapping[tuple[str, int], float] | None = None,
     function: Mix | None = None,
-) -> Rows:
+) -> Iterator[dict[str, Any]]:
     """``build`` from examples that are tokenised already.
 
     Args:
@@ -65,7 +70,7 @@ def mix(
     passed = _by_address(passes, examples, steps, spec) if reads else {}
     mixing = Mixing(spec, tokenizer, examples, passed, grades or {})
     make = _checked(function) if spec.mix == "custom" else MIXES[spec.mix]
-    built = []
+    skipped = 0
     for number, step in steps:
         rows = [
             {"id": examples[i].id, "epoch": epoch, **fields}
@@ -75,8 +80,11 @@ def mix(
         if spec.loss == "all":
             for row, (i, _) in zip(rows, step, strict=True):
                 _ask_prompt(row, examples[i].prompt_ids)
-        built += [{"step": number, **row} for row in rows]
-    return _without_gaps(built) if spec.mix == "dpo" else built
+        # DPO may find no pair in a step: it is left out, and the others are counted on.
+        skipped += not rows
+        yield from ({"step": number - skipped, **row} for row in rows)
+    if skipped == len(steps):
+        raise UserError("pass: all candidates of every example have the same grade")
 
 
 def _ask_prompt(row: dict[str, Any], prompt: Sequence[int]) -> None:
@@ -137,14 +145,6 @@ def _checked(function: Mix) -> Mix:
         return made
 
     return make
-
-
-def _without_gaps(rows: Rows) -> Rows:
-    """Steps counted again: one whose examples have no pair is left out."""
-    if not rows:
-        raise UserError("pass: all candidates of every example have the same grade")
-    numbers = {step: n for n, step in enumerate(sorted({row["step"] for row in rows}))}
-    return [row | {"step": numbers[row["step"]]} for row in rows]
 
 
 def load_function(address: str) -> Mix:

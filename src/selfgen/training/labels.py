@@ -68,7 +68,9 @@ class LabelLoss(torch.nn.Module):
         """States [tokens, size] of packed rows."""
         return attention.states(decoder(self.model), input_ids, lengths, self.flat)
 
-    def begin(self, steps: Sequence[list[Row]], passes: Passes, accelerator: Any) -> int:
+    def begin(
+        self, steps: Sequence[list[Row]], passes: Passes, accelerator: Any
+    ) -> int:
         """What has to be known of all rows before the first step; returns the tokens that
         were forwarded for it."""
         return 0

@@ -110,7 +110,9 @@ class PairLoss(LabelLoss):
         """The reference's log-probabilities, from the weights as they are now, in the
         forward passes of training, so that all margins start at 0. LoRA's adapters start
         as no change, so with them too it is the base model."""
-        log.info("log-probabilities of the pairs of %d steps before training", len(steps))
+        log.info(
+            "log-probabilities of the pairs of %d steps before training", len(steps)
+        )
         passes.module.eval()
         read = 0
         for rows in steps:
