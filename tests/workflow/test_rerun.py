@@ -122,3 +122,31 @@ def test_a_bad_key_ends_in_one_line(bare: Flow, value: str, line: str) -> None:
     found = [text for text in done.stdout.splitlines() if text.startswith("config: ")]
     assert len(found) == 1
     assert re.match(line, found[0])
+
+
+@pytest.mark.slow
+def test_weights_of_rounds_go_when_the_next_is_trained(flow: Flow) -> None:
+    config = flow.config("small.yaml")
+    config["stages"]["long"] = config["stages"]["second"] | {"epochs": 3}
+    config["methods"]["rounds"] = config["methods"]["bash"] | {
+        "rounds": 3,
+        "stage": "long",
+    }
+    flow.write_config("small.yaml", config)
+    models = flow.root / "results/models/descriptions/tiny"
+    run = (
+        "--cores",
+        "2",
+        *SMALL,
+        "--",
+        f"{models.relative_to(flow.root)}/rounds/seed0/weights",
+    )
+    done = flow.snakemake(*run)
+    assert done.returncode == 0, done.stdout
+    rounds = {
+        path.parents[1].name for path in models.glob("rounds*/seed0/manifest.json")
+    }
+    assert rounds == {"rounds.r1", "rounds.r2", "rounds"}
+    kept = {path.parents[1].name for path in models.glob("rounds*/seed0/weights")}
+    assert kept == {"rounds"}
+    assert flow.rules(*run) == {}

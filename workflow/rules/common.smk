@@ -12,6 +12,7 @@ HEAVY = {"mem": f"{HEAVY_GB}GB", "runtime": "8h", "gpu": GRAPH.gpus()}
 WHEELS = {wheel.filename: name for name, wheel in GRAPH.sources.items()}
 TASKS = list(GRAPH.config.tasks)
 CELLS = GRAPH.cells()
+ROUNDS = [name for name, node in GRAPH.nodes.items() if name != node.declared]
 TRAINED = GRAPH.trained()
 
 

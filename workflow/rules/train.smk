@@ -61,7 +61,6 @@ rule mix_rows:
 
 
 rule finetune:
-    """Fine-tune a node from its parent's weights; resumes from scratch/."""
     input:
         rows="results/rows/{task}/{model}/{node}/seed{seed}.parquet",
         weights=lambda w: GRAPH.parent_weights(w.task, w.model, w.node, w.seed),
@@ -73,6 +72,9 @@ rule finetune:
         "logs/finetune/{task}/{model}/{node}/seed{seed}.log",
     benchmark:
         "benchmarks/finetune/{task}/{model}/{node}/seed{seed}.jsonl"
+    """Fine-tune a node from its parent's weights; resumes from scratch/."""
+    wildcard_constraints:
+        node=any_of(sorted(set(GRAPH.nodes) - set(ROUNDS))),
     priority: 1
     conda:
         CONDA
@@ -92,5 +94,17 @@ rule finetune:
         " --weights {input.weights:q} --out {output.weights:q} --curve {output.curve:q}"
         " --manifest {output.manifest:q} --scratch scratch --threads {threads}"
         " --processes {resources.gpu} --nodes {resources.nodes}"
-        " --launch {resources.launch:q} --root {params.root:q}"
+        " --launch={resources.launch:q} --root {params.root:q}"
         " --name 'train {wildcards.node} {wildcards.task}' > {log:q} 2>&1"
+
+
+use rule finetune as finetune_round with:
+    output:
+        weights=temp(
+            directory("results/models/{task}/{model}/{node}/seed{seed}/weights")
+        ),
+        curve="results/models/{task}/{model}/{node}/seed{seed}/curve.jsonl",
+        manifest="results/models/{task}/{model}/{node}/seed{seed}/manifest.json",
+    # The weights of all rounds but the last go once the next round has been trained.
+    wildcard_constraints:
+        node=any_of(ROUNDS) or "none",
