@@ -19,9 +19,9 @@ from tests.hub_server import HubServer
 from tests.hub_sets import SETS, serve_from
 
 TINY = {
-    "hidden_size": 32,
-    "intermediate_size": 64,
-    "num_hidden_layers": 2,
+    "hidden_size": 128,
+    "intermediate_size": 512,
+    "num_hidden_layers": 4,
     "num_attention_heads": 4,
     "max_position_embeddings": 8192,
 }
@@ -46,18 +46,22 @@ def mini(files: dict[str, dict[str, str]]) -> dict[str, Any]:
         task["leakage_limit"] = 1.0
     for pairs in config["preferences"].values():
         pairs["rows"] = 12
+    for model in config["models"].values():
+        del model["shape"]
     config["evaluation"]["bootstrap_samples"] = 50
     config["files"] |= files
     return config
 
 
 def serve_models(server: HubServer) -> None:
-    """Tiny random models under the names and commits of the real ones."""
+    """Tiny random models under the names and commits of the real ones, in half precision as
+    those are. Beside their weights texts and tables are small, as on the paper's scale."""
     for model in paper()["models"].values():
         owner = model["repo"].partition("/")[0]
         shape = TINY | ({"num_key_value_heads": 2} if owner == "mistralai" else {})
         spec = ModelSpec("random", None, None, TYPES[owner], shape)
-        save(*create(spec), server.root / "models" / model["repo"])
+        made, tokenizer = create(spec)
+        save(made.half(), tokenizer, server.root / "models" / model["repo"])
         server.pins[model["repo"]] = model["revision"]
 
 

@@ -6,6 +6,7 @@ there, and are counted at the lengths that the configuration allows.
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 from selfgen import benchmarks, contests, shapes
@@ -14,7 +15,8 @@ from selfgen.config import methods as m
 from selfgen.config import sources as c
 from selfgen.config.judging import Endpoint
 from selfgen.nodes import Graph
-from selfgen.report.plan import DRAWING, TRAINING, WRITING, Asked, Work
+from selfgen.report import plan as report
+from selfgen.report.plan import DRAWING, TRAINING, WRITING, Asked, Disk, Work
 
 CORRECTION_TOKENS = 32
 """Of the turn that asks for a correction, about."""
@@ -195,7 +197,14 @@ def _parameters(graph: Graph, name: str) -> int:
     )
 
 
-def downloads(graph: Graph, sizes: dict[str, int]) -> int:
-    """Bytes of the models that a hub sends, in half precision."""
+def disk(graph: Graph, sizes: dict[str, int], found: list[Work]) -> Disk:
+    """What the run leaves on the disk; ``sizes`` of base models, and the ``found`` works."""
+    kept: Counter[str] = Counter()
+    rounds: Counter[str] = Counter()
+    for _, model, node, _ in graph.trained():
+        if node == graph.nodes[node].declared:
+            kept[model] += 1
+            rounds[model] += graph.nodes[node].rounds > 1
     models = graph.config.models.items()
-    return sum(2 * sizes[k] for k, model in models if isinstance(model, c.HubModel))
+    bases = {k: (sizes[k], isinstance(model, c.HubModel)) for k, model in models}
+    return report.disk(bases, kept, rounds, found)

@@ -8,16 +8,21 @@ from pathlib import Path
 import pytest
 import yaml
 from tests.flow import REPO, Flow
+from tests.unit.test_training import SPEC, rows
 
 from selfgen import planning
 from selfgen.cli.main import main
 from selfgen.config import load
+from selfgen.data.wording import CHATML
+from selfgen.models import create
 from selfgen.nodes import Graph
 from selfgen.report import plan
 from selfgen.report.plan import DRAWING, TRAINING, WRITING, Work
-from selfgen.specs import UserError
+from selfgen.specs import ModelSpec, UserError
+from selfgen.training.causal import train
 
 SMALL = REPO / "tests" / "workflow" / "small.yaml"
+SMALL_TASK = yaml.safe_load(SMALL.read_text())["tasks"]["descriptions"]
 PAGE = REPO / "docs" / "reference" / "plan" / "paper.md"
 RATES = plan.Rates({TRAINING: 0.5, DRAWING: 0.1, WRITING: 0.01}, "said so")
 
@@ -89,9 +94,43 @@ def test_sizes() -> None:
     hub = {"kind": "hub", "repo": "a/b", "revision": "a" * 40}
     known = graph(models={"big": {**hub, "shape": "pythia-1b"}})
     assert planning.parameters(known)["big"] == 1_011_781_632
-    assert planning.downloads(known, planning.parameters(known)) == 2 * 1_011_781_632
     with pytest.raises(UserError, match=r"models\.big: its size is not known"):
         planning.parameters(graph(models={"big": hub}))
+
+
+def test_disk_by_hand() -> None:
+    """Three methods train, and a fourth of two rounds, one of which is kept and one on the
+    way; the two bases are one of a hub, which is linked, and one of random weights."""
+    rounds = {"label": "R", "mix": "plain", "parent": "sft", "stage": "second"}
+    hub = {"kind": "hub", "repo": "a/b", "revision": "a" * 40, "shape": "pythia-1b"}
+    found = graph(
+        methods={"rounds": rounds | {"rounds": 2}},
+        models={"big": hub},
+        tasks={"descriptions": SMALL_TASK | {"models": ["tiny"]}},
+    )
+    sizes = planning.parameters(found)
+    works = planning.works(found)
+    tiny, big = sizes["tiny"], sizes["big"]
+    disk = planning.disk(found, sizes, works)
+    assert disk.fetched == 2 * big
+    assert disk.made == disk.rounds == 4 * tiny
+    assert disk.kept == 4 * 4 * tiny
+    assert disk.rows == 4 * 4 * 8 * 536
+    assert disk.state == 24 * tiny
+    assert disk.peak == 2 * big + (4 + 16 + 4 + 24) * tiny + disk.rows
+
+
+def test_state_of_a_training(tmp_path: Path) -> None:
+    """A checkpoint has half of it: the next one is written beside it."""
+    shape = {"hidden_size": 128, "intermediate_size": 256, "num_hidden_layers": 2}
+    shape |= {"num_attention_heads": 4}
+    model, _ = create(ModelSpec("random", None, CHATML, "llama", shape))
+    parameters = model.num_parameters()
+    how = {"scratch": tmp_path, "checkpoint_minutes": 0, "after_step": lambda n: n == 2}
+    train(model, rows(), SPEC, **how)
+    (state,) = tmp_path.iterdir()
+    held = sum(path.stat().st_size for path in state.rglob("*") if path.is_file())
+    assert 2 * held == pytest.approx(plan.STATE_BYTES * parameters, rel=0.2)
 
 
 def test_jobs_are_those_of_a_dry_run(bare: Flow) -> None:

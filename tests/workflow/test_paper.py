@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import subprocess
@@ -14,6 +15,9 @@ from typing import Any
 import pytest
 import yaml
 
+from selfgen import planning
+from selfgen.config import load
+from selfgen.nodes import Graph
 from tests import hub_server, judge_server
 from tests.file_server import serve_texts
 from tests.flow import Flow, clone
@@ -123,9 +127,24 @@ def test_the_paper_from_hub_to_tables(
         "no table has it",
     )
     assert set(verdicts) <= {"not comparable", "not run"}
+    _as_planned(flow)
     _verified(flow)
     manifest = json.loads((flow.root / "results/base/mistral-7b.json").read_text())
     assert manifest["inputs"]["source"]
+
+
+def _as_planned(flow: Flow) -> None:
+    """The disk is as full as planned, but for the state of a training, which is gone."""
+    files = [
+        p for top in ("results", "resources") for p in (flow.root / top).rglob("*")
+    ]
+    sizes = {p.stat().st_ino: p.stat().st_size for p in files if p.is_file()}
+    graph = Graph(load(flow.config("mini.yaml")), flow.root)
+    with contextlib.chdir(flow.root):
+        parameters = planning.parameters(graph)
+    planned = planning.disk(graph, parameters, planning.works(graph))
+    assert sum(sizes.values()) == pytest.approx(planned.peak - planned.state, rel=0.2)
+    assert not list((flow.root / "scratch").glob("*"))
 
 
 def _verified(flow: Flow) -> None:

@@ -1,7 +1,6 @@
 """What a configuration would take: tokens, GPU-hours, disk, judges' prices."""
 
 from argparse import ArgumentParser, Namespace
-from collections import Counter
 from pathlib import Path
 
 import yaml
@@ -34,14 +33,13 @@ def run(args: Namespace) -> None:
         raise UserError(f"{args.config}: not a configuration of the graph")
     graph = Graph(load(raw), ROOT)
     sizes = planning.parameters(graph)
-    trained = Counter(model for _, model, _, _ in graph.trained())
+    works = planning.works(graph)
     print(
         plan.page(
-            planning.works(graph),
+            works,
             sizes,
             planning.asked(graph),
-            trained,
-            planning.downloads(graph, sizes),
+            planning.disk(graph, sizes, works),
             args.gpu,
             plan.rates(args.bench),
         )

@@ -17,11 +17,17 @@ TRAINING, DRAWING, WRITING = "fine-tuning", "forced passes", "free generation"
 GPUS = {"a100": 312.0, "h100": 989.0, "h200": 989.0, "l40s": 362.0, "rtx4090": 165.0}
 """Dense bf16 TFLOP/s, of the makers' data sheets."""
 
+HUB_BYTES = 2
+"""Of a parameter, as hubs send models (half precision); their base is linked to it."""
+
 TRAINED_BYTES = 4
 """Of a parameter, as trained weights are kept (fp32)."""
 
 STATE_BYTES = 2 * 12
 """Of a parameter, of resumable state: weights and two moments, the new beside the old."""
+
+ROW_BYTES = 4
+"""Of a token in training rows, about: ids, labels and mask, compressed."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +62,53 @@ class Asked:
     reply_tokens: int
     dollars: float
     budget: float
+
+
+@dataclass(frozen=True)
+class Disk:
+    """Bytes: base models ``fetched`` and ``made``, fine-tuned ones ``kept`` and those of
+    ``rounds`` on the way, training ``rows``, and the ``state`` of the largest model while
+    it trains."""
+
+    fetched: int
+    made: int
+    kept: int
+    rounds: int
+    rows: int
+    state: int
+
+    @property
+    def peak(self) -> int:
+        """Of all side by side."""
+        return sum(vars(self).values())
+
+
+def disk(
+    bases: Mapping[str, tuple[int, bool]],
+    kept: Mapping[str, int],
+    rounds: Mapping[str, int],
+    works: Sequence[Work],
+) -> Disk:
+    """What lies on the disk at most.
+
+    Args:
+        bases: parameters of each base model, and whether a hub sends it.
+        kept: fine-tuned models by their base.
+        rounds: chains of several rounds by their base; of each, one is on the way.
+    """
+    size = {name: parameters for name, (parameters, _) in bases.items()}
+
+    def trained(models: Mapping[str, int]) -> int:
+        return sum(TRAINED_BYTES * size[name] * n for name, n in models.items())
+
+    return Disk(
+        fetched=sum(HUB_BYTES * n for n, sent in bases.values() if sent),
+        made=sum(TRAINED_BYTES * n for n, sent in bases.values() if not sent),
+        kept=trained(kept),
+        rounds=trained(rounds),
+        rows=sum(ROW_BYTES * work.trained for work in works),
+        state=STATE_BYTES * max((size[name] for name in kept), default=0),
+    )
 
 
 @dataclass(frozen=True)
@@ -123,13 +176,11 @@ def page(
     works: Sequence[Work],
     parameters: Mapping[str, int],
     asked: Sequence[Asked],
-    trained: Mapping[str, int],
-    downloads: int,
+    disk: Disk,
     gpu: str,
     rates: Rates,
 ) -> str:
-    """The plan as Markdown. ``trained``: fine-tuned models that are kept, by base model;
-    ``downloads``: bytes of models.
+    """The plan as Markdown.
 
     Raises UserError: an unknown GPU.
     """
@@ -137,7 +188,7 @@ def page(
         raise UserError(f"plan: --gpu: found {gpu!r}, allowed: {', '.join(GPUS)}")
     parts = [
         _work(works, parameters, gpu, rates),
-        _disk(trained, parameters, downloads),
+        _disk(disk),
     ]
     if asked:
         parts.append(_asked(asked))
@@ -180,23 +231,25 @@ def _shown(values: Sequence[float]) -> list[Entry]:
     return [Entry(t) for t in (*texts, f"{operations / 1e18:.3g}", f"{spent:.3g}")]
 
 
-def _disk(
-    trained: Mapping[str, int], parameters: Mapping[str, int], downloads: int
-) -> Grid:
-    kept = sum(TRAINED_BYTES * parameters[name] * n for name, n in trained.items())
-    state = STATE_BYTES * max((parameters[name] for name in trained), default=0)
+def _disk(disk: Disk) -> Grid:
     sizes = {
-        "Models that are fetched": downloads,
-        "Fine-tuned models": kept,
-        "State of the largest one while it trains": state,
-        "All, at the peak": downloads + kept + state,
+        "Models that are fetched": disk.fetched,
+        "Base models that are made": disk.made,
+        "Fine-tuned models": disk.kept,
+        "Weights of rounds on the way": disk.rounds,
+        "Training rows": disk.rows,
+        "State of the largest model while it trains": disk.state,
+        "All, at the peak": disk.peak,
     }
     return Grid(
         name="disk",
-        title="Disk.",
+        title="Disk, at most.",
         header=[Entry("What"), Entry("GB")],
-        rows=[[Entry(what), Entry(f"{n / 1e9:.1f}")] for what, n in sizes.items()],
-        notes=["Without data, answers and training rows, which are small beside it."],
+        rows=[[Entry(what), Entry(f"{n / 1e9:.1f}")] for what, n in sizes.items() if n],
+        notes=[
+            "Without data sets, answers and tables, which are small beside it. Each further"
+            " training at the same time has a state of its own."
+        ],
     )
 
 
