@@ -220,3 +220,33 @@ def test_rows_out_of_order_are_refused() -> None:
     unlabelled = [{**row, "labels": [-100] * len(row["labels"])} for row in rows()]
     with pytest.raises(UserError, match="step 0 has no labelled token"):
         fit(rows=unlabelled)
+
+
+def test_rmsprop_is_torchs() -> None:
+    """A step of torch's own on the gradients of a plain loop, as it comes but for rate and
+    decay."""
+    spec = replace(SPEC, optimizer="rmsprop", scheduler="constant", warmup_ratio=0.0)
+    tuned, _ = fit(rows=rows(2), spec=spec)
+    model = build("llama")
+    how = {"lr": spec.learning_rate, "weight_decay": spec.weight_decay}
+    optimizer = torch.optim.RMSprop(model.parameters(), **how)
+    for step in range(2):
+        part = [row for row in rows(2) if row["step"] == step]
+        total = causal.labelled(part)
+        for row in part:
+            ids, labels = (torch.tensor([row[k]]) for k in ("input_ids", "labels"))
+            count = causal.labelled([row])
+            (model(input_ids=ids, labels=labels).loss * count / total).backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), spec.max_grad_norm)
+        optimizer.step()
+        optimizer.zero_grad()
+    adam, _ = fit(rows=rows(2))
+
+    def alike(other: Any) -> float:
+        """Share of equal weights: of gradients that are all but 0 only the sign counts."""
+        pairs = zip(tuned.parameters(), other.parameters(), strict=True)
+        same = torch.cat([torch.isclose(a, b, 1e-3, 1e-4).flatten() for a, b in pairs])
+        return same.float().mean().item()
+
+    assert alike(model) > 0.98
+    assert alike(adam) < 0.5
