@@ -46,6 +46,8 @@ def mini(files: dict[str, dict[str, str]]) -> dict[str, Any]:
         task["leakage_limit"] = 1.0
     for pairs in config["preferences"].values():
         pairs["rows"] = 12
+    for dialogues in config["dialogues"].values():
+        dialogues |= {"train_rows": 12, "test_rows": 4, "block_tokens": 64}
     config["evaluation"]["bootstrap_samples"] = 50
     config["files"] |= files
     return config

@@ -45,12 +45,12 @@ rule mix_rows:
         mem="2GB",
         runtime="1h",
     params:
-        spec=spec(GRAPH.rows, "task", "node", "seed"),
+        spec=spec(partial(dialogues.rows, GRAPH), "task", "node", "seed"),
         code=mixing_code,
         root=os.path.relpath(ROOT),
         data=lambda w, input: next(
             [f"--{name}", input[name]]
-            for name in ("pairs", "records")
+            for name in ("pairs", "dialogues", "records")
             if input.get(name)
         ),
     shell:

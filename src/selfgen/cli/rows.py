@@ -1,14 +1,16 @@
-"""Mix records and a pass into training rows, in training order."""
+"""Mix records and a pass into training rows, or pack dialogues, in training order."""
 
 import json
 from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from selfgen.cli import common
-from selfgen.data import preferences
+from selfgen.data import dialogues, preferences
 from selfgen.data.prompts import load_tokenizer
 from selfgen.data.records import read
+from selfgen.mixing import blocks
 from selfgen.mixing.build import build, load_function
 from selfgen.mixing.order import tokens_in_time
 from selfgen.specs import RowsSpec, UserError, from_json
@@ -19,6 +21,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     data = parser.add_mutually_exclusive_group(required=True)
     data.add_argument("--records", type=Path, help="records Parquet")
     data.add_argument("--pairs", type=Path, help="judged pairs, instead of records")
+    data.add_argument("--dialogues", type=Path, help="whole dialogues, to be packed")
     parser.add_argument(
         "--tokenizer", type=Path, required=True, help="a model's folder"
     )
@@ -37,6 +40,9 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace) -> None:
+    if args.dialogues:
+        _pack(args)
+        return
     spec = from_json(RowsSpec, args.spec)
     tokenizer = load_tokenizer(args.tokenizer)
     if args.pairs:
@@ -64,6 +70,24 @@ def run(args: Namespace) -> None:
     inputs |= {f"pass {i}": path for i, path in enumerate(args.shards)}
     facts = {"rows": len(rows), "steps": len({row["step"] for row in rows})}
     common.write_manifest(args, "selfgen.mixing.build", inputs, facts)
+
+
+def _pack(args: Namespace) -> None:
+    """Blocks are written as they are made: there may be too many to hold."""
+    spec = from_json(blocks.BlocksSpec, args.spec)
+    tokenizer = load_tokenizer(args.tokenizer)
+    read = dialogues.read(args.dialogues, spec.rows, tokenizer)
+    facts = {"dialogue_tokens": sum(map(len, read.values())), "rows": 0, "steps": 0}
+
+    def counted() -> Iterator[dict[str, Any]]:
+        for row in blocks.build(read, spec, tokenizer.eos_token_id):
+            facts["rows"] += 1
+            facts["steps"] = row["step"] + 1
+            yield row
+
+    common.write_rows(args.out, counted())
+    inputs = {"dialogues": args.dialogues, "tokenizer": args.tokenizer}
+    common.write_manifest(args, "selfgen.mixing.blocks", inputs, facts)
 
 
 def tokens_of(manifests: list[Path]) -> float:
