@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from selfgen import specs as s
 from selfgen.config.dialogues import Dialogues
+from selfgen.config.methods import Trained
 from selfgen.evaluation.spec import LossSpec, LossTableSpec
 from selfgen.mixing.blocks import BlocksSpec
 from selfgen.nodes import Graph
@@ -12,7 +13,10 @@ from selfgen.nodes import Graph
 
 def of(graph: Graph, task: str, node: str) -> Dialogues | None:
     """The dialogues that a node trains on, if its stage says so."""
-    name = graph.stage(task, graph.nodes[node].method).dialogues
+    method = graph.nodes[node].method
+    if not isinstance(method, Trained):
+        return None
+    name = graph.stage(task, method).dialogues
     return graph.config.dialogues[name] if name else None
 
 

@@ -87,7 +87,7 @@ def _manifests(graph: Graph, value: Value) -> dict[str, str]:
             train = graph.train(task, node, cell.seed)
             found[f"{folder}/manifest.json"] = spec_digest(s.to_json(train))
             node = graph.nodes[node].parent
-        if value.table in NATS:
+        if value.table in NATS and dialogues.of(graph, task, method):
             loss = s.to_json(dialogues.loss(graph, task, method))
             path = dialogues.path(cell).replace(".parquet", ".json")
             found[path] = spec_digest(loss)

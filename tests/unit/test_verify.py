@@ -192,6 +192,15 @@ def test_every_known_number_has_its_place_in_the_papers_matrix() -> None:
     ]
 
 
+def test_a_loss_that_nobody_measures_has_no_manifest_of_it() -> None:
+    """The shipped numbers beside a configuration whose SFT has no dialogues."""
+    raw = yaml.safe_load((REPO / "config" / "paper.yaml").read_text())
+    del raw["stages"]["zephyr"]["dialogues"]
+    spec = verification.spec(Graph(load(raw), REPO))
+    loss = next(k for k in spec.known if k.table == "held-out-loss")
+    assert not any("/losses/" in path for path in loss.manifests)
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

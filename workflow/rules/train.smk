@@ -42,7 +42,8 @@ rule mix_rows:
     conda:
         CONDA
     resources:
-        mem="2GB",
+        # 207,865 dialogues have 286 million tokens, of four bytes each.
+        mem=lambda w: "4GB" if dialogues.of(GRAPH, w.task, w.node) else "2GB",
         runtime="1h",
     params:
         spec=spec(partial(dialogues.rows, GRAPH), "task", "node", "seed"),

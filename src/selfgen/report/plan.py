@@ -18,8 +18,8 @@ READING = "held-out loss"
 """Forward passes alone, which run as fast as training does."""
 
 DIALOGUE_TOKENS = 1375
-"""Of a dialogue of UltraChat: the model card of alignment-handbook/zephyr-7b-sft-full has
-1,090 steps of 128 blocks of 2,048 tokens for 207,865 dialogues, of 1,375 tokens at most."""
+"""Of a dialogue of UltraChat, about: the model card of alignment-handbook/zephyr-7b-sft-full
+has 1,090 steps, which are of 128 blocks of 2,048 tokens, for 207,865 dialogues."""
 
 GPUS = {"a100": 312.0, "h100": 989.0, "h200": 989.0, "l40s": 362.0, "rtx4090": 165.0}
 """Dense bf16 TFLOP/s, of the makers' data sheets."""
@@ -186,7 +186,7 @@ def _dialogues(works: Sequence[Work]) -> list[str]:
     if all(work.step != READING for work in works):
         return []
     return [
-        f"Whole dialogues are counted at UltraChat's mean, {DIALOGUE_TOKENS} tokens."
+        f"Whole dialogues are counted at UltraChat's mean, about {DIALOGUE_TOKENS} tokens."
     ]
 
 

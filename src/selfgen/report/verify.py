@@ -23,7 +23,6 @@ CSV = (
 MET, NOT_MET = "met", "not met"
 NOT_COMPARABLE, NO_RUN, STALE = "not comparable", "not run", "stale"
 
-
 NATS = ("held-out-loss",)
 """Tables of losses; what else is held against a known number is a share."""
 
@@ -148,6 +147,7 @@ def _grid(found: Sequence[Held], spec: VerifySpec) -> Grid:
         ]
         for held in found
     ]
+    losses = any(known.table in NATS for known in spec.known)
     sources = dict.fromkeys(f"{held.known.source}" for held in found)
     return Grid(
         name="verify",
@@ -160,11 +160,7 @@ def _grid(found: Sequence[Held], spec: VerifySpec) -> Grid:
         notes=[
             f"Met: nearer than the tolerance, which is our {100 * spec.confidence:g}%"
             " interval and the known number's sampling error together.",
-            *(
-                ["Losses are in nats."]
-                if any(k.table in NATS for k in spec.known)
-                else []
-            ),
+            *(["Losses are in nats."] if losses else []),
             *(f"({i}) {text}" for text, i in numbers.items()),
             f"Sources: {'; '.join(sources)}.",
         ],
