@@ -48,6 +48,8 @@ def mini(files: dict[str, dict[str, str]]) -> dict[str, Any]:
         pairs["rows"] = 12
     for model in config["models"].values():
         del model["shape"]
+    for dialogues in config["dialogues"].values():
+        dialogues |= {"train_rows": 12, "test_rows": 4, "block_tokens": 64}
     config["evaluation"]["bootstrap_samples"] = 50
     config["files"] |= files
     return config

@@ -64,6 +64,13 @@ def check(config: Config) -> None:
                 f"config: preferences.{name}.file: found {pairs.file!r}, allowed:"
                 f" {', '.join(known)}"
             )
+    for name, dialogues in config.dialogues.items():
+        for key in ("train", "test"):
+            if (file := getattr(dialogues, key)) not in known:
+                raise s.UserError(
+                    f"config: dialogues.{name}.{key}: found {file!r}, allowed:"
+                    f" {', '.join(known)}"
+                )
 
 
 def whole(known: Mapping[str, File], where: str, name: str) -> None:

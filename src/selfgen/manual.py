@@ -147,6 +147,7 @@ SECTIONS = (
     ),
     ("`methods.NAME.schedule`", methods.Schedule),
     ("`preferences.NAME`", config.Preferences),
+    ("`dialogues.NAME`", config.Dialogues),
     ("`decoding`", config.Decoding),
     ("`evaluation`", config.Evaluation),
     ("`evaluation.oracle`", config.Oracle),

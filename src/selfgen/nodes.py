@@ -190,7 +190,7 @@ class Graph:
         """Spec of a pass over the training records."""
         passed = self.passes()[generator, name]
         node, method = passed.node, passed.node.method
-        stage = self._stage(task, method)
+        stage = self.stage(task, method)
         steps, schedule = self._steps(task, node), chains.moving(node)
         return s.PassSpec(
             kind=passed.kind,
@@ -214,7 +214,7 @@ class Graph:
 
     def rows(self, task: str, node: str, seed: int) -> s.RowsSpec:
         method = self.nodes[node].method
-        stage = self._stage(task, method)
+        stage = self.stage(task, method)
         common = {
             "mix": method.mix,
             "seed": seed,
@@ -246,7 +246,7 @@ class Graph:
 
     def train(self, task: str, node: str, seed: int) -> s.TrainSpec:
         method = self.nodes[node].method
-        stage = self._stage(task, method)
+        stage = self.stage(task, method)
         lora = stage.lora
         modules = lora and lora.target_modules
         preference = two_pass = None
@@ -417,7 +417,7 @@ class Graph:
         """Where models run."""
         return s.Device(self.config.device, self.config.precision)
 
-    def _stage(self, task: str, method: m.Trained) -> c.Stage:
+    def stage(self, task: str, method: m.Trained) -> c.Stage:
         """The recipe by which a method trains on a task."""
         own = self.config.tasks[task].stages.get(method.stage, method.stage)
         return self.config.stages[own]
@@ -426,7 +426,7 @@ class Graph:
         return self.config.tasks[task].decoding or self.config.decoding
 
     def _rows(self, task: str, method: m.Trained) -> tuple[int, int]:
-        n, most = self.config.tasks[task].train_rows, self._stage(task, method).rows
+        n, most = self.config.tasks[task].train_rows, self.stage(task, method).rows
         first = n if method.rows == "fresh" else 0
         return first, first + min(n, most or n)
 
@@ -434,4 +434,4 @@ class Graph:
         if node.rounds == 1:
             return None
         first, last = self._rows(task, node.method)
-        return chains.steps_of(node, last - first, self._stage(task, node.method))
+        return chains.steps_of(node, last - first, self.stage(task, node.method))

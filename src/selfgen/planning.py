@@ -9,14 +9,24 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from selfgen import benchmarks, contests, shapes
+from selfgen import benchmarks, contests, dialogues, shapes
 from selfgen import specs as s
 from selfgen.config import methods as m
 from selfgen.config import sources as c
 from selfgen.config.judging import Endpoint
+from selfgen.mixing.blocks import BlocksSpec
 from selfgen.nodes import Graph
 from selfgen.report import plan as report
-from selfgen.report.plan import DRAWING, TRAINING, WRITING, Asked, Disk, Work
+from selfgen.report.plan import (
+    DIALOGUE_TOKENS,
+    DRAWING,
+    READING,
+    TRAINING,
+    WRITING,
+    Asked,
+    Disk,
+    Work,
+)
 
 CORRECTION_TOKENS = 32
 """Of the turn that asks for a correction, about."""
@@ -34,6 +44,7 @@ JUDGE_PROMPT_TOKENS = 256
 def works(graph: Graph) -> list[Work]:
     """All work of models, one entry for each step, task and model."""
     found = [*_trained(graph), *_passes(graph), *_answers(graph), *_benchmarks(graph)]
+    found += _losses(graph)
     merged: dict[tuple[str, str, str], Work] = {}
     for work in found:
         key = (work.step, work.task, work.model)
@@ -44,7 +55,12 @@ def works(graph: Graph) -> list[Work]:
 def _trained(graph: Graph) -> list[Work]:
     found = []
     for task, model, node, seed in graph.trained():
-        spec, method = graph.rows(task, node, seed), graph.nodes[node].method
+        spec = dialogues.rows(graph, task, node, seed)
+        if isinstance(spec, BlocksSpec):
+            tokens = spec.rows * spec.epochs * DIALOGUE_TOKENS
+            found.append(Work(TRAINING, task, model, 1, tokens))
+            continue
+        method = graph.nodes[node].method
         prompt, answer = spec.prompt.max_prompt_tokens, spec.prompt.max_answer_tokens
         row = prompt + answer
         if isinstance(method, m.Rac):
@@ -99,6 +115,15 @@ def _answers(graph: Graph) -> list[Work]:
                 written=rows * answer,
             )
         )
+    return found
+
+
+def _losses(graph: Graph) -> list[Work]:
+    found = []
+    for cell in dialogues.cells(graph):
+        rows = dialogues.loss(graph, cell.task, cell.method).rows
+        read = rows * DIALOGUE_TOKENS
+        found.append(Work(READING, cell.task, cell.model, 1, read=read))
     return found
 
 

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import yaml
 
+from selfgen import dialogues
 from selfgen import specs as s
 from selfgen.config import checked
 from selfgen.config.values import Value, Values
 from selfgen.nodes import Graph
 from selfgen.provenance import spec_digest
-from selfgen.report.verify import Known, VerifySpec
+from selfgen.report.verify import NATS, Known, VerifySpec
 
 
 def spec(graph: Graph) -> VerifySpec | None:
@@ -49,7 +50,7 @@ def tables(verified: VerifySpec, made: list[str]) -> list[str]:
 def _known(graph: Graph, value: Value) -> Known:
     fields = value.model_dump()
     fields["columns"] = tuple(value.columns)
-    return Known(**fields, manifests=_manifests(graph, value.row))
+    return Known(**fields, manifests=_manifests(graph, value))
 
 
 def _judges(graph: Graph) -> dict[str, str]:
@@ -67,9 +68,11 @@ def _judges(graph: Graph) -> dict[str, str]:
     }
 
 
-def _manifests(graph: Graph, row: dict[str, str]) -> dict[str, str]:
-    """The manifests of the models and answers of a row, and digests of today's specs."""
+def _manifests(graph: Graph, value: Value) -> dict[str, str]:
+    """The manifests of the models of a row, and of its answers or losses, with digests of
+    today's specs."""
     found: dict[str, str] = {}
+    row = value.row
     task, model, method = (row.get(key) for key in ("task", "model", "method"))
     decoding = row.get("decoding", "direct")
     for cell in graph.cells():
@@ -84,6 +87,11 @@ def _manifests(graph: Graph, row: dict[str, str]) -> dict[str, str]:
             train = graph.train(task, node, cell.seed)
             found[f"{folder}/manifest.json"] = spec_digest(s.to_json(train))
             node = graph.nodes[node].parent
+        if value.table in NATS and dialogues.of(graph, task, method):
+            loss = s.to_json(dialogues.loss(graph, task, method))
+            path = dialogues.path(cell).replace(".parquet", ".json")
+            found[path] = spec_digest(loss)
+            continue
         answers = s.to_json(graph.answers(task, method, decoding, cell.seed))
         for shard in graph.answer_shards(task, model, method, decoding, cell.seed):
             found[shard.replace(".parquet", ".json")] = spec_digest(answers)

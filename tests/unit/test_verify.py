@@ -138,6 +138,30 @@ def test_a_manifest_of_another_spec_is_found(
         assert verdict() == expected
 
 
+def test_a_loss_by_hand(tmp_path: Path) -> None:
+    """In nats, and not in percent. It is no share and of one run: the tolerance is half of
+    our own interval."""
+    lines = [("task", "method", "loss", "low", "high")]
+    lines += [("qa", "sft", 1.2345, 1.2305, 1.2385)]
+    with (tmp_path / "held-out-loss.csv").open("w", newline="") as file:
+        csv.writer(file).writerows(lines)
+    known = replace(
+        ANCHOR,
+        **{"what": "Loss", "value": 1.2375, "sd": 0.0, "seeds": 1, "n": None},
+        table="held-out-loss",
+        columns=("loss", "low", "high"),
+        row={"task": "qa", "method": "sft"},
+        judge=None,
+    )
+    held = hold(known, SPEC, tmp_path)
+    assert (held.verdict, held.tolerance) == ("met", pytest.approx(0.004))
+    assert hold(replace(known, value=1.2395), SPEC, tmp_path).verdict == "not met"
+    pages = verify(replace(SPEC, known=(known,)), tmp_path, [])
+    shown = "| met | 1.2375 | 1.2345<br>[1.2305, 1.2385] | 0.0040 |"
+    assert shown in pages["verify.md"]
+    assert "- Losses are in nats." in pages["verify.md"]
+
+
 # The shipped file.
 
 
@@ -156,11 +180,25 @@ def test_every_known_number_has_its_place_in_the_papers_matrix() -> None:
         assert known.manifests, known.what
         assert known.judge in (None, spec.judges.get(known.table)), known.what
     first = next(k for k in spec.known if k.what == "TL;DR win rate, SFT 1B")
+    loss = next(k for k in spec.known if k.table == "held-out-loss")
+    assert list(loss.manifests) == [
+        "results/models/qa/mistral-7b/sft/seed42/manifest.json",
+        "results/losses/qa/mistral-7b/sft/seed42.json",
+    ]
     models = [path for path in first.manifests if "/models/" in path]
     assert models == [
         f"results/models/tldr/pythia-1b/sft/seed{seed}/manifest.json"
         for seed in (44413, 55513, 66613, 77713)
     ]
+
+
+def test_a_loss_that_nobody_measures_has_no_manifest_of_it() -> None:
+    """The shipped numbers beside a configuration whose SFT has no dialogues."""
+    raw = yaml.safe_load((REPO / "config" / "paper.yaml").read_text())
+    del raw["stages"]["zephyr"]["dialogues"]
+    spec = verification.spec(Graph(load(raw), REPO))
+    loss = next(k for k in spec.known if k.table == "held-out-loss")
+    assert not any("/losses/" in path for path in loss.manifests)
 
 
 @pytest.mark.parametrize(

@@ -63,6 +63,8 @@ wildcard_constraints:
 def mixing_code(wildcards):
     """Code of mixing, and of what only some mixes read: graders, a function of one's own."""
     method = GRAPH.nodes[wildcards.node].method
+    if dialogues.of(GRAPH, wildcards.task, wildcards.node):
+        return code_digest("selfgen.mixing.blocks", "selfgen.data.dialogues")
     if method.mix == "custom":
         own = method.function.rpartition(":")[0]
         return code_digest("selfgen.mixing.build") + source_digest(ROOT / own)
@@ -147,8 +149,11 @@ def checked_records(wildcards):
 
 
 def rows_from(wildcards):
-    """What training rows are made of: records, or pairs that were judged elsewhere."""
+    """What training rows are made of: records, pairs that were judged elsewhere, or whole
+    dialogues."""
     method = GRAPH.nodes[wildcards.node].method
+    if found := dialogues.of(GRAPH, wildcards.task, wildcards.node):
+        return {"dialogues": file_input(found.train)}
     if method.mix == "pairs":
         name = GRAPH.config.preferences[method.preferences].file
         return {"pairs": file_input(name)}

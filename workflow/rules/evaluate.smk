@@ -76,3 +76,28 @@ rule measure_exposure:
         " --weights {input.weights:q} --oracle {input.oracle:q}"
         " --out {output.errors:q} --manifest {output.manifest:q} --threads {threads}"
         " --name 'exposure {wildcards.node} {wildcards.task}' > {log:q} 2>&1"
+
+
+rule measure_loss:
+    """Loss of a node on held-out dialogues, packed as those that it was trained on."""
+    input:
+        dialogues=lambda w: file_input(dialogues.of(GRAPH, w.task, w.node).test),
+        weights=lambda w: GRAPH.weights(w.task, w.model, w.node, w.seed),
+    output:
+        losses="results/losses/{task}/{model}/{node}/seed{seed}.parquet",
+        manifest="results/losses/{task}/{model}/{node}/seed{seed}.json",
+    log:
+        "logs/measure_loss/{task}/{model}/{node}/seed{seed}.log",
+    conda:
+        CONDA
+    threads: model_threads
+    resources:
+        **HEAVY,
+    params:
+        spec=spec(partial(dialogues.loss, GRAPH), "task", "node"),
+        code=code("selfgen.evaluation.held_out"),
+    shell:
+        "python -m selfgen held-out-loss --spec {params.spec:q}"
+        " --dialogues {input.dialogues:q} --weights {input.weights:q}"
+        " --out {output.losses:q} --manifest {output.manifest:q} --threads {threads}"
+        " --name 'loss {wildcards.node} {wildcards.task}' > {log:q} 2>&1"

@@ -14,6 +14,7 @@ EXPOSED = [
     f"results/exposure/{c.task}/{c.model}/{c.method}/seed{c.seed}.parquet"
     for c in GRAPH.exposed()
 ]
+LOSSES = [dialogues.path(cell) for cell in dialogues.cells(GRAPH)]
 RENDERED = [
     *expand("results/tables/main.{kind}", kind=["md", "tex", "csv"]),
     *expand("results/tables/details.{kind}", kind=["md", "tex", "csv"]),
@@ -24,11 +25,13 @@ if any(cell.decoding == "corrected" for cell in CELLS):
     RENDERED += expand("results/tables/corrections.{kind}", kind=["md", "tex"])
 EXPOSURE = expand("results/tables/exposure.{kind}", kind=["md", "tex", "csv"])
 PREFERENCE = expand("results/tables/preference.{kind}", kind=["md", "tex", "csv"])
+HELD_OUT = expand("results/tables/held-out-loss.{kind}", kind=["md", "tex", "csv"])
 TABLES = [
     *RENDERED,
     "results/tables/samples.md",
     *(EXPOSURE if EXPOSED else []),
     *(PREFERENCE if GRAPH.preferred().parents else []),
+    *(HELD_OUT if LOSSES else []),
     *WIN_RATES,
     *JUDGED,
 ]
@@ -153,6 +156,25 @@ rule tabulate_exposure:
     shell:
         "python -m selfgen tabulate-exposure --spec {params.spec:q}"
         " --errors {input.errors:q} --tables results/tables > {log:q} 2>&1"
+
+
+rule tabulate_losses:
+    """Losses on held-out dialogues."""
+    input:
+        losses=LOSSES,
+    output:
+        HELD_OUT,
+    log:
+        "logs/tabulate_losses.log",
+    localrule: True
+    conda:
+        CONDA
+    params:
+        spec=lambda w: specs.to_json(dialogues.table(GRAPH)),
+        code=code("selfgen.report.held_out"),
+    shell:
+        "python -m selfgen tabulate-losses --spec {params.spec:q}"
+        " --losses {input.losses:q} --tables results/tables > {log:q} 2>&1"
 
 
 rule tabulate_preference:

@@ -42,15 +42,16 @@ rule mix_rows:
     conda:
         CONDA
     resources:
-        mem="2GB",
+        # 207,865 dialogues have 286 million tokens, of four bytes each.
+        mem=lambda w: "4GB" if dialogues.of(GRAPH, w.task, w.node) else "2GB",
         runtime="1h",
     params:
-        spec=spec(GRAPH.rows, "task", "node", "seed"),
+        spec=spec(partial(dialogues.rows, GRAPH), "task", "node", "seed"),
         code=mixing_code,
         root=os.path.relpath(ROOT),
         data=lambda w, input: next(
             [f"--{name}", input[name]]
-            for name in ("pairs", "records")
+            for name in ("pairs", "dialogues", "records")
             if input.get(name)
         ),
     shell:

@@ -1,4 +1,4 @@
-"""Mix records and a pass into training rows, in training order."""
+"""Mix records and a pass into training rows, or pack dialogues, in training order."""
 
 import json
 from argparse import ArgumentParser, Namespace
@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from selfgen.cli import common
-from selfgen.data import preferences
+from selfgen.data import dialogues, preferences
 from selfgen.data.examples import examples_of
 from selfgen.data.prompts import load_tokenizer
 from selfgen.data.records import read
+from selfgen.mixing import blocks
 from selfgen.mixing.build import load_function, stream, training_records
 from selfgen.mixing.order import tokens_in_time
 from selfgen.specs import RowsSpec, UserError, from_json
@@ -22,6 +23,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     data = parser.add_mutually_exclusive_group(required=True)
     data.add_argument("--records", type=Path, help="records Parquet")
     data.add_argument("--pairs", type=Path, help="judged pairs, instead of records")
+    data.add_argument("--dialogues", type=Path, help="whole dialogues, to be packed")
     parser.add_argument(
         "--tokenizer", type=Path, required=True, help="a model's folder"
     )
@@ -40,6 +42,9 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace) -> None:
+    if args.dialogues:
+        _pack(args)
+        return
     spec = from_json(RowsSpec, args.spec)
     tokenizer = load_tokenizer(args.tokenizer)
     if args.pairs:
@@ -80,6 +85,18 @@ def _counted(
         facts["steps"] += row["step"] != last
         last = row["step"]
         yield row
+
+
+def _pack(args: Namespace) -> None:
+    """Blocks are written as they are made: there may be too many to hold."""
+    spec = from_json(blocks.BlocksSpec, args.spec)
+    tokenizer = load_tokenizer(args.tokenizer)
+    read = dialogues.read(args.dialogues, spec.rows, tokenizer)
+    facts = Counter({"dialogue_tokens": sum(map(len, read.values()))})
+    rows = blocks.build(read, spec, tokenizer.eos_token_id)
+    common.write_rows(args.out, _counted(rows, facts))
+    inputs = {"dialogues": args.dialogues, "tokenizer": args.tokenizer}
+    common.write_manifest(args, "selfgen.mixing.blocks", inputs, dict(facts))
 
 
 def tokens_of(manifests: list[Path]) -> float:

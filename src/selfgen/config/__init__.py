@@ -11,8 +11,17 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, ValidationError, model_validator
 
-from selfgen.config import benchmarks, errors, judging, methods, sources, tasks
+from selfgen.config import (
+    benchmarks,
+    dialogues,
+    errors,
+    judging,
+    methods,
+    sources,
+    tasks,
+)
 from selfgen.config.benchmarks import AlpacaEval, Gsm8k, MinervaMath, MtBench
+from selfgen.config.dialogues import Dialogues
 from selfgen.config.judging import Judge, WinRate
 from selfgen.config.methods import Method
 from selfgen.config.sources import File, Model, Wheel
@@ -107,6 +116,11 @@ class Stage(Keys):
         default="answers",
         description="What is asked for: the answers, or the prompts too. Drafts never are.",
     )
+    dialogues: str | None = Field(
+        default=None,
+        description="Train on whole dialogues in blocks, not on the task's records: their"
+        " name in `dialogues`. Only `mix: plain`, `loss: all`; `batch_size` counts blocks.",
+    )
 
 
 class Oracle(Keys):
@@ -197,6 +211,9 @@ class Config(Keys):
     preferences: dict[str, Preferences] = Field(
         default={}, description="Judged pairs that methods with `mix: pairs` train on."
     )
+    dialogues: dict[str, Dialogues] = Field(
+        default={}, description="Whole dialogues that stages train on in blocks."
+    )
     decoding: Decoding = Field(default=Decoding(), description="Answers.")
     evaluation: Evaluation = Field(default=Evaluation(), description="Scores.")
     judges: dict[str, Judge] = Field(
@@ -218,6 +235,7 @@ class Config(Keys):
                 "stages",
                 "judges",
                 "preferences",
+                "dialogues",
             )
         }
         groups["evaluation.win_rates"] = self.evaluation.win_rates
@@ -238,6 +256,7 @@ class Config(Keys):
                 known("evaluation.oracle.model", oracle.model, self.models)
         sources.check(self.models, self.files, self.unpinned)
         tasks.check(self)
+        dialogues.check(self)
         judging.check(self.evaluation.win_rates, self.judges, self.tasks, self.methods)
         for name in ("alpaca_eval", "mt_bench", "gsm8k", "minerva_math"):
             if benchmark := getattr(self.evaluation, name):

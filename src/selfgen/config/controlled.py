@@ -67,6 +67,12 @@ class Regime(Keys):
                     f"methods.{name}.mix: found {method.mix!r}, which controlled runs"
                     " do not have"
                 )
+        for name, stage in self.stages.items():
+            if stage.dialogues:
+                raise ValueError(
+                    f"stages.{name}.dialogues: found {stage.dialogues!r}, which controlled"
+                    " runs do not have"
+                )
         for key in ("models", "methods", "seeds", "stages", "split", "decoding"):
             if found := getattr(self.task, key):
                 raise ValueError(

@@ -107,6 +107,12 @@ def answer_ids(tokenizer: Any, spec: PromptSpec, answer: str) -> list[int]:
     return [*ids, tokenizer.eos_token_id][: spec.max_answer_tokens]
 
 
+def dialogue_ids(tokenizer: Any, messages: list[dict[str, str]]) -> list[int]:
+    """Token ids of a whole dialogue, as the chat template renders it: with a system message
+    that is not there only where the template puts one, as ``wording.ZEPHYR`` does."""
+    return _render(tokenizer, messages, opened=False)
+
+
 def answer_text(tokenizer: Any, ids: list[int]) -> str:
     """The text of generated ids, without special tokens and surrounding white space."""
     return tokenizer.decode(ids, skip_special_tokens=True).strip()

@@ -14,6 +14,13 @@ from selfgen.specs import UserError
 TRAINING, DRAWING, WRITING = "fine-tuning", "forced passes", "free generation"
 """Kinds of work, which run at different speeds."""
 
+READING = "held-out loss"
+"""Forward passes alone, which run as fast as training does."""
+
+DIALOGUE_TOKENS = 1375
+"""Of a dialogue of UltraChat, about: the model card of alignment-handbook/zephyr-7b-sft-full
+has 1,090 steps, which are of 128 blocks of 2,048 tokens, for 207,865 dialogues."""
+
 GPUS = {"a100": 312.0, "h100": 989.0, "h200": 989.0, "l40s": 362.0, "rtx4090": 165.0}
 """Dense bf16 TFLOP/s, of the makers' data sheets."""
 
@@ -219,10 +226,19 @@ def _work(
         notes=[
             "At most: every prompt and answer is counted at the length that the"
             " configuration allows. Tables, judges and data preparation need no GPU.",
+            *_dialogues(works),
             f"Share of the peak ({GPUS[gpu]:g} TFLOP/s in bf16): {shares}; {rates.source}.",
         ],
         left=3,
     )
+
+
+def _dialogues(works: Sequence[Work]) -> list[str]:
+    if all(work.step != READING for work in works):
+        return []
+    return [
+        f"Whole dialogues are counted at UltraChat's mean, about {DIALOGUE_TOKENS} tokens."
+    ]
 
 
 def _shown(values: Sequence[float]) -> list[Entry]:

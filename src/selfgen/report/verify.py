@@ -23,6 +23,9 @@ CSV = (
 MET, NOT_MET = "met", "not met"
 NOT_COMPARABLE, NO_RUN, STALE = "not comparable", "not run", "stale"
 
+NATS = ("held-out-loss",)
+"""Tables of losses; what else is held against a known number is a share."""
+
 
 @dataclass(frozen=True)
 class Known:
@@ -138,12 +141,13 @@ def _grid(found: Sequence[Held], spec: VerifySpec) -> Grid:
             Entry(held.known.what),
             Entry(held.known.kind),
             _verdict(held, numbers),
-            Entry(_percent(held.known.value)),
+            Entry(_shown(held.known, held.known.value)),
             _ours(held),
-            Entry(NOT_RUN if held.tolerance is None else _percent(held.tolerance)),
+            Entry(_shown(held.known, held.tolerance)),
         ]
         for held in found
     ]
+    losses = any(known.table in NATS for known in spec.known)
     sources = dict.fromkeys(f"{held.known.source}" for held in found)
     return Grid(
         name="verify",
@@ -156,6 +160,7 @@ def _grid(found: Sequence[Held], spec: VerifySpec) -> Grid:
         notes=[
             f"Met: nearer than the tolerance, which is our {100 * spec.confidence:g}%"
             " interval and the known number's sampling error together.",
+            *(["Losses are in nats."] if losses else []),
             *(f"({i}) {text}" for text, i in numbers.items()),
             f"Sources: {'; '.join(sources)}.",
         ],
@@ -172,9 +177,11 @@ def _verdict(held: Held, numbers: Mapping[str, int]) -> Entry:
 def _ours(held: Held) -> Entry:
     if held.measured is None:
         return Entry(NOT_RUN)
-    value, low, high = map(_percent, held.measured)
+    value, low, high = (_shown(held.known, x) for x in held.measured)
     return Entry(value, below=f"[{low}, {high}]")
 
 
-def _percent(value: float) -> str:
-    return f"{100 * value:.2f}"
+def _shown(known: Known, value: float | None) -> str:
+    if value is None:
+        return NOT_RUN
+    return f"{value:.4f}" if known.table in NATS else f"{100 * value:.2f}"

@@ -1,0 +1,82 @@
+"""Whole dialogues that a stage trains on, in the place of its task's records."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field
+
+from selfgen.config.methods import Method, Plain
+from selfgen.config.types import Count, Keys, known
+from selfgen.data.records import DATASETS
+
+if TYPE_CHECKING:
+    from selfgen.config import Config, Stage
+
+
+class Dialogues(Keys):
+    """Whole dialogues, packed one after the other into blocks of equal length."""
+
+    train: str = Field(
+        description="JSON lines or Parquet with `messages`, a list of `role` and `content`;"
+        " by its name in `files`."
+    )
+    test: str = Field(
+        description="The same, held out: the loss on it is measured after training."
+    )
+    train_rows: Count = Field(
+        description="How many dialogues, those of the lowest hash."
+    )
+    test_rows: Count = Field(description="How many held-out ones.")
+    block_tokens: Annotated[int, Field(ge=2)] = Field(
+        default=2048, description="Tokens of a block, which is a row of training."
+    )
+
+
+def check(config: Config) -> None:
+    """Raises ValueError where a stage, or a method that trains by it, cannot have them."""
+    for name, stage in config.stages.items():
+        if stage.dialogues:
+            _check_stage(f"stages.{name}", stage, config)
+    for name, task in config.tasks.items():
+        for method in task.methods or config.methods:
+            found = config.methods[method]
+            stage = getattr(found, "stage", None)
+            stage = task.stages.get(stage, stage)
+            used = stage and config.stages[stage].dialogues
+            if not used:
+                continue
+            _ask_plain(f"stages.{stage}.dialogues: found {used!r}", method, found)
+            file = config.dialogues[used].train
+            if task.validation_rows and file in DATASETS[task.dataset].sources:
+                raise ValueError(
+                    f"tasks.{name}.validation_rows: found {task.validation_rows}, allowed"
+                    f" where stages.{stage} trains on dialogues of {file}: 0"
+                )
+
+
+def _check_stage(where: str, stage: Stage, config: Config) -> None:
+    known(f"{where}.dialogues", stage.dialogues, config.dialogues)
+    if stage.loss != "all":
+        raise ValueError(
+            f"{where}.loss: found {stage.loss!r}, allowed with dialogues: all"
+        )
+    if stage.rows:
+        raise ValueError(
+            f"{where}.rows: found {stage.rows}, allowed with dialogues: none, their number"
+            f" is dialogues.{stage.dialogues}.train_rows"
+        )
+
+
+def _ask_plain(found: str, name: str, method: Method) -> None:
+    where = f"methods.{name}"
+    if not isinstance(method, Plain):
+        raise ValueError(
+            f"{found} with {where} of mix {method.mix!r}; allowed with plain"
+        )
+    alone = {"rounds": 1, "rows": "same", "wall_of": None}
+    for key, allowed in alone.items():
+        if (value := getattr(method, key)) != allowed:
+            raise ValueError(
+                f"{found} with {where}.{key} {value!r}; allowed with {allowed!r}"
+            )

@@ -1,0 +1,52 @@
+"""The loss of a model on held-out dialogues, packed as those that it was trained on.
+
+As the Trainer of transformers reports it (``eval_loss``): the mean over blocks of the mean
+over the tokens of each. Blocks are of one length, so it is the mean over all tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from selfgen.data import dialogues
+from selfgen.data.prompts import load_tokenizer
+from selfgen.evaluation.exposure import forced_choices
+from selfgen.evaluation.spec import LossSpec
+from selfgen.generation.forced import Reference
+from selfgen.mixing.blocks import pack
+from selfgen.models import load_for_generation
+
+AT_ONCE = 64
+"""Blocks between two reports of progress."""
+
+
+def run(
+    path: Path,
+    weights: Path,
+    spec: LossSpec,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Rows ``{id, loss, tokens}``, one a block, and facts. ``loss``: the mean in nats over
+    the ``tokens`` that are asked for, all but the first.
+
+    Raises UserError: as ``dialogues.read`` and ``pack``.
+    """
+    tokenizer = load_tokenizer(weights)
+    read = dialogues.read(path, spec.rows, tokenizer)
+    packed = [*pack(read.values(), tokenizer.eos_token_id, spec.block_tokens)]
+    model, device, precision = load_for_generation(weights, spec.device)
+    blocks = [
+        Reference(f"block-{number}", 0, block[:1], block[1:])
+        for number, block in enumerate(packed)
+    ]
+    rows: list[dict[str, Any]] = []
+    for start in range(0, len(blocks), AT_ONCE):
+        part = blocks[start : start + AT_ONCE]
+        for block, found in zip(part, forced_choices(model, part), strict=True):
+            n = len(block.answer_ids)
+            rows.append({"id": block.id, "loss": found.nll / n, "tokens": n})
+        if progress:
+            progress(len(rows), len(blocks))
+    return rows, {"device": device, "precision": precision}
