@@ -71,7 +71,8 @@ def test_dialogues_by_hand() -> None:
     assert trained.trained == 200 * 1375 + 2 * 8 * 536
     assert read == Work(READING, "descriptions", "tiny", 1, read=10 * 1375)
     assert plan.flops(read, 10) == 2 * 10 * 13750
-    page = plan.page([read], {"tiny": 10}, [], {}, 0, "h100", RATES)
+    disk = planning.disk(found, {"tiny": 10}, [])
+    page = plan.page([read], {"tiny": 10}, [], disk, "h100", RATES)
     assert (
         "- Whole dialogues are counted at UltraChat's mean, about 1375 tokens." in page
     )

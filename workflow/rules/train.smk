@@ -62,6 +62,7 @@ rule mix_rows:
 
 
 rule finetune:
+    """Fine-tune a node from its parent's weights; resumes from scratch/."""
     input:
         rows="results/rows/{task}/{model}/{node}/seed{seed}.parquet",
         weights=lambda w: GRAPH.parent_weights(w.task, w.model, w.node, w.seed),
@@ -73,7 +74,6 @@ rule finetune:
         "logs/finetune/{task}/{model}/{node}/seed{seed}.log",
     benchmark:
         "benchmarks/finetune/{task}/{model}/{node}/seed{seed}.jsonl"
-    """Fine-tune a node from its parent's weights; resumes from scratch/."""
     wildcard_constraints:
         node=any_of(sorted(set(GRAPH.nodes) - set(ROUNDS))),
     priority: 1
@@ -99,6 +99,7 @@ rule finetune:
         " --name 'train {wildcards.node} {wildcards.task}' > {log:q} 2>&1"
 
 
+# The weights of all rounds but the last go once the next round has been trained.
 use rule finetune as finetune_round with:
     output:
         weights=temp(
@@ -106,6 +107,5 @@ use rule finetune as finetune_round with:
         ),
         curve="results/models/{task}/{model}/{node}/seed{seed}/curve.jsonl",
         manifest="results/models/{task}/{model}/{node}/seed{seed}/manifest.json",
-    # The weights of all rounds but the last go once the next round has been trained.
     wildcard_constraints:
         node=any_of(ROUNDS) or "none",
