@@ -69,8 +69,8 @@ def _judges(graph: Graph) -> dict[str, str]:
 
 
 def _manifests(graph: Graph, value: Value) -> dict[str, str]:
-    """The manifests of the models of a row, and of its answers or losses, with digests of
-    today's specs."""
+    """The manifests of all that is behind a row, from passes to its answers or losses, with
+    digests of today's specs."""
     found: dict[str, str] = {}
     row = value.row
     task, model, method = (row.get(key) for key in ("task", "model", "method"))
@@ -83,9 +83,7 @@ def _manifests(graph: Graph, value: Value) -> dict[str, str]:
             continue
         node = cell.method
         while graph.nodes[node].parent is not None:
-            folder = f"results/models/{task}/{model}/{node}/seed{cell.seed}"
-            train = graph.train(task, node, cell.seed)
-            found[f"{folder}/manifest.json"] = spec_digest(s.to_json(train))
+            found |= _made(graph, cell, node)
             node = graph.nodes[node].parent
         if value.table in NATS and dialogues.of(graph, task, method):
             loss = s.to_json(dialogues.loss(graph, task, method))
@@ -96,3 +94,19 @@ def _manifests(graph: Graph, value: Value) -> dict[str, str]:
         for shard in graph.answer_shards(task, model, method, decoding, cell.seed):
             found[shard.replace(".parquet", ".json")] = spec_digest(answers)
     return found
+
+
+def _made(graph: Graph, cell: s.Cell, node: str) -> dict[str, str]:
+    """The manifests of a node's pass, rows and weights, with digests of today's specs."""
+    task, model, seed = cell.task, cell.model, cell.seed
+    rows = dialogues.rows(graph, task, node, seed)
+    train = graph.train(task, node, seed)
+    specs: dict[str, object] = {
+        f"results/rows/{task}/{model}/{node}/seed{seed}.json": rows,
+        f"results/models/{task}/{model}/{node}/seed{seed}/manifest.json": train,
+    }
+    if passed := graph.passed(node):
+        drawn = graph.generation(task, passed.generator, passed.name, seed)
+        for shard in graph.pass_shards(task, model, node, str(seed)):
+            specs[shard.replace(".parquet", ".json")] = drawn
+    return {path: spec_digest(s.to_json(spec)) for path, spec in specs.items()}

@@ -182,6 +182,7 @@ def test_every_known_number_has_its_place_in_the_papers_matrix() -> None:
     first = next(k for k in spec.known if k.what == "TL;DR win rate, SFT 1B")
     loss = next(k for k in spec.known if k.table == "held-out-loss")
     assert list(loss.manifests) == [
+        "results/rows/qa/mistral-7b/sft/seed42.json",
         "results/models/qa/mistral-7b/sft/seed42/manifest.json",
         "results/losses/qa/mistral-7b/sft/seed42.json",
     ]
@@ -190,6 +191,21 @@ def test_every_known_number_has_its_place_in_the_papers_matrix() -> None:
         f"results/models/tldr/pythia-1b/sft/seed{seed}/manifest.json"
         for seed in (44413, 55513, 66613, 77713)
     ]
+
+
+def test_a_row_is_stale_with_its_pass() -> None:
+    """Another beta is another pass, which no other spec behind the row says."""
+    raw = yaml.safe_load((REPO / "config" / "paper.yaml").read_text())
+
+    def manifests() -> dict[str, str]:
+        spec = verification.spec(Graph(load(raw), REPO))
+        return next(k for k in spec.known if k.what == "GSM8K, BASH").manifests
+
+    before = manifests()
+    raw["methods"]["bash"]["beta"] = 0.5
+    changed = set(manifests()) - set(before)
+    assert len(changed) == 3 * 4, "seeds and shards"
+    assert all(path.startswith("results/passes/math/") for path in changed)
 
 
 def test_a_loss_that_nobody_measures_has_no_manifest_of_it() -> None:
