@@ -19,9 +19,9 @@ from tests.hub_server import HubServer
 from tests.hub_sets import SETS, serve_from
 
 TINY = {
-    "hidden_size": 128,
-    "intermediate_size": 512,
-    "num_hidden_layers": 4,
+    "hidden_size": 32,
+    "intermediate_size": 2048,
+    "num_hidden_layers": 2,
     "num_attention_heads": 4,
     "max_position_embeddings": 8192,
 }
