@@ -162,6 +162,24 @@ def drafts(wildcards):
     return GRAPH.answer_shards(w.task, w.model, w.node, "direct", w.seed)
 
 
+def is_free(wildcards):
+    """Whether a job writes free-running text: answers, or a pass of drafts."""
+    name = wildcards.get("pass_")
+    return not name or GRAPH.passes()[wildcards.node, name].kind == "free"
+
+
+def generating_env(wildcards):
+    served = GRAPH.config.generation.backend == "vllm" and is_free(wildcards)
+    return VLLM if served else CONDA
+
+
+def generating_gpus(wildcards):
+    return GRAPH.gpus(is_free(wildcards))
+
+
+GENERATING = HEAVY | {"gpu": generating_gpus}
+
+
 def model_threads(wildcards):
     """Cores go to jobs side by side before they go to threads: on two cores, two jobs of
     one thread each ended 1.36 times sooner than the same two in turn with two threads
