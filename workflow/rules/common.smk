@@ -162,19 +162,10 @@ def drafts(wildcards):
     return GRAPH.answer_shards(w.task, w.model, w.node, "direct", w.seed)
 
 
-def is_free(wildcards):
-    """Whether a job writes free-running text: answers, or a pass of drafts."""
-    name = wildcards.get("pass_")
-    return not name or GRAPH.passes()[wildcards.node, name].kind == "free"
-
-
-def generating_env(wildcards):
-    served = GRAPH.config.generation.backend == "vllm" and is_free(wildcards)
-    return VLLM if served else CONDA
-
-
 def generating_gpus(wildcards):
-    return GRAPH.gpus(is_free(wildcards))
+    """GPUs of answers and passes: drafts are free-running text, as answers are."""
+    name = wildcards.get("pass_")
+    return GRAPH.gpus(not name or GRAPH.passes()[wildcards.node, name].kind == "free")
 
 
 GENERATING = HEAVY | {"gpu": generating_gpus}

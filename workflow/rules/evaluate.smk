@@ -11,7 +11,7 @@ rule generate_answers:
     log:
         "logs/generate_answers/{task}/{model}/{node}/{decoding}/seed{seed}.shard{shard}.log",
     conda:
-        generating_env
+        CONDA
     threads: model_threads
     resources:
         **GENERATING,

@@ -5,7 +5,6 @@ from selfgen import specs
 from selfgen.provenance import code_digest
 
 CONDA = str(ROOT / "envs" / "selfgen.yaml")
-VLLM = str(ROOT / "envs" / "vllm.yaml")
 
 
 def any_of(names):

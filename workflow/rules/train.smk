@@ -12,7 +12,7 @@ rule generate_pass:
         "logs/generate_pass/{task}/{model}/{node}/{pass_}/seed{seed}.shard{shard}.log",
     priority: 1
     conda:
-        generating_env
+        CONDA
     threads: model_threads
     resources:
         **GENERATING,

@@ -1,7 +1,7 @@
 """Free-running generation by vLLM: the same prompts, rows and shards as by our own engines.
 
 vLLM pins a torch and a transformers of its own, so it lives in an environment of its own
-(envs/vllm.yaml) and is imported only where it is asked for. Greedy text in fp32 is that of
+(envs/vllm.txt) and is imported only where it is asked for. Greedy text in fp32 is that of
 our engines; what a temperature draws is another sample of the same distribution.
 """
 
@@ -94,7 +94,7 @@ def load(weights: Path, where: Device, gpus: int = 1) -> Served:
             raise
         raise UserError(
             "generation.backend: found vllm, which is not installed here; allowed:"
-            " selfgen, or the environment of envs/vllm.yaml"
+            " selfgen, or an environment of envs/vllm.txt, named by SELFGEN_VLLM_PYTHON"
         ) from None
     device, precision = place(where, parameters(weights))
     if device != current_platform.device_type:
