@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from selfgen.generation.decoding import Filled, Row, Sampler
 from selfgen.models import parameters, place
 from selfgen.specs import Device, UserError
@@ -43,7 +45,7 @@ class Served:
         engine = self._start(max(map(len, rows)), batch_size)
         for index, row in enumerate(rows):
             prompt = {"prompt_token_ids": list(row.prompt_ids)}
-            engine.add_request(str(index), prompt, parameters_of(row, sampler))
+            engine.add_request(str(index), prompt, sampling_of(row, sampler))
         done = 0
         while engine.has_unfinished_requests():
             for output in engine.step():
@@ -84,8 +86,9 @@ def load(weights: Path, where: Device, gpus: int = 1) -> Served:
 
     Raises UserError: vLLM is not installed here, or was built for another device.
     """
-    # Nothing is told to anybody, and the CPU threads are those that the job was given.
+    # Nothing is told to anybody, and its processes take the CPU threads of this one.
     os.environ["VLLM_NO_USAGE_STATS"] = "1"
+    os.environ["OMP_NUM_THREADS"] = str(torch.get_num_threads())
     os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")
     try:
         from vllm.platforms import current_platform
@@ -105,7 +108,7 @@ def load(weights: Path, where: Device, gpus: int = 1) -> Served:
     return Served(weights, device, precision, gpus if device == "cuda" else 1)
 
 
-def parameters_of(row: Row, sampler: Sampler) -> Any:
+def sampling_of(row: Row, sampler: Sampler) -> Any:
     """How vLLM samples a row: as ``Sampler`` would, by a stream of the row's own."""
     from vllm import SamplingParams
 
