@@ -132,6 +132,7 @@ one thread, which trains the base and all variants. It keeps finished variants i
 
 SECTIONS = (
     ("Top level", config.Config),
+    ("`generation`", config.Generation),
     ("`models.NAME` with `kind: gguf`", sources.GgufModel),
     ("`models.NAME` with `kind: random`", sources.RandomModel),
     ("`models.NAME` with `kind: hub`", sources.HubModel),

@@ -199,6 +199,16 @@ def place(spec: Device, parameters: int) -> tuple[str, str]:
     return device, precision
 
 
+def parameters(folder: Path) -> int:
+    """How many parameters the causal LM in ``folder`` has; none of them is read."""
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+    with torch.device("meta"):
+        return AutoModelForCausalLM.from_config(config).num_parameters()
+
+
 def load_for_generation(folder: Path, spec: Device) -> tuple[Any, str, str]:
     """``(model, device, precision)`` ready to generate: weights in the precision itself."""
     import torch

@@ -129,11 +129,13 @@ class Graph:
     def _shards(self, folder: str) -> list[str]:
         return [f"{folder}/shard{i}.parquet" for i in range(self.config.shards)]
 
-    def gpus(self) -> int:
-        """GPUs that a model's job asks for; none where the device is the CPU."""
+    def gpus(self, free: bool = False) -> int:
+        """GPUs that a model's job asks for, one that writes ``free`` text as many as vLLM
+        spreads the model over; none where the device is the CPU."""
+        found = self.config.device == "cuda"
         if self.config.device == "auto":
-            return int(Path("/dev/nvidiactl").exists())
-        return int(self.config.device == "cuda")
+            found = Path("/dev/nvidiactl").exists()
+        return found * (self.config.generation.tensor_parallel if free else 1)
 
     # Specs
 
@@ -210,6 +212,7 @@ class Graph:
             step_rows=stage.batch_size if steps or schedule else 0,
             steps=steps,
             schedule=schedule,
+            backend=self._backend() if passed.kind == "free" else "",
         )
 
     def rows(self, task: str, node: str, seed: int) -> s.RowsSpec:
@@ -292,6 +295,7 @@ class Graph:
             device=self.device(),
             batch_size=d.batch_size,
             shards=self.config.shards,
+            backend=self._backend(),
         )
 
     def scores(self, task: str) -> s.ScoresSpec:
@@ -416,6 +420,10 @@ class Graph:
     def device(self) -> s.Device:
         """Where models run."""
         return s.Device(self.config.device, self.config.precision)
+
+    def _backend(self) -> str:
+        own = self.config.generation.backend == "selfgen"
+        return "" if own else self.config.generation.backend
 
     def stage(self, task: str, method: m.Trained) -> c.Stage:
         """The recipe by which a method trains on a task."""

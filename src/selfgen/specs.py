@@ -175,7 +175,8 @@ class PassSpec:
     prefix) or ``free`` (a draft). ``eos``: may the model draw EOS before the reference ends?
     ``span``: drawn positions come in runs of so many. ``plain_share``: share of rows that
     are not mixed. ``step_rows`` (rows of an optimiser step), ``steps`` and ``schedule`` say
-    in which step a row will stand, where its rate depends on it.
+    in which step a row will stand, where its rate depends on it. ``backend``: of a free
+    pass, ``vllm``, or none for our own.
     """
 
     kind: str
@@ -195,6 +196,7 @@ class PassSpec:
     step_rows: int = 0
     steps: Steps | None = None
     schedule: Schedule | None = None
+    backend: str = ""
 
 
 @dataclass(frozen=True)
@@ -293,7 +295,7 @@ class AnswersSpec:
     """Free-running answers to held-out prompts.
 
     ``decoding``: ``direct`` answers the prompt; ``corrected`` is shown the direct answer and
-    the correction turn, and answers again.
+    the correction turn, and answers again. ``backend``: ``vllm``, or none for our own.
     """
 
     decoding: str
@@ -304,6 +306,7 @@ class AnswersSpec:
     device: Device
     batch_size: int
     shards: int = 1
+    backend: str = ""
 
 
 @dataclass(frozen=True)
@@ -431,9 +434,22 @@ class PreferredSpec:
         return found[0] if found and name not in found else None
 
 
+LATER = ("backend",)
+"""Keys that came after results had been made. Empty ones are not written, so that those
+results are still of today's specs."""
+
+
 def to_json(spec: Any) -> str:
     """Canonical JSON of a spec: sorted keys, no spaces; the same text for equal specs."""
-    return json.dumps(dataclasses.asdict(spec), sort_keys=True, separators=(",", ":"))
+    return json.dumps(
+        dataclasses.asdict(spec, dict_factory=_written),
+        sort_keys=True,
+        separators=(",", ":"),
+    )
+
+
+def _written(items: list[tuple[str, Any]]) -> dict[str, Any]:
+    return {key: value for key, value in items if value or key not in LATER}
 
 
 def from_json(cls: type[Spec], text: str) -> Spec:

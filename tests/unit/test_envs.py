@@ -9,15 +9,18 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(__file__).parents[2]
-PINS = [
-    line
-    for line in (ROOT / "envs" / "requirements.txt").read_text().splitlines()
-    if line and not line.startswith("#")
-]
+
+
+def pins(name: str) -> list[str]:
+    lines = (ROOT / "envs" / name).read_text().splitlines()
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+PINS, VLLM = pins("requirements.txt"), pins("vllm.txt")
 
 
 def test_every_pin_is_exact() -> None:
-    assert all(re.fullmatch(r"[\w.-]+==[\w.]+", pin) for pin in PINS)
+    assert all(re.fullmatch(r"[\w.-]+==[\w.]+", pin) for pin in [*PINS, *VLLM])
     assert "torch==2.13.0" in PINS
 
 
@@ -33,3 +36,9 @@ def test_every_dependency_is_pinned() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     for wanted in (project["dependencies"], *project["optional-dependencies"].values()):
         assert {name(text) for text in wanted} <= {name(pin) for pin in PINS}
+
+
+def test_what_vllm_s_environment_shares_has_the_same_pins() -> None:
+    # Of transformers, vLLM allows no version that we do.
+    own = {pin.partition("==")[0] for pin in set(VLLM) - set(PINS)}
+    assert own == {"transformers", "vllm"}

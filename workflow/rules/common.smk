@@ -168,6 +168,15 @@ def drafts(wildcards):
     return GRAPH.answer_shards(w.task, w.model, w.node, "direct", w.seed)
 
 
+def generating_gpus(wildcards):
+    """GPUs of answers and passes: drafts are free-running text, as answers are."""
+    name = wildcards.get("pass_")
+    return GRAPH.gpus(not name or GRAPH.passes()[wildcards.node, name].kind == "free")
+
+
+GENERATING = HEAVY | {"gpu": generating_gpus}
+
+
 def model_threads(wildcards):
     """Cores go to jobs side by side before they go to threads: on two cores, two jobs of
     one thread each ended 1.36 times sooner than the same two in turn with two threads

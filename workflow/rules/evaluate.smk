@@ -14,7 +14,7 @@ rule generate_answers:
         CONDA
     threads: model_threads
     resources:
-        **HEAVY,
+        **GENERATING,
     params:
         spec=spec(GRAPH.answers, "task", "node", "decoding", "seed"),
         code=code("selfgen.generation.answers"),
@@ -22,7 +22,7 @@ rule generate_answers:
         "python -m selfgen answers --spec {params.spec:q} --shard {wildcards.shard}"
         " --records {input.records:q} --weights {input.weights:q}"
         " --drafts {input.drafts:q} --out {output.shard:q}"
-        " --manifest {output.manifest:q} --threads {threads}"
+        " --manifest {output.manifest:q} --threads {threads} --gpus {resources.gpu}"
         " --name 'answers {wildcards.node} {wildcards.task}' > {log:q} 2>&1"
 
 

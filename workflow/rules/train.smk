@@ -15,14 +15,15 @@ rule generate_pass:
         CONDA
     threads: model_threads
     resources:
-        **HEAVY,
+        **GENERATING,
     params:
         spec=spec(GRAPH.generation, "task", "node", "pass_", "seed"),
         code=code("selfgen.generation.passes"),
     shell:
         "python -m selfgen pass --spec {params.spec:q} --shard {wildcards.shard}"
         " --records {input.records:q} --weights {input.weights:q}"
-        " --out {output.shard:q} --manifest {output.manifest:q} --threads {threads}"
+        " --out {output.shard:q} --manifest {output.manifest:q}"
+        " --threads {threads} --gpus {resources.gpu}"
         " --name 'pass {wildcards.pass_} {wildcards.task}' > {log:q} 2>&1"
 
 

@@ -18,6 +18,9 @@ from selfgen.specs import UserError
 
 log = logging.getLogger("selfgen")
 
+VLLM_PYTHON = "SELFGEN_VLLM_PYTHON"
+"""Variable that names an interpreter with vLLM, for the steps that are to use it."""
+
 
 def add_manifest(parser: ArgumentParser) -> None:
     """The arguments of every step that writes a manifest."""
@@ -42,20 +45,40 @@ def add_threads(parser: ArgumentParser) -> None:
 
 
 def add_engine(parser: ArgumentParser) -> None:
-    """The argument of every step that generates: how it decodes, not what."""
+    """The arguments of every step that generates: how it decodes, not what."""
     parser.add_argument(
         "--engine", default="auto", help="auto (default), sequential or windowed"
+    )
+    parser.add_argument(
+        "--gpus", type=int, default=1, help="over which vLLM spreads the model"
     )
 
 
 def set_up(args: Namespace) -> None:
     """Let torch use exactly the threads that the job was given, and keep its memory; lease
-    a GPU if the job may run on one."""
+    its GPUs if the job may run on one."""
+    other = os.environ.pop(VLLM_PYTHON, None)
+    if other and json.loads(getattr(args, "spec", "{}")).get("backend") == "vllm":
+        _become(other)
     if wants_gpu(args):
-        leases.take()
+        leases.take(max(1, getattr(args, "gpus", 1)))
     shared_by = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
     process.set_threads(max(1, args.threads // shared_by))
     process.keep_freed_memory()
+
+
+def _become(python: str) -> None:
+    """Go on with this verb in another interpreter, as if its environment were active."""
+    for name, first in (
+        ("PYTHONPATH", provenance.PACKAGE.parent),
+        ("PATH", Path(python).absolute().parent),
+    ):
+        rest = os.environ.get(name)
+        os.environ[name] = f"{first}{os.pathsep}{rest}" if rest else str(first)
+    try:
+        os.execv(python, [python, "-m", "selfgen", *sys.argv[1:]])
+    except OSError as error:
+        raise UserError(f"{VLLM_PYTHON}: found {python}: {error.strerror}") from None
 
 
 def wants_gpu(args: Namespace) -> bool:

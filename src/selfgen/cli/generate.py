@@ -27,6 +27,7 @@ def run(args: Namespace) -> None:
         from_json(PassSpec, args.spec),
         shard=args.shard,
         engine=args.engine,
+        gpus=max(1, args.gpus),
         progress=clock,
     )
     common.write_rows(args.out, made.rows)

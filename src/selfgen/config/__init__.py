@@ -178,6 +178,29 @@ class Evaluation(Keys):
     )
 
 
+class Generation(Keys):
+    """Who writes free-running text, that is answers and drafts."""
+
+    backend: Literal["selfgen", "vllm"] = Field(
+        default="selfgen",
+        description="`vllm` needs an environment of its own (docs/paper.md). Forced passes"
+        " and benchmarks are always `selfgen`'s.",
+    )
+    tensor_parallel: Count = Field(
+        default=1,
+        description="GPUs that a job of `vllm` spreads a model over; changes no spec.",
+    )
+
+    @model_validator(mode="after")
+    def _spreads(self) -> Generation:
+        if self.tensor_parallel > 1 and self.backend != "vllm":
+            raise ValueError(
+                f"tensor_parallel: found {self.tensor_parallel}, allowed with the backend"
+                f" {self.backend}: 1"
+            )
+        return self
+
+
 class Config(Keys):
     """The whole experiment."""
 
@@ -192,6 +215,9 @@ class Config(Keys):
         default="auto",
         description="bf16: autocast over fp32 weights in training, bf16 weights in"
         " generation. auto: where the hardware multiplies it.",
+    )
+    generation: Generation = Field(
+        default=Generation(), description="Who writes answers and drafts."
     )
     sources: dict[str, Wheel] = Field(
         default={}, description="Further pinned files; the shipped ones are known."

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -9,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from selfgen.data.prompts import correction_ids, load_tokenizer, prompt_ids
-from selfgen.generation import free
+from selfgen.generation import free, vllm_backend
 from selfgen.models import load_for_generation, peak_memory_mb
 from selfgen.specs import AnswersSpec, Device, PassSpec, UserError
 
@@ -34,11 +36,13 @@ def run_answers(
     *,
     shard: int = 0,
     engine: str = "auto",
+    gpus: int = 1,
     progress: Progress = None,
 ) -> Generated:
     """Answers ``{id, epoch, text, tokens, ended}`` to held-out records.
 
     With ``spec.decoding`` ``corrected``, ``drafts`` are the direct answers.
+    ``gpus``: that vLLM spreads the model over.
     """
     tokenizer = load_tokenizer(weights)
     if spec.decoding == "corrected":
@@ -52,7 +56,7 @@ def run_answers(
         ]
     else:
         prompts = [prompt_ids(tokenizer, spec.prompt, r["prompt"]) for r in records]
-    model, facts = load(weights, spec.device)
+    model, facts = load(weights, spec.device, spec.backend, gpus)
     asked = [
         free.Prompt(record["id"], 0, ids)
         for record, ids in zip(records, prompts, strict=True)
@@ -70,6 +74,10 @@ def run_free(
     **how: Any,
 ) -> Generated:
     """Answers or drafts to ``prompts``; ``how``: shard, engine and progress."""
+    facts |= {
+        "template": _digest(tokenizer.chat_template),
+        "prompts": _digest([list(prompt.prompt_ids) for prompt in prompts]),
+    }
     made = free.run(
         model,
         tokenizer,
@@ -85,10 +93,20 @@ def run_free(
     return Generated(_free_facts(made, facts), facts)
 
 
-def load(weights: Path, where: Device) -> tuple[Any, dict[str, Any]]:
-    """A model, and the facts that a manifest tells of where it runs."""
+def load(
+    weights: Path, where: Device, backend: str = "", gpus: int = 1
+) -> tuple[Any, dict[str, Any]]:
+    """A model for ``free.complete``, and the facts that a manifest tells of where it runs."""
+    if backend == "vllm":
+        served = vllm_backend.load(weights, where, gpus)
+        return served, {"device": served.device, "precision": served.precision}
     model, device, precision = load_for_generation(weights, where)
     return model, {"device": device, "precision": precision}
+
+
+def _digest(value: Any) -> str:
+    """Of what every backend is given: the chat template, and the ids of all prompts."""
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()[:16]
 
 
 def _free_facts(
@@ -105,6 +123,7 @@ def finish(facts: dict[str, Any], tokens: int, started: float) -> None:
     """The facts that are known when the last row is out."""
     facts |= {
         "generated_tokens": tokens,
-        "peak_memory_mb": peak_memory_mb(),
+        # vLLM computes in processes of its own, and takes a fixed share of a GPU.
+        "peak_memory_mb": None if "vllm" in facts else peak_memory_mb(),
         "generation_seconds": round(time.perf_counter() - started, 2),
     }

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from selfgen.data.prompts import answer_text
 from selfgen.draws import row_key
-from selfgen.generation import engines
+from selfgen.generation import engines, vllm_backend
 from selfgen.generation.decoding import Row, Sampler, plan_batches, shard_of
 from selfgen.specs import Sampling
 
@@ -39,7 +40,8 @@ def complete(
 ) -> Iterator[tuple[Prompt, list[int]]]:
     """Yields the prompts of a shard and the ids of their answers, closed by EOS where it
     came before ``max_new_tokens``. Other special tokens are never generated. ``engine``,
-    ``facts`` and ``progress`` as in ``forced.run``.
+    ``facts`` and ``progress`` as in ``forced.run``; a ``model`` that vLLM loads knows no
+    ``engine``.
     """
     eos = tokenizer.eos_token_id
     sampler = Sampler(sampling, sorted(set(tokenizer.all_special_ids) - {eos}))
@@ -56,12 +58,17 @@ def complete(
         )
         for prompt in chosen
     ]
-    filler = engines.make(engine, model, sampler, work, batch_size)
-    filled = engines.in_order(engines.fill(filler, work, batch_size, progress))
-    for index, ids in filled:
+    if isinstance(model, vllm_backend.Served):
+        filled = model.fill(work, sampler, batch_size, progress)
+        made = model.facts
+    else:
+        filler = engines.make(engine, model, sampler, work, batch_size)
+        filled = engines.fill(filler, work, batch_size, progress)
+        made = partial(engines.facts, filler)
+    for index, ids in engines.in_order(filled):
         yield chosen[index], ids
     if facts is not None:
-        facts |= engines.facts(filler)
+        facts |= made()
 
 
 def run(

@@ -31,14 +31,16 @@ def run_pass(
     *,
     shard: int = 0,
     engine: str = "auto",
+    gpus: int = 1,
     progress: Progress = None,
 ) -> Generated:
     """A pass over training records.
 
     ``records`` are the training records in file order; ``spec.rows`` is the slice of them.
+    ``gpus``: that vLLM spreads the model over.
     """
     tokenizer = load_tokenizer(weights)
-    model, facts = load(weights, spec.device)
+    model, facts = load(weights, spec.device, spec.backend, gpus)
     examples = examples_of(records[spec.rows[0] : spec.rows[1]], spec.prompt, tokenizer)
     how = {"shard": shard, "engine": engine, "progress": progress}
     return pass_over(model, tokenizer, examples, spec, facts, **how)
