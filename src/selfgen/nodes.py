@@ -16,6 +16,7 @@ from selfgen.chains import Node, Pass
 from selfgen.config import methods as m
 from selfgen.data.records import DATASETS
 from selfgen.data.wording import ANSWER_PREFIXES, CUT_AFTER, TEMPLATES
+from selfgen.report import spec as r
 
 SUMMARIES = ("news-headlines", "wikipedia-descriptions")
 """Data sets whose prompt's first sentence is a baseline."""
@@ -303,7 +304,7 @@ class Graph:
         graders = ("overlap", grader) if grader else ("overlap",)
         return s.ScoresSpec(graders, self.record_splits(task))
 
-    def collect(self) -> s.CollectSpec:
+    def collect(self) -> r.CollectSpec:
         chained: dict[str, tuple[str, ...]] = {}
         passes: dict[str, tuple[str, ...]] = {}
         for name, node in self.nodes.items():
@@ -311,7 +312,7 @@ class Graph:
             address = (f"{found.generator}/{found.name}",) if found else ()
             chained[node.declared] = (*chained.get(node.declared, ()), name)
             passes[node.declared] = (*passes.get(node.declared, ()), *address)
-        return s.CollectSpec(
+        return r.CollectSpec(
             cells=(*self.lead_1(), *self.cells()),
             parents={
                 name: getattr(method, "parent", None)
@@ -366,11 +367,11 @@ class Graph:
             batch_size=self._decoding(task).batch_size,
         )
 
-    def exposure_table(self) -> s.ExposureTableSpec:
+    def exposure_table(self) -> r.ExposureTableSpec:
         evaluation, labels = self.config.evaluation, self.tables().labels
         oracle = evaluation.oracle
         name = labels[oracle.method] + (f" ({oracle.model})" if oracle.model else "")
-        return s.ExposureTableSpec(
+        return r.ExposureTableSpec(
             cells=tuple(self.exposed()),
             labels=labels,
             oracle=name,
@@ -381,7 +382,7 @@ class Graph:
             seed=self.config.seeds[0],
         )
 
-    def tables(self) -> s.TablesSpec:
+    def tables(self) -> r.TablesSpec:
         columns = []
         for task, t in self.config.tasks.items():
             metric = self.metric(task)
@@ -390,9 +391,9 @@ class Graph:
                 title = (
                     task if split == "test" else f"{task}, {split.replace('_', ' ')}"
                 )
-                columns.append(s.Column(task, split, metric, title, shared))
+                columns.append(r.Column(task, split, metric, title, shared))
         evaluation = self.config.evaluation
-        return s.TablesSpec(
+        return r.TablesSpec(
             scale=self.config.scale,
             columns=tuple(columns),
             labels={name: m.label for name, m in self.config.methods.items()},
@@ -402,7 +403,7 @@ class Graph:
             seed=self.config.seeds[0],
         )
 
-    def preferred(self) -> s.PreferredSpec:
+    def preferred(self) -> r.PreferredSpec:
         """Methods with a preference stage after them, and that stage."""
         methods = self.config.methods
         pairs = {
@@ -412,10 +413,10 @@ class Graph:
             and isinstance(methods[method.parent], m.Trained)
         }
         kinds = {name: methods[name].mix for name in pairs}
-        return s.PreferredSpec(self.tables(), pairs, kinds)
+        return r.PreferredSpec(self.tables(), pairs, kinds)
 
-    def samples(self) -> s.SamplesSpec:
-        return s.SamplesSpec(tuple(self.cells()), self.tables())
+    def samples(self) -> r.SamplesSpec:
+        return r.SamplesSpec(tuple(self.cells()), self.tables())
 
     def device(self) -> s.Device:
         """Where models run."""

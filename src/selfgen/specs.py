@@ -346,44 +346,6 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Column:
-    """One score column of the main table."""
-
-    task: str
-    split: str
-    metric: str
-    title: str
-    shared_templates: bool = False
-
-
-@dataclass(frozen=True)
-class TablesSpec:
-    """What the renderings need beyond the collected scores."""
-
-    scale: str
-    columns: tuple[Column, ...]
-    labels: dict[str, str]
-    baseline: str
-    bootstrap_samples: int
-    confidence: float
-    seed: int
-
-
-@dataclass(frozen=True)
-class ExposureTableSpec:
-    """The cells whose step errors are tabulated, in order, up to which ``lengths``."""
-
-    cells: tuple[Cell, ...]
-    labels: dict[str, str]
-    oracle: str
-    lengths: tuple[int, ...]
-    scale: str
-    bootstrap_samples: int
-    confidence: float
-    seed: int
-
-
-@dataclass(frozen=True)
 class FewShotSpec:
     """A few-shot ``protocol`` of lm-evaluation-harness, on the first ``items`` problems."""
 
@@ -391,47 +353,6 @@ class FewShotSpec:
     items: int | None
     device: Device
     batch_size: int
-
-
-@dataclass(frozen=True)
-class CollectSpec:
-    """Which score files there are, and how nodes hang together.
-
-    ``cells`` name the score files in order; ``parents`` and ``passes`` give each method's
-    parent and the ``generator/pass`` whose tokens it was mixed from.
-    """
-
-    cells: tuple[Cell, ...]
-    parents: dict[str, str | None]
-    nodes: dict[str, tuple[str, ...]]
-    passes: dict[str, tuple[str, ...]]
-
-
-@dataclass(frozen=True)
-class SamplesSpec:
-    """The cells whose answers stand side by side, in order, and the table they are of."""
-
-    cells: tuple[Cell, ...]
-    tables: TablesSpec
-
-
-@dataclass(frozen=True)
-class PreferredSpec:
-    """Preference stages: the method that each comes after, and the mix that makes its pairs,
-    both by its name."""
-
-    tables: TablesSpec
-    parents: dict[str, str]
-    kinds: dict[str, str]
-
-    def baseline(self, name: str) -> str | None:
-        """The stage of the same kind after the baseline, but not the stage itself."""
-        found = [
-            other
-            for other, parent in self.parents.items()
-            if parent == self.tables.baseline and self.kinds[other] == self.kinds[name]
-        ]
-        return found[0] if found and name not in found else None
 
 
 LATER = ("backend",)

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from selfgen.report.render import render_all
-from selfgen.specs import TablesSpec, from_json
+from selfgen.report.spec import TablesSpec
+from selfgen.specs import from_json
 
 ROOT = Path(__file__).parents[2]
 

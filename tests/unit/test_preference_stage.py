@@ -17,7 +17,8 @@ from selfgen.config import load
 from selfgen.data.preferences import read
 from selfgen.report.collect import collect_scores
 from selfgen.report.preference import tabulate
-from selfgen.specs import Column, PreferredSpec, TablesSpec, UserError
+from selfgen.report.spec import Column, PreferredSpec, TablesSpec
+from selfgen.specs import UserError
 
 PAIRS = [{"prompt": f"p{i}", "chosen": f"c{i}", "rejected": f"r{i}"} for i in range(6)]
 

@@ -7,7 +7,7 @@ import pytest
 
 from selfgen.report import corrections, grid
 from selfgen.report.collect import collect_scores
-from selfgen.specs import Column, TablesSpec
+from selfgen.report.spec import Column, TablesSpec
 
 SPEC = TablesSpec(
     scale="x",

@@ -8,7 +8,7 @@ from selfgen.evaluation.scores import METRICS
 from selfgen.report import cost, details, figures, tables
 from selfgen.report.collect import collect_scores
 from selfgen.report.samples import samples_page
-from selfgen.specs import Column, TablesSpec
+from selfgen.report.spec import Column, TablesSpec
 
 LABELS = {
     "lead-1": "Lead-1",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from selfgen.report.runs import collect_curves, collect_runs
-from selfgen.specs import Cell, CollectSpec
+from selfgen.report.spec import CollectSpec
+from selfgen.specs import Cell
 
 SPEC = CollectSpec(
     cells=(

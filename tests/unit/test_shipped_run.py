@@ -17,7 +17,8 @@ from selfgen.nodes import Graph
 from selfgen.report import preference, ship, win_rates
 from selfgen.report.collect import cell_values
 from selfgen.report.render import render_all
-from selfgen.specs import Cell, TablesSpec, UserError, from_json, to_json
+from selfgen.report.spec import TablesSpec
+from selfgen.specs import Cell, UserError, from_json, to_json
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "docs" / "reference"

@@ -9,7 +9,8 @@ from pathlib import Path
 from selfgen.provenance import atomic, write_json
 from selfgen.report.collect import collect_scores
 from selfgen.report.runs import collect_curves, collect_runs
-from selfgen.specs import CollectSpec, from_json
+from selfgen.report.spec import CollectSpec
+from selfgen.specs import from_json
 
 
 def add_arguments(parser: ArgumentParser) -> None:

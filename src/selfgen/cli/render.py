@@ -5,7 +5,8 @@ from pathlib import Path
 
 from selfgen.provenance import atomic
 from selfgen.report.render import render_all
-from selfgen.specs import TablesSpec, from_json
+from selfgen.report.spec import TablesSpec
+from selfgen.specs import from_json
 
 
 def add_arguments(parser: ArgumentParser) -> None:

@@ -8,7 +8,8 @@ from selfgen.cli import common
 from selfgen.data.records import read
 from selfgen.provenance import atomic
 from selfgen.report.samples import samples_page
-from selfgen.specs import SamplesSpec, from_json
+from selfgen.report.spec import SamplesSpec
+from selfgen.specs import from_json
 
 
 def add_arguments(parser: ArgumentParser) -> None:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from selfgen.cli import common
 from selfgen.report.exposure import tabulate
-from selfgen.specs import ExposureTableSpec, from_json
+from selfgen.report.spec import ExposureTableSpec
+from selfgen.specs import from_json
 
 
 def add_arguments(parser: ArgumentParser) -> None:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from selfgen.cli import common
 from selfgen.report.preference import tabulate
-from selfgen.specs import PreferredSpec, from_json
+from selfgen.report.spec import PreferredSpec
+from selfgen.specs import from_json
 
 
 def add_arguments(parser: ArgumentParser) -> None:

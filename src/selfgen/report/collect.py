@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from selfgen.evaluation.scores import METRICS
 from selfgen.evaluation.statistics import Values
-from selfgen.specs import TablesSpec
+from selfgen.report.spec import TablesSpec
 
 if TYPE_CHECKING:
     import pandas

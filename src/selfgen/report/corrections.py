@@ -9,7 +9,7 @@ from selfgen.evaluation.correction import Turns, turns
 from selfgen.evaluation.statistics import Bootstrap, Interval, mean_interval
 from selfgen.report.collect import NO_MODEL, cell_values
 from selfgen.report.grid import NOT_RUN, Entry, Grid
-from selfgen.specs import TablesSpec
+from selfgen.report.spec import TablesSpec
 
 if TYPE_CHECKING:
     import pandas

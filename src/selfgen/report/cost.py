@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from selfgen.report import grid
 from selfgen.report.collect import in_order
 from selfgen.report.grid import NOT_RUN, Entry, Grid
-from selfgen.specs import TablesSpec
+from selfgen.report.spec import TablesSpec
 
 if TYPE_CHECKING:
     import pandas

@@ -15,7 +15,7 @@ from selfgen.report.collect import (
     shares_templates,
 )
 from selfgen.report.grid import NOT_RUN, Entry, Grid
-from selfgen.specs import TablesSpec
+from selfgen.report.spec import TablesSpec
 
 if TYPE_CHECKING:
     import pandas

@@ -9,7 +9,7 @@ from selfgen.evaluation.exposure import Errors, accumulated, excess_interval
 from selfgen.evaluation.statistics import Bootstrap
 from selfgen.report import grid
 from selfgen.report.grid import NOT_RUN, Entry, Grid
-from selfgen.specs import ExposureTableSpec
+from selfgen.report.spec import ExposureTableSpec
 
 CSV = (
     *("task", "model", "method", "length", "n", "seeds", "free", "gold"),

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from selfgen.report.collect import NO_MODEL, SHARED, in_order
 from selfgen.report.details import TITLES
 from selfgen.report.measure import Row, Table
-from selfgen.specs import TablesSpec
+from selfgen.report.spec import TablesSpec
 
 if TYPE_CHECKING:
     import pandas

@@ -19,7 +19,8 @@ from selfgen.evaluation.statistics import (
     smallest_detectable,
 )
 from selfgen.report.collect import NO_MODEL, cell_values, in_order, label
-from selfgen.specs import Column, TablesSpec, UserError
+from selfgen.report.spec import Column, TablesSpec
+from selfgen.specs import UserError
 
 if TYPE_CHECKING:
     import pandas

@@ -16,7 +16,7 @@ from selfgen.evaluation.statistics import (
 from selfgen.report import grid
 from selfgen.report.collect import NO_MODEL, SHARED, SHARED_NOTE, cell_values
 from selfgen.report.grid import NOT_RUN, Entry, Grid
-from selfgen.specs import Column, PreferredSpec
+from selfgen.report.spec import Column, PreferredSpec
 
 if TYPE_CHECKING:
     import pandas

@@ -7,7 +7,8 @@ from pathlib import Path
 from selfgen.evaluation.scores import METRICS
 from selfgen.report import corrections, cost, details, figures, grid, tables
 from selfgen.report.measure import main_table
-from selfgen.specs import TablesSpec, to_json
+from selfgen.report.spec import TablesSpec
+from selfgen.specs import to_json
 
 
 def render_all(collected: Path, spec: TablesSpec) -> dict[str, bytes]:

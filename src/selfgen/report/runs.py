@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from selfgen.specs import CollectSpec
+from selfgen.report.spec import CollectSpec
 
 if TYPE_CHECKING:
     import pandas

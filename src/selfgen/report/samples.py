@@ -8,7 +8,7 @@ from typing import Any
 
 from selfgen.report.collect import label
 from selfgen.report.grid import NOT_RUN
-from selfgen.specs import TablesSpec
+from selfgen.report.spec import TablesSpec
 
 PROMPT_WORDS = 60
 Answers = tuple[Mapping[str, Any], Sequence[Mapping[str, Any]]]

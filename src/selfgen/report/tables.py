@@ -9,7 +9,7 @@ from selfgen.report.collect import NO_MODEL, SHARED, SHARED_NOTE, label
 from selfgen.report.details import TITLES
 from selfgen.report.grid import NOT_RUN, Entry, Grid
 from selfgen.report.measure import COSTS, Row, Score, Table, main_table
-from selfgen.specs import TablesSpec
+from selfgen.report.spec import TablesSpec
 
 __all__ = ["CSV", "Table", "main_table", "to_csv", "to_latex", "to_markdown"]
 
