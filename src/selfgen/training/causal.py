@@ -7,17 +7,14 @@ cut into micro-batches, and the vocabulary projection is computed only where lab
 
 from __future__ import annotations
 
-import itertools
-import json
 import logging
 import math
 import os
-import shutil
 import time
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +25,7 @@ from selfgen.specs import Steps, TrainSpec, UserError
 from selfgen.training.batches import IGNORE, Passes, Row, collate, labelled, steps_of
 from selfgen.training.labels import LabelLoss
 from selfgen.training.preference import PairLoss
+from selfgen.training.state import Checkpoints, Outcome
 from selfgen.training.two_pass import TwoPassLoss
 
 __all__ = ["IGNORE", "LabelLoss", "Outcome", "collate", "labelled", "train"]
@@ -36,32 +34,6 @@ log = logging.getLogger(__name__)
 
 MICRO_BATCH_TOKENS = {"cpu": 2048, "mps": 4096, "cuda": 16384}
 """Tokens of one forward pass; changes memory and speed, never the global batch."""
-
-
-@dataclass
-class Outcome:
-    """What a run did: the curve and the totals that the tables report."""
-
-    steps: int = 0
-    labelled_tokens: int = 0
-    forwarded_tokens: int = 0
-    seconds: float = 0.0
-    device: str = ""
-    precision: str = ""
-    processes: int = 1
-    sharded: bool = False
-    curve: list[dict[str, float]] = field(default_factory=list)
-
-    def add(
-        self, point: dict[str, float], rows: list[Row], forwarded: int, seconds: float
-    ) -> None:
-        """Count a step of these rows, whose entry in the curve is ``point``."""
-        self.steps += 1
-        self.labelled_tokens += labelled(rows)
-        self.forwarded_tokens += forwarded
-        self.seconds += seconds
-        speed = round(forwarded / seconds, 1)
-        self.curve.append(point | {"tokens_per_second": speed})
 
 
 def train(
@@ -132,8 +104,9 @@ def train(
         share=sharded,
     )
     log.info(
-        "steps of %d rows and fewer, shared by %d processes",
-        *(max(map(len, itertools.islice(steps, 100)), default=0), passes.processes),
+        "%d rows in the first step, shared by %d processes",
+        len(steps[0]) if steps else 0,
+        passes.processes,
     )
     started = time.perf_counter()
     # Before a checkpoint is loaded: it reads the weights as they are at the start.
@@ -345,53 +318,3 @@ def _adapt(model: Any, spec: TrainSpec) -> Any:
             target_modules=modules if isinstance(modules, str) else list(modules),
         ),
     )
-
-
-class Checkpoints:
-    """Resumable state in a scratch folder: complete or absent, the newest only."""
-
-    def __init__(self, accelerator: Any, folder: Path | None, minutes: float) -> None:
-        self.accelerator = accelerator
-        self.folder = folder
-        self.seconds = minutes * 60
-        self.last = time.monotonic()
-
-    def restore(self) -> Outcome | None:
-        """Load the newest complete checkpoint; None where there is none."""
-        found = sorted(self.folder.glob("step-*")) if self.folder else []
-        found = [path for path in found if path.suffix != ".tmp"]
-        if not found:
-            return None
-        self.accelerator.load_state(str(found[-1]))
-        outcome = Outcome(**json.loads((found[-1] / "outcome.json").read_text()))
-        log.info("resumed after step %d", outcome.steps)
-        return outcome
-
-    def save(self, outcome: Outcome) -> None:
-        """Write a checkpoint if the last one is old enough."""
-        if not self.folder or not self._is_due():
-            return
-        final = self.folder / f"step-{outcome.steps:08d}"
-        partial = final.with_suffix(".tmp")
-        main = self.accelerator.is_main_process
-        if main:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            shutil.rmtree(partial, ignore_errors=True)
-        self.accelerator.wait_for_everyone()
-        self.accelerator.save_state(str(partial))
-        self.accelerator.wait_for_everyone()
-        if main:
-            (partial / "outcome.json").write_text(json.dumps(outcome.__dict__))
-            partial.rename(final)
-            for old in self.folder.glob("step-*"):
-                if old != final:
-                    shutil.rmtree(old, ignore_errors=True)
-        self.accelerator.wait_for_everyone()
-        self.last = time.monotonic()
-
-    def _is_due(self) -> bool:
-        """Whether the last one is old enough, by the clock of the first process."""
-        from accelerate.utils import broadcast_object_list
-
-        due = [time.monotonic() - self.last >= self.seconds]
-        return broadcast_object_list(due)[0]
