@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from selfgen import fetched
+from selfgen import fetched, renderings
 from selfgen import specs as s
 from selfgen.config.benchmarks import AlpacaEval, Benchmark
 from selfgen.contests import endpoint
@@ -82,7 +82,7 @@ def few_shot(graph: Graph, name: str) -> s.FewShotSpec:
 
 
 def table(graph: Graph, name: str) -> BenchmarkSpec:
-    tables, judges = graph.tables(), graph.config.judges
+    tables, judges = renderings.tables(graph), graph.config.judges
     judged = name not in FEW_SHOT
     return BenchmarkSpec(
         cells=tuple(cells(graph, name)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 
-from selfgen import fetched
+from selfgen import fetched, renderings
 from selfgen import specs as s
 from selfgen.config.judging import Endpoint, Judge, Similarity, WinRate
 from selfgen.data.wording import JUDGE
@@ -120,7 +120,8 @@ def endpoint(judge: Endpoint) -> EndpointSpec:
 
 
 def table(graph: Graph, name: str) -> WinRatesSpec:
-    contest, judge, tables = _contest(graph, name), _judge(graph, name), graph.tables()
+    contest, judge = _contest(graph, name), _judge(graph, name)
+    tables = renderings.tables(graph)
     proxy = ""
     if not isinstance(judge, Endpoint):
         kind = judge.to if isinstance(judge, Similarity) else judge.kind

@@ -3,6 +3,7 @@ rows of a node, and whose loss on held-out ones is measured."""
 
 from __future__ import annotations
 
+from selfgen import renderings
 from selfgen import specs as s
 from selfgen.config.dialogues import Dialogues
 from selfgen.config.methods import Trained
@@ -52,7 +53,7 @@ def loss(graph: Graph, task: str, node: str) -> LossSpec:
 
 
 def table(graph: Graph) -> LossTableSpec:
-    tables = graph.tables()
+    tables = renderings.tables(graph)
     return LossTableSpec(
         cells=tuple(cells(graph)),
         labels=tables.labels,

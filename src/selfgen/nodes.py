@@ -16,7 +16,6 @@ from selfgen.chains import Node, Pass
 from selfgen.config import methods as m
 from selfgen.data.records import DATASETS
 from selfgen.data.wording import ANSWER_PREFIXES, CUT_AFTER, TEMPLATES
-from selfgen.report import spec as r
 
 SUMMARIES = ("news-headlines", "wikipedia-descriptions")
 """Data sets whose prompt's first sentence is a baseline."""
@@ -304,24 +303,6 @@ class Graph:
         graders = ("overlap", grader) if grader else ("overlap",)
         return s.ScoresSpec(graders, self.record_splits(task))
 
-    def collect(self) -> r.CollectSpec:
-        chained: dict[str, tuple[str, ...]] = {}
-        passes: dict[str, tuple[str, ...]] = {}
-        for name, node in self.nodes.items():
-            found = self.passed(name)
-            address = (f"{found.generator}/{found.name}",) if found else ()
-            chained[node.declared] = (*chained.get(node.declared, ()), name)
-            passes[node.declared] = (*passes.get(node.declared, ()), *address)
-        return r.CollectSpec(
-            cells=(*self.lead_1(), *self.cells()),
-            parents={
-                name: getattr(method, "parent", None)
-                for name, method in self.config.methods.items()
-            },
-            nodes=chained,
-            passes=passes,
-        )
-
     def metric(self, task: str) -> str:
         """The main metric of a task."""
         return "strict" if self.grader(task) else "rougeL"
@@ -366,57 +347,6 @@ class Graph:
             device=self.device(),
             batch_size=self._decoding(task).batch_size,
         )
-
-    def exposure_table(self) -> r.ExposureTableSpec:
-        evaluation, labels = self.config.evaluation, self.tables().labels
-        oracle = evaluation.oracle
-        name = labels[oracle.method] + (f" ({oracle.model})" if oracle.model else "")
-        return r.ExposureTableSpec(
-            cells=tuple(self.exposed()),
-            labels=labels,
-            oracle=name,
-            lengths=tuple(oracle.lengths),
-            scale=self.config.scale,
-            bootstrap_samples=evaluation.bootstrap_samples,
-            confidence=evaluation.confidence,
-            seed=self.config.seeds[0],
-        )
-
-    def tables(self) -> r.TablesSpec:
-        columns = []
-        for task, t in self.config.tasks.items():
-            metric = self.metric(task)
-            for split in self.record_splits(task):
-                shared = split in DATASETS[t.dataset].shared_templates
-                title = (
-                    task if split == "test" else f"{task}, {split.replace('_', ' ')}"
-                )
-                columns.append(r.Column(task, split, metric, title, shared))
-        evaluation = self.config.evaluation
-        return r.TablesSpec(
-            scale=self.config.scale,
-            columns=tuple(columns),
-            labels={name: m.label for name, m in self.config.methods.items()},
-            baseline=evaluation.baseline,
-            bootstrap_samples=evaluation.bootstrap_samples,
-            confidence=evaluation.confidence,
-            seed=self.config.seeds[0],
-        )
-
-    def preferred(self) -> r.PreferredSpec:
-        """Methods with a preference stage after them, and that stage."""
-        methods = self.config.methods
-        pairs = {
-            name: method.parent
-            for name, method in methods.items()
-            if isinstance(method, m.PREFERENCES)
-            and isinstance(methods[method.parent], m.Trained)
-        }
-        kinds = {name: methods[name].mix for name in pairs}
-        return r.PreferredSpec(self.tables(), pairs, kinds)
-
-    def samples(self) -> r.SamplesSpec:
-        return r.SamplesSpec(tuple(self.cells()), self.tables())
 
     def device(self) -> s.Device:
         """Where models run."""

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from snakemake.utils import update_config
 
-from selfgen import config, contests
+from selfgen import config, contests, renderings
 from selfgen.evaluation.statistics import Bootstrap, paired_difference
 from selfgen.nodes import Graph
 from selfgen.report import preference, ship, win_rates
@@ -48,9 +48,9 @@ def drawn(run: Path, graph: Graph) -> dict[str, bytes]:
     spec = from_json(TablesSpec, (run / "tables" / "spec.json").read_text())
     found = render_all(run / "collected", spec)
     texts = {}
-    if graph.preferred().parents:
+    if renderings.preferred(graph).parents:
         scores = pd.read_parquet(run / "collected" / "scores.parquet")
-        texts |= preference.tabulate(scores, graph.preferred())
+        texts |= preference.tabulate(scores, renderings.preferred(graph))
     for name in contests.names(graph) if (run / "verdicts").is_dir() else ():
         spec = contests.table(graph, name)
         rows = [
@@ -79,7 +79,9 @@ def test_every_figure_is_shipped(run, drawn) -> None:
 
 def test_the_shipped_run_is_of_its_configuration(run: Path, graph: Graph) -> None:
     """Every job that ran a model had the spec that the configuration gives it today."""
-    assert (run / "tables" / "spec.json").read_text() == to_json(graph.tables()) + "\n"
+    assert (run / "tables" / "spec.json").read_text() == to_json(
+        renderings.tables(graph)
+    ) + "\n"
     expected = {}
     for cell in graph.cells():
         node = (cell.task, cell.model, cell.method)

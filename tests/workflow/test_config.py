@@ -13,7 +13,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from selfgen import fetched
+from selfgen import fetched, renderings
 from selfgen.config import load
 from selfgen.nodes import Graph
 from selfgen.specs import UserError
@@ -273,7 +273,7 @@ def test_nothing_but_readable_lines(raw: dict[str, Any]) -> None:
         for line in str(error).splitlines():
             assert line.startswith("config: ")
     else:
-        assert graph.collect() and graph.tables()
+        assert renderings.collect(graph) and renderings.tables(graph)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from selfgen import specs
+from selfgen import renderings, specs
 from selfgen.config import load
 from selfgen.nodes import Graph
 from tests.flow import CONFIGS, REPO
@@ -44,9 +44,9 @@ def steps(g: Graph) -> dict[str, Any]:
     """Every spec of a graph under the name of its step."""
     c = g.config
     found: dict[str, Any] = {
-        "collect": g.collect(),
-        "render": g.tables(),
-        "samples": g.samples(),
+        "collect": renderings.collect(g),
+        "render": renderings.tables(g),
+        "samples": renderings.samples(g),
     }
     found |= {f"base {model}": g.model(model) for model in c.models}
     found |= {f"fetch {source}": g.wheel(source) for source in g.sources}

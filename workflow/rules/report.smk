@@ -1,6 +1,6 @@
 # Collected tables, and every rendering drawn from them.
 LEAKAGE = [f"results/records/{task}.leakage.json" for task in TASKS]
-SCORES = [score_path(cell) for cell in GRAPH.collect().cells]
+SCORES = [score_path(cell) for cell in renderings.collect(GRAPH).cells]
 ANSWERS = [shard for cell in CELLS for shard in cell_shards(cell)]
 NODES = [f"results/models/{t}/{m}/{n}/seed{s}" for t, m, n, s in TRAINED]
 PASSES = {p: None for address in TRAINED for p in GRAPH.pass_shards(*address)}
@@ -30,7 +30,7 @@ TABLES = [
     *RENDERED,
     "results/tables/samples.md",
     *(EXPOSURE if EXPOSED else []),
-    *(PREFERENCE if GRAPH.preferred().parents else []),
+    *(PREFERENCE if renderings.preferred(GRAPH).parents else []),
     *(HELD_OUT if LOSSES else []),
     *WIN_RATES,
     *JUDGED,
@@ -83,7 +83,7 @@ rule collect_results:
     conda:
         CONDA
     params:
-        spec=lambda w: specs.to_json(GRAPH.collect()),
+        spec=lambda w: specs.to_json(renderings.collect(GRAPH)),
         code=code("selfgen.cli.collect"),
     shell:
         "python -m selfgen collect --spec {params.spec:q} --scores {input.scores:q}"
@@ -109,7 +109,7 @@ rule render_results:
     conda:
         CONDA
     params:
-        spec=lambda w: specs.to_json(GRAPH.tables()),
+        spec=lambda w: specs.to_json(renderings.tables(GRAPH)),
         code=code("selfgen.report.render"),
     shell:
         "python -m selfgen render --spec {params.spec:q} --collected results/collected"
@@ -129,7 +129,7 @@ rule render_samples:
     conda:
         CONDA
     params:
-        spec=lambda w: specs.to_json(GRAPH.samples()),
+        spec=lambda w: specs.to_json(renderings.samples(GRAPH)),
         code=code("selfgen.report.samples"),
         records=lambda w, input: [
             f"{task}={path}" for task, path in zip(TASKS, input.records)
@@ -151,7 +151,7 @@ rule tabulate_exposure:
     conda:
         CONDA
     params:
-        spec=lambda w: specs.to_json(GRAPH.exposure_table()),
+        spec=lambda w: specs.to_json(renderings.exposure_table(GRAPH)),
         code=code("selfgen.report.exposure"),
     shell:
         "python -m selfgen tabulate-exposure --spec {params.spec:q}"
@@ -189,7 +189,7 @@ rule tabulate_preference:
     conda:
         CONDA
     params:
-        spec=lambda w: specs.to_json(GRAPH.preferred()),
+        spec=lambda w: specs.to_json(renderings.preferred(GRAPH)),
         code=code("selfgen.report.preference"),
     shell:
         "python -m selfgen tabulate-preference --spec {params.spec:q}"
