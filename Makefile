@@ -2,6 +2,8 @@
 PYTHON ?= python3
 CORES ?= all
 CONFIG ?= config/paper.yaml
+DIRECTORY ?= .
+ARGS ?= --cores $(CORES)
 PIP_ARGS ?=
 BIN := .venv/bin
 RUN := SELFGEN_PROGRESS=terminal $(BIN)/snakemake --logger timeleft --cores $(CORES)
@@ -25,6 +27,11 @@ test: .venv/ready ## the fast suite
 test-all: .venv/ready ## everything
 	$(BIN)/pytest
 
+resume: .venv/ready ## go on after a crash, as it was called: make resume DIRECTORY=runs/paper ARGS="..."
+	$(BIN)/selfgen cancel --directory $(DIRECTORY)
+	$(BIN)/snakemake --directory $(DIRECTORY) $(ARGS) --unlock
+	$(BIN)/snakemake --directory $(DIRECTORY) $(ARGS)
+
 report: .venv/ready ## report.html of the laptop run
 	$(BIN)/snakemake --report report.html
 
@@ -43,4 +50,4 @@ clean: ## what a run made, but not downloads and not .venv
 help:
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
-.PHONY: reproduce quick smoke controlled test test-all report plan clean help
+.PHONY: reproduce quick smoke controlled test test-all resume report plan clean help

@@ -24,8 +24,8 @@ def command(
     on each of the ``nodes``; they find ``LOCAL_RANK`` in their environment.
 
     ``config``: of ``accelerate launch``, which several nodes need, since it says what they
-    share. On one node the port is a free one. Of several, each runs the command in a step of
-    the same Slurm job; outside of such a step the command is one that starts it.
+    share. On one node the port is a free one. Of several, each runs the command as a task of
+    one step of a Slurm job; outside of such a step the command is one that starts it.
 
     Raises UserError: a missing file, processes that the nodes cannot share, or several nodes
     without a config or without Slurm.
@@ -49,11 +49,12 @@ def command(
         return [sys.executable, *launcher, "--main_process_port", "0", *own]
     if "SLURM_JOB_ID" not in environ:
         raise UserError(f"--nodes: found {nodes} outside of Slurm, allowed: 1")
-    if environ.get("SLURM_STEP_NUM_NODES") != str(nodes):
+    if environ.get("SLURM_STEP_NUM_TASKS") != str(nodes):
         step = [f"--nodes={nodes}", f"--ntasks={nodes}", "--ntasks-per-node=1"]
-        return ["srun", *step, sys.executable, *own]
+        # It may itself be in a step, which holds all that the job was given.
+        return ["srun", "--overlap", *step, sys.executable, *own]
     port = PORTS[int(environ["SLURM_JOB_ID"]) % len(PORTS)]
-    launcher += ["--machine_rank", environ["SLURM_NODEID"]]
+    launcher += ["--machine_rank", environ["SLURM_PROCID"]]
     launcher += ["--main_process_ip", environ["SLURM_LAUNCH_NODE_IPADDR"]]
     launcher += ["--main_process_port", str(port), "--same_network"]
     return [sys.executable, *launcher, *own]

@@ -1,4 +1,5 @@
-"""GPUs of this machine, one job each: a lock a device, held while its process lives."""
+"""What one job has for itself while its process lives: a lock for each GPU of this machine,
+and for the folder of a training's state."""
 
 from __future__ import annotations
 
@@ -69,6 +70,25 @@ def take(count: int = 1, folder: Path | None = None) -> list[str]:
             log.info("waiting for %d of the GPUs %s", count, ", ".join(allowed))
             waiting = True
         time.sleep(SECONDS)
+
+
+def hold(folder: Path) -> bool:
+    """Lock a folder, which need not be there, waiting for another job that has it; True
+    where one had. The lock is a file beside it."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    waited = False
+    while not (file := _lock(folder.parent, folder.name)):
+        if not waited:
+            log.info("waiting for another job that has %s", folder)
+            waited = True
+        time.sleep(SECONDS)
+    _held.append(file)
+    return waited
+
+
+def drop(folder: Path) -> None:
+    """Nobody needs to wait for the folder any more."""
+    (folder.parent / f"{folder.name}.lock").unlink(missing_ok=True)
 
 
 def _lock(folder: Path, device: str) -> IO[str] | None:

@@ -235,10 +235,10 @@ def test_the_verb_starts_its_processes(tmp_path: Path) -> None:
     two = ended("two", [start("two", "--processes", "2")], 2)
     launched = ["--launch", "profiles/launch/fsdp2.yaml", "--root", str(REPO)]
     three = ended("three", [start("three", "--processes", "2", *launched)], 2)
-    job = {"SLURM_JOB_ID": str(os.getpid()), "SLURM_STEP_NUM_NODES": "2"}
+    job = {"SLURM_JOB_ID": str(os.getpid()), "SLURM_STEP_NUM_TASKS": "2"}
     job["SLURM_LAUNCH_NODE_IPADDR"] = "127.0.0.1"
     machines = [
-        start("four", "--nodes", "2", *launched, SLURM_NODEID=rank, **job)
+        start("four", "--nodes", "2", *launched, SLURM_PROCID=rank, **job)
         for rank in "01"
     ]
     four = ended("four", machines, 2)

@@ -66,7 +66,7 @@ rule grade_benchmark:
     conda:
         CONDA
     resources:
-        mem="2GB",
+        mem=memory(2),
         runtime="8h",
     params:
         spec=lambda w: specs.to_json(

@@ -8,7 +8,7 @@ from selfgen.provenance import source_digest
 RESOURCES = os.path.relpath(os.environ.get("SELFGEN_RESOURCES", ROOT / "resources"))
 HEAVY_GB = 7  # of a job that runs a model; measured peak: 4.9
 MEMORY_GB = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9
-HEAVY = {"mem": f"{HEAVY_GB}GB", "runtime": "8h", "gpu": GRAPH.gpus()}
+HEAVY = {"mem": memory(HEAVY_GB), "runtime": "8h", "gpu": GRAPH.gpus()}
 WHEELS = {wheel.filename: name for name, wheel in GRAPH.sources.items()}
 TASKS = list(GRAPH.config.tasks)
 CELLS = GRAPH.cells()
@@ -70,6 +70,12 @@ def mixing_code(wildcards):
         return code_digest("selfgen.mixing.build") + source_digest(ROOT / own)
     own = {"dpo": ["selfgen.evaluation.scores"], "pairs": ["selfgen.data.preferences"]}
     return code_digest("selfgen.mixing.build", *own.get(method.mix, []))
+
+
+def rows_memory(wildcards, attempt):
+    """207,865 dialogues have 286 million tokens, of four bytes each."""
+    packed = dialogues.of(GRAPH, wildcards.task, wildcards.node)
+    return memory(4 if packed else 2)(wildcards, attempt)
 
 
 def time_of(wildcards):

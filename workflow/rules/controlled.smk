@@ -37,7 +37,7 @@ rule run_regime:
         CONDA
     threads: 1
     resources:
-        mem="3GB",
+        mem=memory(3),
         runtime="2h",
     params:
         spec=lambda w: specs.to_json(regimes.spec(REGIMES, w.regime, int(w.seed))),

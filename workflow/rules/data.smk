@@ -71,7 +71,7 @@ rule build_records:
     conda:
         CONDA
     resources:
-        mem="2GB",
+        mem=memory(2),
         runtime="20m",
     params:
         spec=spec(GRAPH.records, "task"),
@@ -114,7 +114,7 @@ rule prepare_base:
     conda:
         CONDA
     resources:
-        mem="4GB",
+        mem=memory(4),
         runtime="30m",
     params:
         spec=spec(GRAPH.model, "model"),

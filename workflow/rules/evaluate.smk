@@ -41,7 +41,7 @@ rule score_answers:
     conda:
         CONDA
     resources:
-        mem="2GB",
+        mem=memory(2),
         runtime="1h",
     params:
         spec=spec(GRAPH.scores, "task"),

@@ -27,3 +27,8 @@ def code(module):
     """Parameter of a rule, the digest of a step's code and of all it imports."""
     digest = code_digest(module)
     return lambda wildcards: digest
+
+
+def memory(gb):
+    """So much, and as much again at every further try of a scheduler."""
+    return lambda wildcards, attempt: f"{gb * attempt}GB"

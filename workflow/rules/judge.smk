@@ -40,7 +40,7 @@ rule judge_answers:
         CONDA
     threads: model_threads
     resources:
-        mem="4GB",
+        mem=memory(4),
         runtime="8h",
     params:
         spec=lambda w: specs.to_json(

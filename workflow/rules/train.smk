@@ -43,8 +43,7 @@ rule mix_rows:
     conda:
         CONDA
     resources:
-        # 207,865 dialogues have 286 million tokens, of four bytes each.
-        mem=lambda w: "4GB" if dialogues.of(GRAPH, w.task, w.node) else "2GB",
+        mem=rows_memory,
         runtime="1h",
     params:
         spec=spec(partial(dialogues.rows, GRAPH), "task", "node", "seed"),
@@ -87,6 +86,7 @@ rule finetune:
         # `accelerate launch` that says what the processes share.
         nodes=1,
         launch="",
+        checkpoint_minutes=10,
     params:
         spec=spec(GRAPH.train, "task", "node", "seed"),
         code=code("selfgen.training.causal"),
@@ -95,6 +95,7 @@ rule finetune:
         "python -m selfgen train --spec {params.spec:q} --rows {input.rows:q}"
         " --weights {input.weights:q} --out {output.weights:q} --curve {output.curve:q}"
         " --manifest {output.manifest:q} --scratch scratch --threads {threads}"
+        " --checkpoint-minutes {resources.checkpoint_minutes}"
         " --processes {resources.gpu} --nodes {resources.nodes}"
         " --launch={resources.launch:q} --root {params.root:q}"
         " --name 'train {wildcards.node} {wildcards.task}' > {log:q} 2>&1"

@@ -46,6 +46,7 @@ VERBS = {
     "few-shot": "few_shot",
     "tabulate-benchmark": "tabulate_benchmark",
     "verify": "verify",
+    "cancel": "cancel",
     "plan": "plan",
     "bench": "bench",
 }

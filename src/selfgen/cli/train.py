@@ -1,6 +1,7 @@
 """Fine-tune a model on training rows; resumes from its scratch folder."""
 
 import json
+import logging
 import os
 import shutil
 import sys
@@ -13,7 +14,12 @@ from selfgen.data.prompts import load_tokenizer
 from selfgen.specs import TrainSpec, from_json
 from selfgen.training.causal import train
 
+log = logging.getLogger("selfgen")
+
 MODULE = "selfgen.training.causal"
+
+STATE = "SELFGEN_STATE"
+"""Variable by which a launcher tells its processes what it has hashed already."""
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -46,12 +52,14 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace) -> None:
-    several = args.processes > 1 or args.nodes > 1 or args.launch
-    if several and "LOCAL_RANK" not in os.environ:
-        _launch(args)
-    common.set_up(args)
     inputs = {"rows": args.rows, "weights": args.weights}
     scratch = args.scratch and args.scratch / _address(args, inputs)
+    if "LOCAL_RANK" not in os.environ:
+        if _launches(args):
+            _launch(args, scratch)
+        if _is_done(args, scratch):
+            return
+    common.set_up(args)
     first = os.environ.get("RANK", "0") == "0"
     clock = common.Clock(args.name, "step", resumes=True)
     tokenizer = load_tokenizer(args.weights)
@@ -78,16 +86,35 @@ def run(args: Namespace) -> None:
     common.write_manifest(args, MODULE, inputs, facts | clock.facts())
     if scratch:
         shutil.rmtree(scratch, ignore_errors=True)
+        leases.drop(scratch)
 
 
-def _launch(args: Namespace) -> None:
-    """Become the launcher, which starts this verb in every process; the devices are leased
-    before."""
+def _launches(args: Namespace) -> bool:
+    return args.processes > 1 or args.nodes > 1 or bool(args.launch)
+
+
+def _is_done(args: Namespace, scratch: Path | None) -> bool:
+    """Lease the folder of the state. Another job that had it, of a run that was killed, may
+    have done the work meanwhile."""
+    done = bool(scratch) and leases.hold(scratch) and args.manifest.is_file()
+    if done:
+        log.info("done by another job")
+    return done
+
+
+def _launch(args: Namespace, scratch: Path | None) -> None:
+    """Become the launcher, which starts this verb in every process, or what starts one on
+    every machine; folder and devices are leased before."""
     processes = max(args.nodes, args.processes)
     config = args.root / args.launch if args.launch else None
     command = launching.command(
         sys.argv[1:], os.environ, processes=processes, nodes=args.nodes, config=config
     )
+    if command[0] == sys.executable:
+        # Of several machines, the first one's launcher has the folder.
+        if os.environ.get("SLURM_PROCID", "0") == "0" and _is_done(args, scratch):
+            sys.exit()
+        os.environ[STATE] = scratch.name if scratch else ""
     if common.wants_gpu(args):
         leases.take(processes)
     here = processes // args.nodes
@@ -99,6 +126,8 @@ def _address(args: Namespace, inputs: dict[str, Path]) -> str:
     """Scratch state belongs to one spec, one code and one set of inputs."""
     import hashlib
 
+    if os.environ.get(STATE):
+        return os.environ[STATE]
     parts = [args.spec, provenance.code_digest(MODULE)]
     parts += [provenance.sha256(path) for path in inputs.values()]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
