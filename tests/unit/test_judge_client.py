@@ -117,7 +117,9 @@ def test_what_lasts_ends_in_one_line(
     assert said in text and "\n" not in text
     server.always = ""
     before = len(server.seen)
-    assert [r.text for r in judge.ask(REQUESTS[:6])] == [f"ITEM {i}" for i in range(6)]
+    # Patient, since on a busy machine a good reply may take longer than that.
+    found = Judge(SPEC, tmp_path).ask(REQUESTS[:6])
+    assert [reply.text for reply in found] == [f"ITEM {i}" for i in range(6)]
     assert len(server.seen) == before + 4
     kept = "".join(p.read_text() for p in tmp_path.rglob("*") if p.is_file())
     for secret in (KEY, server.url):
