@@ -171,7 +171,7 @@ def test_nothing_is_lost_or_done_twice(slurm: lab.Lab, flow: Flow) -> None:
     assert not slurm.live()
     assert cluster.cancel(flow.root) == []
     assert job == named(slurm, since, "finetune")[-1]["JobId"]
-    assert "LockException" in flow.snakemake(*command, "-n", *target).stdout
+    assert "LockException" in flow.snakemake(*command, *target).stdout
     assert flow.snakemake(*command, "--unlock", *target).returncode == 0
     reached = step()
 
