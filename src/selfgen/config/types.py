@@ -27,7 +27,9 @@ Count = Annotated[int, Field(ge=1)]
 class Keys(BaseModel):
     """A section: unknown keys and wrong types are refused."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(
+        extra="forbid", strict=True, frozen=True, allow_inf_nan=False
+    )
 
 
 def hint(found: Any, allowed: list[str]) -> str:
