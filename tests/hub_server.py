@@ -38,7 +38,7 @@ class HubServer(ThreadingHTTPServer):
     """``seen``: method, path, range and authorization of every request. ``private``: name
     of a repository and the token that it needs, ``gated``: those who ask for it get 403.
     ``pins``: commits of repositories that bear the name of a real one's. ``aliases``:
-    revisions that every repository has, too."""
+    revisions that every repository has, too. ``renamed``: what listings call a file."""
 
     daemon_threads = True
 
@@ -51,6 +51,7 @@ class HubServer(ThreadingHTTPServer):
         self.gated: set[str] = set()
         self.pins: dict[str, str] = {}
         self.aliases: set[str] = set()
+        self.renamed: dict[str, str] = {}
         self.ranges = True
         self.lock = threading.Lock()
 
@@ -136,6 +137,7 @@ class _Handler(BaseHTTPRequestHandler):
         for name, path in self.server.files(kind, repo).items():
             body = path.read_bytes()
             blob = hashlib.sha1(b"blob %d\0" % len(body) + body).hexdigest()
+            name = self.server.renamed.get(name, name)
             entry = {"type": "file", "path": name, "size": len(body), "oid": blob}
             if len(body) > LARGE:
                 large = hashlib.sha256(body).hexdigest()

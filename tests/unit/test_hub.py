@@ -125,6 +125,17 @@ def test_a_data_set_is_the_files_of_its_patterns(
     assert "org/set@main: found no file data/test-*" in said(fetch(missing))
 
 
+@pytest.mark.parametrize("name", ["../out.parquet", "/tmp/out.parquet", "a\\..\\b"])
+def test_a_listing_that_leads_out_is_refused(
+    server: HubServer, fetch: Fetch, tmp_path: Path, name: str
+) -> None:
+    first = next(iter(server.files("dataset", "org/set")))
+    server.renamed[first] = name
+    spec = HubSpec("org/set", "dataset", "main", ("*",))
+    assert f"{name!r} leads out of its folder" in said(fetch(spec))
+    assert not [*tmp_path.rglob("out.parquet"), *tmp_path.rglob("*.listing")]
+
+
 @pytest.mark.parametrize(
     "fault",
     [

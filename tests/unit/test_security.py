@@ -1,0 +1,112 @@
+"""Nothing that was downloaded is run: what our code may not contain, read from its syntax."""
+
+from __future__ import annotations
+
+import ast
+import re
+
+import pytest
+from tests.flow import REPO
+
+SOURCES = sorted((REPO / "src").rglob("*.py"))
+RULES = [REPO / "Snakefile", *sorted((REPO / "workflow").rglob("*.smk"))]
+RULES.append(REPO / "workflow" / "Snakefile")
+
+RUNS = ("eval", "exec", "compile", "__import__", "os.system", "os.popen")
+UNPICKLES = ("pickle", "cPickle", "_pickle", "dill", "marshal", "shelve", "joblib")
+UNPACKS = ("extractall", "unpack_archive")
+IMPORTS = ("exec_module", "import_module")
+OWN_CODE = {
+    # A method of the user's own, from a file that the configuration names.
+    ("src/selfgen/mixing/build.py", "exec_module"),
+    # A verb, by a table of the package.
+    ("src/selfgen/cli/main.py", "import_module"),
+}
+
+
+def faults(path: str, text: str) -> list[str]:
+    """What of a source is not allowed, each with its line."""
+    found = []
+    for node in ast.walk(ast.parse(text)):
+        what = ""
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            names = [alias.name for alias in node.names]
+            if isinstance(node, ast.ImportFrom):
+                names = [node.module or ""]
+            roots = [name.partition(".")[0] for name in names]
+            what = " ".join(f"import {root}" for root in roots if root in UNPICKLES)
+        elif isinstance(node, ast.Call):
+            what = _call(path, node)
+        if what:
+            found.append(f"{path}:{node.lineno}: {what}")
+    return found
+
+
+def _call(path: str, call: ast.Call) -> str:
+    name = ast.unparse(call.func)
+    last = name.rpartition(".")[2]
+    given = {keyword.arg: ast.unparse(keyword.value) for keyword in call.keywords}
+    if name in RUNS or last in UNPACKS or name == "yaml.load":
+        return name
+    if last in IMPORTS and (path, last) not in OWN_CODE:
+        return name
+    if name == "torch.load" and given.get("weights_only") != "True":
+        return "torch.load without weights_only=True"
+    if given.get("trust_remote_code", "False") != "False":
+        return "trust_remote_code"
+    # Given by name, or in a dict of arguments that says so.
+    asked = "trust_remote_code" in given or None in given
+    if last == "from_pretrained" and name.startswith("Auto") and not asked:
+        return f"{name} without trust_remote_code=False"
+    return "shell=True" if given.get("shell", "False") != "False" else ""
+
+
+def test_our_code_runs_nothing_that_it_was_given() -> None:
+    found = [
+        fault
+        for path in SOURCES
+        for fault in faults(str(path.relative_to(REPO)), path.read_text())
+    ]
+    assert found == []
+    for path, name in OWN_CODE:
+        assert name in (REPO / path).read_text(), (
+            "no longer there: take it off the list"
+        )
+
+
+def test_rules_quote_what_they_put_into_a_shell() -> None:
+    """Names of files and specs come from a configuration; ``:q`` quotes them. Wildcards are
+    constrained to names without a special character, numbers need no quotes."""
+    plain = ("threads", "log:q", "resources.gpu", "resources.nodes", "resources.mem_mb")
+    plain += ("resources.checkpoint_minutes", "params.verb")
+    seen = 0
+    for path in RULES:
+        for command in re.findall(r"shell:\n((?:\s+\"[^\n]*\n)+)", path.read_text()):
+            for field in re.findall(r"\{([^{}]+)\}", command):
+                seen += 1
+                safe = field.endswith(":q") or field in plain
+                assert safe or field.startswith("wildcards."), f"{path.name}: {field}"
+    assert seen > 100
+
+
+@pytest.mark.parametrize(
+    ("code", "what"),
+    [
+        ("eval('1')", "eval"),
+        ("exec(text)", "exec"),
+        ("import pickle", "import pickle"),
+        ("from dill import loads", "import dill"),
+        ("torch.load(path)", "weights_only"),
+        ("torch.load(path, weights_only=False)", "weights_only"),
+        ("AutoModel.from_pretrained(x, trust_remote_code=True)", "trust_remote_code"),
+        ("AutoConfig.from_pretrained(x)", "without trust_remote_code=False"),
+        ("subprocess.run(f'ls {x}', shell=True)", "shell=True"),
+        ("os.system('ls')", "os.system"),
+        ("yaml.load(text)", "yaml.load"),
+        ("archive.extractall()", "extractall"),
+        ("importlib.import_module(name)", "import_module"),
+    ],
+)
+def test_the_reader_finds_what_it_looks_for(code: str, what: str) -> None:
+    (fault,) = faults("x.py", code)
+    assert what in fault
