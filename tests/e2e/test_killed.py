@@ -81,33 +81,65 @@ def kill(session: int) -> None:
                 continue
 
 
-def verbs(session: int) -> set[str]:
-    """What the live jobs do."""
-    lines = members(session).values()
-    found = {x[x.index("selfgen") + 1] for x in lines if "selfgen" in x and "-m" in x}
-    return {verb for verb in found if verb}
+def verbs(session: int) -> dict[int, str]:
+    """The live jobs, and what they do."""
+    return {
+        process: line[line.index("selfgen") + 1]
+        for process, line in members(session).items()
+        if "selfgen" in line[:-1] and "-m" in line
+    }
 
 
-def wait(
+def strike(
     flow: Flow, run: subprocess.Popen[bytes], moment: str, draw: random.Random
 ) -> Counter[str]:
-    """Wait for a moment of that kind, and a drawn time more; what was going on then.
-    Nothing where the run ends before."""
+    """Kill all at a moment of that kind, and a drawn time later; what was going on then.
+    A run that ends before is not killed."""
+    first, end = _step(flow), time.monotonic() + 60
 
     def comes() -> bool:
-        if moment == "checkpoint":
-            return any((flow.root / "scratch").glob("*/step-*.tmp"))
-        return moment == "any" or moment in verbs(run.pid)
+        if moment in ("checkpoint", "train") and _step(flow) < first + 5:
+            return False
+        wanted = {"checkpoint": "train", "any": ""}.get(moment, moment)
+        return not wanted or wanted in verbs(run.pid).values()
 
-    while run.poll() is None and not comes():
-        time.sleep(0.002)
+    while run.poll() is None and not comes() and time.monotonic() < end:
+        time.sleep(0.01)
     if moment != "checkpoint":
-        time.sleep(draw.uniform(0.5, 6.0))
-    if run.poll() is not None:
-        return Counter()
-    seen = Counter(verbs(run.pid))
-    seen["checkpoint"] += any((flow.root / "scratch").glob("*/step-*.tmp"))
+        time.sleep(draw.uniform(0.0, 3.0))
+    elif run.poll() is None:
+        _stop_in_a_write(flow, run)
+    alive = run.poll() is None
+    seen = Counter(set(verbs(run.pid).values())) if alive else Counter()
+    kill(run.pid)
+    run.wait()
+    seen["checkpoint"] = alive and _writes(flow)
     return seen
+
+
+def _stop_in_a_write(flow: Flow, run: subprocess.Popen[bytes]) -> None:
+    """Let no training go on that writes a checkpoint."""
+    while trainings := [p for p, verb in verbs(run.pid).items() if verb == "train"]:
+        for _ in range(200):
+            if _writes(flow):
+                for process in trainings:
+                    os.kill(process, signal.SIGSTOP)
+                if _writes(flow):
+                    return
+                for process in trainings:
+                    os.kill(process, signal.SIGCONT)
+            time.sleep(0.001)
+
+
+def _writes(flow: Flow) -> bool:
+    """Whether a checkpoint is being written."""
+    return any((flow.root / "scratch").glob("*/step-*.tmp"))
+
+
+def _step(flow: Flow) -> int:
+    """The newest complete checkpoint."""
+    found = (flow.root / "scratch").glob("*/step-????????")
+    return max((int(path.name.split("-")[1]) for path in found), default=0)
 
 
 def results(root: Path) -> dict[str, bytes]:
@@ -131,9 +163,7 @@ def test_killed_runs_end_with_the_same_bytes(flow: Flow, tmp_path: Path) -> None
     draw, seen, resumed = random.Random(0), Counter(), 0
     for number in range(KILLS):
         run = start(flow)
-        seen += wait(flow, run, MOMENTS[number % len(MOMENTS)], draw)
-        kill(run.pid)
-        run.wait()
+        seen += strike(flow, run, MOMENTS[number % len(MOMENTS)], draw)
         resumed += _resumed(flow)
         assert flow.snakemake(*RUN, "--unlock").returncode == 0
     last = start(flow)

@@ -60,7 +60,7 @@ def main(argv: list[str] | None = None) -> int:
         datefmt="%H:%M:%S",
         stream=sys.stderr,
     )
-    for noisy in ("httpx", "filelock", "fsspec", "fontTools", "lm_eval"):
+    for noisy in ("accelerate", "httpx", "filelock", "fsspec", "fontTools", "lm_eval"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     argv = sys.argv[1:] if argv is None else argv
     if argv[:1] != ["fetch-hub"]:
