@@ -9,9 +9,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tests.unit.test_training import SPEC, rows
 
-from selfgen import leases
-from selfgen.cli.common import _device
+from selfgen import leases, models
+from selfgen.cli.common import _device, write_rows
+from selfgen.data.wording import CHATML
+from selfgen.specs import ModelSpec, to_json
 
 JOB = """
 import os, pathlib, sys
@@ -117,3 +120,63 @@ def test_where_a_spec_names_its_device() -> None:
         _device({"proxy": {"device": {"device": "auto"}}, "endpoint": None}) == "auto"
     )
     assert _device({"endpoint": {"model": "x"}, "proxy": None}) is None
+
+
+HOLD = """
+import pathlib, sys
+from selfgen import leases
+leases.SECONDS = 0.05
+folder = pathlib.Path(sys.argv[1])
+print(leases.hold(folder), flush=True)
+sys.stdin.readline()
+leases.drop(folder)
+"""
+
+
+def test_the_folder_of_a_training_is_one_job_s(tmp_path: Path) -> None:
+    """The second waits, and is told that it had to; a killed job lets go as well."""
+    folder = tmp_path / "scratch" / "0123abcd"
+
+    def job() -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-c", HOLD, folder],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    first = job()
+    assert first.stdout.readline() == "False\n"
+    second = job()
+    with pytest.raises(subprocess.TimeoutExpired):
+        second.wait(1.5)
+    first.kill()
+    assert second.stdout.readline() == "True\n"
+    second.communicate("done\n")
+    assert not list(folder.parent.iterdir())
+    third = job()
+    assert third.stdout.readline() == "False\n"
+    third.communicate("\n")
+    first.communicate()
+
+
+def test_what_another_job_has_trained_meanwhile_is_not_trained_again(
+    tmp_path: Path,
+) -> None:
+    shape = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2}
+    shape |= {"num_attention_heads": 2}
+    model = ModelSpec("random", None, CHATML, "llama", shape)
+    models.prepare(model, None, tmp_path / "base")
+    write_rows(tmp_path / "rows.parquet", rows(4))
+    train = [sys.executable, "-m", "selfgen", "train", "--spec", to_json(SPEC)]
+    files = {"rows": "rows.parquet", "weights": "base", "out": "weights"}
+    files |= {"curve": "curve.jsonl", "manifest": "manifest.json", "scratch": "scratch"}
+    for name, path in files.items():
+        train += [f"--{name}", str(tmp_path / path)]
+    jobs = [
+        subprocess.Popen(train, stderr=subprocess.PIPE, text=True) for _ in range(2)
+    ]
+    said = [job.communicate(timeout=120)[1] for job in jobs]
+    assert [job.returncode for job in jobs] == [0, 0], said
+    assert sorted("done by another job" in text for text in said) == [False, True]
+    assert len((tmp_path / "curve.jsonl").read_text().splitlines()) == 4
