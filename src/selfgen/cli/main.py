@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
 import logging
 import os
 import sys
 
 from selfgen.specs import UserError
+
+DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
+"""What the person at the keyboard can mend: a disk that is full or may not be written."""
 
 VERBS = {
     "fetch": "fetch",
@@ -88,4 +92,18 @@ def main(argv: list[str] | None = None) -> int:
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except Exception as error:
+        if not (said := _of_disk(error)):
+            raise
+        print(f"error: {said}", file=sys.stderr)
+        return 1
     return 0
+
+
+def _of_disk(error: Exception) -> str | None:
+    """What an error says of a disk, if it is of one."""
+    if isinstance(error, OSError) and error.errno in DISK:
+        return f"{error.filename or 'a file'}: {error.strerror}"
+    # Weights are written in Rust, whose errors are of a kind of their own.
+    numbers = (n for n in DISK if f"(os error {n})" in str(error))
+    return next((f"a file: {os.strerror(n)}" for n in numbers), None)
