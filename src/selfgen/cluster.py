@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import re
 import subprocess
 import time
 from pathlib import Path
 
 from selfgen.specs import UserError
-
-log = logging.getLogger(__name__)
 
 _RUN = re.compile(r"SLURM run ID: ([\w-]+)")
 _JOB = re.compile(r"(?:SLURM jobid|external jobid) '?(\d+)")

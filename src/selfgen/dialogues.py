@@ -7,9 +7,10 @@ from selfgen import renderings
 from selfgen import specs as s
 from selfgen.config.dialogues import Dialogues
 from selfgen.config.methods import Trained
-from selfgen.evaluation.spec import LossSpec, LossTableSpec
+from selfgen.evaluation.spec import LossSpec
 from selfgen.mixing.blocks import BlocksSpec
 from selfgen.nodes import Graph
+from selfgen.report.spec import LossTableSpec
 
 
 def of(graph: Graph, task: str, node: str) -> Dialogues | None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from selfgen import cluster, models
 from selfgen.cli.common import write_rows
@@ -46,14 +47,11 @@ def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[lab.Lab]:
 def flow(tmp_path: Path) -> Flow:
     """One task, SFT and BASH."""
     found = clone(tmp_path / "clone", WHEEL)
-    config = found_config(found)
-    found.write_config("small.yaml", config)
+    found.write_config("small.yaml", configuration())
     return found
 
 
-def found_config(flow: Flow) -> dict[str, Any]:
-    import yaml
-
+def configuration() -> dict[str, Any]:
     config = yaml.safe_load((REPO / "tests/workflow/small.yaml").read_text())
     del config["methods"]["sft-continued"]
     config["evaluation"]["baseline"] = "sft"
@@ -123,7 +121,7 @@ def test_nothing_is_lost_or_done_twice(slurm: lab.Lab, flow: Flow) -> None:
     """A long training is interrupted with Ctrl-C, then the run is killed while its job goes
     on, and last the job comes to its time limit."""
     since = len(slurm.jobs())
-    config = found_config(flow)
+    config = configuration()
     config["stages"]["sft"] |= {"epochs": STEPS // 2}
     flow.write_config("small.yaml", config)
     folder = flow.root / "results/models/descriptions/tiny/sft/seed0"

@@ -24,10 +24,11 @@ from selfgen.data.dialogues import read
 from selfgen.data.prompts import dialogue_ids
 from selfgen.data.wording import ZEPHYR
 from selfgen.evaluation import held_out
-from selfgen.evaluation.spec import LossSpec, LossTableSpec
+from selfgen.evaluation.spec import LossSpec
 from selfgen.mixing.blocks import BlocksSpec
 from selfgen.nodes import Graph
 from selfgen.report.held_out import tabulate
+from selfgen.report.spec import LossTableSpec
 from selfgen.specs import Cell, Device, UserError
 
 ROLES = ("user", "assistant")

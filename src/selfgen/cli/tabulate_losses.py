@@ -4,8 +4,8 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from selfgen.cli import common
-from selfgen.evaluation.spec import LossTableSpec
 from selfgen.report.held_out import tabulate
+from selfgen.report.spec import LossTableSpec
 from selfgen.specs import from_json
 
 

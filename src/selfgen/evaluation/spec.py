@@ -1,10 +1,10 @@
-"""What the steps of held-out losses read; importing this is cheap, as of ``specs``."""
+"""What the step of held-out losses reads; importing this is cheap, as of ``specs``."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from selfgen.specs import Cell, Device
+from selfgen.specs import Device
 
 
 @dataclass(frozen=True)
@@ -14,15 +14,3 @@ class LossSpec:
     rows: int
     block_tokens: int
     device: Device
-
-
-@dataclass(frozen=True)
-class LossTableSpec:
-    """The cells whose losses are tabulated, in order, and how intervals are made."""
-
-    cells: tuple[Cell, ...]
-    labels: dict[str, str]
-    scale: str
-    bootstrap_samples: int
-    confidence: float
-    seed: int

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from selfgen.evaluation.spec import LossTableSpec
 from selfgen.evaluation.statistics import Bootstrap, Interval, mean_interval
 from selfgen.report import grid
 from selfgen.report.grid import Entry, Grid
+from selfgen.report.spec import LossTableSpec
 
 NAME = "held-out-loss"
 CSV = ("task", "model", "method", "loss", "low", "high", "blocks", "tokens", "seeds")

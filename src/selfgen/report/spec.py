@@ -84,3 +84,15 @@ class PreferredSpec:
             if parent == self.tables.baseline and self.kinds[other] == self.kinds[name]
         ]
         return found[0] if found and name not in found else None
+
+
+@dataclass(frozen=True)
+class LossTableSpec:
+    """The cells whose losses are tabulated, in order, and how intervals are made."""
+
+    cells: tuple[Cell, ...]
+    labels: dict[str, str]
+    scale: str
+    bootstrap_samples: int
+    confidence: float
+    seed: int
