@@ -29,7 +29,7 @@ test-all: .venv/ready ## everything
 
 resume: .venv/ready ## go on after a crash, as it was called: make resume DIRECTORY=runs/paper ARGS="..."
 	$(BIN)/selfgen cancel --directory $(DIRECTORY)
-	$(BIN)/snakemake --directory $(DIRECTORY) $(ARGS) --unlock
+	$(BIN)/snakemake --unlock --directory $(DIRECTORY) $(ARGS)
 	$(BIN)/snakemake --directory $(DIRECTORY) $(ARGS)
 
 report: .venv/ready ## report.html of the laptop run

@@ -140,6 +140,10 @@ def sha256(path: Path) -> str:
     digest = hashlib.sha256()
     if path.is_dir():
         for item in sorted(p for p in path.rglob("*") if p.is_file()):
+            if (
+                item.name == ".snakemake_timestamp"
+            ):  # put there after the step has ended
+                continue
             digest.update(f"{item.relative_to(path)} {sha256(item)}\n".encode())
         return digest.hexdigest()
     with path.open("rb") as file:
@@ -163,12 +167,12 @@ def versions() -> dict[str, str]:
 
 
 def manifest(
-    spec: str, inputs: dict[str, Path], code: str, facts: dict[str, Any]
+    spec: str, inputs: dict[str, str], code: str, facts: dict[str, Any]
 ) -> dict[str, Any]:
     """What made an output: its spec, its inputs' hashes, the code, the machine, the facts."""
     return {
         "spec": json.loads(spec),
-        "inputs": {name: sha256(path) for name, path in sorted(inputs.items())},
+        "inputs": dict(sorted(inputs.items())),
         "code": code,
         "python": platform.python_version(),
         "packages": versions(),

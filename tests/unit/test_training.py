@@ -213,6 +213,24 @@ def test_loss_that_is_not_finite_names_its_rows() -> None:
         fit(model=model)
 
 
+def test_loss_that_is_not_finite_keeps_the_last_checkpoint(tmp_path: Path) -> None:
+    """The hook makes what a network of no finite weights says, from its 4th batch on."""
+    whole, _ = fit()
+    model, calls = build("llama"), iter(range(6))
+
+    def break_down(module: Any, args: Any, output: Any) -> Any:
+        return output * float("nan") if next(calls) >= 3 else output
+
+    model.lm_head.register_forward_hook(break_down)
+    state = {"scratch": tmp_path, "checkpoint_minutes": 0.0}
+    with pytest.raises(UserError, match=r"loss of step 3 is nan; its rows are 3-0"):
+        fit(model=model, micro_batch_tokens=10_000, **state)
+    assert [path.name for path in tmp_path.iterdir()] == ["step-00000003"]
+    mended, outcome = fit(micro_batch_tokens=10_000, **state)
+    assert outcome.steps == 6
+    assert_same(whole, mended, rtol=1e-3, atol=1e-4)
+
+
 def test_rows_out_of_order_are_refused() -> None:
     shuffled = rows()[8:] + rows()[:8]
     with pytest.raises(UserError, match="step 1 of row 1-0 is out of order"):

@@ -20,6 +20,8 @@ Path = tuple[str | int, ...]
 FREE = ("architecture", "member")
 """Keys under which anything may stand."""
 
+DOLLARS = ("budget", "input_price", "output_price")
+
 WRONG: dict[str, Callable[[Any], Any]] = {
     "a section for a value": lambda _: {"a": 1},
     "lists for a value": lambda _: [[1], [2]],
@@ -73,6 +75,8 @@ def mutants(raw: dict[str, Any]) -> list[tuple[str, Path, Any]]:
             found += [(what, path, WRONG[what](value)) for what in FOR_NUMBERS]
             if path[-1] not in ("seed", "c"):  # any number is one
                 found.append(("far below", path, -(10**9)))
+                if isinstance(value, int) and path[-1] not in DOLLARS:
+                    found.append(("far above", path, 10**40))
         elif isinstance(value, str):
             found += [(what, path, WRONG[what](value)) for what in FOR_TEXT]
         elif isinstance(value, list):

@@ -66,6 +66,7 @@ def mini_paper(tmp_path: Path) -> Iterator[tuple[Flow, hub_server.HubServer]]:
         yield flow, hub
 
 
+JUDGE_KEY, HUB_TOKEN = "sk-secret-of-the-run", "hf_secret_of_the_run"
 TLDR_JUDGE = 'template = """TL;DR JUDGE {{post}} A: {{summarya}} B: {{summaryb}}"""\n'
 RUN = ("--configfile", "mini.yaml", "--cores", "2")
 
@@ -82,6 +83,7 @@ def test_the_paper_from_hub_to_tables(
     assert set(planned) == set(flow.rules("--configfile", "paper.yaml"))
 
     online = {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "home")}
+    online["HF_TOKEN"] = HUB_TOKEN
     fetching = ("--until", "fetch_hub", "fetch_file")
     done = flow.snakemake(*RUN, *fetching, **online)
     assert done.returncode == 0, done.stdout
@@ -97,7 +99,8 @@ def test_the_paper_from_hub_to_tables(
             "CALLED": str(called),
             "ONLY": judge.url.split("/")[2],
             "OPENAI_BASE_URL": judge.url,
-            "OPENAI_API_KEY": "sk-of-the-test",
+            "OPENAI_API_KEY": JUDGE_KEY,
+            "HF_TOKEN": HUB_TOKEN,
         }
         _guards(source, offline)
         called.unlink()
@@ -129,8 +132,22 @@ def test_the_paper_from_hub_to_tables(
     assert set(verdicts) <= {"not comparable", "not run"}
     _as_planned(flow)
     _verified(flow)
+    _keeps_secrets(flow)
     manifest = json.loads((flow.root / "results/base/mistral-7b.json").read_text())
     assert manifest["inputs"]["source"]
+
+
+def _keeps_secrets(flow: Flow) -> None:
+    """What was in the environment stands in no log, no metadata, no result, no report."""
+    done = flow.snakemake(*RUN, "--report", "report.html", OPENAI_API_KEY=JUDGE_KEY)
+    assert done.returncode == 0, done.stdout
+    written = [path for path in flow.root.rglob("*") if path.is_file()]
+    assert {"logs", "results", ".snakemake", "resources", "report.html"} <= {
+        path.relative_to(flow.root).parts[0] for path in written
+    }
+    for secret in (JUDGE_KEY, HUB_TOKEN):
+        found = [path for path in written if secret.encode() in path.read_bytes()]
+        assert not found
 
 
 def _as_planned(flow: Flow) -> None:

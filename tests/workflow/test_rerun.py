@@ -6,6 +6,7 @@ place, and reads the plan of a dry run.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -51,8 +52,32 @@ def lost_metadata(flow: Flow) -> None:
     shutil.rmtree(flow.root / ".snakemake")
 
 
+def lost_times(flow: Flow) -> None:
+    """As ``git`` or ``scp`` would bring results; a person says that they are good."""
+    for path in (flow.root / "results").rglob("*"):
+        os.utime(path)
+    assert flow.rules(*SMALL)
+    assert flow.snakemake("--touch", "--cores", "1", *SMALL).returncode == 0
+
+
+def another_package(flow: Flow) -> None:
+    found = flow.root / "src" / "numpy-99.0.dist-info"
+    found.mkdir()
+    (found / "METADATA").write_text("Name: numpy\nVersion: 99.0\n")
+
+
 @pytest.mark.parametrize(
-    "change", [nothing, touch, comment, docstring, unrelated, lost_metadata]
+    "change",
+    [
+        nothing,
+        touch,
+        comment,
+        docstring,
+        unrelated,
+        lost_metadata,
+        pytest.param(lost_times, marks=pytest.mark.slow),
+        another_package,
+    ],
 )
 def test_what_changes_no_result_reruns_nothing(
     flow: Flow, change: Callable[[Flow], None]
@@ -78,6 +103,33 @@ def test_an_optimiser_key_reruns_its_stage(flow: Flow) -> None:
     assert plan["finetune"] == 2, "sft-continued and bash; sft is another stage"
 
 
+def test_a_prompt_template_reruns_its_task(flow: Flow) -> None:
+    """All but what is made of no prompt: records and base model."""
+    flow.replace("src/selfgen/data/wording.py", "in one short phrase", "in a phrase")
+    made = {"generate_pass", "mix_rows", "finetune"}
+    assert set(flow.rules(*SMALL)) == AFTER_TRAINING | made
+
+
+def test_a_prompt_template_of_another_task_reruns_nothing(flow: Flow) -> None:
+    flow.replace("src/selfgen/data/wording.py", "a one-line headline", "a headline")
+    assert flow.rules(*SMALL) == {}
+
+
+@pytest.mark.slow
+def test_a_manifest_names_the_packages_that_it_was_made_with(flow: Flow) -> None:
+    """An update reruns nothing, but what is made from then on says so."""
+    another_package(flow)
+    manifest = flow.root / "results/rows/descriptions/tiny/sft/seed0.json"
+    target = str(manifest.relative_to(flow.root))
+    before = json.loads(manifest.read_text())
+    run = ("--cores", "1", *SMALL, "--forcerun", "mix_rows", "--", target)
+    assert flow.snakemake(*run).returncode == 0
+    after = json.loads(manifest.read_text())
+    assert after["packages"] == before["packages"] | {"numpy": "99.0"}
+    for what in ("spec", "code", "inputs", "outputs"):
+        assert after[what] == before[what], what
+
+
 def test_a_label_reruns_renderings_only(flow: Flow) -> None:
     flow.replace("small.yaml", "label: BASH", "label: Mixed")
     assert set(flow.rules(*SMALL)) == {"render_results", "render_samples"}
@@ -88,6 +140,7 @@ def test_a_failing_rule_shows_its_log(flow: Flow) -> None:
     scores = next((results / "scores").rglob("bash/**/seed0.parquet"))
     answers = next((results / "answers").rglob("bash/**/shard0.parquet"))
     answers.write_bytes(b"not a table")
+    answers.with_suffix(".json").unlink()
     target = str(scores.relative_to(flow.root))
     done = flow.snakemake(
         *("--cores", "1", "--forcerun", "score_answers", *SMALL, "--", target)

@@ -80,6 +80,7 @@ rule build_records:
         hashes=source_hashes,
     shell:
         "python -m selfgen records --spec {params.spec:q} --source {params.sources:q}"
+        " --pin {params.hashes:q}"
         " --out {output.records:q} --manifest {output.manifest:q} > {log:q} 2>&1"
 
 
@@ -123,4 +124,4 @@ rule prepare_base:
         source=model_argument,
     shell:
         "python -m selfgen base --spec {params.spec:q} {params.source:q}"
-        " --out {output.weights:q} --manifest {output.manifest:q} > {log:q} 2>&1"
+        " --pin {params.pin:q} --out {output.weights:q} --manifest {output.manifest:q} > {log:q} 2>&1"

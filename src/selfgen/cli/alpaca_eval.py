@@ -28,6 +28,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(args: Namespace) -> None:
     common.set_up(args)
     spec = from_json(GradedSpec, args.spec)
+    hashes = common.hashes({"answers": args.answers, "baseline": args.baseline})
     clock = common.Clock(args.name, "replies")
     judge = Judge(spec.endpoint, args.replies)
     outputs = [
@@ -56,6 +57,5 @@ def run(args: Namespace) -> None:
         )
     ]
     common.write_rows(args.out, rows)
-    inputs = {"answers": args.answers, "baseline": args.baseline}
     facts = {"row": row} | clock.facts()
-    common.write_manifest(args, "selfgen.judge.alpaca", inputs, facts)
+    common.write_manifest(args, "selfgen.judge.alpaca", hashes, facts)

@@ -23,6 +23,9 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> None:
     common.set_up(args)
+    inputs = {"records": args.records, "weights": args.weights}
+    inputs |= {f"drafts {i}": path for i, path in enumerate(args.drafts)}
+    hashes = common.hashes(inputs)
     spec = from_json(AnswersSpec, args.spec)
     clock = common.Clock(args.name, "prompts")
     made = run_answers(
@@ -36,8 +39,6 @@ def run(args: Namespace) -> None:
         progress=clock,
     )
     common.write_rows(args.out, made.rows)
-    inputs = {"records": args.records, "weights": args.weights}
-    inputs |= {f"drafts {i}": path for i, path in enumerate(args.drafts)}
     common.write_manifest(
-        args, "selfgen.generation.answers", inputs, made.facts | clock.facts()
+        args, "selfgen.generation.answers", hashes, made.facts | clock.facts()
     )

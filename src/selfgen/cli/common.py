@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import logging
 import os
+import re
 import sys
 import time
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -128,18 +130,66 @@ def read_rows(paths: list[Path]) -> list[dict[str, Any]]:
     for path in paths:
         if not path.is_file():
             raise UserError(f"{path}: this file is missing")
+        unchanged(path)
         rows += pyarrow.parquet.read_table(path).to_pylist()
     return rows
 
 
+def hashes(inputs: Mapping[str, Path]) -> dict[str, str]:
+    """``unchanged`` of each input. To be asked before the work, since it may raise."""
+    return {name: unchanged(path) for name, path in inputs.items()}
+
+
+def pinned(sources: Mapping[str, Path], pins: Iterable[str]) -> dict[str, str]:
+    """``hashes`` of downloads. A pin that is no SHA-256 (a commit, a path) says nothing.
+
+    Raises UserError: a download is another than the one that is pinned.
+    """
+    found = hashes(sources)
+    for (name, path), pin in zip(sources.items(), pins, strict=False):
+        if re.fullmatch("[0-9a-f]{64}", pin) and pin != found[name]:
+            raise UserError(
+                f"{path}: found sha256 {found[name][:12]}, pinned is {pin[:12]};"
+                " delete it, and it is fetched anew"
+            )
+    return found
+
+
+def unchanged(path: Path) -> str:
+    """Content hash of a file or folder that a step reads.
+
+    Raises UserError: another step made it, and since then it was changed by hand or lost a
+    part: the manifest beside it names another hash.
+    """
+    found, known = provenance.sha256(path), None
+    name = path.name.removesuffix(".parquet")
+    for manifest in (path.with_name(f"{name}.json"), path.with_name("manifest.json")):
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            text = manifest.read_text(encoding="utf-8")
+            known = json.loads(text).get("outputs", {}).get(path.name)
+        if known and known != found:
+            raise UserError(
+                f"{path}: changed since it was made: found {found[:12]}, but"
+                f" {manifest} says {known[:12]}; delete it, and it is made anew"
+            )
+    return found
+
+
 def write_manifest(
-    args: Namespace, module: str, inputs: dict[str, Path], facts: dict[str, Any]
+    args: Namespace,
+    module: str,
+    inputs: dict[str, str],
+    facts: dict[str, Any],
+    outputs: Iterable[Path] = (),
 ) -> None:
-    """The manifest beside an output; ``module`` is the step's library module."""
+    """The manifest beside an output: by default ``--out``.
+
+    ``module``: the step's library module; ``inputs``: content hashes by name.
+    """
     code = provenance.code_digest(module)
-    provenance.write_json(
-        args.manifest, provenance.manifest(args.spec, inputs, code, facts)
-    )
+    made = {path.name: provenance.sha256(path) for path in outputs or [args.out]}
+    found = provenance.manifest(args.spec, inputs, code, facts | {"outputs": made})
+    provenance.write_json(args.manifest, found)
 
 
 class Clock:

@@ -22,8 +22,10 @@ def run(args: Namespace) -> None:
     regime = Regime(from_json(ControlledSpec, args.spec), args.scratch)
     regime.run(clock)
     tables = regime.tables()
-    for name in FILES:
-        with provenance.atomic(args.out / f"{name}.parquet") as partial:
+    files = [args.out / f"{name}.parquet" for name in FILES]
+    for name, path in zip(FILES, files, strict=True):
+        with provenance.atomic(path) as partial:
             tables[name].to_parquet(partial, index=False)
     facts = {"nodes": regime.facts(), "peak_memory_mb": models.peak_memory_mb()}
-    common.write_manifest(args, "selfgen.controlled.run", {}, facts | clock.facts())
+    module = "selfgen.controlled.run"
+    common.write_manifest(args, module, {}, facts | clock.facts(), files)

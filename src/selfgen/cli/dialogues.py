@@ -20,6 +20,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> None:
     common.set_up(args)
+    hashes = common.hashes({"questions": args.questions, "weights": args.weights})
     clock = common.Clock(args.name, "answers")
     questions = load_questions(args.questions, args.references)
     rows, facts = answer_dialogues(
@@ -29,6 +30,5 @@ def run(args: Namespace) -> None:
         clock,
     )
     common.write_rows(args.out, rows)
-    inputs = {"questions": args.questions, "weights": args.weights}
     module = "selfgen.judge.answers"
-    common.write_manifest(args, module, inputs, facts | clock.facts())
+    common.write_manifest(args, module, hashes, facts | clock.facts())

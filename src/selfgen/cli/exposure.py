@@ -20,15 +20,16 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> None:
     common.set_up(args)
-    spec = from_json(ExposureSpec, args.spec)
-    clock = common.Clock(args.name, "prompts")
-    records = read(args.records, [spec.split])
-    rows, facts = measure(records, args.weights, args.oracle, spec)
-    common.write_rows(args.out, rows)
     inputs = {
         "records": args.records,
         "weights": args.weights,
         "oracle": args.oracle,
     }
+    hashes = common.hashes(inputs)
+    spec = from_json(ExposureSpec, args.spec)
+    clock = common.Clock(args.name, "prompts")
+    records = read(args.records, [spec.split])
+    rows, facts = measure(records, args.weights, args.oracle, spec)
+    common.write_rows(args.out, rows)
     facts |= {"peak_memory_mb": peak_memory_mb()} | clock.facts()
-    common.write_manifest(args, "selfgen.evaluation.oracle", inputs, facts)
+    common.write_manifest(args, "selfgen.evaluation.oracle", hashes, facts)

@@ -19,10 +19,11 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> None:
     common.set_up(args)
+    inputs = {path.name: path for path in args.problems} | {"weights": args.weights}
+    hashes = common.hashes(inputs)
     clock = common.Clock(args.name, "problems")
     spec = from_json(FewShotSpec, args.spec)
     rows, facts = evaluate(args.problems, args.weights, spec, clock)
     common.write_rows(args.out, rows)
-    inputs = {path.name: path for path in args.problems} | {"weights": args.weights}
     module = "selfgen.evaluation.few_shot"
-    common.write_manifest(args, module, inputs, facts | clock.facts())
+    common.write_manifest(args, module, hashes, facts | clock.facts())

@@ -20,6 +20,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> None:
     common.set_up(args)
+    hashes = common.hashes({"records": args.records, "weights": args.weights})
     clock = common.Clock(args.name, "rows")
     made = run_pass(
         read(args.records, ["train"]),
@@ -31,7 +32,6 @@ def run(args: Namespace) -> None:
         progress=clock,
     )
     common.write_rows(args.out, made.rows)
-    inputs = {"records": args.records, "weights": args.weights}
     common.write_manifest(
-        args, "selfgen.generation.passes", inputs, made.facts | clock.facts()
+        args, "selfgen.generation.passes", hashes, made.facts | clock.facts()
     )

@@ -19,10 +19,10 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> None:
     common.set_up(args)
+    hashes = common.hashes({"dialogues": args.dialogues, "weights": args.weights})
     clock = common.Clock(args.name, "blocks")
     spec = from_json(LossSpec, args.spec)
     rows, facts = measure(args.dialogues, args.weights, spec, clock)
     common.write_rows(args.out, rows)
-    inputs = {"dialogues": args.dialogues, "weights": args.weights}
     facts |= {"peak_memory_mb": peak_memory_mb()} | clock.facts()
-    common.write_manifest(args, "selfgen.evaluation.held_out", inputs, facts)
+    common.write_manifest(args, "selfgen.evaluation.held_out", hashes, facts)

@@ -21,6 +21,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> None:
     common.set_up(args)
+    hashes = common.hashes({"baseline": args.baseline, "weights": args.weights})
     clock = common.Clock(args.name, "prompts")
     baseline = json.loads(args.baseline.read_text(encoding="utf-8"))
     rows, facts = answer_instructions(
@@ -30,6 +31,5 @@ def run(args: Namespace) -> None:
         clock,
     )
     common.write_rows(args.out, rows)
-    inputs = {"baseline": args.baseline, "weights": args.weights}
     module = "selfgen.judge.answers"
-    common.write_manifest(args, module, inputs, facts | clock.facts())
+    common.write_manifest(args, module, hashes, facts | clock.facts())

@@ -38,6 +38,11 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> None:
     common.set_up(args)
+    inputs = {"records": args.records}
+    inputs |= {f"answers {i}": path for i, path in enumerate(args.answers)}
+    inputs |= {f"opponents {i}": path for i, path in enumerate(args.opponents)}
+    inputs |= {n: getattr(args, n) for n in ("scorer", "prompt") if getattr(args, n)}
+    hashes = common.hashes(inputs)
     spec = from_json(PairsSpec, args.spec)
     clock = common.Clock(args.name, "pairs")
     rows, facts = decide(
@@ -52,11 +57,7 @@ def run(args: Namespace) -> None:
         progress=clock,
     )
     common.write_rows(args.out, rows)
-    inputs = {"records": args.records}
-    inputs |= {f"answers {i}": path for i, path in enumerate(args.answers)}
-    inputs |= {f"opponents {i}": path for i, path in enumerate(args.opponents)}
-    inputs |= {n: getattr(args, n) for n in ("scorer", "prompt") if getattr(args, n)}
-    common.write_manifest(args, "selfgen.judge.contest", inputs, facts | clock.facts())
+    common.write_manifest(args, "selfgen.judge.contest", hashes, facts | clock.facts())
 
 
 def announce(judge: Judge, requests: Sequence[Request]) -> None:

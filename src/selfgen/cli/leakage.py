@@ -4,6 +4,7 @@ import logging
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
+from selfgen.cli import common
 from selfgen.data import leakage, records
 from selfgen.provenance import write_json
 from selfgen.specs import LeakageSpec, from_json
@@ -16,6 +17,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace) -> None:
+    common.unchanged(args.records)
     rows = records.read(args.records)
     report = leakage.check(rows, from_json(LeakageSpec, args.spec))
     logging.info("%s", report)

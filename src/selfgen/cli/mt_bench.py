@@ -23,6 +23,8 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> None:
     common.set_up(args)
+    inputs = {name: getattr(args, name) for name in ("answers", "questions", "prompts")}
+    hashes = common.hashes(inputs)
     judge = Judge(from_json(GradedSpec, args.spec).endpoint, args.replies)
     clock = common.Clock(args.name, "replies")
     questions = mt_bench.load_questions(args.questions, args.references)
@@ -43,5 +45,4 @@ def run(args: Namespace) -> None:
         for (question, turn), reply in zip(asked, replies, strict=True)
     }
     common.write_rows(args.out, mt_bench.graded(questions, texts))
-    inputs = {name: getattr(args, name) for name in ("answers", "questions", "prompts")}
-    common.write_manifest(args, "selfgen.judge.mt_bench", inputs, clock.facts())
+    common.write_manifest(args, "selfgen.judge.mt_bench", hashes, clock.facts())

@@ -13,13 +13,15 @@ from selfgen.specs import RecordsSpec, from_json
 def add_arguments(parser: ArgumentParser) -> None:
     common.add_manifest(parser)
     parser.add_argument("--source", nargs="*", default=[], help="name=path of a wheel")
+    parser.add_argument("--pin", nargs="*", default=[], help="SHA-256 of each source")
     parser.add_argument("--out", type=Path, required=True, help="Parquet to write")
 
 
 def run(args: Namespace) -> None:
     sources = common.pairs(args.source)
+    hashes = common.pinned(sources, args.pin)
     built = records.build(from_json(RecordsSpec, args.spec), sources)
     with atomic(args.out) as partial:
         built.to_parquet(partial)
     counts = dict(Counter(built["split"]))
-    common.write_manifest(args, "selfgen.data.records", sources, {"rows": counts})
+    common.write_manifest(args, "selfgen.data.records", hashes, {"rows": counts})

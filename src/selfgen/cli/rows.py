@@ -45,6 +45,9 @@ def run(args: Namespace) -> None:
     if args.dialogues:
         _pack(args)
         return
+    inputs = {"records": args.pairs or args.records, "tokenizer": args.tokenizer}
+    inputs |= {f"pass {i}": path for i, path in enumerate(args.shards)}
+    hashes = common.hashes(inputs)
     spec = from_json(RowsSpec, args.spec)
     tokenizer = load_tokenizer(args.tokenizer)
     if args.pairs:
@@ -70,9 +73,7 @@ def run(args: Namespace) -> None:
     )
     counted: Counter[str] = Counter()
     common.write_rows(args.out, _counted(rows, counted))
-    inputs = {"records": args.pairs or args.records, "tokenizer": args.tokenizer}
-    inputs |= {f"pass {i}": path for i, path in enumerate(args.shards)}
-    common.write_manifest(args, "selfgen.mixing.build", inputs, dict(counted))
+    common.write_manifest(args, "selfgen.mixing.build", hashes, dict(counted))
 
 
 def _counted(
@@ -89,14 +90,15 @@ def _counted(
 
 def _pack(args: Namespace) -> None:
     """Blocks are written as they are made: there may be too many to hold."""
+    inputs = {"dialogues": args.dialogues, "tokenizer": args.tokenizer}
+    hashes = common.hashes(inputs)
     spec = from_json(blocks.BlocksSpec, args.spec)
     tokenizer = load_tokenizer(args.tokenizer)
     read = dialogues.read(args.dialogues, spec.rows, tokenizer)
     facts = Counter({"dialogue_tokens": sum(map(len, read.values()))})
     rows = blocks.build(read, spec, tokenizer.eos_token_id)
     common.write_rows(args.out, _counted(rows, facts))
-    inputs = {"dialogues": args.dialogues, "tokenizer": args.tokenizer}
-    common.write_manifest(args, "selfgen.mixing.blocks", inputs, dict(facts))
+    common.write_manifest(args, "selfgen.mixing.blocks", hashes, dict(facts))
 
 
 def tokens_of(manifests: list[Path]) -> float:

@@ -21,6 +21,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace) -> None:
+    common.unchanged(args.records)
     answers = common.read_rows(args.answers)
     spec = from_json(ScoresSpec, args.spec)
     drafts = common.read_rows(args.drafts)

@@ -53,7 +53,9 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> None:
     inputs = {"rows": args.rows, "weights": args.weights}
-    scratch = args.scratch and args.scratch / _address(args, inputs)
+    # A process of a launcher, which has read them.
+    hashes = {} if os.environ.get(STATE) else common.hashes(inputs)
+    scratch = args.scratch and args.scratch / _address(args, hashes)
     if "LOCAL_RANK" not in os.environ:
         if _launches(args):
             _launch(args, scratch)
@@ -83,7 +85,9 @@ def run(args: Namespace) -> None:
         partial.write_text("".join(lines))
     facts = {key: value for key, value in vars(outcome).items() if key != "curve"}
     facts["peak_memory_mb"] = models.peak_memory_mb()
-    common.write_manifest(args, MODULE, inputs, facts | clock.facts())
+    hashes = hashes or common.hashes(inputs)
+    outputs = [args.out, args.curve]
+    common.write_manifest(args, MODULE, hashes, facts | clock.facts(), outputs)
     if scratch:
         shutil.rmtree(scratch, ignore_errors=True)
         leases.drop(scratch)
@@ -122,12 +126,12 @@ def _launch(args: Namespace, scratch: Path | None) -> None:
     os.execvp(command[0], command)
 
 
-def _address(args: Namespace, inputs: dict[str, Path]) -> str:
+def _address(args: Namespace, hashes: dict[str, str]) -> str:
     """Scratch state belongs to one spec, one code and one set of inputs."""
     import hashlib
 
     if os.environ.get(STATE):
         return os.environ[STATE]
     parts = [args.spec, provenance.code_digest(MODULE)]
-    parts += [provenance.sha256(path) for path in inputs.values()]
+    parts += hashes.values()
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
 from selfgen.config.methods import Method, Plain
-from selfgen.config.types import Count, Keys, known
+from selfgen.config.types import Count, CountFromTwo, Keys, known
 from selfgen.data.records import DATASETS
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class Dialogues(Keys):
         description="How many dialogues, those of the lowest hash."
     )
     test_rows: Count = Field(description="How many held-out ones.")
-    block_tokens: Annotated[int, Field(ge=2)] = Field(
+    block_tokens: CountFromTwo = Field(
         default=2048, description="Tokens of a block, which is a row of training."
     )
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from selfgen.config.types import Count, Keys, Number, known
+from selfgen.config.types import Count, CountOrZero, Keys, Number, known
 
 
 class Endpoint(Keys):
@@ -21,13 +21,13 @@ class Endpoint(Keys):
         description="X of the variables `X_BASE_URL` (OpenAI's by default) and `X_API_KEY`.",
     )
     concurrency: Count = Field(default=8, description="Requests at a time.")
-    requests_per_minute: Annotated[int, Field(ge=0)] = Field(
+    requests_per_minute: CountOrZero = Field(
         default=0, description="At most so many; 0: no limit."
     )
     timeout: Annotated[Number, Field(gt=0)] = Field(
         default=120.0, description="Seconds until a request has failed."
     )
-    retries: Annotated[int, Field(ge=0)] = Field(
+    retries: CountOrZero = Field(
         default=6, description="Of a request that fails in passing, with back-off."
     )
     input_price: Annotated[Number, Field(ge=0)] = Field(

@@ -6,7 +6,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from selfgen.config.types import Count, Keys, Number, Share, known
+from selfgen.config.types import (
+    Count,
+    CountFromTwo,
+    CountOrZero,
+    Keys,
+    Number,
+    Share,
+    known,
+)
 from selfgen.mixing.schedules import KINDS
 
 
@@ -89,7 +97,7 @@ class _Drawn(Keys):
     temperature: Annotated[Number, Field(ge=0)] = Field(
         default=1.0, description="Of the self-generated tokens; 0 is greedy."
     )
-    top_k: Annotated[int, Field(ge=0)] = Field(default=0, description="0 is off.")
+    top_k: CountOrZero = Field(default=0, description="0 is off.")
     top_p: Annotated[Number, Field(gt=0, le=1)] = Field(
         default=1.0, description="1 is off."
     )
@@ -190,7 +198,7 @@ class Dpo(Trained, _Preference, _Drawn):
         description="Pairs: the best of some own answers over the worst, as the task's"
         " main metric grades them; examples with equal ones are left out."
     )
-    candidates: Annotated[int, Field(ge=2)] = Field(
+    candidates: CountFromTwo = Field(
         default=4, description="Own answers of an example and epoch."
     )
 

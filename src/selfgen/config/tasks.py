@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field, model_validator
 
 from selfgen.config.methods import Bash, Method, Plain, Rac, Random
-from selfgen.config.types import Count, Keys, Number, Share, known
+from selfgen.config.types import Count, CountOrZero, Keys, Number, Share, known
 from selfgen.data.wording import CORRECTION, TEMPLATES
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ class Decoding(Keys):
     temperature: Annotated[Number, Field(ge=0)] = Field(
         default=0.0, description="0 is greedy."
     )
-    top_k: Annotated[int, Field(ge=0)] = Field(default=0, description="0 is off.")
+    top_k: CountOrZero = Field(default=0, description="0 is off.")
     top_p: Annotated[Number, Field(gt=0, le=1)] = Field(
         default=1.0, description="1 is off."
     )
@@ -32,7 +32,7 @@ class Task(Keys):
 
     dataset: Literal[tuple(TEMPLATES)] = Field(description="Which records to build.")
     train_rows: Count = Field(description="Training records.")
-    validation_rows: Annotated[int, Field(ge=0)] = Field(
+    validation_rows: CountOrZero = Field(
         default=32, description="Validation records: hyperparameters are chosen there."
     )
     test_rows: Count = Field(description="Records of each test split.")

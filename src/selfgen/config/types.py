@@ -21,7 +21,12 @@ def _number(value: Any) -> Any:
 
 Number = Annotated[float, BeforeValidator(_number)]
 Share = Annotated[Number, Field(ge=0, le=1)]
-Count = Annotated[int, Field(ge=1)]
+MOST = 10**12
+"""Of whatever is counted; what is more is a slip of the finger."""
+
+Count = Annotated[int, Field(ge=1, le=MOST)]
+CountOrZero = Annotated[int, Field(ge=0, le=MOST)]
+CountFromTwo = Annotated[int, Field(ge=2, le=MOST)]
 
 
 class Keys(BaseModel):

@@ -1,0 +1,65 @@
+"""Files of a configuration with one mistake, as a person gives them: one line that names it
+and no job."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.flow import Flow
+
+SMALL = (Path(__file__).parent / "small.yaml").read_text()
+CASES = {
+    "unknown key": ("seeds:", "sedes: [0]\n", "sedes: unknown key, .*nearest: seeds"),
+    "type": ("train_rows: 8", "train_rows: eight", "tasks.descriptions.train_rows: "),
+    "range": ("1.0e-3", "-1.0e-3", "stages.sft.learning_rate: found -0.001, allowed: "),
+    "huge": (
+        "test_rows: 4",
+        f"test_rows: 1{'0' * 40}",
+        "tasks.descriptions.test_rows:",
+    ),
+    "endless": ("5.0e-4", ".inf", "stages.second.learning_rate: found inf, allowed: "),
+    "no parent": ("parent: sft,", "parent: nobody,", "methods.sft-continued.parent: "),
+    "cycle": ("parent: base", "parent: bash", "methods"),
+    "twice": (
+        "  bash: {",
+        "  sft: {label: X, mix: none}\n  bash: {",
+        r"broken.yaml: methods.sft: found twice, in lines 28 and 30, allowed: once",
+    ),
+    "empty list": ("seeds:", "seeds: []\n", "seeds: found "),
+    "null": ("mix: bash", "mix: null", "methods.bash.mix: found 'None', allowed: "),
+    "a boolean": ("device: cpu", "device: no", "device: found False, allowed: auto, "),
+    "a date": ("scale: small", "scale: 2026-01-01", "scale: found datetime.date"),
+    "unicode": (
+        "device: cpu",
+        "device: \u0441pu",
+        "device: found '\u0441pu', allowed: ",
+    ),
+    "no such file": (
+        "{bootstrap",
+        "{values: no.yaml, bootstrap",
+        "evaluation.values: ",
+    ),
+    "anchor": (
+        "base: {label: Base, mix: none}",
+        "base: &b {label: Base, mix: none}\n  other: {<<: *b, beta: 0.5}",
+        "methods.other.beta: unknown key",
+    ),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", CASES)
+def test_a_mistake_ends_in_one_line(bare: Flow, tmp_path: Path, case: str) -> None:
+    old, new, expected = CASES[case]
+    text = SMALL.replace(old, new, 1) if old in SMALL else SMALL + new
+    (tmp_path / "broken.yaml").write_text(text)
+    run = ("-n", "--directory", str(tmp_path), "--configfile")
+    done = bare.snakemake(*run, str(tmp_path / "broken.yaml"))
+    assert done.returncode != 0
+    assert "Traceback" not in done.stdout and "\nrule " not in done.stdout
+    said = [line for line in done.stdout.splitlines() if line.startswith("config: ")]
+    assert len(said) == 1, done.stdout
+    assert re.match(f"config: {expected}", said[0]), said
