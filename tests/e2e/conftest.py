@@ -1,0 +1,62 @@
+"""A small run that nobody disturbs, for what must end with the same bytes."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from selfgen.data.catalog import SOURCES
+from tests.flow import Flow, clone
+
+RUN = ("--configfile", "small.yaml")
+KILLS = int(os.environ.get("SELFGEN_KILLS", "5"))
+SAME = ("answers", "figures", "passes", "records", "rows", "scores")
+
+
+def configuration() -> dict[str, Any]:
+    """BASH and RAC after trainings of some seconds, the longer the more kills there are."""
+    small = Path(__file__).parents[1] / "workflow" / "small.yaml"
+    config = yaml.safe_load(small.read_text())
+    del config["methods"]["sft-continued"]
+    config["evaluation"]["baseline"] = "sft"
+    rac = config["methods"]["bash"] | {"label": "RAC", "mix": "rac"}
+    config["methods"]["rac"] = rac | {"decodings": ["direct", "corrected"]}
+    config["stages"]["sft"]["epochs"] = 40 + 12 * KILLS
+    config["stages"]["second"]["epochs"] = 20 + 6 * KILLS
+    config["tasks"]["descriptions"]["max_new_tokens"] = 48
+    config["decoding"]["batch_size"] = 2  # so that there are batches for two shards
+    return config
+
+
+def copy(root: Path) -> Flow:
+    """A clone in which nothing was run, at a place of its own."""
+    flow = clone(root, SOURCES["wiki"].filename)
+    flow.write_config("small.yaml", configuration())
+    return flow
+
+
+@pytest.fixture(scope="session")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Flow:
+    """The run, on two cores, one job a pass; tests only read it."""
+    flow = copy(tmp_path_factory.mktemp("whole") / "clone")
+    done = flow.snakemake(*RUN, "--cores", "2")
+    assert done.returncode == 0, done.stdout[-5000:]
+    return flow
+
+
+def results(root: Path) -> dict[str, bytes]:
+    """All that must be the same: times and speeds are in manifests, curves and costs."""
+    found = {
+        str(path.relative_to(root)): path.read_bytes()
+        for name in SAME
+        for path in (root / "results" / name).rglob("*")
+        if path.is_file() and path.suffix != ".json"
+    }
+    for path in (root / "results" / "tables").iterdir():
+        if not path.name.startswith("cost"):
+            found[path.name] = path.read_bytes()
+    return found
