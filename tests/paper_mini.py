@@ -1,7 +1,7 @@
 """config/paper.yaml made small: models of another size, fewer rows, one run of each, a CPU.
 
-What is left is all that the paper's matrix is wired of: its tasks, methods, stages, judges
-and benchmarks, and every model and data set by its own name and commit.
+What is left is all that the paper's matrix is wired of: its tasks, methods (of general QA
+all, of the others one), stages, judges and benchmarks, and every model and data set by its own name and commit.
 """
 
 from __future__ import annotations
@@ -44,6 +44,13 @@ def mini(files: dict[str, dict[str, str]]) -> dict[str, Any]:
         task["test_rows"] = 4
         # The small sets are of a few sentences with other numbers in them.
         task["leakage_limit"] = 1.0
+    # Every method in one task, and one of its own in each of the others.
+    for name, own in {
+        "tldr": "bash",
+        "math": "rac",
+        "competition-math": "spin",
+    }.items():
+        config["tasks"][name]["methods"] = ["base", "sft", "sft-continued", own]
     for pairs in config["preferences"].values():
         pairs["rows"] = 12
     for model in config["models"].values():

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet
 import pytest
 import yaml
 
@@ -14,7 +15,8 @@ from tests.flow import Flow, clone
 
 RUN = ("--configfile", "small.yaml")
 KILLS = int(os.environ.get("SELFGEN_KILLS", "5"))
-SAME = ("answers", "figures", "passes", "records", "rows", "scores")
+SAME = ("figures", "records", "rows", "scores")
+IN_SHARDS = ("answers", "passes")
 
 
 def configuration() -> dict[str, Any]:
@@ -40,22 +42,38 @@ def copy(root: Path) -> Flow:
 
 @pytest.fixture(scope="session")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Flow:
-    """The run, on two cores, one job a pass; tests only read it."""
+    """The run, on two cores, with one job a pass; tests only read it."""
     flow = copy(tmp_path_factory.mktemp("whole") / "clone")
     done = flow.snakemake(*RUN, "--cores", "2")
     assert done.returncode == 0, done.stdout[-5000:]
     return flow
 
 
-def results(root: Path) -> dict[str, bytes]:
-    """All that must be the same: times and speeds are in manifests, curves and costs."""
-    found = {
+def results(root: Path) -> dict[str, Any]:
+    """All that must be the same: bytes of files, and rows of what is written in shards.
+    Times and speeds are in manifests, curves, timings and costs."""
+    folder = root / "results"
+    found: dict[str, Any] = {
         str(path.relative_to(root)): path.read_bytes()
         for name in SAME
-        for path in (root / "results" / name).rglob("*")
+        for path in (folder / name).rglob("*")
         if path.is_file() and path.suffix != ".json"
     }
-    for path in (root / "results" / "tables").iterdir():
-        if not path.name.startswith("cost"):
-            found[path.name] = path.read_bytes()
+    found |= {
+        path.name: path.read_bytes()
+        for path in (
+            *(folder / "tables").iterdir(),
+            folder / "collected/scores.parquet",
+        )
+        if not path.name.startswith("cost")
+    }
+    for name in IN_SHARDS:
+        for shards in {path.parent for path in (folder / name).rglob("*.parquet")}:
+            found[str(shards.relative_to(root))] = in_order(shards)
     return found
+
+
+def in_order(shards: Path) -> list[dict[str, Any]]:
+    """The rows of all shards of a folder, one after the other."""
+    paths = sorted(shards.glob("shard*.parquet"))
+    return [r for path in paths for r in pyarrow.parquet.read_table(path).to_pylist()]
