@@ -24,8 +24,8 @@ controlled: .venv/ready ## small models from nothing: ablations with intervals, 
 test: .venv/ready ## the fast suite
 	$(BIN)/pytest -m "not slow"
 
-test-all: .venv/ready ## everything
-	$(BIN)/pytest
+test-all: .venv/ready ## everything, and a run that is killed 25 times
+	SELFGEN_KILLS=25 $(BIN)/pytest
 
 resume: .venv/ready ## go on after a crash, as it was called: make resume DIRECTORY=runs/paper ARGS="..."
 	$(BIN)/selfgen cancel --directory $(DIRECTORY)
