@@ -89,3 +89,18 @@ def test_every_row_counts_once_and_no_process_waits_for_ever(
             assert len(part) == 1 or tokens_of(part) <= tokens
         for spare in parts[n:]:
             assert tokens_of(spare) == min(lengths)
+
+
+def test_processes_that_run_out_of_memory_say_what_helps() -> None:
+    """They cannot try half as many tokens: the others would wait for ever."""
+    groups = [[row] for row in rows(1)]
+
+    def full(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+
+    found = Passes(torch.nn.Linear(1, 1), 500, 0, 2)
+    said = (
+        "memory with 500 tokens a forward pass: give fewer .finetune:micro_batch_tokens"
+    )
+    with pytest.raises(UserError, match=said):
+        found.run(groups, full)

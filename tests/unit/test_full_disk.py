@@ -88,6 +88,24 @@ def test_in_a_download(disk: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_in_a_drawing(disk: Path, tmp_path: Path) -> None:
+    """No room is left but for some of the tables."""
+    shipped = Path(__file__).parents[2] / "docs/reference/laptop"
+    (disk / "filler").write_bytes(bytes(1000_000))
+    folders = [x for kind in ("tables", "figures") for x in (f"--{kind}", disk / kind)]
+    spec = (shipped / "tables" / "spec.json").read_text()
+    said = selfgen(
+        *("render", "--spec", spec, "--collected", shipped / "collected", *folders)
+    )[-1]
+    assert said.startswith("error: ") and "No space left on device" in said
+    written = [path for path in disk.rglob("*.*") if path.is_file()]
+    assert written, "not even one fitted"
+    for path in written:
+        whole = shipped / path.parent.name / path.name
+        assert path.read_bytes() == whole.read_bytes()
+
+
+@pytest.mark.slow
 def test_a_disk_that_may_not_be_written(disk: Path, tmp_path: Path) -> None:
     subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
     said = train(tmp_path, disk, tmp_path / "scratch")[-1]

@@ -94,7 +94,9 @@ def test_out_of_memory_halves_the_micro_batch_and_changes_nothing(
     model.base_model.register_forward_pre_hook(
         lambda *_: (_ for _ in ()).throw(torch.OutOfMemoryError("CUDA out of memory."))
     )
-    with pytest.raises(torch.OutOfMemoryError):
+    with pytest.raises(
+        UserError, match=r"out of memory with one row, of \d+ tokens: sh"
+    ):
         fit(model=model)
 
 

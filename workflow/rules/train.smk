@@ -87,6 +87,8 @@ rule finetune:
         nodes=1,
         launch="",
         checkpoint_minutes=10,
+        # Tokens of a forward pass; 0: by device, and halved when memory runs out.
+        micro_batch_tokens=0,
     params:
         spec=spec(GRAPH.train, "task", "node", "seed"),
         code=code("selfgen.training.causal"),
@@ -96,6 +98,7 @@ rule finetune:
         " --weights {input.weights:q} --out {output.weights:q} --curve {output.curve:q}"
         " --manifest {output.manifest:q} --scratch scratch --threads {threads}"
         " --checkpoint-minutes {resources.checkpoint_minutes}"
+        " --micro-batch-tokens {resources.micro_batch_tokens}"
         " --processes {resources.gpu} --nodes {resources.nodes}"
         " --launch={resources.launch:q} --root {params.root:q}"
         " --name 'train {wildcards.node} {wildcards.task}' > {log:q} 2>&1"

@@ -36,7 +36,10 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="time between checkpoints",
     )
     parser.add_argument(
-        "--micro-batch-tokens", type=int, help="tokens of a forward pass"
+        "--micro-batch-tokens",
+        type=int,
+        default=0,
+        help="tokens of a forward pass; 0: by device",
     )
     parser.add_argument("--processes", type=int, default=1, help="in all, one a GPU")
     parser.add_argument("--nodes", type=int, default=1, help="machines of a Slurm job")

@@ -69,7 +69,7 @@ def fill(
     half the size.
 
     Raises:
-        RuntimeError: out of memory with a single row.
+        UserError: out of memory with a single row.
     """
     pending = list(range(len(rows)))
     size = batch_of(rows, batch_size, engine.model.device)
@@ -85,8 +85,12 @@ def fill(
                 yield pending[place], answer
             return
         except RuntimeError as error:
-            if size == 1 or not should_reduce_batch_size(error):
+            if not should_reduce_batch_size(error):
                 raise
+            if size == 1:
+                raise UserError(
+                    "out of memory with one row: lower max_prompt_tokens or max_new_tokens"
+                ) from error
         # Out of the handler, whose error holds the tensors of the frames it came from.
         clear_device_cache(garbage_collection=True)
         size //= 2

@@ -157,8 +157,9 @@ class Passes:
     does the only pass of a process that has no rows, for its gradients are waited for.
 
     When the device runs out of memory, the work begins again with half as many tokens a
-    forward pass, which changes no result; a single group that does not fit is an error.
-    With several processes it is one always: the others would wait for ever.
+    forward pass, which changes no result. A single group that does not fit is a UserError
+    that says what can be done, and with several processes it always is: the others would wait
+    for ever.
     """
 
     def __init__(
@@ -184,16 +185,31 @@ class Passes:
             try:
                 return work(parts, counted)
             except RuntimeError as error:
-                largest = max(map(tokens_of, groups))
-                known = should_reduce_batch_size(error)
-                if self.tokens <= largest or not known or self.processes > 1:
+                if not should_reduce_batch_size(error):
                     raise
+                if advice := self._advice(max(map(tokens_of, groups))):
+                    raise UserError(f"out of memory with {advice}") from error
             self.module.zero_grad(set_to_none=True)
             clear_device_cache(garbage_collection=True)
             self.tokens //= 2
             log.warning(
                 "out of memory: going on with %d tokens a forward pass", self.tokens
             )
+
+    def _advice(self, largest: int) -> str | None:
+        """What can be done where half as many tokens cannot be tried."""
+        if self.tokens <= largest:
+            return (
+                f"one row, of {largest} tokens: shorten rows (max_prompt_tokens,"
+                " max_new_tokens), train adapters (lora), or share the weights of several"
+                " GPUs (finetune:launch=profiles/launch/fsdp2.yaml in --set-resources)"
+            )
+        if self.processes > 1:
+            return (
+                f"{self.tokens} tokens a forward pass: give fewer"
+                " (finetune:micro_batch_tokens in --set-resources, --micro-batch-tokens)"
+            )
+        return None
 
     def cut(self, groups: list[list[Row]]) -> tuple[list[list[Row]], int]:
         """The forward passes of this process, and how many of them count."""
