@@ -167,7 +167,7 @@ def unchanged(path: Path) -> str:
         with contextlib.suppress(OSError, ValueError, AttributeError):
             text = manifest.read_text(encoding="utf-8")
             known = json.loads(text).get("outputs", {}).get(path.name)
-        if known and known != found:
+        if isinstance(known, str) and known != found:
             raise UserError(
                 f"{path}: changed since it was made: found {found[:12]}, but"
                 f" {manifest} says {known[:12]}; delete it, and it is made anew"
