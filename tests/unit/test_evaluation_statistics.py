@@ -134,3 +134,12 @@ def test_ten_thousand_samples_take_less_than_a_second():
     start = time.perf_counter()
     paired_difference(a, b, Bootstrap(10000, 0.95, 0), ["x"])
     assert time.perf_counter() - start < 1
+
+
+def test_sums_that_cancel_count_as_zero_on_every_cpu() -> None:
+    """Tenths are no binary numbers: 0.1 + 0.2 - 0.3 is not 0, but 1 + 2 - 3 is."""
+    whole = {seed: {f"i{i}": (1, 2, -3)[i % 3] for i in range(9)} for seed in range(3)}
+    tenths = {k: {i: v / 10 for i, v in row.items()} for k, row in whole.items()}
+    zeros = {k: dict.fromkeys(row, 0.0) for k, row in whole.items()}
+    p = [paired_difference(side, zeros, HOW, ["x"]).p for side in (whole, tenths)]
+    assert p[0] == p[1]
