@@ -72,6 +72,7 @@ def test_free(folder: Path, tmp_path: Path) -> None:  # noqa: F811
     assert "4 of 4" in (tmp_path / "free.md").read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["train", "dpo"])
 def test_training_agrees_with_trl(
     kind: str,
@@ -95,6 +96,7 @@ def test_training_agrees_with_trl(
     assert "of peak" in (tmp_path / f"{kind}.md").read_text()
 
 
+@pytest.mark.slow
 def test_a_shape_needs_no_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -152,7 +152,8 @@ def test_two_go_on_where_one_stopped_and_one_where_two_did(tmp_path: Path) -> No
         assert_same(tmp_path / "whole", out, "labels")
 
 
-@pytest.mark.parametrize("tied", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("tied", [False, True])
 def test_two_processes_that_share_weights_have_the_losses_of_one(
     tmp_path: Path, tied: bool
 ) -> None:

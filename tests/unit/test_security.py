@@ -78,10 +78,11 @@ def test_rules_quote_what_they_put_into_a_shell() -> None:
     """Names of files and specs come from a configuration; ``:q`` quotes them. Wildcards are
     constrained to names without a special character, numbers need no quotes."""
     plain = ("threads", "log:q", "resources.gpu", "resources.nodes", "resources.mem_mb")
-    plain += ("resources.checkpoint_minutes", "params.verb")
+    plain += ("resources.checkpoint_minutes", "resources.micro_batch_tokens")
+    plain += ("params.verb",)
     seen = 0
     for path in RULES:
-        for command in re.findall(r"shell:\n((?:\s+\"[^\n]*\n)+)", path.read_text()):
+        for command in re.findall(r"shell:\n((?:\s+[\"'][^\n]*\n)+)", path.read_text()):
             for field in re.findall(r"\{([^{}]+)\}", command):
                 seen += 1
                 safe = field.endswith(":q") or field in plain

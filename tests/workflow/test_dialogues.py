@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pytest
 import yaml
 
 from tests.flow import clone
@@ -36,6 +37,7 @@ def lines(numbers: range) -> str:
     return "".join(json.dumps({"messages": turns(i)}) + "\n" for i in numbers)
 
 
+@pytest.mark.slow
 def test_dialogues_from_a_file_to_a_verdict(tmp_path: Path) -> None:
     flow = clone(tmp_path / "clone")
     (flow.root / "train.jsonl").write_text(lines(range(100, 120)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
 import yaml
 
 from tests.flow import REPO, Flow
@@ -23,6 +24,7 @@ def rows(flow: Flow, node: str) -> list[dict[str, list[int]]]:
     return pyarrow.parquet.read_table(path).to_pylist()
 
 
+@pytest.mark.slow
 def test_the_example_of_the_page(flow: Flow) -> None:
     file = flow.root / "methods" / "swapped.py"
     file.parent.mkdir()
