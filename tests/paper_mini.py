@@ -43,6 +43,7 @@ def mini(files: dict[str, dict[str, str]]) -> dict[str, Any]:
         task["train_rows"] = 12
         task["validation_rows"] = min(task["validation_rows"], 4)
         task["test_rows"] = 4
+        task["max_new_tokens"] = 48  # random models do not end by themselves
         # The small sets are of a few sentences with other numbers in them.
         task["leakage_limit"] = 1.0
     # Every method in one task, and one of its own in each of the others.
@@ -59,6 +60,8 @@ def mini(files: dict[str, dict[str, str]]) -> dict[str, Any]:
     for dialogues in config["dialogues"].values():
         dialogues |= {"train_rows": 12, "test_rows": 4, "block_tokens": 64}
     config["evaluation"]["bootstrap_samples"] = 50
+    for name in ("alpaca_eval", "mt_bench"):
+        config["evaluation"][name]["max_new_tokens"] = 48
     config["files"] |= files
     return config
 
