@@ -45,6 +45,7 @@ def test_forced(
     assert page in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_free(folder: Path, tmp_path: Path) -> None:  # noqa: F811
     import pandas
 

@@ -32,6 +32,7 @@ def spec() -> AblationSpec:
     return from_json(AblationSpec, (RUN / "tables" / "spec.json").read_text())
 
 
+@pytest.mark.slow
 def test_every_table_is_drawn_again_byte_for_byte(spec: AblationSpec) -> None:
     drawn = render_tables(measure(RUN / "collected", spec), spec)
     shipped = {path.name: path.read_bytes() for path in (RUN / "tables").iterdir()}
