@@ -27,8 +27,8 @@ def configuration() -> dict[str, Any]:
     config["evaluation"]["baseline"] = "sft"
     rac = config["methods"]["bash"] | {"label": "RAC", "mix": "rac"}
     config["methods"]["rac"] = rac | {"decodings": ["direct", "corrected"]}
-    config["stages"]["sft"]["epochs"] = 20 + 12 * KILLS
-    config["stages"]["second"]["epochs"] = 10 + 6 * KILLS
+    config["stages"]["sft"]["epochs"] = 40 + 12 * KILLS
+    config["stages"]["second"]["epochs"] = 20 + 6 * KILLS
     config["tasks"]["descriptions"]["max_new_tokens"] = 48
     return config
 
