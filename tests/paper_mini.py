@@ -57,6 +57,7 @@ def mini(files: dict[str, dict[str, str]]) -> dict[str, Any]:
     for name, own in OWN.items():
         config["tasks"][name]["methods"] = ["base", "sft", "sft-continued", *own]
     config["tasks"]["tldr"]["models"] = ["pythia-1b"]
+    config["models"] = {n: config["models"][n] for n in ("pythia-1b", "mistral-7b")}
     for pairs in config["preferences"].values():
         pairs["rows"] = 12
     for model in config["models"].values():
