@@ -140,9 +140,8 @@ def sha256(path: Path) -> str:
     digest = hashlib.sha256()
     if path.is_dir():
         for item in sorted(p for p in path.rglob("*") if p.is_file()):
-            if (
-                item.name == ".snakemake_timestamp"
-            ):  # put there after the step has ended
+            # Snakemake puts this there after the step has ended.
+            if item.name == ".snakemake_timestamp":
                 continue
             digest.update(f"{item.relative_to(path)} {sha256(item)}\n".encode())
         return digest.hexdigest()
