@@ -9,6 +9,7 @@ import logging
 import os
 import sys
 
+from selfgen import process
 from selfgen.specs import UserError
 
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
@@ -66,6 +67,7 @@ def main(argv: list[str] | None = None) -> int:
     )
     for noisy in ("accelerate", "httpx", "filelock", "fsspec", "fontTools", "lm_eval"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    process.search_less_for_cycles()
     argv = sys.argv[1:] if argv is None else argv
     if argv[:1] != ["fetch-hub"]:
         # Whatever is not the fetch stage works on files that are already here.
