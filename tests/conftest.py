@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from selfgen.data.catalog import SOURCES
+from tests import warm as forks
 from tests.flow import Flow, clone
 
 SMALL = Path(__file__).parent / "workflow" / "small.yaml"
@@ -35,3 +37,10 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Flow:
 def flow(finished: Flow, tmp_path: Path) -> Flow:
     """The finished clone at another place, free to be edited."""
     return finished.copy(tmp_path / "clone")
+
+
+@pytest.fixture(scope="session")
+def warm() -> Iterator[Callable[[Flow], None]]:
+    """Lets the jobs of a clone start warm (tests/warm.py)."""
+    with forks.serving() as server:
+        yield lambda flow: forks.install(flow.root, server)

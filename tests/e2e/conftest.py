@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -41,9 +42,13 @@ def copy(root: Path) -> Flow:
 
 
 @pytest.fixture(scope="session")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Flow:
-    """The run, on two cores, with one job a pass; tests only read it."""
+def whole(
+    tmp_path_factory: pytest.TempPathFactory, warm: Callable[[Flow], None]
+) -> Flow:
+    """The run, on two cores, with one job a pass, whose jobs start warm; tests only read
+    it."""
     flow = copy(tmp_path_factory.mktemp("whole") / "clone")
+    warm(flow)
     done = flow.snakemake(*RUN, "--cores", "2")
     assert done.returncode == 0, done.stdout[-5000:]
     return flow

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,9 @@ NODES = Path("results/models/sums/tiny")
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Flow:
+def run(tmp_path_factory: pytest.TempPathFactory, warm: Callable[[Flow], None]) -> Flow:
     flow = clone(tmp_path_factory.mktemp("methods") / "clone")
+    warm(flow)
     shutil.copy2(CONFIG, flow.root / "methods.yaml")
     done = flow.snakemake("--cores", "2", "--configfile", "methods.yaml")
     assert done.returncode == 0, done.stdout

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from tests.flow import clone
+from tests.flow import Flow, clone
 
 RUN = ("--configfile", "talk.yaml", "--cores", "2")
 LOSS = {
@@ -38,8 +39,11 @@ def lines(numbers: range) -> str:
 
 
 @pytest.mark.slow
-def test_dialogues_from_a_file_to_a_verdict(tmp_path: Path) -> None:
+def test_dialogues_from_a_file_to_a_verdict(
+    tmp_path: Path, warm: Callable[[Flow], None]
+) -> None:
     flow = clone(tmp_path / "clone")
+    warm(flow)
     (flow.root / "train.jsonl").write_text(lines(range(100, 120)))
     (flow.root / "test.jsonl").write_text(lines(range(200, 210)))
     small = yaml.safe_load((Path(__file__).parent / "small.yaml").read_text())

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pyarrow.parquet
@@ -31,7 +31,10 @@ def tables(flow: Flow) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in found}
 
 
-def test_an_edited_file_is_named_and_made_anew_once_it_is_gone(flow: Flow) -> None:
+def test_an_edited_file_is_named_and_made_anew_once_it_is_gone(
+    flow: Flow, warm: Callable[[Flow], None]
+) -> None:
+    warm(flow)
     before = tables(flow)
     results = flow.root / "results"
     answers = results / "answers/descriptions/tiny/base/direct/seed0/shard0.parquet"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -97,9 +97,12 @@ def table(flow: Flow, name: str) -> dict[tuple[str, str], dict[str, str]]:
 
 
 @pytest.mark.slow
-def test_win_rates(flow: Flow, endpoint: JudgeServer) -> None:
+def test_win_rates(
+    flow: Flow, endpoint: JudgeServer, warm: Callable[[Flow], None]
+) -> None:
     """A contest by an endpoint that fails half way, and one by a proxy. What was answered is
     asked no second time; the key and the address are written nowhere."""
+    warm(flow)
     more = {
         "judges": {"gpt": JUDGE, "likely": {"kind": "likelihood"}},
         "evaluation": {
@@ -157,11 +160,15 @@ def test_win_rates(flow: Flow, endpoint: JudgeServer) -> None:
 
 @pytest.mark.slow
 def test_benchmarks(
-    flow: Flow, endpoint: JudgeServer, files: dict[str, dict[str, str]]
+    flow: Flow,
+    endpoint: JudgeServer,
+    files: dict[str, dict[str, str]],
+    warm: Callable[[Flow], None],
 ) -> None:
     """AlpacaEval on three instructions and MT-Bench on two questions, from files that are
     fetched by hash. The judge gives model m .917 of the probability, whichever it is."""
     pytest.importorskip("alpaca_eval")
+    warm(flow)
     asked = {"judge": "gpt", "tasks": ["descriptions"], "max_new_tokens": 16}
     more = {
         "judges": {"gpt": JUDGE},

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 
 from tests.file_server import serve_texts
-from tests.flow import clone
+from tests.flow import Flow, clone
 
 RUN = ("--configfile", "math.yaml", "--cores", "2")
 
@@ -56,10 +56,13 @@ def files(tmp_path: Path) -> Iterator[dict[str, dict[str, str]]]:
 
 
 @pytest.mark.slow
-def test_math_and_preferences(tmp_path: Path, files: dict[str, dict[str, str]]) -> None:
+def test_math_and_preferences(
+    tmp_path: Path, files: dict[str, dict[str, str]], warm: Callable[[Flow], None]
+) -> None:
     pytest.importorskip("lm_eval")
     pytest.importorskip("math_verify")
     flow = clone(tmp_path / "clone")
+    warm(flow)
     small = yaml.safe_load((Path(__file__).parent / "small.yaml").read_text())
     second = {"parent": "sft", "stage": "second"}
     config = {

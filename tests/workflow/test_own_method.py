@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,8 @@ def rows(flow: Flow, node: str) -> list[dict[str, list[int]]]:
 
 
 @pytest.mark.slow
-def test_the_example_of_the_page(flow: Flow) -> None:
+def test_the_example_of_the_page(flow: Flow, warm: Callable[[Flow], None]) -> None:
+    warm(flow)
     file = flow.root / "methods" / "swapped.py"
     file.parent.mkdir()
     file.write_text(block("python"))

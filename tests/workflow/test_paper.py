@@ -8,7 +8,7 @@ import json
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +73,9 @@ RUN = ("--configfile", "mini.yaml", "--cores", "2")
 
 @pytest.mark.slow
 def test_the_paper_from_hub_to_tables(
-    tmp_path: Path, mini_paper: tuple[Flow, hub_server.HubServer]
+    tmp_path: Path,
+    mini_paper: tuple[Flow, hub_server.HubServer],
+    warm: Callable[[Flow], None],
 ) -> None:
     pytest.importorskip("alpaca_eval")
     pytest.importorskip("lm_eval")
@@ -104,6 +106,7 @@ def test_the_paper_from_hub_to_tables(
         }
         _guards(source, offline)
         called.unlink()
+        warm(flow)
         done = flow.snakemake(*RUN, **offline)
     assert done.returncode == 0, done.stdout[-5000:]
     assert not called.exists(), called.read_text()

@@ -178,7 +178,10 @@ def test_a_bad_key_ends_in_one_line(bare: Flow, value: str, line: str) -> None:
 
 
 @pytest.mark.slow
-def test_weights_of_rounds_go_when_the_next_is_trained(flow: Flow) -> None:
+def test_weights_of_rounds_go_when_the_next_is_trained(
+    flow: Flow, warm: Callable[[Flow], None]
+) -> None:
+    warm(flow)
     config = flow.config("small.yaml")
     config["stages"]["long"] = config["stages"]["second"] | {"epochs": 3}
     config["methods"]["rounds"] = config["methods"]["bash"] | {

@@ -15,6 +15,18 @@ from selfgen.specs import UserError
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
 """What the person at the keyboard can mend: a disk that is full or may not be written."""
 
+DEFAULTS = {
+    # Whatever is not the fetch stage works on files that are already here.
+    "HF_HUB_OFFLINE": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    # Of small products, numpy's threads wait for each other where cores are busy: resampling
+    # the tables of controlled runs took 58 s instead of 4. torch has threads of its own.
+    "OPENBLAS_NUM_THREADS": "1",
+    # A rule's log is no terminal; our own progress lines stay.
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+}
+"""Of the environment, where it does not say otherwise."""
+
 VERBS = {
     "fetch": "fetch",
     "fetch-file": "fetch_file",
@@ -69,15 +81,9 @@ def main(argv: list[str] | None = None) -> int:
         logging.getLogger(noisy).setLevel(logging.WARNING)
     process.search_less_for_cycles()
     argv = sys.argv[1:] if argv is None else argv
-    if argv[:1] != ["fetch-hub"]:
-        # Whatever is not the fetch stage works on files that are already here.
-        os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    # Of small products, numpy's threads wait for each other where cores are busy: resampling
-    # the tables of controlled runs took 58 s instead of 4. torch has threads of its own.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    # A rule's log is no terminal; our own progress lines stay.
-    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    for name, value in DEFAULTS.items():
+        if (name, argv[:1]) != ("HF_HUB_OFFLINE", ["fetch-hub"]):
+            os.environ.setdefault(name, value)
     parser = argparse.ArgumentParser(prog="selfgen", description=main.__module__)
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     for verb, module in VERBS.items():
