@@ -72,8 +72,11 @@ def named(slurm: lab.Lab, since: int, name: str) -> list[dict[str, str]]:
     return [j for j in slurm.jobs()[since:] if j["JobName"] == name]
 
 
-def test_to_the_table_by_the_profile(slurm: lab.Lab, flow: Flow) -> None:
+def test_to_the_table_by_the_profile(
+    slurm: lab.Lab, flow: Flow, warm: Callable[[Flow], None]
+) -> None:
     """Slurm's own records say what was asked for."""
+    warm(flow)
     run = ("--configfile", "small.yaml")
     asked = [f"{rule}:gpu=1" for rule in ON_GPU]
     done = flow.snakemake(*PLUGIN, *run, "--set-resources", *asked)
@@ -169,8 +172,9 @@ def test_nothing_is_lost_or_done_twice(slurm: lab.Lab, flow: Flow) -> None:
     assert named(slurm, since, "finetune")[-1]["JobState"] == "RUNNING"
     assert "LockException" in flow.snakemake(*command, *target).stdout
 
-    # Halted, it surely comes to the end of its minute, on however fast a machine.
-    short = ["--set-resources", often, "finetune:runtime=1"]
+    # Halted, it surely comes to the end of its minute, on however fast a machine; and within
+    # the two of the next try to its own end, on however slow a one.
+    short = ["--set-resources", often, "finetune:runtime=attempt"]
     last = resumed(flow.root, [*target[1:], *command, *short])
     until(lambda: len(named(slurm, since, "finetune")) == 3)
     left = named(slurm, since, "finetune")[1]
@@ -204,8 +208,11 @@ def resumed(root: Path, arguments: list[str]) -> subprocess.Popen[bytes]:
         return subprocess.Popen([*make, *given], cwd=root, stdout=out, stderr=out)
 
 
-def test_shards_share_a_job_or_are_an_array(slurm: lab.Lab, flow: Flow) -> None:
+def test_shards_share_a_job_or_are_an_array(
+    slurm: lab.Lab, flow: Flow, warm: Callable[[Flow], None]
+) -> None:
     """Four shards of answers: two jobs of two each, then one array of four tasks."""
+    warm(flow)
     since = len(slurm.jobs())
     config = configuration() | {"shards": 4}
     config["tasks"]["descriptions"]["test_rows"] = 16
