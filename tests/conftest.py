@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,10 +10,19 @@ from pathlib import Path
 import pytest
 
 from selfgen.data.catalog import SOURCES
-from tests import warm as forks
 from tests.flow import Flow, clone
+from tests.warm import install, serving
 
 SMALL = Path(__file__).parent / "workflow" / "small.yaml"
+
+
+@pytest.fixture(autouse=True)
+def environment() -> Iterator[None]:
+    """What a verb says to its process is not said to those that later tests start."""
+    before = dict(os.environ)
+    yield
+    os.environ.clear()
+    os.environ.update(before)
 
 
 @pytest.fixture(scope="session")
@@ -40,7 +50,13 @@ def flow(finished: Flow, tmp_path: Path) -> Flow:
 
 
 @pytest.fixture(scope="session")
-def warm() -> Iterator[Callable[[Flow], None]]:
-    """Lets the jobs of a clone start warm (tests/warm.py)."""
-    with forks.serving() as server:
-        yield lambda flow: forks.install(flow.root, server)
+def forks() -> Iterator[Path]:
+    """The socket of a process with the libraries, which forks (tests/warm.py)."""
+    with serving() as path:
+        yield path
+
+
+@pytest.fixture(scope="session")
+def warm(forks: Path) -> Callable[[Flow], None]:
+    """Lets the jobs of a clone start warm."""
+    return lambda flow: install(flow.root / "src", forks)

@@ -1,10 +1,10 @@
-"""Jobs of a run as forks of one process that has imported torch and transformers.
+"""Python processes as forks of one that has imported torch and transformers.
 
 A job with a tiny model computes for a second, after it has imported libraries for eight.
-A run whose results a test looks at, and not how its processes start and end, is spared the
-eight: ``sitecustomize`` in its clone, which Python imports first, hands the job's arguments,
-folder, environment and open files to the server, and waits for its end. The fork imports
-selfgen itself, from the clone.
+Where a test looks at what is computed, and not at how processes start and end, it is spared
+the eight: ``sitecustomize``, which Python imports first, hands arguments, folder, environment
+and open files to the server, and waits for the end. The fork imports selfgen itself, from
+where the process would have.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import gc
 import importlib
 import json
 import os
+import runpy
 import select
 import signal
 import socket
@@ -31,16 +32,27 @@ LIBRARIES = (
     *("datasets", "evaluate", "scipy.stats", "matplotlib.pyplot"),
 )
 
+MODULES = ("selfgen", "torch.distributed.run", "accelerate.commands.launch")
+"""What is run with ``-m``; scripts are, too."""
+
 CLIENT = """\
 import os, sys
-if sys.orig_argv[1:3] == ["-m", "selfgen"] and "fetch" not in sys.orig_argv[3]:
+def _warm():
     import json, socket
+    call = sys.orig_argv[2:] if sys.orig_argv[1:2] == ["-u"] else sys.orig_argv[1:]
+    module = call[1] if call[:1] == ["-m"] else ""
+    if not (module in {modules} or call and call[0].endswith(".py")):
+        return
+    if module == "selfgen" and call[2].startswith("fetch"):
+        return  # the libraries were told to stay offline
     with socket.socket(socket.AF_UNIX) as server:
         server.connect({path!r})
-        job = json.dumps([sys.orig_argv[3:], os.getcwd(), dict(os.environ), sys.path])
+        job = json.dumps([call, os.getcwd(), dict(os.environ), sys.path]).encode()
         socket.send_fds(server, [b"%16d" % len(job)], [0, 1, 2])
-        server.sendall(job.encode())
+        server.sendall(job)
         os._exit(int(server.recv(4) or b"1"))
+if not hasattr(sys, "forked"):
+    _warm()
 """
 
 
@@ -63,10 +75,10 @@ def serving() -> Iterator[Path]:
                 server.kill()
 
 
-def install(root: Path, server: Path) -> None:
-    """Let the jobs of a clone be forks of the server, but for downloads."""
-    with (root / "src" / "sitecustomize.py").open("a") as file:
-        file.write(CLIENT.format(path=str(server)))
+def install(folder: Path, server: Path) -> None:
+    """Let processes be forks of the server whose search path begins with the folder."""
+    with (folder / "sitecustomize.py").open("a") as file:
+        file.write(CLIENT.format(path=str(server), modules=MODULES))
 
 
 def serve(path: str) -> NoReturn:
@@ -117,28 +129,36 @@ def _attend(client: socket.socket) -> NoReturn:
 
 def _run(
     files: list[int],
-    argv: list[str],
+    call: list[str],
     folder: str,
     environ: dict[str, str],
     path: list[str],
 ) -> NoReturn:
-    """``python -m selfgen`` as that process would have gone on."""
+    """What that process would have gone on with."""
     for number, file in enumerate(files):
         os.dup2(file, number)
         os.close(file)
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environ)
-    sys.argv = ["selfgen", *argv]
-    sys.path[:] = [folder, *path]
-    status: Any = 1
+    if threads := environ.get("OMP_NUM_THREADS"):  # which torch reads when it is loaded
+        sys.modules["torch"].set_num_threads(int(threads))
+    module = call[0] == "-m"
+    sys.argv = call[module:]
+    sys.path[:] = [folder if module else str(Path(call[0]).parent), *path]
+    sys.forked = True
+    status: Any = 0
     try:
         importlib.import_module("sitecustomize")
-        status = importlib.import_module("selfgen.cli.main").main(argv)
+        if module:
+            runpy.run_module(call[1], run_name="__main__", alter_sys=True)
+        else:
+            runpy.run_path(call[0], run_name="__main__")
     except SystemExit as end:
-        status = end.code
+        status = end.code or 0
     except BaseException:
         traceback.print_exc()
+        status = 1
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(status if isinstance(status, int) else 1)

@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file
 from tests.flow import REPO
 from tests.unit.test_training import SPEC, rows
+from tests.warm import install
 
 from selfgen import models
 from selfgen.cli.common import write_rows
@@ -78,6 +80,7 @@ for name in how["objectives"]:
 """
 FSDP2 = REPO / "profiles" / "launch" / "fsdp2.yaml"
 OBJECTIVES = ("labels", "pairs", "two-pass")
+Run = Callable[..., str]
 
 
 def shared() -> dict[str, str]:
@@ -89,27 +92,42 @@ def shared() -> dict[str, str]:
     return {k: v for k, v in found.items() if k.startswith(("FSDP", "ACCELERATE"))}
 
 
-def run(
-    out: Path, processes: int, env: dict[str, str] | None = None, **how: Any
-) -> str:
-    """Train in so many processes; what they printed."""
-    out.mkdir(exist_ok=True)
-    script = out / "job.py"
+@pytest.fixture(scope="session")
+def run(forks: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Trains in so many processes, which start warm; what they print."""
+    folder = tmp_path_factory.mktemp("path")
+    install(folder, forks)
+    script = folder / "job.py"
     script.write_text(JOB)
+    path = os.pathsep.join(map(str, (folder, REPO, REPO / "src")))
     launch = ["-m", "torch.distributed.run", "--standalone"]
-    launch += ["--nproc-per-node", str(processes)]
-    done = subprocess.run(
-        [sys.executable, *launch, script, str(out), json.dumps(how)],
-        cwd=REPO,
-        env={"PYTHONPATH": f"{REPO}:{REPO / 'src'}", "OMP_NUM_THREADS": "1"}
-        | (env or {}),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout
-    return done.stdout
+
+    def run(
+        out: Path, processes: int, env: dict[str, str] | None = None, **how: Any
+    ) -> str:
+        out.mkdir(exist_ok=True)
+        number = ["--nproc-per-node", str(processes)]
+        done = subprocess.run(
+            [sys.executable, *launch, *number, script, str(out), json.dumps(how)],
+            cwd=REPO,
+            env={"PYTHONPATH": path, "OMP_NUM_THREADS": "1"} | (env or {}),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout
+        return done.stdout
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def one(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What one process does; tests only read it."""
+    out = tmp_path_factory.mktemp("one")
+    run(out, 1, objectives=OBJECTIVES)
+    return out
 
 
 def curve(out: Path, name: str) -> dict[str, Any]:
@@ -130,18 +148,20 @@ def assert_same(one: Path, two: Path, name: str) -> None:
         assert a[key] == b[key]
 
 
-def test_two_processes_have_the_losses_of_one(tmp_path: Path) -> None:
-    run(tmp_path / "one", 1, objectives=OBJECTIVES)
-    run(tmp_path / "two", 2, objectives=OBJECTIVES)
+def test_two_processes_have_the_losses_of_one(
+    run: Run, one: Path, tmp_path: Path
+) -> None:
+    run(tmp_path, 2, objectives=OBJECTIVES)
     for name in OBJECTIVES:
-        assert_same(tmp_path / "one", tmp_path / "two", name)
-        assert curve(tmp_path / "two", name)["processes"] == 2
+        assert_same(one, tmp_path, name)
+        assert curve(tmp_path, name)["processes"] == 2
 
 
 @pytest.mark.slow
-def test_two_go_on_where_one_stopped_and_one_where_two_did(tmp_path: Path) -> None:
+def test_two_go_on_where_one_stopped_and_one_where_two_did(
+    run: Run, one: Path, tmp_path: Path
+) -> None:
     how = {"objectives": ["labels"]}
-    run(tmp_path / "whole", 1, **how)
     for first, then in ((2, 1), (1, 2)):
         out = tmp_path / f"{first}-{then}"
         scratch = str(tmp_path / f"scratch{first}")
@@ -149,13 +169,13 @@ def test_two_go_on_where_one_stopped_and_one_where_two_did(tmp_path: Path) -> No
         assert [p.name for p in Path(scratch).iterdir()] == ["step-00000003"]
         assert len(curve(out, "labels")["curve"]) == 3
         run(out, then, scratch=scratch, **how)
-        assert_same(tmp_path / "whole", out, "labels")
+        assert_same(one, out, "labels")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("tied", [False, True])
 def test_two_processes_that_share_weights_have_the_losses_of_one(
-    tmp_path: Path, tied: bool
+    run: Run, tmp_path: Path, tied: bool
 ) -> None:
     """In forward passes of so few tokens that the two do not need as many of them."""
     how = {"objectives": ["labels", "pairs"], "tied": tied, "tokens": 25}
@@ -168,9 +188,10 @@ def test_two_processes_that_share_weights_have_the_losses_of_one(
 
 
 @pytest.mark.slow
-def test_shared_weights_go_on_in_another_number_of_processes(tmp_path: Path) -> None:
+def test_shared_weights_go_on_in_another_number_of_processes(
+    run: Run, one: Path, tmp_path: Path
+) -> None:
     how = {"objectives": ["labels"]}
-    run(tmp_path / "whole", 1, **how)
     for first, then in ((2, 3), (3, 2)):
         out, scratch = tmp_path / f"{first}-{then}", tmp_path / f"scratch{first}"
         run(out, first, shared(), scratch=str(scratch), stop=3, **how)
@@ -178,11 +199,11 @@ def test_shared_weights_go_on_in_another_number_of_processes(tmp_path: Path) -> 
         parts = [*(checkpoint / "pytorch_model_fsdp_0").glob("*.distcp")]
         assert len(parts) == first
         run(out, then, shared(), scratch=str(scratch), **how)
-        assert_same(tmp_path / "whole", out, "labels")
+        assert_same(one, out, "labels")
 
 
 @pytest.mark.slow
-def test_more_processes_than_a_step_has_pairs(tmp_path: Path) -> None:
+def test_more_processes_than_a_step_has_pairs(run: Run, tmp_path: Path) -> None:
     """Four pairs a step, five processes: one has none of its own."""
     how = {"objectives": ["pairs"], "steps": 2}
     run(tmp_path / "one", 1, **how)
@@ -191,7 +212,7 @@ def test_more_processes_than_a_step_has_pairs(tmp_path: Path) -> None:
         assert_same(tmp_path / "one", tmp_path / "five", "pairs")
 
 
-def test_what_needs_whole_weights_says_so(tmp_path: Path) -> None:
+def test_what_needs_whole_weights_says_so(run: Run, tmp_path: Path) -> None:
     said = run(tmp_path, 2, shared(), objectives=["two-pass"])
     assert "found FSDP with lora or two_pass, which need the weights whole" in said
 
