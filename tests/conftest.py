@@ -32,14 +32,16 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Flow:
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Flow:
-    """A clone whose small run is done (the one real run of the fast tests)."""
+def finished(tmp_path_factory: pytest.TempPathFactory, forks: Path) -> Flow:
+    """A clone whose small run is done, by jobs that started warm; those to come do not."""
     flow = clone(
         tmp_path_factory.mktemp("finished") / "clone", SOURCES["wiki"].filename
     )
     shutil.copy2(SMALL, flow.root / "small.yaml")
+    install(flow.root / "src", forks)
     done = flow.snakemake("--cores", "2", "--configfile", "small.yaml")
     assert done.returncode == 0, done.stdout
+    (flow.root / "src" / "sitecustomize.py").unlink()
     return flow
 
 

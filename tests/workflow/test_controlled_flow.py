@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,11 @@ RUN = ("--configfile", "controlled.yaml")
 
 
 @pytest.fixture(scope="module")
-def done(tmp_path_factory: pytest.TempPathFactory) -> Flow:
+def done(
+    tmp_path_factory: pytest.TempPathFactory, warm: Callable[[Flow], None]
+) -> Flow:
     flow = clone(tmp_path_factory.mktemp("controlled") / "clone")
+    warm(flow)
     shutil.copy2(CONFIG, flow.root / "controlled.yaml")
     made = flow.snakemake("--cores", "1", *RUN)
     assert made.returncode == 0, made.stdout

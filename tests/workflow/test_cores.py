@@ -14,11 +14,9 @@ GIGABYTES = 7
 """What a job that runs a model asks for."""
 
 
-def threads(flow: Flow, rule: str, cores: int) -> set[int]:
+def threads(planned: str, rule: str) -> set[int]:
     """Threads of a rule's jobs in a dry-run; Snakemake does not print a single one."""
-    done = flow.snakemake("-n", "--cores", str(cores))
-    assert done.returncode == 0, done.stdout
-    jobs = re.findall(rf"^rule {rule}:\n((?: .*\n)*)", done.stdout, re.MULTILINE)
+    jobs = re.findall(rf"^rule {rule}:\n((?: .*\n)*)", planned, re.MULTILINE)
     assert jobs
     found = (re.search(r"^ +threads: (\d+)$", job, re.MULTILINE) for job in jobs)
     return {int(match[1]) if match else 1 for match in found}
@@ -28,8 +26,10 @@ def threads(flow: Flow, rule: str, cores: int) -> set[int]:
 def test_jobs_side_by_side_before_threads(bare: Flow, cores: int) -> None:
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9
     at_once = max(1, min(TASKS, int(memory // GIGABYTES)))
+    done = bare.snakemake("-n", "--cores", str(cores))
+    assert done.returncode == 0, done.stdout
     for rule in ("finetune", "generate_pass", "generate_answers"):
-        (n,) = threads(bare, rule, cores)
+        (n,) = threads(done.stdout, rule)
         assert n <= cores
         # As many jobs at once as tasks and memory allow, and one thread more would not do.
         assert cores // n >= min(at_once, cores)
