@@ -1,7 +1,8 @@
 """config/paper.yaml made small: models of another size, fewer rows, one run of each, a CPU.
 
-What is left is all that the paper's matrix is wired of: its tasks, methods, stages, judges
-and benchmarks, and its models and data sets by their own names and commits.
+What is left is all that the paper's matrix is wired of: its tasks, methods (of general QA
+all, of the others one), stages, judges and benchmarks, and every model and data set by its own
+name and commit.
 """
 
 from __future__ import annotations
@@ -25,14 +26,8 @@ TINY = {
     "num_attention_heads": 4,
     "max_position_embeddings": 8192,
 }
-OWN = {
-    "tldr": ["bash"],
-    "qa": ["bash", "rac", "sft-dpo"],
-    "math": ["rac"],
-    "competition-math": ["spin"],
-}
-"""Methods of each task, beside those that all have. Of what is wired alike there is one: the
-two larger models of TL;DR, and a preference stage after BASH and RAC, are left out."""
+OWN = {"tldr": "bash", "math": "rac", "competition-math": "spin"}
+"""The method of a task beside those that all have; general QA has all of the paper's."""
 
 TYPES = {"EleutherAI": "gpt_neox", "mistralai": "mistral"}
 
@@ -55,9 +50,7 @@ def mini(files: dict[str, dict[str, str]]) -> dict[str, Any]:
         # The small sets are of a few sentences with other numbers in them.
         task["leakage_limit"] = 1.0
     for name, own in OWN.items():
-        config["tasks"][name]["methods"] = ["base", "sft", "sft-continued", *own]
-    config["tasks"]["tldr"]["models"] = ["pythia-1b"]
-    config["models"] = {n: config["models"][n] for n in ("pythia-1b", "mistral-7b")}
+        config["tasks"][name]["methods"] = ["base", "sft", "sft-continued", own]
     for pairs in config["preferences"].values():
         pairs["rows"] = 12
     for model in config["models"].values():
