@@ -32,7 +32,7 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Flow:
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory, forks: Path) -> Flow:
+def finished(tmp_path_factory: pytest.TempPathFactory, forks: Path | None) -> Flow:
     """A clone whose small run is done, by jobs that started warm; those to come do not."""
     flow = clone(
         tmp_path_factory.mktemp("finished") / "clone", SOURCES["wiki"].filename
@@ -41,7 +41,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, forks: Path) -> Flow:
     install(flow.root / "src", forks)
     done = flow.snakemake("--cores", "2", "--configfile", "small.yaml")
     assert done.returncode == 0, done.stdout
-    (flow.root / "src" / "sitecustomize.py").unlink()
+    (flow.root / "src" / "sitecustomize.py").unlink(missing_ok=True)
     return flow
 
 
@@ -52,13 +52,13 @@ def flow(finished: Flow, tmp_path: Path) -> Flow:
 
 
 @pytest.fixture(scope="session")
-def forks() -> Iterator[Path]:
+def forks() -> Iterator[Path | None]:
     """The socket of a process with the libraries, which forks (tests/warm.py)."""
     with serving() as path:
         yield path
 
 
 @pytest.fixture(scope="session")
-def warm(forks: Path) -> Callable[[Flow], None]:
+def warm(forks: Path | None) -> Callable[[Flow], None]:
     """Lets the jobs of a clone start warm."""
     return lambda flow: install(flow.root / "src", forks)

@@ -1,8 +1,8 @@
 """config/paper.yaml made small: models of another size, fewer rows, one run of each, a CPU.
 
 What is left is all that the paper's matrix is wired of: its tasks, methods (of general QA
-all, of the others one), stages, judges and benchmarks, and every model and data set by its own
-name and commit.
+all, of the others one), stages, judges and benchmarks, and every model and data set by its
+own name and commit.
 """
 
 from __future__ import annotations

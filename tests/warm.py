@@ -57,16 +57,20 @@ if not hasattr(sys, "forked"):
 
 
 @contextlib.contextmanager
-def serving() -> Iterator[Path]:
-    """The socket of a running server."""
+def serving() -> Iterator[Path | None]:
+    """The socket of a running server; None where processes start as ever (not on Linux)."""
+    if sys.platform != "linux":
+        yield None
+        return
     from selfgen.cli.main import DEFAULTS
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "socket")
         command = [sys.executable, __file__, path]
         environment = DEFAULTS | os.environ
+        pipe = subprocess.PIPE
         with subprocess.Popen(
-            command, stdout=subprocess.PIPE, text=True, env=environment
+            command, stdin=pipe, stdout=pipe, text=True, env=environment
         ) as server:
             try:
                 assert server.stdout.readline() == "ready\n"
@@ -75,13 +79,16 @@ def serving() -> Iterator[Path]:
                 server.kill()
 
 
-def install(folder: Path, server: Path) -> None:
+def install(folder: Path, server: Path | None) -> None:
     """Let processes be forks of the server whose search path begins with the folder."""
+    if server is None:
+        return
     with (folder / "sitecustomize.py").open("a") as file:
         file.write(CLIENT.format(path=str(server), modules=MODULES))
 
 
-def serve(path: str) -> NoReturn:
+def serve(path: str) -> None:
+    """Fork for every process that asks, until standard input ends."""
     for name in LIBRARIES:
         importlib.import_module(name)
     gc.freeze()
@@ -98,7 +105,7 @@ def serve(path: str) -> NoReturn:
         server.bind(path)
         server.listen(64)
         print("ready", flush=True)
-        while True:
+        while sys.stdin not in select.select([server, sys.stdin], [], [])[0]:
             client, _ = server.accept()
             with client:
                 if os.fork() == 0:
@@ -115,9 +122,11 @@ def _attend(client: socket.socket) -> NoReturn:
     while len(body) < int(head):
         body += client.recv(int(head) - len(body))
     if not (job := os.fork()):
-        os.setsid()
+        os.setpgid(0, 0)
         client.close()
         _run(files, *json.loads(body))
+    with contextlib.suppress(OSError):  # whoever is first
+        os.setpgid(job, job)
     end = os.pidfd_open(job)
     if end not in select.select([end, client], [], [])[0]:
         os.killpg(job, signal.SIGKILL)

@@ -11,7 +11,7 @@ def search_less_for_cycles() -> None:
     """Let Python's collector look at new objects by the 50,000, and not at all at the end.
 
     torch and transformers make millions of objects that stay: of a job that answers with a
-    tiny model, a fifth of the time went into searching those again and again.
+    tiny model, a sixth of the time went into searching those again and again.
     """
     gc.set_threshold(50_000)
     atexit.register(gc.freeze)

@@ -93,7 +93,7 @@ def shared() -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def run(forks: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+def run(forks: Path | None, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Trains in so many processes, which start warm; what they print."""
     folder = tmp_path_factory.mktemp("path")
     install(folder, forks)

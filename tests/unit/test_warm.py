@@ -12,7 +12,10 @@ from pathlib import Path
 import pytest
 from tests.flow import Flow, clone
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="forks are of Linux"),
+]
 TOLD = """
 if "TOLD" in os.environ:
     import time
