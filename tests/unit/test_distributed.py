@@ -93,13 +93,18 @@ def shared() -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def run(forks: Path | None, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """Trains in so many processes, which start warm; what they print."""
+def path(forks: Path | None, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Where Python looks first, so that processes start warm."""
     folder = tmp_path_factory.mktemp("path")
     install(folder, forks)
-    script = folder / "job.py"
+    return os.pathsep.join(map(str, (folder, REPO, REPO / "src")))
+
+
+@pytest.fixture(scope="session")
+def run(path: str, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Trains in so many processes; what they print."""
+    script = tmp_path_factory.mktemp("script") / "job.py"
     script.write_text(JOB)
-    path = os.pathsep.join(map(str, (folder, REPO, REPO / "src")))
     launch = ["-m", "torch.distributed.run", "--standalone"]
 
     def run(
@@ -218,7 +223,7 @@ def test_what_needs_whole_weights_says_so(run: Run, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_verb_starts_its_processes(tmp_path: Path) -> None:
+def test_the_verb_starts_its_processes(path: str, tmp_path: Path) -> None:
     """As the rule calls it; ``--processes 0`` is what a job without a GPU says. Two
     machines are two launchers here, in the environment that Slurm makes in a step."""
     shape = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2}
@@ -240,7 +245,7 @@ def test_the_verb_starts_its_processes(tmp_path: Path) -> None:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            env=os.environ | env,
+            env=os.environ | {"PYTHONPATH": path} | env,
         )
 
     def ended(name: str, jobs: list[subprocess.Popen[str]], processes: int) -> Any:
