@@ -18,10 +18,12 @@ from typing import Any
 import pytest
 import yaml
 
-from selfgen import cluster, models
 from selfgen.cli.common import write_rows
+from selfgen.core.spec import to_json
 from selfgen.data.wording import CHATML
-from selfgen.specs import ModelSpec, to_json
+from selfgen.models import base
+from selfgen.models.base import ModelSpec
+from selfgen.runtime import cluster
 from tests.cluster import lab
 from tests.flow import REPO, Flow, clone
 from tests.unit.test_training import SPEC, rows
@@ -260,7 +262,7 @@ def test_machines_of_a_job_train_together(slurm: lab.Lab, tmp_path: Path) -> Non
     shape = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2}
     shape |= {"num_attention_heads": 2}
     model = ModelSpec("random", None, CHATML, "llama", shape)
-    models.prepare(model, None, tmp_path / "base")
+    base.prepare(model, None, tmp_path / "base")
     write_rows(tmp_path / "rows.parquet", rows(4))
     train = ["-m", "selfgen", "train", "--spec", to_json(SPEC), "--nodes", "2"]
     train += ["--launch", "profiles/launch/fsdp2.yaml", "--root", str(REPO)]

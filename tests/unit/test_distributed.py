@@ -23,10 +23,11 @@ from tests.flow import REPO
 from tests.unit.test_training import SPEC, rows
 from tests.warm import install
 
-from selfgen import models
 from selfgen.cli.common import write_rows
+from selfgen.core.spec import to_json
 from selfgen.data.wording import CHATML
-from selfgen.specs import ModelSpec, to_json
+from selfgen.models import base
+from selfgen.models.base import ModelSpec
 from selfgen.training.batches import shares, tokens_of
 
 JOB = """
@@ -230,7 +231,7 @@ def test_the_verb_starts_its_processes(path: str, tmp_path: Path) -> None:
     model = ModelSpec(
         "random", None, CHATML, "llama", shape | {"num_attention_heads": 2}
     )
-    models.prepare(model, None, tmp_path / "base")
+    base.prepare(model, None, tmp_path / "base")
     write_rows(tmp_path / "rows.parquet", rows(4))
 
     def start(name: str, *how: str, **env: str) -> subprocess.Popen[str]:
