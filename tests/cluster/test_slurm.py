@@ -282,8 +282,8 @@ def test_machines_of_a_job_train_together(slurm: lab.Lab, tmp_path: Path) -> Non
 
 def test_jobs_have_a_gpu_each(slurm: lab.Lab, tmp_path: Path) -> None:
     """The scheduler's choice stands: our own leases take none."""
-    code = "import os, time; from selfgen import leases; time.sleep(2);"
-    code += "print(os.environ['CUDA_VISIBLE_DEVICES'], leases.take(1))"
+    code = "import os, time; from selfgen.runtime import locks; time.sleep(2);"
+    code += "print(os.environ['CUDA_VISIBLE_DEVICES'], locks.take(1))"
     jobs = [
         subprocess.Popen(
             ["srun", "--gpus=1", sys.executable, "-c", code],

@@ -19,8 +19,8 @@ from tests.golden.test_forced import expected, made, references, spec_of
 
 GENERATION = "selfgen.generation."
 
-WINDOWED = ("windowed", "Windowed", "windowed")
-SLOTS = ("slots", "Slots", "windowed")
+WINDOWED = ("speculative", "Windowed", "windowed")
+SLOTS = ("kv_cache", "Slots", "windowed")
 SEQUENTIAL = ("sequential", "Sequential", "sequential")
 ONEPASS = ("onepass", "OnePass", "onepass")
 """Module, the name that its users take from it, and the engine that shows the change."""
@@ -52,7 +52,7 @@ def test_a_mutant_is_seen(mutant: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     changed = types.ModuleType(module.__name__)
     monkeypatch.setitem(sys.modules, module.__name__, changed)
     exec(compile(source.replace(old, new), module.__file__, "exec"), changed.__dict__)
-    for user in ("engines", "forced", "windowed"):
+    for user in ("engines", "forced", "speculative"):
         users = importlib.import_module(GENERATION + user)
         if hasattr(users, cls) and user != name:
             monkeypatch.setattr(users, cls, getattr(changed, cls))

@@ -40,7 +40,9 @@ from tests.golden import test_preference, test_two_pass
 from tests.golden.conftest import SPECIAL, build
 from tests.unit import test_training
 from dataclasses import replace
-from selfgen.specs import Sampling, TwoPass, UserError
+from selfgen.core.errors import UserError
+from selfgen.core.spec import Sampling
+from selfgen.training.spec import TwoPass
 from selfgen.training import causal
 
 out, how = Path(sys.argv[1]), json.loads(sys.argv[2])

@@ -20,11 +20,11 @@ from selfgen.runtime import locks
 
 JOB = """
 import os, pathlib, sys
-from selfgen import leases
-leases.SECONDS = 0.05
-from selfgen.specs import UserError
+from selfgen.runtime import locks
+locks.SECONDS = 0.05
+from selfgen.core.errors import UserError
 try:
-    found = leases.take(int(sys.argv[2]), pathlib.Path(sys.argv[1]))
+    found = locks.take(int(sys.argv[2]), pathlib.Path(sys.argv[1]))
     print(",".join(found), os.environ.get("CUDA_VISIBLE_DEVICES"), flush=True)
 except UserError as error:
     print(error, flush=True)
@@ -126,12 +126,12 @@ def test_where_a_spec_names_its_device() -> None:
 
 HOLD = """
 import pathlib, sys
-from selfgen import leases
-leases.SECONDS = 0.05
+from selfgen.runtime import locks
+locks.SECONDS = 0.05
 folder = pathlib.Path(sys.argv[1])
-print(leases.hold(folder), flush=True)
+print(locks.hold(folder), flush=True)
 sys.stdin.readline()
-leases.drop(folder)
+locks.drop(folder)
 """
 
 

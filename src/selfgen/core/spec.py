@@ -49,7 +49,7 @@ class Steps:
 
 def to_json(spec: Any) -> str:
     """Canonical JSON of a spec: sorted keys, no spaces; the same text for equal specs."""
-    return _canonical(TypeAdapter(type(spec)).dump_python(spec, mode="json"))
+    return _canonical(_written(TypeAdapter(type(spec)).dump_python(spec, mode="json")))
 
 
 def from_json(cls: type[Spec], text: str) -> Spec:
@@ -65,9 +65,37 @@ def from_json(cls: type[Spec], text: str) -> Spec:
         raise UserError(
             f"--spec: not a {cls.__name__}: {where}: {problem['msg']}"
         ) from None
-    if to_json(spec) != _canonical(json.loads(text)):
-        raise UserError(f"--spec: not a {cls.__name__}: it has unknown keys")
+    known = TypeAdapter(cls).dump_python(spec, mode="json")
+    if unknown := _unknown(json.loads(text), known):
+        raise UserError(f"--spec: not a {cls.__name__}: unknown key {unknown}")
     return spec
+
+
+def _unknown(given: Any, known: Any) -> str | None:
+    """The first key that is given and not known; dataclasses pass over such keys."""
+    if isinstance(given, list) and isinstance(known, list):
+        pairs = zip(given, known, strict=True)
+        return next(filter(None, (_unknown(a, b) for a, b in pairs)), None)
+    if not isinstance(given, dict):
+        return None
+    for key, value in given.items():
+        if key not in known:
+            return key
+        if unknown := _unknown(value, known[key]):
+            return f"{key}.{unknown}"
+    return None
+
+
+LATER = ("backend",)
+"""Keys that came after results had been made. Empty ones are not written, so that those
+results are still of today's specs."""
+
+
+def _written(value: Any) -> Any:
+    if isinstance(value, dict):
+        kept = {k: v for k, v in value.items() if v or k not in LATER}
+        return {k: _written(v) for k, v in kept.items()}
+    return [_written(item) for item in value] if isinstance(value, list) else value
 
 
 def _canonical(value: Any) -> str:
