@@ -13,6 +13,9 @@ from selfgen.data.catalog import SOURCES
 from tests.flow import Flow, clone
 from tests.warm import install, serving
 
+# Before torch is loaded: models are tiny, and each of the workers has a core to itself.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 SMALL = Path(__file__).parent / "workflow" / "small.yaml"
 
 
