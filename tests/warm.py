@@ -86,8 +86,8 @@ def run(
 ) -> subprocess.CompletedProcess[str]:
     """A script as a fork of the server, and all that it says, as one text."""
     out, into = os.pipe()
-    with socket.socket(socket.AF_UNIX) as client, open(out) as said:
-        with open(into, "wb") as end, open(os.devnull) as nothing:
+    with socket.socket(socket.AF_UNIX) as client, os.fdopen(out) as said:
+        with os.fdopen(into, "wb") as end, Path(os.devnull).open() as nothing:
             client.connect(str(server))
             job = json.dumps([call, str(folder), environ, None]).encode()
             files = [nothing.fileno(), end.fileno(), end.fileno()]
