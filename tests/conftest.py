@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from selfgen.data.catalog import SOURCES
+from selfgen.graph.sources import WHEELS
 from tests.flow import Flow, clone
 from tests.warm import install, serving
 
@@ -34,9 +34,7 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Flow:
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory, forks: Path | None) -> Flow:
     """A clone whose small run is done, by jobs that started warm; those to come do not."""
-    flow = clone(
-        tmp_path_factory.mktemp("finished") / "clone", SOURCES["wiki"].filename
-    )
+    flow = clone(tmp_path_factory.mktemp("finished") / "clone", WHEELS["wiki"].filename)
     shutil.copy2(SMALL, flow.root / "small.yaml")
     install(flow.root / "src", forks)
     done = flow.snakemake("--cores", "2", "--configfile", "small.yaml")
