@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
+from selfgen.config.tasks import CORRECTION
 from selfgen.core.errors import UserError
 from selfgen.data import prompts
+from selfgen.data.chat_templates import CHATML, PLAIN, ZEPHYR
 from selfgen.data.prompts import PromptSpec
-from selfgen.data.wording import CHATML, CORRECTION, PLAIN, ZEPHYR
 from selfgen.models import base, loading
 from selfgen.models.base import ModelSpec
 

@@ -126,7 +126,7 @@ def answer_ids(tokenizer: Any, spec: PromptSpec, answer: str) -> list[int]:
 
 def dialogue_ids(tokenizer: Any, messages: list[dict[str, str]]) -> list[int]:
     """Token ids of a whole dialogue, as the chat template renders it: with a system message
-    that is not there only where the template puts one, as ``wording.ZEPHYR`` does."""
+    that is not there only where the template puts one, as ``chat_templates.ZEPHYR`` does."""
     return _render(tokenizer, messages, opened=False)
 
 
