@@ -11,7 +11,7 @@ from tests.hub_sets import write
 
 from selfgen.core.errors import UserError
 from selfgen.data import preferences, problems
-from selfgen.data.hub import _folder
+from selfgen.data.listing import folder_of
 from selfgen.data.records import build
 from selfgen.data.spec import RecordsSpec
 
@@ -70,7 +70,7 @@ def test_math(listed: dict[str, Path]) -> None:
 
 
 def test_a_dialogue_without_an_answer(listed: dict[str, Path]) -> None:
-    path = _folder(listed["ultrachat-test"]) / "data/test_sft-00000-of-00001.parquet"
+    path = folder_of(listed["ultrachat-test"]) / "data/test_sft-00000-of-00001.parquet"
     pandas.DataFrame({"messages": [[{"role": "user", "content": "Hm?"}]]}).to_parquet(
         path
     )

@@ -11,7 +11,8 @@ from selfgen.config import sources as c
 from selfgen.core.errors import UserError
 from selfgen.data.catalog import FILES, SOURCES
 from selfgen.data.files import FileSpec, LocalSpec
-from selfgen.data.hub import MODEL_FILES, HubSpec
+from selfgen.data.hub import HubSpec
+from selfgen.data.listing import MODEL_FILES
 from selfgen.data.records import DATASETS
 from selfgen.data.wheels import WheelSpec
 from selfgen.data.wording import BARE, CHATML, CHATS
