@@ -6,10 +6,14 @@ import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from selfgen.core.errors import UserError
 from selfgen.data.retries import one_line, retrying
 from selfgen.data.wheels import sha256_file
+
+if TYPE_CHECKING:
+    from selfgen.runtime.job import Job
 
 
 @dataclass(frozen=True)
@@ -70,3 +74,9 @@ def _download(url: str, path: Path) -> None:
         response.raise_for_status()
         for part in response.iter_bytes():
             file.write(part)
+
+
+def step(spec: FileSpec, job: Job) -> dict[str, Any]:
+    """The file, verified."""
+    fetch(spec, job.output("file"))
+    return {}
