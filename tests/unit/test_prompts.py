@@ -83,6 +83,14 @@ def test_correction_is_prompt_draft_turn(tokenizer: Any, prompt: str) -> None:
     )
 
 
+def test_a_template_that_changes_earlier_turns(tokenizer: Any) -> None:
+    other = copy.deepcopy(tokenizer)
+    other.chat_template = "{{ messages | length }} turns: " + CHATML
+    assert prompts.prompt_ids(other, SPEC, "short")
+    with pytest.raises(UserError, match="chat template: it changes earlier turns"):
+        prompts.correction_ids(other, SPEC, "short", "my draft")
+
+
 def test_a_post_loses_lines_and_then_characters() -> None:
     """A token a byte, so lengths can be counted: 17 bytes before
     the post, 8 after it, 13 of it."""

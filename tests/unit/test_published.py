@@ -11,7 +11,7 @@ from tests.hub_sets import write
 
 from selfgen.core.errors import UserError
 from selfgen.data import preferences
-from selfgen.data.hub import _folder
+from selfgen.data.listing import folder_of
 from selfgen.data.spec import RecordsSpec
 from selfgen.tasks import hendrycks_math
 from selfgen.tasks.build import build
@@ -71,7 +71,7 @@ def test_math(listed: dict[str, Path]) -> None:
 
 
 def test_a_dialogue_without_an_answer(listed: dict[str, Path]) -> None:
-    path = _folder(listed["ultrachat-test"]) / "data/test_sft-00000-of-00001.parquet"
+    path = folder_of(listed["ultrachat-test"]) / "data/test_sft-00000-of-00001.parquet"
     pandas.DataFrame({"messages": [[{"role": "user", "content": "Hm?"}]]}).to_parquet(
         path
     )

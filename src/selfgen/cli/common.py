@@ -79,7 +79,7 @@ def _become(python: str) -> None:
         rest = os.environ.get(name)
         os.environ[name] = f"{first}{os.pathsep}{rest}" if rest else str(first)
     try:
-        os.execv(python, [python, "-m", "selfgen", *sys.argv[1:]])
+        os.execv(python, [python, "-m", "selfgen", *sys.argv[1:]])  # noqa: S606 (no shell)
     except OSError as error:
         raise UserError(f"{VLLM_PYTHON}: found {python}: {error.strerror}") from None
 

@@ -107,7 +107,11 @@ def correction_ids(
         ],
     )
     opened = _render(tokenizer, [user])
-    assert whole[: len(start)] == start, "the chat template rewrites earlier turns"
+    if whole[: len(start)] != start:
+        raise UserError(
+            "chat template: it changes earlier turns when another follows; a correction"
+            " needs one that does not"
+        )
     if first == opened:
         return whole
     return first + whole[len(opened) :]

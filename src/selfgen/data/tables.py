@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from selfgen.core.errors import UserError
-from selfgen.data import hub
+from selfgen.data import listing
 
 
 def read(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -50,7 +50,7 @@ def texts(where: str, row: dict[str, Any], keys: tuple[str, ...]) -> dict[str, s
 
 def _files(path: Path) -> dict[str, Path]:
     if path.suffix == ".listing":
-        return hub.read(path)
+        return listing.read(path)
     return {str(path): path}
 
 
