@@ -1,8 +1,7 @@
 # Wiring of the rules: names, constraints, and functions of inputs.
 from functools import partial
 
-from selfgen.data.files import FileSpec, LocalSpec
-from selfgen.data.hub import HubSpec
+from selfgen.data.pins import FileSpec, HubSpec, LocalSpec
 from selfgen.core.provenance import source_digest
 from selfgen.graph import scoring
 from selfgen.tasks import DATASETS, module

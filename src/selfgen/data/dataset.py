@@ -8,18 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from selfgen.core.hashing import unit
+from selfgen.data.pins import Source
 from selfgen.data.spec import RecordsSpec
 from selfgen.data.text import too_long
-
-if TYPE_CHECKING:
-    from selfgen.data.files import FileSpec
-    from selfgen.data.hub import HubSpec
-    from selfgen.data.wheels import WheelSpec
-
-    Source = WheelSpec | FileSpec | HubSpec
 
 TEST_SHARE = 0.10
 VALIDATION_SHARE = 0.05

@@ -4,28 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
 from selfgen.core.errors import UserError
+from selfgen.data.pins import FileSpec
 from selfgen.data.retries import one_line, retrying
 from selfgen.data.wheels import sha256_file
-
-
-@dataclass(frozen=True)
-class FileSpec:
-    """One file at an address: fetched, verified, read as data."""
-
-    url: str
-    sha256: str
-
-
-@dataclass(frozen=True)
-class LocalSpec:
-    """One file of the user's own."""
-
-    path: str
-
 
 _log = logging.getLogger(__name__)
 

@@ -11,7 +11,6 @@ import logging
 import re
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,20 +18,9 @@ from typing import Any
 from selfgen.core.errors import UserError
 from selfgen.core.provenance import write_json
 from selfgen.data.listing import folder_of
+from selfgen.data.pins import HubSpec
 from selfgen.data.retries import one_line, retrying
 from selfgen.data.wheels import sha256_file
-
-
-@dataclass(frozen=True)
-class HubSpec:
-    """Files of a repository of the Hugging Face hub (``model`` or ``dataset``), by patterns
-    of their paths, at a revision."""
-
-    repo: str
-    kind: str
-    revision: str
-    files: tuple[str, ...]
-
 
 _log = logging.getLogger(__name__)
 
