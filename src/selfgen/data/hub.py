@@ -54,7 +54,7 @@ def fetch(spec: HubSpec, listing: Path) -> None:
 
     disable_progress_bars()
     api, name = HfApi(), _name(spec)
-    where = {"repo_id": spec.repo, "repo_type": spec.kind}
+    where: dict[str, Any] = {"repo_id": spec.repo, "repo_type": spec.kind}
     commit = _asked(spec, lambda: api.repo_info(**where, revision=spec.revision).sha)
     if re.fullmatch(r"[0-9a-f]{40}", spec.revision) and commit != spec.revision:
         raise UserError(f"{name}: the hub answers with another commit, {commit}")
