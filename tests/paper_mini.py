@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from selfgen.data.hub import HubSpec
+from selfgen.data.pins import HubSpec
 from selfgen.graph.sources import FILES
 from selfgen.models.base import ModelSpec, create
 from selfgen.models.loading import save

@@ -10,7 +10,8 @@ from tests.file_server import Quiet, serve
 
 from selfgen.core.errors import UserError
 from selfgen.data import retries
-from selfgen.data.files import FileSpec, fetch
+from selfgen.data.files import fetch
+from selfgen.data.pins import FileSpec
 
 TEXT = b"some lines\n" * 1000
 HASH = hashlib.sha256(TEXT).hexdigest()

@@ -15,7 +15,7 @@ from tests.unit.test_training import SPEC, rows
 
 from selfgen.core.rows import write_rows
 from selfgen.data.chat_templates import CHATML
-from selfgen.data.files import FileSpec
+from selfgen.data.pins import FileSpec
 from selfgen.models import base
 from selfgen.models.base import ModelSpec
 

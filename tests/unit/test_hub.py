@@ -21,8 +21,8 @@ from tests import steps
 from tests.hub_server import Fault, HubServer, serve
 
 from selfgen.core.errors import UserError
-from selfgen.data.hub import HubSpec
 from selfgen.data.listing import MODEL_FILES, read
+from selfgen.data.pins import HubSpec
 
 TOKEN = "hf_a_token_that_nobody_has"
 WEIGHTS = random.Random(0).randbytes(24_000_000)

@@ -108,7 +108,13 @@ rule render_results:
     conda:
         CONDA
     params:
-        **step("render_results", lambda w: to_json(tables.tables(GRAPH))),
+        **step(
+            "render_results",
+            lambda w: to_json(tables.tables(GRAPH)),
+            code_digest(
+                "selfgen.report.render", *scoring.modules(GRAPH.config, *TASKS)
+            ),
+        ),
     shell:
         STEP
 

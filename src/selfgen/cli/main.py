@@ -66,7 +66,7 @@ def main(argv: list[str] | None = None) -> int:
         datefmt="%H:%M:%S",
         stream=sys.stderr,
     )
-    for noisy in ("accelerate", "httpx", "filelock", "fsspec", "fontTools", "lm_eval"):
+    for noisy in ("accelerate", "httpx2", "filelock", "fsspec", "fontTools", "lm_eval"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     process.search_less_for_cycles()
     argv = sys.argv[1:] if argv is None else argv

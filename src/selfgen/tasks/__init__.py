@@ -6,13 +6,9 @@ Importing this is cheap: the workflow does whenever it is parsed.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from selfgen.core.registry import found, module_of
 from selfgen.data.dataset import DataSet
-
-if TYPE_CHECKING:
-    from selfgen.data.dataset import Source
+from selfgen.data.pins import Source
 
 DATASETS: dict[str, DataSet] = found(__name__, "DATASET")
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from selfgen.data import tables
 from selfgen.data.dataset import DataSet, record, with_validation
-from selfgen.data.files import FileSpec
 from selfgen.data.final_answers import final_number
+from selfgen.data.pins import FileSpec
 from selfgen.data.spec import RecordsSpec
 
 _FOLDER = (

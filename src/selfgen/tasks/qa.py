@@ -15,9 +15,10 @@ from typing import Any
 
 from selfgen.data import factbook, wikipedia
 from selfgen.data.dataset import DataSet, record, split_of
+from selfgen.data.pins import WheelSpec
 from selfgen.data.spec import RecordsSpec
 from selfgen.data.text import sentences, squeeze, too_long
-from selfgen.data.wheels import WheelSpec, read_member
+from selfgen.data.wheels import read_member
 from selfgen.data.wikipedia import Article
 
 CHATTERBOT_SOURCE = "chatterbot-corpus==1.3.3"

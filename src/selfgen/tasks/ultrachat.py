@@ -13,7 +13,7 @@ from typing import Any
 from selfgen.core.errors import UserError
 from selfgen.data import tables
 from selfgen.data.dataset import DataSet, record, with_validation
-from selfgen.data.hub import HubSpec
+from selfgen.data.pins import HubSpec
 from selfgen.data.spec import RecordsSpec
 
 _REPOSITORY = (
