@@ -99,7 +99,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def run(folder: Path, tmp_path: Path) -> Run:
+def run(folder: Path, tmp_path: Path, path: str) -> Run:
     """A verb of the command line as a job runs it."""
 
     def started(
@@ -118,7 +118,7 @@ def run(folder: Path, tmp_path: Path) -> Run:
             command += [f"--{name}", str(path)]
         return subprocess.run(
             [*command, "--threads", "1", *arguments],
-            env=environment | more,
+            env=environment | {"PYTHONPATH": path} | more,
             capture_output=True,
             text=True,
             check=False,
