@@ -13,8 +13,9 @@ from typing import Any
 import yaml
 
 from selfgen.data.catalog import FILES
-from selfgen.models import create, save
-from selfgen.specs import HubSpec, ModelSpec
+from selfgen.data.hub import HubSpec
+from selfgen.models.base import ModelSpec, create
+from selfgen.models.loading import save
 from tests.flow import REPO
 from tests.hub_server import HubServer
 from tests.hub_sets import SETS, serve_from

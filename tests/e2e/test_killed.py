@@ -16,10 +16,11 @@ from pathlib import Path
 import pyarrow.parquet
 import pytest
 
-from selfgen import models
 from selfgen.cli.common import write_rows
+from selfgen.core.spec import to_json
 from selfgen.data.wording import CHATML
-from selfgen.specs import ModelSpec, to_json
+from selfgen.models import base
+from selfgen.models.base import ModelSpec
 from tests.e2e.conftest import KILLS, RUN, copy, results
 from tests.flow import Flow
 from tests.unit.test_training import SPEC, rows
@@ -134,7 +135,7 @@ def test_a_killed_training_ends_with_the_same_weights(tmp_path: Path) -> None:
     """Killed between the writes of checkpoints and inside of them, in turn."""
     shape = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2}
     shape |= {"num_attention_heads": 4}
-    models.prepare(
+    base.prepare(
         ModelSpec("random", None, CHATML, "llama", shape), None, tmp_path / "base"
     )
     write_rows(tmp_path / "rows.parquet", rows(STEPS))

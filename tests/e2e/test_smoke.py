@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from selfgen.core.spec import from_json
 from selfgen.data.catalog import SOURCES
 from selfgen.report.render import render_all
 from selfgen.report.spec import TablesSpec
-from selfgen.specs import from_json
 from tests.flow import Flow, clone
 
 CONFIG = "config/smoke.yaml"

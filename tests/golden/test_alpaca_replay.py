@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from selfgen.core.errors import UserError
 from selfgen.judge import alpaca
 from selfgen.judge.client import Judge
 from selfgen.judge.spec import EndpointSpec
-from selfgen.specs import UserError
 from tests.judge_server import serve
 
 DATA = Path(__file__).parents[3] / "shared" / "data" / "alpaca_eval"

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from selfgen.core.errors import UserError
 from selfgen.mixing.blocks import BlocksSpec, build, pack
-from selfgen.specs import UserError
 
 EOS = 2
 DIALOGUES = [[11, 12, 13], [21, 22, 23, 24, 25], [31], [41, 42, 43, 44, 45, 46]]

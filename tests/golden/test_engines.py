@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 import torch
 
-from selfgen import attention
+from selfgen.core.errors import UserError
+from selfgen.core.spec import Sampling
 from selfgen.generation import engines, forced
 from selfgen.generation.decoding import Row, Sampler
 from selfgen.generation.sequential import Sequential
-from selfgen.generation.windowed import Windowed
-from selfgen.specs import Sampling, UserError
+from selfgen.generation.speculative import Windowed
+from selfgen.models import attention
 from tests.golden.conftest import EOS, SPECIAL, build, built
 from tests.golden.test_forced import made, references, spec_of
 

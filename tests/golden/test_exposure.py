@@ -15,7 +15,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from selfgen import attention
+from selfgen.core.errors import UserError
 from selfgen.evaluation.exposure import (
     Aligned,
     accumulated,
@@ -29,7 +29,7 @@ from selfgen.evaluation.exposure import (
 )
 from selfgen.evaluation.statistics import Bootstrap
 from selfgen.generation.forced import Reference
-from selfgen.specs import UserError
+from selfgen.models import attention
 from tests.golden.conftest import EOS, SPECIAL, VOCABULARY, build, built
 
 BANNED = [i for i in SPECIAL if i != EOS]

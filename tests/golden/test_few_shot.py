@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from selfgen.core.errors import UserError
 from selfgen.evaluation import few_shot
 from selfgen.evaluation.math import flexible, strict
-from selfgen.specs import UserError
 
 lm_eval = pytest.importorskip("lm_eval")
 

@@ -12,9 +12,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy.stats import chi2
 
+from selfgen.core.errors import UserError
+from selfgen.core.spec import Device, Sampling
+from selfgen.data.prompts import PromptSpec
 from selfgen.generation import engines, forced
-from selfgen.generation.windowed import Cost
-from selfgen.specs import Device, PassSpec, PromptSpec, Sampling, UserError
+from selfgen.generation.pass_spec import PassSpec
+from selfgen.generation.speculative import Cost
 from tests.golden import oracle
 from tests.golden.conftest import EOS, KINDS, SPECIAL, VOCABULARY, build, built
 
@@ -142,7 +145,7 @@ def test_little_room_changes_nothing(
     model: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Prompts are read in parts when a pass takes few tokens."""
-    monkeypatch.setattr("selfgen.generation.windowed.STEP_TOKENS", {"cpu": 5})
+    monkeypatch.setattr("selfgen.generation.speculative.STEP_TOKENS", {"cpu": 5})
     rows = references(9, longest=25)
     wanted = expected(model, rows, spec_of())
     for overhead in (0.0, 1e6):

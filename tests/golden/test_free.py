@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import torch
 
-from selfgen import attention
+from selfgen.core.spec import Sampling
 from selfgen.generation import free
 from selfgen.generation.decoding import truncate
-from selfgen.specs import Sampling
+from selfgen.models import attention
 from tests.golden.conftest import EOS, build
 
 

@@ -9,11 +9,14 @@ from typing import Any
 
 import pytest
 
+from selfgen.core.errors import UserError
+from selfgen.core.spec import Steps
 from selfgen.data.examples import Example
+from selfgen.data.prompts import PromptSpec
 from selfgen.mixing import mixes
 from selfgen.mixing.build import load_function, mix
 from selfgen.mixing.mixes import Mixing, cut
-from selfgen.specs import PromptSpec, RowsSpec, Steps, UserError
+from selfgen.mixing.spec import RowsSpec
 
 PROMPT = PromptSpec("{prompt}", "again", 100, 6)
 SPEC = RowsSpec("bash", 0, (0, 2), 1, 2, PROMPT)

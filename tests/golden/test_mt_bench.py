@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from selfgen.core.errors import UserError
 from selfgen.judge import mt_bench
 from selfgen.judge.mt_bench import Question, graded, rating_of, request_of
-from selfgen.specs import UserError
 
 DATA = Path(__file__).parents[3] / "shared" / "data" / "mt_bench"
 real = pytest.mark.skipif(

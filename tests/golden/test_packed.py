@@ -9,8 +9,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from selfgen import attention
-from selfgen.models import decoder
+from selfgen.models import attention
+from selfgen.models.loading import decoder
 from tests.golden.conftest import KINDS, VOCABULARY, build, built
 
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from selfgen.core.errors import UserError
+from selfgen.data.prompts import PromptSpec
 from selfgen.data.wording import JUDGE
 from selfgen.judge import pairs
 from selfgen.judge.pairs import (
@@ -17,8 +19,8 @@ from selfgen.judge.pairs import (
     verdict_of,
 )
 from selfgen.judge.spec import PairsSpec
+from selfgen.report.spec import Cell
 from selfgen.report.win_rates import WinRatesSpec, tabulate
-from selfgen.specs import Cell, PromptSpec, UserError
 
 SPEC = PairsSpec("test", 0, PromptSpec("{prompt}", "?", 64, 32))
 TEMPLATE = "P {{post}} | {{summarya}} | {{summaryb}}"

@@ -25,9 +25,10 @@ from typing import Any
 import pytest
 import torch
 
-from selfgen.specs import LoraSpec, Preference, TrainSpec, UserError
+from selfgen.core.errors import UserError
 from selfgen.training import causal
 from selfgen.training.preference import PairLoss, dpo
+from selfgen.training.spec import LoraSpec, Preference, TrainSpec
 from tests.golden.conftest import EOS, VOCABULARY, build
 from tests.golden.test_mixing import _Table
 from tests.unit.test_training import SPEC, assert_same

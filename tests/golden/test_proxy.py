@@ -7,15 +7,17 @@ from pathlib import Path
 import pytest
 import torch
 
-from selfgen import models
+from selfgen.core.errors import UserError
+from selfgen.core.spec import Device
 from selfgen.data.catalog import SOURCES
-from selfgen.data.prompts import answer_ids, load_tokenizer, prompt_ids
+from selfgen.data.prompts import PromptSpec, answer_ids, load_tokenizer, prompt_ids
 from selfgen.data.wheels import fetch
 from selfgen.judge import proxy
-from selfgen.judge.contest import run
 from selfgen.judge.pairs import Pair
+from selfgen.judge.pairwise import run
 from selfgen.judge.spec import PairsSpec, ProxySpec
-from selfgen.specs import Device, ModelSpec, PromptSpec, UserError
+from selfgen.models import loading
+from selfgen.models.base import ModelSpec, prepare
 
 WHEELS = Path(__file__).parents[2] / "resources" / "wheels"
 CPU = Device("cpu", "fp32")
@@ -87,7 +89,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     spec = ModelSpec(
         "random", chat_template=CHATML, model_type="llama", architecture=size | heads
     )
-    models.prepare(spec, None, out)
+    prepare(spec, None, out)
     return out
 
 
@@ -95,7 +97,7 @@ def test_likelihood_by_hand(base: Path) -> None:
     """The mean over the tokens of the answer, EOS included, each after all before it."""
     prompts, answers = ["Who?", "What is it, then?"], ["Me.", "A thing of some kind."]
     found = proxy.log_likelihood(base, prompts, answers, PROMPT, CPU)
-    tokenizer, model = load_tokenizer(base), models.load(base).eval()
+    tokenizer, model = load_tokenizer(base), loading.load(base).eval()
     for prompt, answer, value in zip(prompts, answers, found, strict=True):
         before = prompt_ids(tokenizer, PROMPT, prompt)
         after = answer_ids(tokenizer, PROMPT, answer)

@@ -8,20 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from selfgen.core.errors import UserError
+from selfgen.core.spec import Device, Sampling, Steps
 from selfgen.data.examples import Example
+from selfgen.data.prompts import PromptSpec
 from selfgen.generation.forced import Reference, mixing_mask
+from selfgen.generation.pass_spec import PassSpec
 from selfgen.generation.passes import rates
 from selfgen.mixing.order import is_plain, part_of, plan_steps
-from selfgen.mixing.schedules import KINDS, rate, rate_at
-from selfgen.specs import (
-    Device,
-    PassSpec,
-    PromptSpec,
-    Sampling,
-    Schedule,
-    Steps,
-    UserError,
-)
+from selfgen.mixing.schedules import KINDS, Schedule, rate, rate_at
 
 PROMPT = PromptSpec("{prompt}", "Again.", 100, 100)
 

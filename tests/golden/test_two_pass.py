@@ -23,19 +23,12 @@ import pytest
 import torch
 from accelerate.state import AcceleratorState
 
+from selfgen.core.errors import UserError
+from selfgen.core.spec import Device, Sampling, Steps
 from selfgen.generation import forced
-from selfgen.mixing.schedules import rate_at
-from selfgen.specs import (
-    Device,
-    LoraSpec,
-    Sampling,
-    Schedule,
-    Steps,
-    TrainSpec,
-    TwoPass,
-    UserError,
-)
+from selfgen.mixing.schedules import Schedule, rate_at
 from selfgen.training import causal
+from selfgen.training.spec import LoraSpec, TrainSpec, TwoPass
 from selfgen.training.two_pass import TwoPassLoss
 from tests.golden.conftest import EOS, KINDS, SPECIAL, build
 from tests.golden.test_forced import BETAS, references, spec_of

@@ -16,11 +16,13 @@ import pytest
 import torch
 from accelerate.state import AcceleratorState
 
-from selfgen import shapes
 from selfgen.bench.training import random_rows
-from selfgen.models import peak_memory_mb, place
-from selfgen.specs import Device, LoraSpec, Sampling, TwoPass
+from selfgen.core.spec import Device, Sampling
+from selfgen.models import shapes
+from selfgen.models.loading import place
+from selfgen.runtime.process import peak_memory_mb
 from selfgen.training import causal
+from selfgen.training.spec import LoraSpec, TwoPass
 from tests.golden import test_free, test_preference, test_two_pass
 from tests.golden.conftest import KINDS, SPECIAL, build
 from tests.golden.test_forced import made, references, spec_of

@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.unit.test_training import rows
 
-from selfgen.specs import Steps, UserError
+from selfgen.core.errors import UserError
+from selfgen.core.spec import Steps
 from selfgen.training.batches import Passes, steps_of, tokens_of
 
 

@@ -11,11 +11,11 @@ import pytest
 import torch
 from tests.unit.test_prompts import folder  # noqa: F401 (fixture)
 
-from selfgen import shapes
 from selfgen.bench import forced, free, harness, training
 from selfgen.cli.main import main
+from selfgen.core.errors import UserError
 from selfgen.data.records import COLUMNS
-from selfgen.specs import UserError
+from selfgen.models import shapes
 
 
 def bench(*argv: str | Path, repeats: int = 2) -> int:

@@ -11,11 +11,12 @@ import pytest
 import torch
 import yaml
 
-from selfgen import regimes
-from selfgen.config.controlled import Controlled, load
-from selfgen.controlled.run import FILES, Regime
-from selfgen.controlled.spec import ControlledSpec
-from selfgen.specs import UserError, from_json, to_json
+from selfgen.config.synthetic import Controlled, load
+from selfgen.core.errors import UserError
+from selfgen.core.spec import from_json, to_json
+from selfgen.graph import synthetic
+from selfgen.synthetic.run import FILES, Regime
+from selfgen.synthetic.spec import ControlledSpec
 
 RAW = yaml.safe_load(
     (Path(__file__).parents[1] / "workflow" / "controlled.yaml").read_text()
@@ -29,7 +30,7 @@ def spec(*methods: str, **edits: Any) -> ControlledSpec:
     """The tiny regime under seed 0, with some of its methods."""
     raw = copy.deepcopy(RAW)
     raw["regimes"]["words"] |= edits
-    found = regimes.spec(load(raw), "words", 0)
+    found = synthetic.spec(load(raw), "words", 0)
     kept = tuple(n for n in found.nodes if not methods or n.declared in methods)
     return replace(found, nodes=kept)
 
@@ -158,7 +159,7 @@ def test_training_ends_when_the_base_knows_enough() -> None:
 
 @pytest.mark.parametrize("name", list(SHIPPED["regimes"]))
 def test_specs_of_the_shipped_configuration_survive_the_command_line(name: str) -> None:
-    found = regimes.spec(load(SHIPPED), name, 3)
+    found = synthetic.spec(load(SHIPPED), name, 3)
     assert from_json(ControlledSpec, to_json(found)) == found
     names = [node.name for node in found.nodes]
     for i, node in enumerate(found.nodes):
@@ -167,7 +168,7 @@ def test_specs_of_the_shipped_configuration_survive_the_command_line(name: str) 
 
 
 def test_which_methods_are_on_the_beta_axis() -> None:
-    found = regimes.tables(load(SHIPPED)).regimes[0]
+    found = synthetic.tables(load(SHIPPED)).regimes[0]
     assert found.dose() == ["bash-10", "bash", "bash-50", "bash-75"]
     assert found.controls == {
         "bash-10": "random-10",
@@ -228,7 +229,7 @@ def _frames() -> tuple[Any, Any]:
     forced; BASH at 3 and at 3."""
     import pandas as pd
 
-    from selfgen.report.ablations.numbers import with_errors
+    from selfgen.report.synthetic.numbers import with_errors
 
     rows = []
     for method, free, forced, exact in (("sft", 4, 2, 0), ("bash", 3, 3, 1)):
@@ -255,9 +256,9 @@ def _frames() -> tuple[Any, Any]:
 
 def test_numbers_by_hand() -> None:
     from selfgen.evaluation.statistics import Bootstrap
-    from selfgen.report.ablations import tables
-    from selfgen.report.ablations.numbers import numbers
-    from selfgen.report.ablations.spec import RegimeSpec
+    from selfgen.report.synthetic import tables
+    from selfgen.report.synthetic.numbers import numbers
+    from selfgen.report.synthetic.spec import RegimeSpec
 
     scores, runs = _frames()
     labels = {"sft": "SFT", "bash": "BASH"}
@@ -285,7 +286,7 @@ def test_numbers_by_hand() -> None:
 
 def test_interval_over_seeds() -> None:
     """Mean 2, standard deviation 1, three seeds: t = 4.3027 with two degrees of freedom."""
-    from selfgen.report.ablations.numbers import seeds_interval
+    from selfgen.report.synthetic.numbers import seeds_interval
 
     found = seeds_interval([1.0, 2.0, 3.0], 0.95)
     assert found.value == 2

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
+from selfgen.core.errors import UserError
 from selfgen.evaluation.correction import turns
 from selfgen.evaluation.exposure import accumulated, excess_interval
 from selfgen.evaluation.statistics import Bootstrap, mean_interval, ratio_interval
-from selfgen.specs import UserError
 
 HOW = Bootstrap(samples=2000, confidence=0.95, seed=0)
 

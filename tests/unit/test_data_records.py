@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from selfgen.core.errors import UserError
 from selfgen.data import records
 from selfgen.data.records import COLUMNS, DATASETS, DataSet, build, read
+from selfgen.data.spec import RecordsSpec
 from selfgen.data.text import record, split_of, unit
-from selfgen.specs import RecordsSpec, UserError
 
 SCRIPT = """
 import sys

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from selfgen.data.wheels import fetch, open_wheel, read_member, sha256_file
-from selfgen.specs import UserError, WheelSpec
+from selfgen.core.errors import UserError
+from selfgen.data.wheels import WheelSpec, fetch, open_wheel, read_member, sha256_file
 
 NAME = "tinywheel-1.0-py3-none-any.whl"
 INFO = "tinywheel-1.0.dist-info"

@@ -17,19 +17,20 @@ import yaml
 from tests.flow import REPO
 from tests.unit.test_prompts import folder, tokenizer  # noqa: F401 (fixtures)
 
-from selfgen import dialogues as wiring
-from selfgen import models, specs
-from selfgen.config import controlled, load
+from selfgen.config import load, synthetic
+from selfgen.core.errors import UserError
+from selfgen.core.spec import Device, from_json, to_json
 from selfgen.data.dialogues import read
 from selfgen.data.prompts import dialogue_ids
 from selfgen.data.wording import ZEPHYR
 from selfgen.evaluation import held_out
-from selfgen.evaluation.spec import LossSpec
+from selfgen.evaluation.held_out_spec import LossSpec
+from selfgen.graph import dialogues as wiring
+from selfgen.graph.steps import Graph
 from selfgen.mixing.blocks import BlocksSpec
-from selfgen.nodes import Graph
+from selfgen.models import loading
 from selfgen.report.held_out import tabulate
-from selfgen.report.spec import LossTableSpec
-from selfgen.specs import Cell, Device, UserError
+from selfgen.report.spec import Cell, LossTableSpec
 
 ROLES = ("user", "assistant")
 
@@ -116,7 +117,7 @@ def test_the_loss_is_that_of_transformers(tmp_path: Path, folder: Path) -> None:
     seen: list[tuple[int, int]] = []
     rows, facts = held_out.run(path, folder, spec, lambda *x: seen.append(x))
     assert facts == {"device": "cpu", "precision": "fp32"}
-    model, tokenizer = models.load(folder).eval(), held_out.load_tokenizer(folder)  # noqa: F811
+    model, tokenizer = loading.load(folder).eval(), held_out.load_tokenizer(folder)  # noqa: F811
     found = read(path, 70, tokenizer)
     ids = [i for own in found.values() for i in (*own, tokenizer.eos_token_id)]
     blocks = torch.tensor(ids[: len(ids) // 16 * 16]).view(-1, 16)
@@ -171,8 +172,8 @@ def test_specs() -> None:
         assert wiring.rows(graph, task, node, 7) == graph.rows(task, node, 7)
     assert [cell.method for cell in wiring.cells(graph)] == ["sft"]
     assert wiring.loss(graph, task, "sft").rows == 4
-    text = specs.to_json(wiring.table(graph))
-    assert specs.from_json(LossTableSpec, text) == wiring.table(graph)
+    text = to_json(wiring.table(graph))
+    assert from_json(LossTableSpec, text) == wiring.table(graph)
 
 
 @pytest.mark.parametrize(
@@ -268,4 +269,4 @@ def test_controlled_runs_have_none() -> None:
     with pytest.raises(
         UserError, match=r"dialogues: found 'talk', which controlled runs"
     ):
-        controlled.load(found)
+        synthetic.load(found)

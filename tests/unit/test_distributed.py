@@ -22,10 +22,11 @@ from safetensors.torch import load_file
 from tests.flow import REPO
 from tests.unit.test_training import SPEC, rows
 
-from selfgen import models
 from selfgen.cli.common import write_rows
+from selfgen.core.spec import to_json
 from selfgen.data.wording import CHATML
-from selfgen.specs import ModelSpec, to_json
+from selfgen.models import base
+from selfgen.models.base import ModelSpec
 from selfgen.training.batches import shares, tokens_of
 
 JOB = """
@@ -38,7 +39,9 @@ from tests.golden import test_preference, test_two_pass
 from tests.golden.conftest import SPECIAL, build
 from tests.unit import test_training
 from dataclasses import replace
-from selfgen.specs import Sampling, TwoPass, UserError
+from selfgen.core.errors import UserError
+from selfgen.core.spec import Sampling
+from selfgen.training.spec import TwoPass
 from selfgen.training import causal
 
 out, how = Path(sys.argv[1]), json.loads(sys.argv[2])
@@ -221,7 +224,7 @@ def test_the_verb_starts_its_processes(path: str, tmp_path: Path) -> None:
     model = ModelSpec(
         "random", None, CHATML, "llama", shape | {"num_attention_heads": 2}
     )
-    models.prepare(model, None, tmp_path / "base")
+    base.prepare(model, None, tmp_path / "base")
     write_rows(tmp_path / "rows.parquet", rows(4))
 
     def start(name: str, *how: str, **env: str) -> subprocess.Popen[str]:

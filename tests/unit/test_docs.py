@@ -15,8 +15,8 @@ import yaml
 from selfgen import __version__, config
 from selfgen.config.methods import BY_MIX
 from selfgen.data.catalog import SOURCES
+from selfgen.graph.steps import Graph
 from selfgen.mixing import rows
-from selfgen.nodes import Graph
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

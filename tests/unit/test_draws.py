@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from selfgen.draws import gumbel, row_key, uniform
+from selfgen.core.rng import gumbel, row_key, uniform
 
 MASK = (1 << 64) - 1
 

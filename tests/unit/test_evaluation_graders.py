@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from selfgen.core.errors import UserError
 from selfgen.evaluation.math import flexible, same, strict
 from selfgen.evaluation.overlap import lead_1, rouge
-from selfgen.evaluation.scores import lead_1_scores, score
+from selfgen.evaluation.scores import ScoresSpec, lead_1_scores, score
 from selfgen.evaluation.text import answer_words, repetition
-from selfgen.specs import ScoresSpec, UserError
 
 GSM8K = Path(__file__).parents[3] / "shared" / "data" / "gsm8k"
 

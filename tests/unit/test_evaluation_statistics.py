@@ -5,6 +5,7 @@ import time
 import numpy as np
 import pytest
 
+from selfgen.core.errors import UserError
 from selfgen.evaluation.statistics import (
     Bootstrap,
     holm,
@@ -12,7 +13,6 @@ from selfgen.evaluation.statistics import (
     paired_difference,
     smallest_detectable,
 )
-from selfgen.specs import UserError
 
 HOW = Bootstrap(samples=2000, confidence=0.95, seed=0)
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from tests.file_server import Quiet, serve
 
-from selfgen.data.files import fetch
-from selfgen.specs import FileSpec, UserError
+from selfgen.core.errors import UserError
+from selfgen.data.files import FileSpec, fetch
 
 TEXT = b"some lines\n" * 1000
 HASH = hashlib.sha256(TEXT).hexdigest()

@@ -13,10 +13,12 @@ import pytest
 from tests.file_server import serve_texts
 from tests.unit.test_training import SPEC, rows
 
-from selfgen import models
 from selfgen.cli.common import write_rows
+from selfgen.core.spec import to_json
+from selfgen.data.files import FileSpec
 from selfgen.data.wording import CHATML
-from selfgen.specs import FileSpec, ModelSpec, to_json
+from selfgen.models import base
+from selfgen.models.base import ModelSpec
 
 pytestmark = pytest.mark.skipif(
     os.geteuid() != 0 or not shutil.which("mount"), reason="only root mounts a disk"
@@ -49,7 +51,7 @@ def train(tmp_path: Path, out: Path, scratch: Path) -> list[str]:
     shape = {"hidden_size": 128, "intermediate_size": 512, "num_hidden_layers": 2}
     shape |= {"num_attention_heads": 4}
     model = ModelSpec("random", None, CHATML, "llama", shape)
-    models.prepare(model, None, tmp_path / "base")
+    base.prepare(model, None, tmp_path / "base")
     write_rows(tmp_path / "rows.parquet", rows(2))
     files = {"rows": tmp_path / "rows.parquet", "weights": tmp_path / "base"}
     files |= {

@@ -19,8 +19,10 @@ from pathlib import Path
 import pytest
 from tests.hub_server import Fault, HubServer, serve
 
+from selfgen.core.errors import UserError
+from selfgen.core.spec import to_json
 from selfgen.data import hub
-from selfgen.specs import HubSpec, UserError, to_json
+from selfgen.data.hub import HubSpec
 
 TOKEN = "hf_a_token_that_nobody_has"
 WEIGHTS = random.Random(0).randbytes(24_000_000)

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from tests.judge_server import JudgeServer, serve
 
+from selfgen.core.errors import UserError
 from selfgen.judge.client import Judge
 from selfgen.judge.replies import Replies, key_of
 from selfgen.judge.spec import EndpointSpec
-from selfgen.specs import UserError
 
 KEY = "sk-secret-of-the-test"
 SPEC = EndpointSpec("judge-1", "TEST_JUDGE", 4, 0, 2.0, 2, 1.0, 2.0, 100.0)

@@ -10,10 +10,10 @@ import yaml
 from snakemake.utils import update_config
 from tests.conftest import SMALL
 
-from selfgen import benchmarks, contests
 from selfgen.config import load
-from selfgen.nodes import Graph
-from selfgen.specs import UserError
+from selfgen.core.errors import UserError
+from selfgen.graph import benchmarks, judging
+from selfgen.graph.steps import Graph
 
 ROOT = Path(__file__).parents[2]
 JUDGE = {
@@ -106,7 +106,7 @@ def test_mistakes_are_one_line(tmp_path: Path, more: dict, said: str) -> None:
     (tmp_path / "small.yaml").write_text("no prompt")
     with pytest.raises(UserError) as error:
         graph = Graph(load(raw), tmp_path)
-        contests.check(graph)
+        judging.check(graph)
         benchmarks.check(graph)
     assert str(error.value).startswith(f"config: {said}")
     assert "\n" not in str(error.value)
@@ -121,10 +121,10 @@ def test_the_shipped_files_suffice(tmp_path: Path) -> None:
     more = {"win_rates": {"x": contest}, "alpaca_eval": asked, "mt_bench": asked}
     update_config(raw, {"judges": {"gpt": JUDGE}, "evaluation": more})
     graph = Graph(load(raw), tmp_path)
-    contests.check(graph)
+    judging.check(graph)
     benchmarks.check(graph)
-    assert contests.prompt_file(graph, "x") == "tldr-judge"
-    spec = contests.pairs(graph, "x", "descriptions", 0)
+    assert judging.prompt_file(graph, "x") == "tldr-judge"
+    spec = judging.pairs(graph, "x", "descriptions", 0)
     assert (spec.template, spec.constant) == ("", "template")
     assert benchmarks.names(graph) == ["alpaca-eval", "mt-bench"]
 
@@ -140,8 +140,8 @@ def test_tables_say_how_far_a_proxy_agrees(tmp_path: Path) -> None:
     against = {"against": "sft-continued"}
     rates = {name: {"judge": name, **against} for name in judges}
     update_config(raw, {"judges": judges, "evaluation": {"win_rates": rates}})
-    said = {n: contests.table(Graph(load(raw), ROOT), n).proxy for n in judges}
-    with (ROOT / contests.AGREEMENT).open() as file:
+    said = {n: judging.table(Graph(load(raw), ROOT), n).proxy for n in judges}
+    with (ROOT / judging.AGREEMENT).open() as file:
         rows = {row["proxy"]: row for row in csv.DictReader(file)}
     for name, row in (("likely", "likelihood"), ("close", "similarity to the prompt")):
         same = f"{100 * float(rows[row]['agreement']):.0f}"
@@ -149,5 +149,5 @@ def test_tables_say_how_far_a_proxy_agrees(tmp_path: Path) -> None:
             f"Of {rows[row]['n']} pairs" in said[name] and f"in {same} %" in said[name]
         )
     assert said["near"].endswith("was not measured.")
-    bare = contests.table(Graph(load(raw), tmp_path), "likely").proxy
+    bare = judging.table(Graph(load(raw), tmp_path), "likely").proxy
     assert bare.endswith("was not measured.")

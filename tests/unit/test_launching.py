@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from tests.flow import REPO
 
-from selfgen.launching import command
-from selfgen.specs import UserError
+from selfgen.core.errors import UserError
+from selfgen.runtime.launching import command
 
 CONFIG = REPO / "profiles" / "launch" / "fsdp2.yaml"
 JOB = {"SLURM_JOB_ID": "40007"}

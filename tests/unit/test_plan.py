@@ -10,15 +10,15 @@ import yaml
 from tests.flow import REPO, Flow
 from tests.unit.test_training import SPEC, rows
 
-from selfgen import planning
 from selfgen.cli.main import main
 from selfgen.config import load
+from selfgen.core.errors import UserError
 from selfgen.data.wording import CHATML
-from selfgen.models import create
-from selfgen.nodes import Graph
+from selfgen.graph import cost
+from selfgen.graph.steps import Graph
+from selfgen.models.base import ModelSpec, create
 from selfgen.report import plan
 from selfgen.report.plan import DRAWING, READING, TRAINING, WRITING, Work
-from selfgen.specs import ModelSpec, UserError
 from selfgen.training.causal import train
 
 SMALL = REPO / "tests" / "workflow" / "small.yaml"
@@ -37,7 +37,7 @@ def graph(**more: dict) -> Graph:
 def test_work_by_hand() -> None:
     """Prompts of 512 tokens, answers of 24; 8 rows are trained on, 4 are answered. Three
     methods train; BASH has a pass; four are asked."""
-    trained, drawn, written = planning.works(graph())
+    trained, drawn, written = cost.works(graph())
     assert trained == Work(TRAINING, "descriptions", "tiny", 3, 3 * 8 * 536)
     assert drawn == Work(DRAWING, "descriptions", "tiny", 1, read=8 * 512, written=192)
     answered = {"read": 4 * 4 * 512, "written": 4 * 4 * 24}
@@ -50,9 +50,9 @@ def test_rows_of_other_methods() -> None:
     second = {"parent": "sft", "stage": "second"}
     rac = {"label": "RAC", "mix": "rac", **second}
     spin = {"label": "SPIN", "mix": "spin", **second}
-    before = planning.works(graph())
-    one = planning.works(graph(methods={"rac": rac}))
-    both = planning.works(graph(methods={"rac": rac, "spin": spin}))
+    before = cost.works(graph())
+    one = cost.works(graph(methods={"rac": rac}))
+    both = cost.works(graph(methods={"rac": rac, "spin": spin}))
     assert one[0].trained - before[0].trained == 8 * (536 + 28)
     assert one[2].written - before[2].written == (8 + 4) * 24
     assert both[0].trained - one[0].trained == 2 * 8 * 536
@@ -67,11 +67,11 @@ def test_dialogues_by_hand() -> None:
     talk |= {"train_rows": 100, "test_rows": 10}
     sft = {"learning_rate": 1e-3, "loss": "all", "dialogues": "talk", "epochs": 2}
     found = graph(stages={"sft": sft}, dialogues={"talk": talk})
-    trained, *_, read = planning.works(found)
+    trained, *_, read = cost.works(found)
     assert trained.trained == 200 * 1375 + 2 * 8 * 536
     assert read == Work(READING, "descriptions", "tiny", 1, read=10 * 1375)
     assert plan.flops(read, 10) == 2 * 10 * 13750
-    disk = planning.disk(found, {"tiny": 10}, [])
+    disk = cost.disk(found, {"tiny": 10}, [])
     page = plan.page([read], {"tiny": 10}, [], disk, "h100", RATES)
     assert (
         "- Whole dialogues are counted at UltraChat's mean, about 1375 tokens." in page
@@ -96,24 +96,24 @@ def test_judges_by_hand() -> None:
     judge = {"kind": "endpoint", "model": "j", "budget": 1}
     judge |= {"input_price": 2.0, "output_price": 4.0}
     contest = {"judge": "gpt", "orders": "both"}
-    [found] = planning.asked(
+    [found] = cost.asked(
         graph(judges={"gpt": judge}, evaluation={"win_rates": {"c": contest}})
     )
     assert (found.requests, found.prompt_tokens) == (32, 32 * 816)
     assert found.dollars == pytest.approx((32 * 816 * 2 + 32 * 256 * 4) / 1e6)
-    assert planning.asked(graph(judges={"gpt": {"kind": "likelihood"}})) == []
+    assert cost.asked(graph(judges={"gpt": {"kind": "likelihood"}})) == []
 
 
 def test_sizes() -> None:
-    sizes = planning.parameters(graph())
+    sizes = cost.parameters(graph())
     tied = 2 * 259 * 32  # embedding and head
     layer = 2 * 32 * 32 + 2 * 32 * 16 + 3 * 32 * 64 + 2 * 32
     assert sizes == {"tiny": tied + 2 * layer + 32}
     hub = {"kind": "hub", "repo": "a/b", "revision": "a" * 40}
     known = graph(models={"big": {**hub, "shape": "pythia-1b"}})
-    assert planning.parameters(known)["big"] == 1_011_781_632
+    assert cost.parameters(known)["big"] == 1_011_781_632
     with pytest.raises(UserError, match=r"models\.big: its size is not known"):
-        planning.parameters(graph(models={"big": hub}))
+        cost.parameters(graph(models={"big": hub}))
 
 
 def test_disk_by_hand() -> None:
@@ -126,10 +126,10 @@ def test_disk_by_hand() -> None:
         models={"big": hub},
         tasks={"descriptions": SMALL_TASK | {"models": ["tiny"]}},
     )
-    sizes = planning.parameters(found)
-    works = planning.works(found)
+    sizes = cost.parameters(found)
+    works = cost.works(found)
     tiny, big = sizes["tiny"], sizes["big"]
-    disk = planning.disk(found, sizes, works)
+    disk = cost.disk(found, sizes, works)
     assert disk.fetched == 2 * big
     assert disk.made == disk.rounds == 4 * tiny
     assert disk.kept == 4 * 4 * tiny
@@ -154,7 +154,7 @@ def test_state_of_a_training(tmp_path: Path) -> None:
 def test_jobs_are_those_of_a_dry_run(bare: Flow) -> None:
     rules = bare.rules("--configfile", "config/paper.yaml")
     raw = yaml.safe_load((REPO / "config" / "paper.yaml").read_text())
-    jobs = sum(work.jobs for work in planning.works(Graph(load(raw), REPO)))
+    jobs = sum(work.jobs for work in cost.works(Graph(load(raw), REPO)))
     names = ("finetune", "generate_pass", "generate_answers", "answer_benchmark")
     others = ("ask_few_shot", "measure_loss")
     assert jobs == sum(rules[name] for name in (*names, *others))

@@ -14,11 +14,11 @@ import pyarrow.parquet
 import pytest
 
 from selfgen.config import load
+from selfgen.core.errors import UserError
 from selfgen.data.preferences import read
 from selfgen.report.collect import collect_scores
 from selfgen.report.preference import tabulate
 from selfgen.report.spec import Column, PreferredSpec, TablesSpec
-from selfgen.specs import UserError
 
 PAIRS = [{"prompt": f"p{i}", "chosen": f"c{i}", "rejected": f"r{i}"} for i in range(6)]
 
@@ -166,7 +166,7 @@ def config(**changes: Any) -> dict[str, Any]:
     ],
 )
 def test_what_cannot_be(changes: dict[str, Any], said: str) -> None:
-    from selfgen.nodes import Graph
+    from selfgen.graph.steps import Graph
 
     with pytest.raises(UserError, match=said):
         Graph(load(config(**changes)))

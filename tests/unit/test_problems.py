@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
+from selfgen.core.errors import UserError
 from selfgen.data.records import build
+from selfgen.data.spec import RecordsSpec
 from selfgen.evaluation import latex, math
-from selfgen.evaluation.scores import score
-from selfgen.specs import RecordsSpec, ScoresSpec, UserError
+from selfgen.evaluation.scores import ScoresSpec, score
 
 
 def written(path: Path, rows: list[Any]) -> Path:

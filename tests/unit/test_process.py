@@ -10,7 +10,7 @@ import pytest
 
 FAULTS = """
 import resource
-from selfgen.process import keep_freed_memory
+from selfgen.runtime.process import keep_freed_memory
 if {kept}:
     keep_freed_memory()
 import numpy

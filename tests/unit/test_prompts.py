@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
-from selfgen import models
+from selfgen.core.errors import UserError
 from selfgen.data import prompts
+from selfgen.data.prompts import PromptSpec
 from selfgen.data.wording import CHATML, CORRECTION, PLAIN, ZEPHYR
-from selfgen.specs import ModelSpec, PromptSpec, UserError
+from selfgen.models import base, loading
+from selfgen.models.base import ModelSpec
 
 SPEC = PromptSpec("Say it.\n\n{prompt}", CORRECTION, 400, 40)
 
@@ -26,7 +28,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "num_attention_heads": 2,
     }
     out = tmp_path_factory.mktemp("tiny")
-    models.prepare(ModelSpec("random", None, CHATML, "llama", shape, 0), None, out)
+    base.prepare(ModelSpec("random", None, CHATML, "llama", shape, 0), None, out)
     return out
 
 
@@ -39,7 +41,7 @@ def test_random_model_is_whole(folder: Path, tokenizer: Any) -> None:
     names = {path.name for path in folder.iterdir()}
     assert "model.safetensors" in names
     assert not [name for name in names if name.endswith((".bin", ".pt", ".pkl"))]
-    model = models.load(folder)
+    model = loading.load(folder)
     assert model.config.eos_token_id == tokenizer.eos_token_id
     assert (
         tokenizer.decode(tokenizer("Ünïcode, 1 < 2")["input_ids"]) == "Ünïcode, 1 < 2"
@@ -84,7 +86,7 @@ def test_a_post_loses_lines_and_then_characters() -> None:
     """A token a byte, so lengths can be counted: 17 bytes before
     the post, 8 after it, 13 of it."""
     folder_of = ModelSpec("random", None, PLAIN, "llama", {}, 0)
-    _, tokenizer = models.create(
+    _, tokenizer = base.create(
         replace(
             folder_of,
             architecture={

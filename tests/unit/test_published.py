@@ -9,10 +9,11 @@ import pandas
 import pytest
 from tests.hub_sets import write
 
+from selfgen.core.errors import UserError
 from selfgen.data import preferences, problems
 from selfgen.data.hub import _folder
 from selfgen.data.records import build
-from selfgen.specs import RecordsSpec, UserError
+from selfgen.data.spec import RecordsSpec
 
 
 @pytest.fixture

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from selfgen.report.runs import collect_curves, collect_runs
-from selfgen.report.spec import CollectSpec
-from selfgen.specs import Cell
+from selfgen.report.spec import Cell, CollectSpec
 
 SPEC = CollectSpec(
     cells=(

@@ -8,11 +8,11 @@ import subprocess
 import pandas as pd
 import pytest
 
+from selfgen.core.errors import UserError
 from selfgen.report.collect import collect_scores
 from selfgen.report.grid import Entry, Grid
 from selfgen.report.spec import Column, TablesSpec
 from selfgen.report.tables import main_table, to_csv, to_latex, to_markdown
-from selfgen.specs import UserError
 
 LABELS = {
     "lead-1": "Lead-1",

@@ -9,9 +9,13 @@ from typing import Any
 import pytest
 from tests.unit.test_prompts import folder, tokenizer  # noqa: F401 (fixtures)
 
+from selfgen.core.errors import UserError
+from selfgen.core.spec import Device, Sampling
+from selfgen.data.prompts import PromptSpec
+from selfgen.generation.pass_spec import PassSpec
 from selfgen.generation.passes import run_pass
 from selfgen.mixing.build import build
-from selfgen.specs import Device, PassSpec, PromptSpec, RowsSpec, Sampling, UserError
+from selfgen.mixing.spec import RowsSpec
 
 PROMPT = PromptSpec("{prompt}", "Again.", 200, 30)
 ROWS = RowsSpec("plain", 0, (0, 10), 2, 4, PROMPT)

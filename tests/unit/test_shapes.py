@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from selfgen import shapes
+from selfgen.core.errors import UserError
 from selfgen.data.prompts import answer_text, load_tokenizer
-from selfgen.models import load
-from selfgen.specs import UserError
+from selfgen.models import shapes
+from selfgen.models.loading import load
 
 PARAMETERS = {
     "pythia-1b": (1_011_781_632, 805_736_448),

@@ -9,18 +9,18 @@ import pandas as pd
 import pytest
 import yaml
 
-from selfgen import regimes
-from selfgen.config.controlled import load
-from selfgen.controlled.spec import ControlledSpec
+from selfgen.config.synthetic import load
+from selfgen.core.spec import from_json
+from selfgen.graph import synthetic
 from selfgen.report import ship
-from selfgen.report.ablations.render import (
+from selfgen.report.synthetic.render import (
     figure_names,
     measure,
     render_tables,
     table_names,
 )
-from selfgen.report.ablations.spec import AblationSpec
-from selfgen.specs import from_json
+from selfgen.report.synthetic.spec import AblationSpec
+from selfgen.synthetic.spec import ControlledSpec
 
 ROOT = Path(__file__).parents[2]
 RUN = ROOT / "docs" / "reference" / "controlled"
@@ -52,7 +52,7 @@ def test_the_page_shows_the_run() -> None:
 
 def test_it_is_a_run_of_the_shipped_configuration(spec: AblationSpec) -> None:
     config = load(yaml.safe_load((ROOT / "config" / "controlled.yaml").read_text()))
-    assert spec == regimes.tables(config)
+    assert spec == synthetic.tables(config)
     manifests = json.loads((RUN / "collected" / "manifests.json").read_text())
     found = {
         Path(path).parent.name + " " + Path(path).name: from_json(
@@ -61,7 +61,7 @@ def test_it_is_a_run_of_the_shipped_configuration(spec: AblationSpec) -> None:
         for path, manifest in manifests.items()
     }
     assert found == {
-        f"{regime} seed{seed}": regimes.spec(config, regime, seed)
+        f"{regime} seed{seed}": synthetic.spec(config, regime, seed)
         for regime in config.regimes
         for seed in config.seeds
     }

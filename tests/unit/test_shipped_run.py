@@ -11,14 +11,16 @@ import pytest
 import yaml
 from snakemake.utils import update_config
 
-from selfgen import config, contests, renderings
+from selfgen import config
+from selfgen.core.errors import UserError
+from selfgen.core.spec import from_json, to_json
 from selfgen.evaluation.statistics import Bootstrap, paired_difference
-from selfgen.nodes import Graph
+from selfgen.graph import judging, tables
+from selfgen.graph.steps import Graph
 from selfgen.report import preference, ship, win_rates
 from selfgen.report.collect import cell_values
 from selfgen.report.render import render_all
-from selfgen.report.spec import TablesSpec
-from selfgen.specs import Cell, UserError, from_json, to_json
+from selfgen.report.spec import Cell, TablesSpec
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "docs" / "reference"
@@ -48,11 +50,11 @@ def drawn(run: Path, graph: Graph) -> dict[str, bytes]:
     spec = from_json(TablesSpec, (run / "tables" / "spec.json").read_text())
     found = render_all(run / "collected", spec)
     texts = {}
-    if renderings.preferred(graph).parents:
+    if tables.preferred(graph).parents:
         scores = pd.read_parquet(run / "collected" / "scores.parquet")
-        texts |= preference.tabulate(scores, renderings.preferred(graph))
-    for name in contests.names(graph) if (run / "verdicts").is_dir() else ():
-        spec = contests.table(graph, name)
+        texts |= preference.tabulate(scores, tables.preferred(graph))
+    for name in judging.names(graph) if (run / "verdicts").is_dir() else ():
+        spec = judging.table(graph, name)
         rows = [
             pd.read_parquet(_verdicts(run, name, cell)).to_dict("records")
             for cell in spec.cells
@@ -80,7 +82,7 @@ def test_every_figure_is_shipped(run, drawn) -> None:
 def test_the_shipped_run_is_of_its_configuration(run: Path, graph: Graph) -> None:
     """Every job that ran a model had the spec that the configuration gives it today."""
     assert (run / "tables" / "spec.json").read_text() == to_json(
-        renderings.tables(graph)
+        tables.tables(graph)
     ) + "\n"
     expected = {}
     for cell in graph.cells():

@@ -14,9 +14,11 @@ import torch
 from tests.golden.conftest import EOS, build
 from tests.golden.test_free import _Tokenizer
 
+from selfgen.core.errors import UserError
+from selfgen.core.spec import Device, Sampling
 from selfgen.generation import free
-from selfgen.specs import Device, LoraSpec, Sampling, TrainSpec, UserError
 from selfgen.training import causal
+from selfgen.training.spec import LoraSpec, TrainSpec
 
 SPEC = TrainSpec(
     seed=0,

@@ -13,10 +13,13 @@ import pytest
 import yaml
 from tests.flow import REPO
 
-from selfgen import specs, verification
 from selfgen.cli.main import main
 from selfgen.config import load
-from selfgen.nodes import Graph
+from selfgen.core.errors import UserError
+from selfgen.core.provenance import spec_digest
+from selfgen.core.spec import Sampling, to_json
+from selfgen.graph.steps import Graph
+from selfgen.graph.verify import spec as verify_spec
 from selfgen.report.verify import Known, VerifySpec, hold, verify
 
 ANCHOR = Known(
@@ -120,10 +123,10 @@ def test_a_manifest_of_another_spec_is_found(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     table(tmp_path)
-    spec = specs.Sampling(0.7)
-    digest = verification.spec_digest(specs.to_json(spec))
+    spec = Sampling(0.7)
+    digest = spec_digest(to_json(spec))
     known = replace(ANCHOR, manifests={"manifest.json": digest})
-    argv = ["verify", "--spec", specs.to_json(replace(SPEC, known=(known,)))]
+    argv = ["verify", "--spec", to_json(replace(SPEC, known=(known,)))]
     argv += ["--tables", str(tmp_path)]
 
     def verdict() -> str:
@@ -132,8 +135,8 @@ def test_a_manifest_of_another_spec_is_found(
         return next(csv.DictReader(io.StringIO(text)))["verdict"]
 
     assert verdict() == "stale", "no manifest at all"
-    for found, expected in ((spec, "met"), (specs.Sampling(0.8), "stale")):
-        values = json.loads(specs.to_json(found))
+    for found, expected in ((spec, "met"), (Sampling(0.8), "stale")):
+        values = json.loads(to_json(found))
         Path("manifest.json").write_text(json.dumps({"spec": values, "other": 1}))
         assert verdict() == expected
 
@@ -172,7 +175,7 @@ def paper() -> Graph:
 
 def test_every_known_number_has_its_place_in_the_papers_matrix() -> None:
     graph = paper()
-    spec = verification.spec(graph)
+    spec = verify_spec(graph)
     kinds = [known.kind for known in spec.known]
     assert kinds.count("paper-secondary") == 6
     for known in spec.known:
@@ -198,7 +201,7 @@ def test_a_row_is_stale_with_its_pass() -> None:
     raw = yaml.safe_load((REPO / "config" / "paper.yaml").read_text())
 
     def manifests() -> dict[str, str]:
-        spec = verification.spec(Graph(load(raw), REPO))
+        spec = verify_spec(Graph(load(raw), REPO))
         return next(k for k in spec.known if k.what == "GSM8K, BASH").manifests
 
     before = manifests()
@@ -212,7 +215,7 @@ def test_a_loss_that_nobody_measures_has_no_manifest_of_it() -> None:
     """The shipped numbers beside a configuration whose SFT has no dialogues."""
     raw = yaml.safe_load((REPO / "config" / "paper.yaml").read_text())
     del raw["stages"]["zephyr"]["dialogues"]
-    spec = verification.spec(Graph(load(raw), REPO))
+    spec = verify_spec(Graph(load(raw), REPO))
     loss = next(k for k in spec.known if k.table == "held-out-loss")
     assert not any("/losses/" in path for path in loss.manifests)
 
@@ -235,8 +238,8 @@ def test_a_file_that_is_wrong(tmp_path: Path, text: str, said: str) -> None:
     raw = yaml.safe_load((REPO / "config" / "smoke.yaml").read_text())
     raw["evaluation"] = {**raw.get("evaluation", {}), "values": "own.yaml"}
     (tmp_path / "own.yaml").write_text(text)
-    with pytest.raises(specs.UserError) as caught:
-        verification.spec(Graph(load(raw), tmp_path))
+    with pytest.raises(UserError) as caught:
+        verify_spec(Graph(load(raw), tmp_path))
     first, *_ = str(caught.value).splitlines()
     assert first.startswith(("own.yaml: ", "config: evaluation.values: "))
     assert said in str(caught.value)
@@ -245,5 +248,5 @@ def test_a_file_that_is_wrong(tmp_path: Path, text: str, said: str) -> None:
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     raw = yaml.safe_load((REPO / "config" / "smoke.yaml").read_text())
     raw["evaluation"] = {**raw.get("evaluation", {}), "values": "none.yaml"}
-    with pytest.raises(specs.UserError, match=r"evaluation\.values: .*none\.yaml"):
-        verification.spec(Graph(load(raw), tmp_path))
+    with pytest.raises(UserError, match=r"evaluation\.values: .*none\.yaml"):
+        verify_spec(Graph(load(raw), tmp_path))

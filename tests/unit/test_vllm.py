@@ -24,14 +24,18 @@ import yaml
 from tests.conftest import SMALL
 from tests.flow import Flow
 
-from selfgen import specs
 from selfgen.cli.common import VLLM_PYTHON
 from selfgen.config import load
+from selfgen.core.errors import UserError
+from selfgen.core.spec import Device, Sampling, from_json, to_json
+from selfgen.data.prompts import PromptSpec
 from selfgen.data.records import COLUMNS
 from selfgen.data.wording import CHATML
-from selfgen.models import create, save
-from selfgen.nodes import Graph
-from selfgen.specs import AnswersSpec, Device, ModelSpec, PassSpec, PromptSpec, Sampling
+from selfgen.generation.answers_spec import AnswersSpec
+from selfgen.generation.pass_spec import PassSpec
+from selfgen.graph.steps import Graph
+from selfgen.models.base import ModelSpec, create
+from selfgen.models.loading import save
 
 PYTHON = os.environ.get(VLLM_PYTHON)
 needs_vllm = pytest.mark.skipif(
@@ -107,7 +111,7 @@ def run(folder: Path, tmp_path: Path, path: str) -> Run:
     ) -> subprocess.CompletedProcess[str]:
         hidden = (VLLM_PYTHON, "CUDA_VISIBLE_DEVICES")
         environment = {k: v for k, v in os.environ.items() if k not in hidden}
-        command = [sys.executable, "-m", "selfgen", verb, "--spec", specs.to_json(spec)]
+        command = [sys.executable, "-m", "selfgen", verb, "--spec", to_json(spec)]
         files = {
             "records": folder / "records.parquet",
             "weights": folder / "model",
@@ -208,8 +212,8 @@ def test_the_key_is_in_the_specs_of_free_text_alone() -> None:
         made = passes | {"answers": graph.answers(task, "sft", "direct", 0)}
         made["train"] = graph.train(task, "sft", 0)
         for spec in made.values():
-            assert specs.from_json(type(spec), specs.to_json(spec)) == spec
-        return {name: json.loads(specs.to_json(spec)) for name, spec in made.items()}
+            assert from_json(type(spec), to_json(spec)) == spec
+        return {name: json.loads(to_json(spec)) for name, spec in made.items()}
 
     own, served = (written(Graph(load(config(**g)))) for g in ({}, SERVED))
     assert sorted(own) == ["answers", "forced", "free", "train"]
@@ -238,7 +242,7 @@ def test_jobs_of_free_text_ask_for_the_gpus(bare: Flow, tmp_path: Path) -> None:
 
 
 def test_several_gpus_are_vllm_s() -> None:
-    with pytest.raises(specs.UserError) as error:
+    with pytest.raises(UserError) as error:
         load(config(tensor_parallel=2))
     assert str(error.value) == (
         "config: generation.tensor_parallel: found 2, allowed with the backend selfgen: 1"

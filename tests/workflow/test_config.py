@@ -13,10 +13,10 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from selfgen import fetched, renderings
 from selfgen.config import load
-from selfgen.nodes import Graph
-from selfgen.specs import UserError
+from selfgen.core.errors import UserError
+from selfgen.graph import sources, tables
+from selfgen.graph.steps import Graph
 from tests.flow import CONFIGS, REPO, Flow
 
 SMALL = yaml.safe_load((Path(__file__).parent / "small.yaml").read_text())
@@ -273,7 +273,7 @@ def test_nothing_but_readable_lines(raw: dict[str, Any]) -> None:
         for line in str(error).splitlines():
             assert line.startswith("config: ")
     else:
-        assert renderings.collect(graph) and renderings.tables(graph)
+        assert tables.collect(graph) and tables.tables(graph)
 
 
 @pytest.mark.parametrize(
@@ -353,7 +353,7 @@ def test_a_branch_is_taken_only_where_it_is_allowed_by_name() -> None:
     assert "files.mine.revision: found 'v1'" in problem("files/mine", file)
     raw = changed("models/other", named) | {"unpinned": ["org/name", "org/set"]}
     raw["files"] = {"mine": file}
-    names = set(fetched.hubs(load(raw)))
+    names = set(sources.hubs(load(raw)))
     assert "org--name@main" in names
     assert any(name.startswith("org--set@v1-") for name in names)
     Graph(load(changed("models/other", HUB)))

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import yaml
 
-from selfgen.config import controlled, load
-from selfgen.nodes import Graph
-from selfgen.specs import UserError
+from selfgen.config import load, synthetic
+from selfgen.core.errors import UserError
+from selfgen.graph.steps import Graph
 from tests.flow import CONFIGS, REPO
 
 Path = tuple[str | int, ...]
@@ -45,7 +45,7 @@ def shipped(name: str) -> dict[str, Any]:
 def check(name: str, raw: dict[str, Any]) -> None:
     """As the Snakefile does."""
     if name == "controlled":
-        controlled.load(raw)
+        synthetic.load(raw)
     else:
         Graph(load(raw), REPO)
 

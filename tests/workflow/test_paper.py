@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 import yaml
 
-from selfgen import planning
 from selfgen.config import load
-from selfgen.nodes import Graph
+from selfgen.graph import cost
+from selfgen.graph.steps import Graph
 from tests import hub_server, judge_server
 from tests.file_server import serve_texts
 from tests.flow import Flow, clone
@@ -161,8 +161,8 @@ def _as_planned(flow: Flow) -> None:
     sizes = {p.stat().st_ino: p.stat().st_size for p in files if p.is_file()}
     graph = Graph(load(flow.config("mini.yaml")), flow.root)
     with contextlib.chdir(flow.root):
-        parameters = planning.parameters(graph)
-    planned = planning.disk(graph, parameters, planning.works(graph))
+        parameters = cost.parameters(graph)
+    planned = cost.disk(graph, parameters, cost.works(graph))
     assert sum(sizes.values()) == pytest.approx(planned.peak - planned.state, rel=0.2)
     assert not list((flow.root / "scratch").glob("*"))
 

@@ -11,20 +11,20 @@ from pathlib import Path
 
 import pytest
 
-from selfgen import provenance
+from selfgen.core import provenance
 from tests.flow import REPO
 
 STEPS = (
     "selfgen.data.records",
-    "selfgen.models",
+    "selfgen.models.base",
     "selfgen.mixing.build",
     "selfgen.generation.passes",
     "selfgen.generation.answers",
     "selfgen.training.causal",
     "selfgen.evaluation.scores",
     "selfgen.report.render",
-    "selfgen.controlled.run",
-    "selfgen.report.ablations.render",
+    "selfgen.synthetic.run",
+    "selfgen.report.synthetic.render",
 )
 OTHERS = [
     path
@@ -45,7 +45,7 @@ def source(tmp_path: Path) -> Path:
 def digests(source: Path, python: str | Path = sys.executable) -> dict[str, str]:
     """Digest of each step's code, computed by a fresh interpreter as in the workflow."""
     code = (
-        "import sys; from selfgen.provenance import code_digest\n"
+        "import sys; from selfgen.core.provenance import code_digest\n"
         "print(*map(code_digest, sys.argv[1:]))"
     )
     done = subprocess.run(
@@ -98,10 +98,24 @@ def test_every_step_has_its_own_digest(unedited: dict[str, str]) -> None:
         lambda text: text.replace('    """Steps of', '    """The steps of'),
         lambda text: text.replace("WINDOW = 8\n", "\n\nWINDOW = (\n    8\n)\n"),
         lambda text: text + "\n# the end\n",
+        lambda text: text.replace("WINDOW = 8\n", "WINDOW: int = 8\n"),
+        lambda text: text.replace(
+            "epoch, read = 0, 0\n", "epoch, read = 0, 0\n    x: int\n"
+        ),
+        lambda text: text.replace("batch_size: int,", "batch_size: float,"),
+        lambda text: text.replace(") -> list[Step]:", ") -> Any:"),
+        lambda text: (
+            text + ("\nif TYPE_CHECKING:\n    from selfgen.report import grid\n")
+        ),
     ],
-    ids=["comment", "attribute docstring", "docstring", "layout", "end"],
+    ids=[
+        *("comment", "attribute docstring", "docstring", "layout", "end", "constant"),
+        *("declaration", "argument", "return", "import for checkers"),
+    ],
 )
-def test_words_do_not_count(changed: Changed, change: Callable[[str], str]) -> None:
+def test_words_and_annotations_do_not_count(
+    changed: Changed, change: Callable[[str], str]
+) -> None:
     assert changed("mixing/order", change) == set()
 
 
@@ -110,6 +124,12 @@ def test_time_does_not_count(source: Path) -> None:
     for path in source.rglob("*.py"):
         os.utime(path)
     assert digests(source) == before
+
+
+def test_a_field_counts_in_its_own_step(changed: Changed) -> None:
+    """In a class an annotation makes a field, so it is code of the step that reads it."""
+    steps = changed("mixing/spec", lambda text: text + "    another: int = 0\n")
+    assert steps == {"selfgen.mixing.build", "selfgen.synthetic.run"}
 
 
 @pytest.mark.parametrize(
@@ -130,7 +150,7 @@ def test_code_counts_where_it_is_imported(
     assert steps == {
         "selfgen.mixing.build",
         "selfgen.generation.passes",
-        "selfgen.controlled.run",
+        "selfgen.synthetic.run",
     }
 
 
@@ -142,17 +162,17 @@ def test_a_helper_of_a_helper_counts(changed: Changed) -> None:
 
 def test_a_mix_makes_no_pass_anew(changed: Changed) -> None:
     steps = changed("mixing/mixes", lambda text: text + "\n\nUNUSED = 1\n")
-    assert steps == {"selfgen.mixing.build", "selfgen.controlled.run"}
+    assert steps == {"selfgen.mixing.build", "selfgen.synthetic.run"}
 
 
 def test_renderings_touch_no_model(changed: Changed) -> None:
     steps = changed("report/grid", lambda text: text + "\n\nUNUSED = 1\n")
-    assert steps == {"selfgen.report.render", "selfgen.report.ablations.render"}
+    assert steps == {"selfgen.report.render", "selfgen.report.synthetic.render"}
 
 
 def test_the_configuration_is_no_code_of_a_step(source: Path, changed: Changed) -> None:
     """Keys reach a step through its spec; a new key must not rerun everything."""
-    modules = ("config/__init__", "config/methods", "chains", "nodes", "regimes")
+    modules = ("config/__init__", "config/methods", "graph/lineage", "graph/steps")
     for module in (*modules, "data/catalog"):
         edit(source, module, lambda text: text + "\n\nUNUSED = 1\n")
     assert changed("data/wording", lambda text: text + "\n\nUNUSED = 1\n") == set()

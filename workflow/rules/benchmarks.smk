@@ -38,7 +38,7 @@ rule answer_benchmark:
     resources:
         **HEAVY,
     params:
-        spec=lambda w: specs.to_json(
+        spec=lambda w: to_json(
             benchmarks.answers(GRAPH, w.benchmark, int(w.seed))
         ),
         code=code("selfgen.judge.answers"),
@@ -69,7 +69,7 @@ rule grade_benchmark:
         mem=memory(2),
         runtime="8h",
     params:
-        spec=lambda w: specs.to_json(
+        spec=lambda w: to_json(
             benchmarks.graded(GRAPH, w.benchmark, w.model, w.node, int(w.seed))
         ),
         code=lambda w: code_digest(GRADING[w.benchmark]),
@@ -119,7 +119,7 @@ rule tabulate_benchmark:
     conda:
         CONDA
     params:
-        spec=lambda w: specs.to_json(benchmarks.table(GRAPH, w.benchmark)),
+        spec=lambda w: to_json(benchmarks.table(GRAPH, w.benchmark)),
         code=code("selfgen.report.benchmarks"),
     shell:
         "python -m selfgen tabulate-benchmark --spec {params.spec:q}"

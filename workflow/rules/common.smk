@@ -1,8 +1,10 @@
 # Wiring of the rules: names, constraints, and functions of inputs.
 from functools import partial
 
+from selfgen.data.files import FileSpec, LocalSpec
+from selfgen.data.hub import HubSpec
 from selfgen.data.records import DATASETS
-from selfgen.provenance import source_digest
+from selfgen.core.provenance import source_digest
 
 # Downloads are shared by all scales; the path is relative, so a moved clone reruns nothing.
 RESOURCES = os.path.relpath(os.environ.get("SELFGEN_RESOURCES", ROOT / "resources"))
@@ -19,33 +21,33 @@ TRAINED = GRAPH.trained()
 def file_path(name):
     """A file as its readers take it: the file, or the listing of what a hub has sent."""
     found = GRAPH.files[name]
-    if isinstance(found, specs.LocalSpec):
+    if isinstance(found, LocalSpec):
         return found.path
-    if isinstance(found, specs.HubSpec):
-        return f"{RESOURCES}/hub/{fetched.hub_name(found)}.listing"
+    if isinstance(found, HubSpec):
+        return f"{RESOURCES}/hub/{sources.hub_name(found)}.listing"
     return f"{RESOURCES}/files/{found.sha256[:12]}-{os.path.basename(found.url)}"
 
 
 def file_input(name):
     """What is pinned is `ancient`, so that another download of it reruns nothing."""
-    local = isinstance(GRAPH.files[name], specs.LocalSpec)
+    local = isinstance(GRAPH.files[name], LocalSpec)
     return file_path(name) if local else ancient(file_path(name))
 
 
 def pin(name):
     """What says that a file is the same: its hash, its commit, or nothing but its time."""
     found = (GRAPH.files | GRAPH.sources)[name]
-    if isinstance(found, specs.LocalSpec):
+    if isinstance(found, LocalSpec):
         return found.path
-    return found.revision if isinstance(found, specs.HubSpec) else found.sha256
+    return found.revision if isinstance(found, HubSpec) else found.sha256
 
 
 ANSWERED = ("baseline", "questions", "references")  # files that answers read
-HUBS = fetched.hubs(GRAPH.config)
+HUBS = sources.hubs(GRAPH.config)
 FETCHED = {
     os.path.basename(file_path(name)): name
     for name, found in GRAPH.files.items()
-    if isinstance(found, specs.FileSpec)
+    if isinstance(found, FileSpec)
 }
 
 
@@ -127,7 +129,7 @@ def model_source(wildcards):
     if model.kind == "gguf":
         return ancient(wheel_path(model.source))
     if model.kind == "hub":
-        name = fetched.hub_name(fetched.hub_model(model))
+        name = sources.hub_name(sources.hub_model(model))
         return ancient(f"{RESOURCES}/hub/{name}.listing")
     if model.kind == "local":
         # Its files, since a folder's time says nothing of what is in them.
@@ -224,7 +226,7 @@ def verdict_path(contest, cell):
 
 def scorer(wildcards):
     """The encoder of a proxy (`ancient`, as in `sources_of`), or the base model."""
-    found = contests.scorer(GRAPH, wildcards.contest, wildcards.model)
+    found = judging.scorer(GRAPH, wildcards.contest, wildcards.model)
     if found is None:
         return []
     kind, _, name = found.partition(" ")
@@ -232,7 +234,7 @@ def scorer(wildcards):
 
 
 def judge_prompt(wildcards):
-    name = contests.prompt_file(GRAPH, wildcards.contest)
+    name = judging.prompt_file(GRAPH, wildcards.contest)
     return file_input(name) if name else []
 
 

@@ -1,6 +1,6 @@
 # Small models trained from nothing: one process a regime and seed, then all tables.
-from selfgen import regimes
-from selfgen.report.ablations.render import figure_names, table_names
+from selfgen.graph import synthetic
+from selfgen.report.synthetic.render import figure_names, table_names
 
 RUNS = expand(
     "results/controlled/{regime}/seed{seed}",
@@ -12,7 +12,7 @@ COLLECTED = [
     for name in ("scores.parquet", "positions.csv", "curves.csv", "runs.csv")
 ]
 KEPT = "results/collected/manifests.json"
-ABLATIONS = regimes.tables(REGIMES)
+ABLATIONS = synthetic.tables(REGIMES)
 TABLES = [f"results/tables/{name}" for name in table_names(ABLATIONS)]
 FIGURES = [f"results/figures/{name}" for name in figure_names(ABLATIONS)]
 
@@ -40,8 +40,8 @@ rule run_regime:
         mem=memory(3),
         runtime="2h",
     params:
-        spec=lambda w: specs.to_json(regimes.spec(REGIMES, w.regime, int(w.seed))),
-        code=code("selfgen.controlled.run"),
+        spec=lambda w: to_json(synthetic.spec(REGIMES, w.regime, int(w.seed))),
+        code=code("selfgen.synthetic.run"),
     shell:
         'python -m selfgen controlled --spec {params.spec:q} --out "$(dirname {output.scores:q})"'
         " --manifest {output.manifest:q} --scratch scratch/controlled --threads {threads}"
@@ -71,7 +71,7 @@ rule collect_regimes:
         CONDA
     params:
         runs=RUNS,
-        code=code("selfgen.report.ablations.collect"),
+        code=code("selfgen.report.synthetic.collect"),
     shell:
         "python -m selfgen collect-controlled --runs {params.runs:q}"
         " --out results/collected > {log:q} 2>&1"
@@ -100,8 +100,8 @@ rule render_ablations:
     conda:
         CONDA
     params:
-        spec=lambda w: specs.to_json(ABLATIONS),
-        code=code("selfgen.report.ablations.render"),
+        spec=lambda w: to_json(ABLATIONS),
+        code=code("selfgen.report.synthetic.render"),
     shell:
         "python -m selfgen render-controlled --spec {params.spec:q}"
         " --collected results/collected --tables results/tables"

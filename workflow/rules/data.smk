@@ -14,7 +14,7 @@ rule fetch_wheel:
     conda:
         CONDA
     params:
-        spec=lambda w: specs.to_json(GRAPH.wheel(WHEELS[w.filename])),
+        spec=lambda w: to_json(GRAPH.wheel(WHEELS[w.filename])),
     shell:
         'python -m selfgen fetch --spec {params.spec:q} --folder "$(dirname {output.wheel:q})"'
         " > {log:q} 2>&1"
@@ -33,7 +33,7 @@ rule fetch_file:
     conda:
         CONDA
     params:
-        spec=lambda w: specs.to_json(GRAPH.files[FETCHED[w.fetched]]),
+        spec=lambda w: to_json(GRAPH.files[FETCHED[w.fetched]]),
     shell:
         "python -m selfgen fetch-file --spec {params.spec:q} --out {output.file:q}"
         " > {log:q} 2>&1"
@@ -53,7 +53,7 @@ rule fetch_hub:
     conda:
         CONDA
     params:
-        spec=lambda w: specs.to_json(HUBS[w.hub]),
+        spec=lambda w: to_json(HUBS[w.hub]),
     shell:
         "python -m selfgen fetch-hub --spec {params.spec:q} --out {output.listing:q}"
         " > {log:q} 2>&1"
@@ -119,7 +119,7 @@ rule prepare_base:
         runtime="30m",
     params:
         spec=spec(GRAPH.model, "model"),
-        code=code("selfgen.models"),
+        code=code("selfgen.models.base"),
         pin=model_pin,
         source=model_argument,
     shell:

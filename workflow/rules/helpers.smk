@@ -1,8 +1,8 @@
 # What every rule's parameters are made of.
 import re
 
-from selfgen import specs
-from selfgen.provenance import code_digest
+from selfgen.core.provenance import code_digest
+from selfgen.core.spec import to_json
 
 CONDA = str(ROOT / "envs" / "selfgen.yaml")
 
@@ -18,7 +18,7 @@ def spec(function, *names):
     def of(wildcards):
         values = [getattr(wildcards, name) for name in names]
         values = [int(v) if n == "seed" else v for n, v in zip(names, values)]
-        return specs.to_json(function(*values))
+        return to_json(function(*values))
 
     return of
 

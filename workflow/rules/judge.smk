@@ -1,11 +1,11 @@
 # Contests: who says which of two answers is better, and one table for each.
 # Replies are paid for: they are kept beside the downloads, and shared by all scales.
 REPLIES = f"{RESOURCES}/replies"
-CONTESTS = contests.names(GRAPH)
+CONTESTS = judging.names(GRAPH)
 
 
 VERDICTS = {
-    name: [verdict_path(name, cell) for cell in contests.cells(GRAPH, name)]
+    name: [verdict_path(name, cell) for cell in judging.cells(GRAPH, name)]
     for name in CONTESTS
 }
 WIN_RATES = expand(
@@ -26,7 +26,7 @@ rule judge_answers:
         answers=lambda w: GRAPH.answer_shards(
             w.task, w.model, w.node, w.decoding, w.seed
         ),
-        opponents=lambda w: contests.opponents(
+        opponents=lambda w: judging.opponents(
             GRAPH, w.contest, w.task, w.model, w.seed
         ),
         scorer=scorer,
@@ -43,10 +43,10 @@ rule judge_answers:
         mem=memory(4),
         runtime="8h",
     params:
-        spec=lambda w: specs.to_json(
-            contests.pairs(GRAPH, w.contest, w.task, int(w.seed))
+        spec=lambda w: to_json(
+            judging.pairs(GRAPH, w.contest, w.task, int(w.seed))
         ),
-        code=code("selfgen.judge.contest"),
+        code=code("selfgen.judge.pairwise"),
         files=lambda w, input: [
             argument
             for name in ("scorer", "prompt")
@@ -74,7 +74,7 @@ rule tabulate_win_rates:
     conda:
         CONDA
     params:
-        spec=lambda w: specs.to_json(contests.table(GRAPH, w.contest)),
+        spec=lambda w: to_json(judging.table(GRAPH, w.contest)),
         code=code("selfgen.report.win_rates"),
     shell:
         "python -m selfgen tabulate-win-rates --spec {params.spec:q}"

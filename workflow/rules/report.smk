@@ -1,6 +1,6 @@
 # Collected tables, and every rendering drawn from them.
 LEAKAGE = [f"results/records/{task}.leakage.json" for task in TASKS]
-SCORES = [score_path(cell) for cell in renderings.collect(GRAPH).cells]
+SCORES = [score_path(cell) for cell in tables.collect(GRAPH).cells]
 ANSWERS = [shard for cell in CELLS for shard in cell_shards(cell)]
 NODES = [f"results/models/{t}/{m}/{n}/seed{s}" for t, m, n, s in TRAINED]
 PASSES = {p: None for address in TRAINED for p in GRAPH.pass_shards(*address)}
@@ -30,14 +30,14 @@ TABLES = [
     *RENDERED,
     "results/tables/samples.md",
     *(EXPOSURE if EXPOSED else []),
-    *(PREFERENCE if renderings.preferred(GRAPH).parents else []),
+    *(PREFERENCE if tables.preferred(GRAPH).parents else []),
     *(HELD_OUT if LOSSES else []),
     *WIN_RATES,
     *JUDGED,
 ]
 # Held against known numbers, where the configuration names some.
 VERIFY = expand("results/tables/verify.{kind}", kind=["md", "tex", "csv"])
-HELD = verification.tables(VERIFIED, TABLES) if VERIFIED else []
+HELD = verify.tables(VERIFIED, TABLES) if VERIFIED else []
 TABLES += VERIFY if VERIFIED else []
 FIGURES = expand(
     "results/figures/{name}.{kind}",
@@ -83,7 +83,7 @@ rule collect_results:
     conda:
         CONDA
     params:
-        spec=lambda w: specs.to_json(renderings.collect(GRAPH)),
+        spec=lambda w: to_json(tables.collect(GRAPH)),
         code=code("selfgen.cli.collect"),
     shell:
         "python -m selfgen collect --spec {params.spec:q} --scores {input.scores:q}"
@@ -109,7 +109,7 @@ rule render_results:
     conda:
         CONDA
     params:
-        spec=lambda w: specs.to_json(renderings.tables(GRAPH)),
+        spec=lambda w: to_json(tables.tables(GRAPH)),
         code=code("selfgen.report.render"),
     shell:
         "python -m selfgen render --spec {params.spec:q} --collected results/collected"
@@ -129,7 +129,7 @@ rule render_samples:
     conda:
         CONDA
     params:
-        spec=lambda w: specs.to_json(renderings.samples(GRAPH)),
+        spec=lambda w: to_json(tables.samples(GRAPH)),
         code=code("selfgen.report.samples"),
         records=lambda w, input: [
             f"{task}={path}" for task, path in zip(TASKS, input.records)
@@ -151,7 +151,7 @@ rule tabulate_exposure:
     conda:
         CONDA
     params:
-        spec=lambda w: specs.to_json(renderings.exposure_table(GRAPH)),
+        spec=lambda w: to_json(tables.exposure_table(GRAPH)),
         code=code("selfgen.report.exposure"),
     shell:
         "python -m selfgen tabulate-exposure --spec {params.spec:q}"
@@ -170,7 +170,7 @@ rule tabulate_losses:
     conda:
         CONDA
     params:
-        spec=lambda w: specs.to_json(dialogues.table(GRAPH)),
+        spec=lambda w: to_json(dialogues.table(GRAPH)),
         code=code("selfgen.report.held_out"),
     shell:
         "python -m selfgen tabulate-losses --spec {params.spec:q}"
@@ -189,7 +189,7 @@ rule tabulate_preference:
     conda:
         CONDA
     params:
-        spec=lambda w: specs.to_json(renderings.preferred(GRAPH)),
+        spec=lambda w: to_json(tables.preferred(GRAPH)),
         code=code("selfgen.report.preference"),
     shell:
         "python -m selfgen tabulate-preference --spec {params.spec:q}"
@@ -208,7 +208,7 @@ rule verify:
     conda:
         CONDA
     params:
-        spec=lambda w: specs.to_json(VERIFIED),
+        spec=lambda w: to_json(VERIFIED),
         code=code("selfgen.report.verify"),
     shell:
         "python -m selfgen verify --spec {params.spec:q} --tables results/tables"

@@ -12,10 +12,10 @@ from typing import Any
 import torch
 
 from selfgen.bench.harness import Contender, Timing, compare, table
+from selfgen.core.spec import Sampling
 from selfgen.generation import engines
 from selfgen.generation.decoding import Row, Sampler
 from selfgen.generation.onepass import OnePass
-from selfgen.specs import Sampling
 
 FLOOR = "teacher-forced pass (floor)"
 GENERATE = "generate + processor"

@@ -13,13 +13,13 @@ from typing import Any
 
 import torch
 
-from selfgen import models
 from selfgen.bench.harness import KEPT, Apart, Contender, Timing, compare, table
+from selfgen.core.spec import Device, Sampling
 from selfgen.data.prompts import answer_text, load_tokenizer
 from selfgen.generation import free
 from selfgen.generation.decoding import left_pad
-from selfgen.generation.windowed import STEP_TOKENS
-from selfgen.specs import Device, Sampling
+from selfgen.generation.speculative import STEP_TOKENS
+from selfgen.models import loading
 
 GENERATE = "generate, arrival order"
 CONTINUOUS = "generate_batch, continuous batching"
@@ -69,7 +69,7 @@ def run(case: Case, repeats: int) -> list[Timing]:
 
 def answer(case: Case, name: str) -> dict[str, Any]:
     """The answers of one contender in the order of the prompts, its seconds, and more."""
-    model, _, _ = models.load_for_generation(case.weights, case.where)
+    model, _, _ = loading.load_for_generation(case.weights, case.where)
     tokenizer = load_tokenizer(case.weights)
     if name in ENGINES:
         answering = functools.partial(with_engine, engine=name)

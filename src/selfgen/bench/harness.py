@@ -18,8 +18,9 @@ from typing import Any
 
 import torch
 
-from selfgen import process, provenance
-from selfgen.specs import Device
+from selfgen.core import provenance
+from selfgen.core.spec import Device
+from selfgen.runtime import process
 
 log = logging.getLogger(__name__)
 

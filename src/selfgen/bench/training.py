@@ -15,12 +15,14 @@ from typing import Any
 
 import torch
 
-from selfgen import models
 from selfgen.bench.harness import KEPT, Apart, Contender, Run, Timing, compare, table
+from selfgen.core.errors import UserError
+from selfgen.core.spec import Device
 from selfgen.data.prompts import load_tokenizer
-from selfgen.specs import Device, Preference, TrainSpec, UserError
+from selfgen.models import loading
 from selfgen.training import causal
 from selfgen.training.preference import CHOSEN, REJECTED
+from selfgen.training.spec import Preference, TrainSpec
 
 log = logging.getLogger(__name__)
 
@@ -158,7 +160,7 @@ def agree(timings: Sequence[Timing], precision: str) -> None:
 
 def ours(case: Case, compile: bool) -> dict[str, Any]:
     """``causal.train``; seconds of its steps after the first."""
-    model = models.load(case.weights)
+    model = loading.load(case.weights)
     _, outcome = causal.train(model, case.rows, case.spec, compile=compile)
     lengths = [len(row["input_ids"]) for row in case.rows]
     steps = [row["step"] for row in case.rows]
@@ -200,7 +202,7 @@ def with_trl(case: Case, checkpointing: bool) -> dict[str, Any]:
         rows = [{key: row[key] for key in ("input_ids", "labels")} for row in case.rows]
     with tempfile.TemporaryDirectory() as folder:
         trained = trainer(
-            model=models.load(case.weights),
+            model=loading.load(case.weights),
             processing_class=load_tokenizer(case.weights),
             train_dataset=Dataset.from_list(rows),
             args=config(

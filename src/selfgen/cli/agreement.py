@@ -5,11 +5,12 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from selfgen.cli import common
+from selfgen.core.spec import Device
+from selfgen.data.prompts import PromptSpec
 from selfgen.evaluation.statistics import Bootstrap
 from selfgen.judge import proxy
 from selfgen.judge.agreement import agreement
 from selfgen.report.agreement import tabulate
-from selfgen.specs import Device, PromptSpec
 
 BOOTSTRAP = Bootstrap(10000, 0.95, 0)
 PROMPT = PromptSpec("{prompt}", "", 512, 256)

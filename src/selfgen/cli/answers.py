@@ -4,9 +4,10 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from selfgen.cli import common
+from selfgen.core.spec import from_json
 from selfgen.data.records import read
 from selfgen.generation.answers import run_answers
-from selfgen.specs import AnswersSpec, from_json
+from selfgen.generation.answers_spec import AnswersSpec
 
 
 def add_arguments(parser: ArgumentParser) -> None:

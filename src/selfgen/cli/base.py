@@ -3,10 +3,11 @@
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from selfgen import models
 from selfgen.cli import common
-from selfgen.provenance import atomic
-from selfgen.specs import ModelSpec, from_json
+from selfgen.core.provenance import atomic
+from selfgen.core.spec import from_json
+from selfgen.models import base
+from selfgen.models.base import ModelSpec
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -24,5 +25,5 @@ def run(args: Namespace) -> None:
     sources = {"source": args.source} if args.source else {}
     hashes = common.pinned(sources, args.pin)
     with atomic(args.out) as partial:
-        models.prepare(from_json(ModelSpec, args.spec), args.source, partial)
-    common.write_manifest(args, "selfgen.models", hashes, {})
+        base.prepare(from_json(ModelSpec, args.spec), args.source, partial)
+    common.write_manifest(args, "selfgen.models.base", hashes, {})

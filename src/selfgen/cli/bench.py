@@ -9,13 +9,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from selfgen import models, shapes
 from selfgen.bench import forced, free, harness, training
 from selfgen.cli import common
-from selfgen.data.prompts import load_tokenizer, prompt_ids
+from selfgen.core.errors import UserError
+from selfgen.core.spec import Device, Sampling
+from selfgen.data.prompts import PromptSpec, load_tokenizer, prompt_ids
 from selfgen.data.records import read
 from selfgen.generation.free import Prompt
-from selfgen.specs import Device, Preference, PromptSpec, Sampling, UserError
+from selfgen.models import loading, shapes
+from selfgen.training.spec import Preference
 
 ENGINES = ["sequential", "windowed", "auto", "onepass"]
 
@@ -89,7 +91,7 @@ def run(args: Namespace) -> None:
 def run_forced(args: Namespace) -> None:
     """Engines of the forced pass beside generate with a forcing processor."""
     _, where, facts = _place(args)
-    model, _, _ = models.load_for_generation(args.weights, where)
+    model, _, _ = loading.load_for_generation(args.weights, where)
     tokens = _running_text(args, model)
     grid = forced.cases(
         args.beta, args.batch, args.prompt_tokens, args.answer_tokens, args.long
@@ -168,9 +170,9 @@ def _train(
 
 def _place(args: Namespace) -> tuple[Any, Device, dict[str, Any]]:
     """The model on the CPU, where it is to run, and what the page says of both."""
-    model = models.load(args.weights)
+    model = loading.load(args.weights)
     where = Device(
-        *models.place(Device(args.device, args.precision), model.num_parameters())
+        *loading.place(Device(args.device, args.precision), model.num_parameters())
     )
     shape = f"{model.config.model_type} {model.num_parameters() / 1e6:.0f}M"
     return model, where, harness.machine(where) | {"model": shape}

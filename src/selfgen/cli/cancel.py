@@ -3,7 +3,7 @@
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from selfgen import cluster
+from selfgen.runtime import cluster
 
 
 def add_arguments(parser: ArgumentParser) -> None:

@@ -6,11 +6,11 @@ from argparse import ArgumentParser, Namespace
 from dataclasses import asdict
 from pathlib import Path
 
-from selfgen.provenance import atomic, write_json
+from selfgen.core.provenance import atomic, write_json
+from selfgen.core.spec import from_json
 from selfgen.report.collect import collect_scores
 from selfgen.report.runs import collect_curves, collect_runs
 from selfgen.report.spec import CollectSpec
-from selfgen.specs import from_json
 
 
 def add_arguments(parser: ArgumentParser) -> None:

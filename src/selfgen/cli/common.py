@@ -15,8 +15,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from selfgen import leases, process, provenance
-from selfgen.specs import UserError
+from selfgen.core import provenance
+from selfgen.core.errors import UserError
+from selfgen.runtime import locks, process
 
 log = logging.getLogger("selfgen")
 
@@ -63,7 +64,7 @@ def set_up(args: Namespace) -> None:
     if other and json.loads(getattr(args, "spec", "{}")).get("backend") == "vllm":
         _become(other)
     if wants_gpu(args):
-        leases.take(max(1, getattr(args, "gpus", 1)))
+        locks.take(max(1, getattr(args, "gpus", 1)))
     shared_by = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
     process.set_threads(max(1, args.threads // shared_by))
     process.keep_freed_memory()

@@ -4,10 +4,10 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from selfgen.cli import common
+from selfgen.core.spec import from_json
 from selfgen.judge.answers import Dialogue, answer_dialogues
 from selfgen.judge.mt_bench import load_questions
 from selfgen.judge.spec import TwoTurnsSpec
-from selfgen.specs import from_json
 
 
 def add_arguments(parser: ArgumentParser) -> None:

@@ -4,10 +4,11 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from selfgen.cli import common
+from selfgen.core.spec import from_json
 from selfgen.data.records import read
 from selfgen.evaluation.oracle import run as measure
-from selfgen.models import peak_memory_mb
-from selfgen.specs import ExposureSpec, from_json
+from selfgen.evaluation.oracle_spec import ExposureSpec
+from selfgen.runtime.process import peak_memory_mb
 
 
 def add_arguments(parser: ArgumentParser) -> None:

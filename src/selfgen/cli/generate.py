@@ -4,9 +4,10 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from selfgen.cli import common
+from selfgen.core.spec import from_json
 from selfgen.data.records import read
+from selfgen.generation.pass_spec import PassSpec
 from selfgen.generation.passes import run_pass
-from selfgen.specs import PassSpec, from_json
 
 
 def add_arguments(parser: ArgumentParser) -> None:

@@ -4,10 +4,10 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from selfgen.cli import common
+from selfgen.core.spec import from_json
 from selfgen.evaluation.held_out import run as measure
-from selfgen.evaluation.spec import LossSpec
-from selfgen.models import peak_memory_mb
-from selfgen.specs import from_json
+from selfgen.evaluation.held_out_spec import LossSpec
+from selfgen.runtime.process import peak_memory_mb
 
 
 def add_arguments(parser: ArgumentParser) -> None:

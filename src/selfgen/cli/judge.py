@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from selfgen.cli import common
+from selfgen.core.spec import from_json
 from selfgen.data.records import read
 from selfgen.judge.client import Judge, Request
-from selfgen.judge.contest import run as decide
+from selfgen.judge.pairwise import run as decide
 from selfgen.judge.spec import PairsSpec
-from selfgen.specs import from_json
 
 log = logging.getLogger("selfgen")
 
@@ -57,7 +57,7 @@ def run(args: Namespace) -> None:
         progress=clock,
     )
     common.write_rows(args.out, rows)
-    common.write_manifest(args, "selfgen.judge.contest", hashes, facts | clock.facts())
+    common.write_manifest(args, "selfgen.judge.pairwise", hashes, facts | clock.facts())
 
 
 def announce(judge: Judge, requests: Sequence[Request]) -> None:

@@ -3,10 +3,10 @@
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
+from selfgen.core.provenance import atomic
+from selfgen.core.spec import from_json
 from selfgen.data.records import read
-from selfgen.evaluation.scores import lead_1_scores
-from selfgen.provenance import atomic
-from selfgen.specs import ScoresSpec, from_json
+from selfgen.evaluation.scores import ScoresSpec, lead_1_scores
 
 
 def add_arguments(parser: ArgumentParser) -> None:

@@ -5,9 +5,10 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from selfgen.cli import common
+from selfgen.core.provenance import write_json
+from selfgen.core.spec import from_json
 from selfgen.data import leakage, records
-from selfgen.provenance import write_json
-from selfgen.specs import LeakageSpec, from_json
+from selfgen.data.leakage import LeakageSpec
 
 
 def add_arguments(parser: ArgumentParser) -> None:

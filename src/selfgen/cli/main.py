@@ -9,8 +9,8 @@ import logging
 import os
 import sys
 
-from selfgen import process
-from selfgen.specs import UserError
+from selfgen.core.errors import UserError
+from selfgen.runtime import process
 
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
 """What the person at the keyboard can mend: a disk that is full or may not be written."""
@@ -52,9 +52,9 @@ VERBS = {
     "samples": "samples",
     "ship": "ship",
     "manual": "manual",
-    "controlled": "controlled",
-    "collect-controlled": "collect_controlled",
-    "render-controlled": "render_controlled",
+    "controlled": "synthetic",
+    "collect-controlled": "collect_synthetic",
+    "render-controlled": "render_synthetic",
     "agreement": "agreement",
     "instructions": "instructions",
     "dialogues": "dialogues",

@@ -4,9 +4,9 @@ from argparse import ArgumentParser, Namespace
 from difflib import unified_diff
 from pathlib import Path
 
-from selfgen.manual import manual
-from selfgen.provenance import atomic
-from selfgen.specs import UserError
+from selfgen.config.manual import manual
+from selfgen.core.errors import UserError
+from selfgen.core.provenance import atomic
 
 
 def add_arguments(parser: ArgumentParser) -> None:

@@ -5,10 +5,10 @@ from pathlib import Path
 
 from selfgen.cli import common
 from selfgen.cli.judge import announce
+from selfgen.core.spec import from_json
 from selfgen.judge import mt_bench
 from selfgen.judge.client import Judge
 from selfgen.judge.spec import GradedSpec
-from selfgen.specs import from_json
 
 
 def add_arguments(parser: ArgumentParser) -> None:

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import yaml
 
-from selfgen import planning
 from selfgen.config import load
-from selfgen.nodes import Graph
+from selfgen.core.errors import UserError
+from selfgen.graph import cost
+from selfgen.graph.steps import Graph
 from selfgen.report import plan
-from selfgen.specs import UserError
 
 ROOT = Path(__file__).parents[3]
 BENCH = ROOT / "docs" / "reference" / "bench" / "h200"
@@ -32,14 +32,14 @@ def run(args: Namespace) -> None:
     if not isinstance(raw, dict) or "regimes" in raw:
         raise UserError(f"{args.config}: not a configuration of the graph")
     graph = Graph(load(raw), ROOT)
-    sizes = planning.parameters(graph)
-    works = planning.works(graph)
+    sizes = cost.parameters(graph)
+    works = cost.works(graph)
     print(
         plan.page(
             works,
             sizes,
-            planning.asked(graph),
-            planning.disk(graph, sizes, works),
+            cost.asked(graph),
+            cost.disk(graph, sizes, works),
             args.gpu,
             plan.rates(args.bench),
         )

@@ -5,9 +5,10 @@ from collections import Counter
 from pathlib import Path
 
 from selfgen.cli import common
+from selfgen.core.provenance import atomic
+from selfgen.core.spec import from_json
 from selfgen.data import records
-from selfgen.provenance import atomic
-from selfgen.specs import RecordsSpec, from_json
+from selfgen.data.spec import RecordsSpec
 
 
 def add_arguments(parser: ArgumentParser) -> None:

@@ -3,10 +3,10 @@
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from selfgen.provenance import atomic
+from selfgen.core.provenance import atomic
+from selfgen.core.spec import from_json
 from selfgen.report.render import render_all
 from selfgen.report.spec import TablesSpec
-from selfgen.specs import from_json
 
 
 def add_arguments(parser: ArgumentParser) -> None:

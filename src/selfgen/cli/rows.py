@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from selfgen.cli import common
+from selfgen.core.errors import UserError
+from selfgen.core.spec import from_json
 from selfgen.data import dialogues, preferences
 from selfgen.data.examples import examples_of
 from selfgen.data.prompts import load_tokenizer
@@ -15,7 +17,7 @@ from selfgen.data.records import read
 from selfgen.mixing import blocks
 from selfgen.mixing.build import load_function, stream, training_records
 from selfgen.mixing.order import tokens_in_time
-from selfgen.specs import RowsSpec, UserError, from_json
+from selfgen.mixing.spec import RowsSpec
 
 
 def add_arguments(parser: ArgumentParser) -> None:

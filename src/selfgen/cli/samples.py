@@ -5,11 +5,11 @@ from dataclasses import asdict
 from pathlib import Path
 
 from selfgen.cli import common
+from selfgen.core.provenance import atomic
+from selfgen.core.spec import from_json
 from selfgen.data.records import read
-from selfgen.provenance import atomic
 from selfgen.report.samples import samples_page
 from selfgen.report.spec import SamplesSpec
-from selfgen.specs import from_json
 
 
 def add_arguments(parser: ArgumentParser) -> None:

@@ -4,10 +4,10 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from selfgen.cli import common
+from selfgen.core.provenance import atomic
+from selfgen.core.spec import from_json
 from selfgen.data.records import read
-from selfgen.evaluation.scores import score
-from selfgen.provenance import atomic
-from selfgen.specs import ScoresSpec, from_json
+from selfgen.evaluation.scores import ScoresSpec, score
 
 
 def add_arguments(parser: ArgumentParser) -> None:

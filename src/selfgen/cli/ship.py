@@ -4,7 +4,7 @@ them on a page."""
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from selfgen.provenance import atomic
+from selfgen.core.provenance import atomic
 from selfgen.report import ship
 
 

@@ -4,8 +4,8 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from selfgen.cli import common
+from selfgen.core.spec import from_json
 from selfgen.report.benchmarks import TABLES, BenchmarkSpec
-from selfgen.specs import from_json
 
 
 def add_arguments(parser: ArgumentParser) -> None:

@@ -4,9 +4,9 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from selfgen.cli import common
+from selfgen.core.spec import from_json
 from selfgen.report.preference import tabulate
 from selfgen.report.spec import PreferredSpec
-from selfgen.specs import from_json
 
 
 def add_arguments(parser: ArgumentParser) -> None:

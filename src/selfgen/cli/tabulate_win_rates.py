@@ -4,8 +4,8 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from selfgen.cli import common
+from selfgen.core.spec import from_json
 from selfgen.report.win_rates import WinRatesSpec, tabulate
-from selfgen.specs import from_json
 
 
 def add_arguments(parser: ArgumentParser) -> None:

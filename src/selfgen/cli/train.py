@@ -8,11 +8,14 @@ import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from selfgen import launching, leases, models, provenance
 from selfgen.cli import common
+from selfgen.core import provenance
+from selfgen.core.spec import from_json
 from selfgen.data.prompts import load_tokenizer
-from selfgen.specs import TrainSpec, from_json
+from selfgen.models import loading
+from selfgen.runtime import launching, locks, process
 from selfgen.training.causal import train
+from selfgen.training.spec import TrainSpec
 
 log = logging.getLogger("selfgen")
 
@@ -69,7 +72,7 @@ def run(args: Namespace) -> None:
     clock = common.Clock(args.name, "step", resumes=True)
     tokenizer = load_tokenizer(args.weights)
     model, outcome = train(
-        models.load(args.weights),
+        loading.load(args.weights),
         args.rows,
         from_json(TrainSpec, args.spec),
         scratch=scratch,
@@ -82,18 +85,18 @@ def run(args: Namespace) -> None:
     if not first:
         return
     with provenance.atomic(args.out) as partial:
-        models.save(model, tokenizer, partial)
+        loading.save(model, tokenizer, partial)
     with provenance.atomic(args.curve) as partial:
         lines = [json.dumps(point) + "\n" for point in outcome.curve]
         partial.write_text("".join(lines))
     facts = {key: value for key, value in vars(outcome).items() if key != "curve"}
-    facts["peak_memory_mb"] = models.peak_memory_mb()
+    facts["peak_memory_mb"] = process.peak_memory_mb()
     hashes = hashes or common.hashes(inputs)
     outputs = [args.out, args.curve]
     common.write_manifest(args, MODULE, hashes, facts | clock.facts(), outputs)
     if scratch:
         shutil.rmtree(scratch, ignore_errors=True)
-        leases.drop(scratch)
+        locks.drop(scratch)
 
 
 def _launches(args: Namespace) -> bool:
@@ -103,7 +106,7 @@ def _launches(args: Namespace) -> bool:
 def _is_done(args: Namespace, scratch: Path | None) -> bool:
     """Lease the folder of the state. Another job that had it, of a run that was killed, may
     have done the work meanwhile."""
-    done = bool(scratch) and leases.hold(scratch) and args.manifest.is_file()
+    done = bool(scratch) and locks.hold(scratch) and args.manifest.is_file()
     if done:
         log.info("done by another job")
     return done
@@ -123,7 +126,7 @@ def _launch(args: Namespace, scratch: Path | None) -> None:
             sys.exit()
         os.environ[STATE] = scratch.name if scratch else ""
     if common.wants_gpu(args):
-        leases.take(processes)
+        locks.take(processes)
     here = processes // args.nodes
     os.environ["OMP_NUM_THREADS"] = str(max(1, args.threads // here))
     os.execvp(command[0], command)

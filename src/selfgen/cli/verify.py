@@ -5,9 +5,9 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from selfgen.cli import common
-from selfgen.provenance import spec_digest
+from selfgen.core.provenance import spec_digest
+from selfgen.core.spec import from_json
 from selfgen.report.verify import VerifySpec, verify
-from selfgen.specs import from_json
 
 
 def add_arguments(parser: ArgumentParser) -> None:

@@ -26,8 +26,8 @@ from selfgen.config.judging import Judge, WinRate
 from selfgen.config.methods import Method
 from selfgen.config.sources import File, Model, Wheel
 from selfgen.config.tasks import Decoding, Task
-from selfgen.config.types import NAME, Count, Keys, Number, Share, known
-from selfgen.specs import UserError
+from selfgen.core.errors import UserError
+from selfgen.core.types import NAME, Count, Keys, Number, Share, known
 
 
 class Preferences(Keys):

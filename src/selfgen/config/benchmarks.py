@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from selfgen.config.judging import Endpoint, Judge
-from selfgen.config.types import Count, Keys, Number, known
+from selfgen.core.types import Count, Keys, Number, known
 
 
 class _Benchmark(Keys):

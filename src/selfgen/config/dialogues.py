@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from selfgen.config.methods import Method, Plain
-from selfgen.config.types import Count, CountFromTwo, Keys, known
+from selfgen.core.types import Count, CountFromTwo, Keys, known
 from selfgen.data.records import DATASETS
 
 if TYPE_CHECKING:

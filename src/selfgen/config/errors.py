@@ -7,7 +7,7 @@ import types
 import typing
 from typing import Annotated, Any
 
-from selfgen.config.types import hint
+from selfgen.core.types import hint
 
 
 def explain(problem: dict[str, Any], raw: dict[str, Any], root: type) -> str:

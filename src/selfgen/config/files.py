@@ -6,7 +6,7 @@ from pathlib import Path
 
 import yaml
 
-from selfgen.specs import UserError
+from selfgen.core.errors import UserError
 
 
 def check(path: Path) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from selfgen.config.types import Count, CountOrZero, Keys, Number, known
+from selfgen.core.types import Count, CountOrZero, Keys, Number, known
 
 
 class Endpoint(Keys):

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from selfgen.config.types import (
+from selfgen.core.types import (
     Count,
     CountFromTwo,
     CountOrZero,

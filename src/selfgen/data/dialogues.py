@@ -9,10 +9,10 @@ from array import array
 from pathlib import Path
 from typing import Any
 
+from selfgen.core.errors import UserError
 from selfgen.data import tables
 from selfgen.data.prompts import dialogue_ids
 from selfgen.data.text import unit
-from selfgen.specs import UserError
 
 ROLES = ("system", "user", "assistant")
 

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from selfgen.data.prompts import answer_ids, prompt_ids
-from selfgen.specs import PromptSpec
+from selfgen.data.prompts import PromptSpec, answer_ids, prompt_ids
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from collections.abc import Callable, Collection, Mapping
 from fractions import Fraction
 from typing import Any
 
-from selfgen.specs import UserError
+from selfgen.core.errors import UserError
 
 Evaluate = Callable[[Mapping[str, Any]], Any]
 

@@ -6,10 +6,27 @@ import logging
 import os
 import shutil
 import urllib.request
+from dataclasses import dataclass
 from pathlib import Path
 
+from selfgen.core.errors import UserError
 from selfgen.data.wheels import sha256_file
-from selfgen.specs import FileSpec, UserError
+
+
+@dataclass(frozen=True)
+class FileSpec:
+    """One file at an address: fetched, verified, read as data."""
+
+    url: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class LocalSpec:
+    """One file of the user's own."""
+
+    path: str
+
 
 _log = logging.getLogger(__name__)
 

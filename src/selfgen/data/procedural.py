@@ -19,8 +19,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from selfgen.data.spec import RecordsSpec
 from selfgen.data.text import record
-from selfgen.specs import RecordsSpec
 
 VERSION = 2
 """Records of version 1 were read while regimes and recipes were chosen; these were not."""

@@ -6,10 +6,27 @@ trained on cannot differ from the one it is asked with.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from selfgen.specs import PromptSpec, UserError
+from selfgen.core.errors import UserError
+
+
+@dataclass(frozen=True)
+class PromptSpec:
+    """The text around a record: the user message, and the turn that asks for a correction.
+
+    ``answer_prefix`` joins an answer to what stands before it. A prompt that is too long
+    loses words from its end, or, with ``cut_after``, lines of what follows that text in it.
+    """
+
+    template: str
+    correction: str
+    max_prompt_tokens: int
+    max_answer_tokens: int
+    answer_prefix: str = ""
+    cut_after: str = ""
 
 
 def load_tokenizer(folder: Path) -> Any:

@@ -15,10 +15,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from selfgen.core.errors import UserError
 from selfgen.data import tables
 from selfgen.data.problems import read_texts, with_validation
+from selfgen.data.spec import RecordsSpec
 from selfgen.data.text import record
-from selfgen.specs import RecordsSpec, UserError
 
 TLDR = ("tldr-train", "tldr-validation", "tldr-test")
 ULTRACHAT = ("ultrachat-train", "ultrachat-test")

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from selfgen.data import factbook, wikipedia
+from selfgen.data.spec import RecordsSpec
 from selfgen.data.text import record, sentences, split_of, squeeze, too_long
 from selfgen.data.wheels import read_member
 from selfgen.data.wikipedia import Article
-from selfgen.specs import RecordsSpec
 
 CHATTERBOT_SOURCE = "chatterbot-corpus==1.3.3"
 CHATTERBOT_LICENCE = "BSD-3-Clause"

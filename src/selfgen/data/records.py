@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from selfgen.core.errors import UserError
 from selfgen.data import (
     gsm_symbolic,
     news,
@@ -20,8 +21,8 @@ from selfgen.data import (
     qa,
     wikipedia,
 )
+from selfgen.data.spec import RecordsSpec
 from selfgen.data.text import unit
-from selfgen.specs import RecordsSpec, UserError
 
 if TYPE_CHECKING:
     import datasets

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from selfgen.core.errors import UserError
 from selfgen.data import hub
-from selfgen.specs import UserError
 
 
 def read(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -14,6 +14,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from selfgen.core.errors import UserError
 from selfgen.data.expressions import Evaluate, names_in, parse
 from selfgen.data.template_functions import (
     POOL_FUNCTIONS,
@@ -21,7 +22,6 @@ from selfgen.data.template_functions import (
     Combinations,
     plain_number,
 )
-from selfgen.specs import UserError
 
 MAX_REJECTIONS = 200_000
 

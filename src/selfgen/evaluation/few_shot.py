@@ -12,14 +12,27 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from selfgen.core.errors import UserError
+from selfgen.core.spec import Device
 from selfgen.data.problems import boxed, read_gsm8k, read_math
 from selfgen.data.prompts import load_tokenizer
 from selfgen.evaluation import latex
-from selfgen.models import load_for_generation
-from selfgen.specs import FewShotSpec, UserError
+from selfgen.models.loading import load_for_generation
+
+
+@dataclass(frozen=True)
+class FewShotSpec:
+    """A few-shot ``protocol`` of lm-evaluation-harness, on the first ``items`` problems."""
+
+    protocol: str
+    items: int | None
+    device: Device
+    batch_size: int
+
 
 Rows = list[dict[str, Any]]
 Progress = Callable[[int, int], None] | None

@@ -13,10 +13,10 @@ from typing import Any
 from selfgen.data import dialogues
 from selfgen.data.prompts import load_tokenizer
 from selfgen.evaluation.exposure import forced_choices
-from selfgen.evaluation.spec import LossSpec
+from selfgen.evaluation.held_out_spec import LossSpec
 from selfgen.generation.forced import Reference
 from selfgen.mixing.blocks import pack
-from selfgen.models import load_for_generation
+from selfgen.models.loading import load_for_generation
 
 AT_ONCE = 64
 """Blocks between two reports of progress."""

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import re
 
+from selfgen.core.errors import UserError
 from selfgen.data.problems import boxed
-from selfgen.specs import UserError
 
 SECONDS = 5
 """Most time of one parse and of one comparison; what takes longer is wrong."""

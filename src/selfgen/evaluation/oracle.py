@@ -8,12 +8,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from selfgen.core.errors import UserError
 from selfgen.data.examples import examples_of
 from selfgen.data.prompts import load_tokenizer
 from selfgen.evaluation.exposure import step_errors
+from selfgen.evaluation.oracle_spec import ExposureSpec
 from selfgen.generation import forced, free
-from selfgen.models import load_for_generation
-from selfgen.specs import ExposureSpec, UserError
+from selfgen.models.loading import load_for_generation
 
 Rows = list[dict[str, Any]]
 

@@ -6,14 +6,24 @@ import math
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from selfgen.core.errors import UserError
 from selfgen.evaluation import latex
 from selfgen.evaluation import math as numbers
 from selfgen.evaluation.overlap import ROUGE, lead_1, rouge
 from selfgen.evaluation.text import answer_words, repetition
-from selfgen.specs import ScoresSpec, UserError
 
 if TYPE_CHECKING:
     import pandas
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class ScoresSpec:
+    """Which graders read the answers of a task: ``overlap`` and ``math``."""
+
+    graders: tuple[str, ...]
+    splits: tuple[str, ...]
+
 
 FINAL = {"math": numbers, "latex": latex}
 """Graders of final answers, each with a strict and a flexible reading."""

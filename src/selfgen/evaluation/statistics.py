@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from selfgen.specs import UserError
+from selfgen.core.errors import UserError
 
 Values = Mapping[int, Mapping[str, float]]
 """Measured values: seed -> item id -> value."""

@@ -10,10 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from selfgen.core.errors import UserError
+from selfgen.core.spec import Device
 from selfgen.data.prompts import correction_ids, load_tokenizer, prompt_ids
 from selfgen.generation import free, vllm_backend
-from selfgen.models import load_for_generation, peak_memory_mb
-from selfgen.specs import AnswersSpec, Device, PassSpec, UserError
+from selfgen.generation.answers_spec import AnswersSpec
+from selfgen.generation.pass_spec import PassSpec
+from selfgen.models.loading import load_for_generation
+from selfgen.runtime.process import peak_memory_mb
 
 Rows = list[dict[str, Any]]
 Progress = Callable[[int, int], None] | None

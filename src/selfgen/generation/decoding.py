@@ -9,9 +9,10 @@ from typing import Any
 
 import torch
 
-from selfgen.draws import gumbel
-from selfgen.models import decoder
-from selfgen.specs import Sampling, UserError
+from selfgen.core.errors import UserError
+from selfgen.core.rng import gumbel
+from selfgen.core.spec import Sampling
+from selfgen.models.loading import decoder
 
 
 @dataclass(frozen=True)

@@ -11,14 +11,14 @@ from typing import Any
 import torch
 from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
 
-from selfgen import attention
+from selfgen.core.errors import UserError
 from selfgen.generation.decoding import Filled, Row, Sampler
+from selfgen.generation.kv_cache import Slots
 from selfgen.generation.onepass import OnePass
 from selfgen.generation.sequential import Sequential
-from selfgen.generation.slots import Slots
-from selfgen.generation.windowed import STEP_TOKENS, Cost, Windowed
-from selfgen.models import decoder
-from selfgen.specs import UserError
+from selfgen.generation.speculative import STEP_TOKENS, Cost, Windowed
+from selfgen.models import attention
+from selfgen.models.loading import decoder
 
 log = logging.getLogger(__name__)
 
@@ -120,7 +120,7 @@ def make(
 ) -> Engine:
     """The engine ``name`` for ``rows``; ``auto`` takes the faster exact one.
 
-    ``model`` is changed to attend by ``selfgen.attention`` where it can.
+    ``model`` is changed to attend by ``selfgen.models.attention`` where it can.
     """
     if name not in EXACT:
         raise UserError(f"engine: found {name}, allowed are {', '.join(EXACT)}")

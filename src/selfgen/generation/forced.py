@@ -17,11 +17,12 @@ from typing import Any
 
 import torch
 
-from selfgen.draws import row_key, uniform
+from selfgen.core.errors import UserError
+from selfgen.core.rng import row_key, uniform
 from selfgen.generation import engines
 from selfgen.generation.decoding import Row, Sampler, plan_batches, shard_of
 from selfgen.generation.onepass import OnePass
-from selfgen.specs import PassSpec, UserError
+from selfgen.generation.pass_spec import PassSpec
 
 
 @dataclass(frozen=True)

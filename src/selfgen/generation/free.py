@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from selfgen.core.rng import row_key
+from selfgen.core.spec import Sampling
 from selfgen.data.prompts import answer_text
-from selfgen.draws import row_key
 from selfgen.generation import engines, vllm_backend
 from selfgen.generation.decoding import Row, Sampler, plan_batches, shard_of
-from selfgen.specs import Sampling
 
 
 @dataclass(frozen=True)

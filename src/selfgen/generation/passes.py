@@ -19,9 +19,9 @@ from selfgen.generation.answers import (
     load,
     run_free,
 )
+from selfgen.generation.pass_spec import PassSpec
 from selfgen.mixing.order import is_plain, part_of, plan_steps
 from selfgen.mixing.schedules import rate_at
-from selfgen.specs import PassSpec
 
 
 def run_pass(

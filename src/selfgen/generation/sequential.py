@@ -1,7 +1,7 @@
 """The sequential engine: a batch, a key-value cache, one pass a token.
 
 Rows are left-padded, and finished rows leave the batch. It asks nothing of a model but a
-cache, so it also serves those that ``selfgen.attention`` cannot lay out flat.
+cache, so it also serves those that ``selfgen.models.attention`` cannot lay out flat.
 """
 
 from __future__ import annotations

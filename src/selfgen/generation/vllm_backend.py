@@ -15,9 +15,10 @@ from typing import Any
 
 import torch
 
+from selfgen.core.errors import UserError
+from selfgen.core.spec import Device
 from selfgen.generation.decoding import Filled, Row, Sampler
-from selfgen.models import parameters, place
-from selfgen.specs import Device, UserError
+from selfgen.models.loading import parameters, place
 
 CPU_CACHE = 2**30
 """Bytes of keys and values on a CPU, where vLLM would take most of the machine's memory."""

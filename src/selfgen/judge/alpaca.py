@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from selfgen.core.errors import UserError
 from selfgen.judge.client import Judge, Request
-from selfgen.specs import UserError
 
 if TYPE_CHECKING:
     import pandas

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from selfgen.core.spec import Sampling
 from selfgen.data.prompts import (
     answer_text,
     correction_ids,
@@ -16,7 +17,6 @@ from selfgen.data.prompts import (
 from selfgen.generation import free
 from selfgen.generation.answers import Progress, load
 from selfgen.judge.spec import InstructionsSpec, TwoTurnsSpec
-from selfgen.specs import Sampling
 
 Rows = list[dict[str, Any]]
 

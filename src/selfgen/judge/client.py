@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from selfgen.core.errors import UserError
 from selfgen.judge.replies import Replies, Reply, key_of
 from selfgen.judge.spec import EndpointSpec
-from selfgen.specs import UserError
 
 log = logging.getLogger(__name__)
 

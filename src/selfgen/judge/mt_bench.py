@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from selfgen.specs import UserError
+from selfgen.core.errors import UserError
 
 TEMPERATURES = {
     "writing": 0.7,

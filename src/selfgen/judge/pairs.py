@@ -13,9 +13,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from selfgen.core.errors import UserError
 from selfgen.data.text import unit
 from selfgen.judge.spec import PairsSpec
-from selfgen.specs import UserError
 
 PLACES = ("{{post}}", "{{summarya}}", "{{summaryb}}")
 """What a judge prompt must hold; the names are those of the codebase."""

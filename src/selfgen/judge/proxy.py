@@ -12,13 +12,14 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from selfgen.data.prompts import answer_ids, load_tokenizer, prompt_ids
+from selfgen.core.errors import UserError
+from selfgen.core.spec import Device
+from selfgen.data.prompts import PromptSpec, answer_ids, load_tokenizer, prompt_ids
 from selfgen.data.wheels import open_wheel
 from selfgen.evaluation.exposure import forced_choices
 from selfgen.generation.forced import Reference
 from selfgen.judge.pairs import Pair
-from selfgen.models import load_for_generation, place
-from selfgen.specs import Device, PromptSpec, UserError
+from selfgen.models.loading import load_for_generation, place
 
 BATCH = 64
 """Texts that are encoded together."""

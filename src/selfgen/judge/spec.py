@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from selfgen.specs import Cell, Device, PromptSpec, Sampling
+from selfgen.core.spec import Device, Sampling
+from selfgen.data.prompts import PromptSpec
 
 
 @dataclass(frozen=True)
@@ -93,35 +94,3 @@ class TwoTurnsSpec:
     seed: int
     device: Device
     batch_size: int
-
-
-@dataclass(frozen=True)
-class WinRatesSpec:
-    """The table of one contest: its cells in order, its words, and how intervals are made.
-
-    ``judge`` and ``opponent`` as readers call them; ``proxy``: what stands in for a judge;
-    ``coin``: whether one is tossed for replies without a winner.
-    """
-
-    name: str
-    cells: tuple[Cell, ...]
-    labels: dict[str, str]
-    judge: str
-    opponent: str
-    proxy: str
-    coin: bool
-    bootstrap_samples: int
-    confidence: float
-    seed: int
-
-
-@dataclass(frozen=True)
-class BenchmarkSpec:
-    """The table of a benchmark: its cells in order, its words, and how intervals are made."""
-
-    cells: tuple[Cell, ...]
-    labels: dict[str, str]
-    judge: str
-    bootstrap_samples: int
-    confidence: float
-    seed: int

@@ -16,8 +16,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from selfgen.core.errors import UserError
 from selfgen.data.text import unit
-from selfgen.specs import UserError
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,12 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from selfgen.core.errors import UserError
 from selfgen.data.examples import Example, examples_of
 from selfgen.mixing.mixes import MIXES, READS, Mix, Mixing
 from selfgen.mixing.order import Step, part_of, plan_steps, plan_tokens
 from selfgen.mixing.rows import IGNORE
-from selfgen.specs import RowsSpec, UserError
+from selfgen.mixing.spec import RowsSpec
 
 Rows = list[dict[str, Any]]
 

@@ -14,12 +14,13 @@ from functools import cached_property
 from itertools import accumulate
 from typing import Any
 
+from selfgen.core.errors import UserError
 from selfgen.data.examples import Example
 from selfgen.data.prompts import answer_ids, correction_ids
 from selfgen.data.text import unit
 from selfgen.mixing import rows
 from selfgen.mixing.rows import Fields
-from selfgen.specs import RowsSpec, UserError
+from selfgen.mixing.spec import RowsSpec
 
 
 @dataclass(frozen=True)

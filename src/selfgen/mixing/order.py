@@ -9,8 +9,9 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sequence
 
+from selfgen.core.errors import UserError
+from selfgen.core.spec import Steps
 from selfgen.data.text import unit
-from selfgen.specs import Steps, UserError
 
 WINDOW = 8
 """Batches that are sorted by length together; more would make the order less random."""

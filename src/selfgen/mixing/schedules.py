@@ -9,8 +9,21 @@ means the same at every scale, or rounds. As in deep-spin/scheduled-sampling-tra
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
-from selfgen.specs import Schedule
+
+@dataclass(frozen=True)
+class Schedule:
+    """How the mixing rate moves (Bengio et al. 2015, section 2.4); mixing.schedules.
+
+    ``kind``: ``linear``, ``exponential`` or ``inverse-sigmoid``, with their constants ``k``
+    and ``c``. The reference's share never falls below 1 - beta.
+    """
+
+    kind: str
+    k: float
+    c: float = 0.0
+
 
 KINDS = ("linear", "exponential", "inverse-sigmoid")
 

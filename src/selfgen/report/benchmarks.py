@@ -7,9 +7,9 @@ from functools import partial
 from typing import Any
 
 from selfgen.evaluation.statistics import Bootstrap, Interval, Values, mean_interval
-from selfgen.judge.spec import BenchmarkSpec
 from selfgen.report import grid
 from selfgen.report.grid import NOT_RUN, Entry, Grid
+from selfgen.report.spec import BenchmarkSpec
 
 Rows = Sequence[Mapping[str, Any]]
 Key = tuple[str, ...]

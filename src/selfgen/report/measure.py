@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from selfgen.core.errors import UserError
 from selfgen.evaluation.scores import GRADED
 from selfgen.evaluation.statistics import (
     Bootstrap,
@@ -20,7 +21,6 @@ from selfgen.evaluation.statistics import (
 )
 from selfgen.report.collect import NO_MODEL, cell_values, in_order, label
 from selfgen.report.spec import Column, TablesSpec
-from selfgen.specs import UserError
 
 if TYPE_CHECKING:
     import pandas

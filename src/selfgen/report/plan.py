@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from selfgen.core.errors import UserError
 from selfgen.report import grid
 from selfgen.report.grid import Entry, Grid
-from selfgen.specs import UserError
 
 TRAINING, DRAWING, WRITING = "fine-tuning", "forced passes", "free generation"
 """Kinds of work, which run at different speeds."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from selfgen.core.spec import to_json
 from selfgen.evaluation.scores import METRICS
 from selfgen.report import corrections, cost, details, figures, grid, tables
 from selfgen.report.measure import main_table
 from selfgen.report.spec import TablesSpec
-from selfgen.specs import to_json
 
 
 def render_all(collected: Path, spec: TablesSpec) -> dict[str, bytes]:

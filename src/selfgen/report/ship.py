@@ -10,7 +10,7 @@ import os
 import shutil
 from pathlib import Path
 
-from selfgen.specs import UserError
+from selfgen.core.errors import UserError
 
 FOLDERS = ("tables", "figures", "collected")
 VERDICTS = "verdicts"

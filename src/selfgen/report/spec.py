@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from selfgen.specs import Cell
+
+@dataclass(frozen=True)
+class Cell:
+    """One declared (task, model, method, decoding, seed) of the result tables."""
+
+    task: str
+    model: str
+    method: str
+    decoding: str
+    seed: int
 
 
 @dataclass(frozen=True)
@@ -93,6 +102,38 @@ class LossTableSpec:
     cells: tuple[Cell, ...]
     labels: dict[str, str]
     scale: str
+    bootstrap_samples: int
+    confidence: float
+    seed: int
+
+
+@dataclass(frozen=True)
+class WinRatesSpec:
+    """The table of one contest: its cells in order, its words, and how intervals are made.
+
+    ``judge`` and ``opponent`` as readers call them; ``proxy``: what stands in for a judge;
+    ``coin``: whether one is tossed for replies without a winner.
+    """
+
+    name: str
+    cells: tuple[Cell, ...]
+    labels: dict[str, str]
+    judge: str
+    opponent: str
+    proxy: str
+    coin: bool
+    bootstrap_samples: int
+    confidence: float
+    seed: int
+
+
+@dataclass(frozen=True)
+class BenchmarkSpec:
+    """The table of a benchmark: its cells in order, its words, and how intervals are made."""
+
+    cells: tuple[Cell, ...]
+    labels: dict[str, str]
+    judge: str
     bootstrap_samples: int
     confidence: float
     seed: int

@@ -14,10 +14,10 @@ from selfgen.evaluation.statistics import (
     mean_interval,
     paired_difference,
 )
-from selfgen.judge.spec import WinRatesSpec
 from selfgen.report import grid
 from selfgen.report.collect import label
 from selfgen.report.grid import NOT_RUN, Entry, Grid
+from selfgen.report.spec import WinRatesSpec
 
 CSV = (
     *("contest", "task", "model", "method", "decoding", "n", "seeds", "win_rate"),

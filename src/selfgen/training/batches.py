@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 
 import torch
 
-from selfgen.specs import Steps, UserError
+from selfgen.core.errors import UserError
+from selfgen.core.spec import Steps
 
 log = logging.getLogger(__name__)
 

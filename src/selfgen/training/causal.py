@@ -20,11 +20,13 @@ from typing import Any
 
 import torch
 
-from selfgen.models import decoder, place
-from selfgen.specs import Steps, TrainSpec, UserError
+from selfgen.core.errors import UserError
+from selfgen.core.spec import Steps
+from selfgen.models.loading import decoder, place
 from selfgen.training.batches import IGNORE, Passes, Row, collate, labelled, steps_of
 from selfgen.training.labels import LabelLoss
 from selfgen.training.preference import PairLoss
+from selfgen.training.spec import TrainSpec
 from selfgen.training.state import Checkpoints, Outcome
 from selfgen.training.two_pass import TwoPassLoss
 

@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch.nn.functional import cross_entropy
 
-from selfgen import attention
-from selfgen.models import decoder
+from selfgen.models import attention
+from selfgen.models.loading import decoder
 from selfgen.training import batches
 from selfgen.training.batches import Passes, Row
 

@@ -18,10 +18,11 @@ from typing import Any
 import torch
 from torch.nn.functional import cross_entropy, logsigmoid
 
-from selfgen.specs import Preference, UserError
+from selfgen.core.errors import UserError
 from selfgen.training import batches
 from selfgen.training.batches import Passes, Row
 from selfgen.training.labels import LabelLoss
+from selfgen.training.spec import Preference
 
 log = logging.getLogger(__name__)
 

@@ -19,12 +19,13 @@ from typing import Any
 
 import torch
 
-from selfgen.draws import gumbel, row_key, uniform
+from selfgen.core.errors import UserError
+from selfgen.core.rng import gumbel, row_key, uniform
 from selfgen.mixing.schedules import rate_at
-from selfgen.specs import TwoPass, UserError
 from selfgen.training import batches
 from selfgen.training.batches import IGNORE, Row
 from selfgen.training.labels import LabelLoss
+from selfgen.training.spec import TwoPass
 
 MARKS = "marks"
 """Column of a row: ``(answer position, position in the row)`` of each token to replace."""

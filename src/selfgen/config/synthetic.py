@@ -1,0 +1,140 @@
+"""The configuration of controlled runs: regimes of small models on procedural tasks."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from pydantic import Field, model_validator
+
+from selfgen.config import (
+    Config,
+    Decoding,
+    Evaluation,
+    Stage,
+    Task,
+    checked,
+    methods,
+)
+from selfgen.config.methods import Custom, Dpo, Method, Pairs
+from selfgen.config.sources import RandomModel
+from selfgen.core.types import NAME, Count, Keys, Share, known
+from selfgen.data.records import DATASETS
+
+
+class Stop(Keys):
+    """Train a method until it knows its task; a seed that does not get there is reported
+    as failed, and nothing is said of the methods that come after."""
+
+    method: str = Field(description="The method, usually the base of all others.")
+    exact: Share = Field(
+        description="Share of validation answers that must be exactly right."
+    )
+    every: Count = Field(description="Steps between two readings.")
+
+
+class Curves(Keys):
+    """Learning curves, read on the validation split."""
+
+    methods: list[str] = Field(min_length=1, description="Whose curves.")
+    every: Count = Field(description="Steps between two readings.")
+
+
+class Regime(Keys):
+    """A task with known answers, a small model trained from nothing, and its methods."""
+
+    label: str = Field(description="Name in tables and figures.")
+    task: Task = Field(description="Its data set must have aligned answers.")
+    model: RandomModel = Field(
+        description="Its seed is that of the run; `characters` must be set."
+    )
+    stages: dict[str, Stage] = Field(min_length=1, description="Fine-tuning recipes.")
+    methods: dict[str, Method] = Field(min_length=1, description="What is compared.")
+    baseline: str = Field(description="Method that the others are compared with.")
+    stop: Stop | None = Field(default=None, description="Train one until it knows.")
+    curves: Curves | None = Field(default=None, description="Learning curves.")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Regime:
+        aligned = {n: d for n, d in DATASETS.items() if d.aligned is not None}
+        known("task.dataset", self.task.dataset, aligned)
+        if not self.model.characters:
+            raise ValueError("model.characters: found nothing, this key is required")
+        known("baseline", self.baseline, self.methods)
+        for name, method in self.methods.items():
+            if isinstance(method, Custom | Dpo | Pairs):
+                raise ValueError(
+                    f"methods.{name}.mix: found {method.mix!r}, which controlled runs"
+                    " do not have"
+                )
+        for name, stage in self.stages.items():
+            if stage.dialogues:
+                raise ValueError(
+                    f"stages.{name}.dialogues: found {stage.dialogues!r}, which controlled"
+                    " runs do not have"
+                )
+        for key in ("models", "methods", "seeds", "stages", "split", "decoding"):
+            if found := getattr(self.task, key):
+                raise ValueError(
+                    f"task.{key}: found {found!r}, which controlled runs do not have"
+                )
+        if self.stop:
+            known("stop.method", self.stop.method, self.methods)
+        for name in self.curves.methods if self.curves else ():
+            known("curves.methods", name, self.methods)
+        return self
+
+
+class Controlled(Keys):
+    """Regimes under several seeds, one process for each of both."""
+
+    scale: str = Field(pattern=NAME, description="Name of this scale, shown in tables.")
+    seeds: list[int] = Field(
+        min_length=1, description="Each decides weights, order and draws of a chain."
+    )
+    regimes: dict[str, Regime] = Field(min_length=1, description="What is run.")
+    evaluation: Evaluation = Field(
+        default=Evaluation(), description="Intervals; `baseline` and `split` not read."
+    )
+
+    @model_validator(mode="after")
+    def _named(self) -> Controlled:
+        for name in self.regimes:
+            if not re.fullmatch(NAME, name):
+                raise ValueError(
+                    f"regimes.{name}: found {name!r}, allowed are lower-case letters,"
+                    " digits, '.' and '-'"
+                )
+        if len(set(self.seeds)) != len(self.seeds):
+            raise ValueError(f"seeds: found {self.seeds}, allowed are distinct ones")
+        return self
+
+    @model_validator(mode="after")
+    def _sound(self) -> Controlled:
+        for name, regime in self.regimes.items():
+            try:
+                methods.check(regime.methods, regime.stages, {})
+            except ValueError as error:
+                raise ValueError(f"regimes.{name}.{error}") from None
+        return self
+
+    def of(self, regime: str) -> Config:
+        """A regime as a configuration of one task and one model, of the same name."""
+        found = self.regimes[regime]
+        return Config(
+            scale=self.scale,
+            seeds=self.seeds,
+            device="cpu",
+            precision="fp32",
+            models={regime: found.model},
+            tasks={regime: found.task},
+            stages=found.stages,
+            methods=found.methods,
+            decoding=Decoding(batch_size=512),
+            evaluation=self.evaluation.model_copy(update={"baseline": found.baseline}),
+        )
+
+
+def load(raw: dict[str, Any]) -> Controlled:
+    """As ``selfgen.config.load``, for a file with ``regimes``."""
+    return checked(Controlled, raw)

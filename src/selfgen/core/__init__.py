@@ -1,0 +1,1 @@
+"""What every room builds on: errors, specs, digests and manifests, addressed draws."""

@@ -1,0 +1,207 @@
+"""Where a result came from: code digests, atomic writes, manifests.
+
+Uses the standard library only, since the workflow computes code digests when it is parsed.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import functools
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+PACKAGE = Path(__file__).parents[1]
+NAME = "selfgen"
+REPORTED = (
+    "torch",
+    "transformers",
+    "tokenizers",
+    "accelerate",
+    "datasets",
+    "peft",
+    "numpy",
+)
+
+
+UNSEEN = (
+    *("type_comment", "type_ignores", "kind", "ctx", "type_params"),
+    *("annotation", "returns", "simple"),
+)
+"""Fields of the syntax tree that change nothing that is computed."""
+
+
+def code_digest(*modules: str) -> str:
+    """Digest of the syntax of some modules and of all package modules they import.
+
+    Comments, docstrings, annotations and layout do not count, so only a change of what the
+    code does changes the digest. The walk is our own: ``ast.dump`` differs between versions
+    of Python.
+    """
+    closure: set[str] = set()
+    todo = list(modules)
+    while todo:
+        module = todo.pop()
+        if module not in closure:
+            closure.add(module)
+            todo += _parsed(module)[1]
+    text = "\n".join(f"{m} {_parsed(m)[0]}" for m in sorted(closure))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def source_digest(path: Path) -> str:
+    """Digest of the syntax of one file, as in ``code_digest`` but not of what it imports."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return hashlib.sha256(_canonical(tree).encode()).hexdigest()[:16]
+
+
+def _file(module: str) -> Path | None:
+    base = PACKAGE.joinpath(*module.split(".")[1:])
+    for path in (base.with_suffix(".py"), base / "__init__.py"):
+        if path.is_file():
+            return path
+    return None
+
+
+@functools.cache
+def _parsed(module: str) -> tuple[str, tuple[str, ...]]:
+    """``(digest of the syntax, package modules imported)``."""
+    path = _file(module)
+    if path is None:
+        raise ValueError(f"no module {module} in {PACKAGE}")
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    imported: set[str] = set()
+    for node in _statements(tree):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+            names.append(node.module)
+        else:
+            continue
+        imported |= {n for n in names if n.startswith(f"{NAME}.") and _file(n)}
+    digest = hashlib.sha256(_canonical(tree).encode()).hexdigest()
+    return digest, tuple(sorted(imported))
+
+
+def _statements(tree: ast.AST) -> Iterator[ast.AST]:
+    """All nodes, but for what only type checkers read."""
+    for node in ast.iter_child_nodes(tree):
+        if not _is_for_checkers(node):
+            yield node
+            yield from _statements(node)
+
+
+def _canonical(node: Any, in_class: bool = False) -> str:
+    if isinstance(node, ast.AnnAssign) and not in_class:
+        # Outside of a class, where it makes a field, an annotation does nothing.
+        node = ast.Assign([node.target], node.value)
+    if isinstance(node, ast.AST):
+        fields = []
+        for key, value in ast.iter_fields(node):
+            if key in UNSEEN:
+                continue
+            if isinstance(value, list):
+                value = [item for item in value if not _is_idle(item, node)]
+            if value is None or value == []:
+                continue  # fields that newer Pythons added are empty in older code
+            fields.append(f"{key}={_canonical(value, isinstance(node, ast.ClassDef))}")
+        return f"{type(node).__name__}({','.join(fields)})"
+    if isinstance(node, list):
+        return f"[{','.join(_canonical(item, in_class) for item in node)}]"
+    return f"{type(node).__name__}:{node!r}"
+
+
+def _is_idle(node: Any, parent: Any) -> bool:
+    """A statement that computes nothing: a docstring, of whatever it stands below, what is
+    for type checkers alone, or a name that is declared without a value."""
+    if isinstance(node, ast.Expr):
+        return isinstance(node.value, ast.Constant) and isinstance(
+            node.value.value, str
+        )
+    if isinstance(node, ast.AnnAssign):
+        return node.value is None and not isinstance(parent, ast.ClassDef)
+    return _is_for_checkers(node)
+
+
+def _is_for_checkers(node: Any) -> bool:
+    test = getattr(node, "test", None) if isinstance(node, ast.If) else None
+    return isinstance(test, ast.Name) and test.id == "TYPE_CHECKING"
+
+
+@contextlib.contextmanager
+def atomic(target: Path) -> Iterator[Path]:
+    """A temporary path beside ``target`` that takes its place on success.
+
+    For files and for folders; whatever fails leaves ``target`` as it was.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    try:
+        yield partial
+        if target.is_dir():
+            shutil.rmtree(target)
+        partial.replace(target)
+    finally:
+        if partial.is_dir():
+            shutil.rmtree(partial)
+        else:
+            partial.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """``value`` as readable JSON, atomically."""
+    with atomic(path) as partial:
+        partial.write_text(json.dumps(value, indent=1, sort_keys=True) + "\n")
+
+
+def sha256(path: Path) -> str:
+    """Content hash of a file, or of a folder's files and their names."""
+    digest = hashlib.sha256()
+    if path.is_dir():
+        for item in sorted(p for p in path.rglob("*") if p.is_file()):
+            # Snakemake puts this there after the step has ended.
+            if item.name == ".snakemake_timestamp":
+                continue
+            digest.update(f"{item.relative_to(path)} {sha256(item)}\n".encode())
+        return digest.hexdigest()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def spec_digest(text: str) -> str:
+    """A short digest of a spec's canonical JSON."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def versions() -> dict[str, str]:
+    """The installed versions of the packages that decide results."""
+    found = {}
+    for package in REPORTED:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[package] = importlib.metadata.version(package)
+    return found
+
+
+def manifest(
+    spec: str, inputs: dict[str, str], code: str, facts: dict[str, Any]
+) -> dict[str, Any]:
+    """What made an output: its spec, its inputs' hashes, the code, the machine, the facts."""
+    return {
+        "spec": json.loads(spec),
+        "inputs": dict(sorted(inputs.items())),
+        "code": code,
+        "python": platform.python_version(),
+        "packages": versions(),
+        "machine": {"system": platform.system(), "cpus": os.cpu_count()},
+        **facts,
+    }

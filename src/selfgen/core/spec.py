@@ -1,0 +1,102 @@
+"""Specs: what a step reads, one small frozen dataclass a step, and its canonical JSON.
+
+A spec travels as canonical JSON: it is a rule's parameter in the workflow, an argument of the
+command line and an entry of the manifest beside the output. A step reruns when its spec
+changes, so a spec never holds a key that its step does not read.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from selfgen.core.errors import UserError
+
+Spec = TypeVar("Spec")
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How a token is chosen: ``temperature`` 0 is greedy, ``top_k`` 0 and ``top_p`` 1 off."""
+
+    temperature: float = 0.0
+    top_k: int = 0
+    top_p: float = 1.0
+
+
+@dataclass(frozen=True)
+class Device:
+    """Where and how exactly to compute; ``auto`` takes the best the machine has."""
+
+    device: str = "auto"
+    precision: str = "auto"
+
+
+@dataclass(frozen=True)
+class Steps:
+    """The optimiser steps ``first`` to ``last`` (exclusive) of a stage of ``total`` steps.
+
+    A round takes a part of its stage's steps; the learning rate follows the whole stage.
+    """
+
+    first: int
+    last: int
+    total: int
+
+
+def to_json(spec: Any) -> str:
+    """Canonical JSON of a spec: sorted keys, no spaces; the same text for equal specs."""
+    return _canonical(_written(TypeAdapter(type(spec)).dump_python(spec, mode="json")))
+
+
+def from_json(cls: type[Spec], text: str) -> Spec:
+    """The spec that ``to_json`` wrote.
+
+    Raises UserError: not the JSON of such a spec, or a key that it does not have.
+    """
+    try:
+        spec = TypeAdapter(cls).validate_json(text)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        where = ".".join(map(str, problem["loc"])) or "the whole"
+        raise UserError(
+            f"--spec: not a {cls.__name__}: {where}: {problem['msg']}"
+        ) from None
+    known = TypeAdapter(cls).dump_python(spec, mode="json")
+    if unknown := _unknown(json.loads(text), known):
+        raise UserError(f"--spec: not a {cls.__name__}: unknown key {unknown}")
+    return spec
+
+
+def _unknown(given: Any, known: Any) -> str | None:
+    """The first key that is given and not known; dataclasses pass over such keys."""
+    if isinstance(given, list) and isinstance(known, list):
+        pairs = zip(given, known, strict=True)
+        return next(filter(None, (_unknown(a, b) for a, b in pairs)), None)
+    if not isinstance(given, dict):
+        return None
+    for key, value in given.items():
+        if key not in known:
+            return key
+        if unknown := _unknown(value, known[key]):
+            return f"{key}.{unknown}"
+    return None
+
+
+LATER = ("backend",)
+"""Keys that came after results had been made. Empty ones are not written, so that those
+results are still of today's specs."""
+
+
+def _written(value: Any) -> Any:
+    if isinstance(value, dict):
+        kept = {k: v for k, v in value.items() if v or k not in LATER}
+        return {k: _written(v) for k, v in kept.items()}
+    return [_written(item) for item in value] if isinstance(value, list) else value
+
+
+def _canonical(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))

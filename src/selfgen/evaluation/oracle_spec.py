@@ -1,0 +1,25 @@
+"""What the step of errors against an oracle reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from selfgen.core.spec import Device, Sampling
+from selfgen.data.prompts import PromptSpec
+
+
+@dataclass(frozen=True)
+class ExposureSpec:
+    """Step errors of a model against an oracle, after own and after reference tokens.
+
+    ``prompts``: so many records of ``split`` in file order; ``sampling``: of the answers
+    that make the free-running contexts.
+    """
+
+    split: str
+    prompts: int
+    prompt: PromptSpec
+    sampling: Sampling
+    seed: int
+    device: Device
+    batch_size: int

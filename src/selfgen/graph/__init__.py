@@ -1,0 +1,1 @@
+"""From the configuration to the graph: every file and every step's spec."""

@@ -1,0 +1,387 @@
+"""From the configuration to the graph: nodes, passes, files and the spec of every step.
+
+A node is one model of a task: ``base``, ``sft``, ``bash``, ... What two methods share (a
+parent, a pass) is one node or one pass, so it is one file and computed once. Pure functions
+of the configuration: the workflow only asks which file needs which.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from selfgen import config as c
+from selfgen.config import methods as m
+from selfgen.core.errors import UserError
+from selfgen.core.spec import Device, Sampling, Steps
+from selfgen.data.leakage import LeakageSpec
+from selfgen.data.prompts import PromptSpec
+from selfgen.data.records import DATASETS
+from selfgen.data.spec import RecordsSpec
+from selfgen.data.wheels import WheelSpec
+from selfgen.data.wording import ANSWER_PREFIXES, CUT_AFTER, TEMPLATES
+from selfgen.evaluation.oracle_spec import ExposureSpec
+from selfgen.evaluation.scores import ScoresSpec
+from selfgen.generation.answers_spec import AnswersSpec
+from selfgen.generation.pass_spec import PassSpec
+from selfgen.graph import lineage, sources
+from selfgen.graph.lineage import Node, Pass
+from selfgen.mixing.spec import RowsSpec
+from selfgen.models.base import ModelSpec
+from selfgen.report.spec import Cell
+from selfgen.training.spec import LoraSpec, Preference, TrainSpec, TwoPass
+
+SUMMARIES = ("news-headlines", "wikipedia-descriptions")
+"""Data sets whose prompt's first sentence is a baseline."""
+
+
+class Graph:
+    """What the workflow asks: which files there are and what each step reads."""
+
+    def __init__(self, config: c.Config, root: Path = Path()) -> None:
+        """``root``: where the files of functions of one's own lie."""
+        self.config, self.root = config, root
+        self.nodes = lineage.resolve(config.methods)
+        self.sources, self.files = sources.wheels(config), sources.files(config)
+        sources.check(config)
+        for name, method in config.methods.items():
+            own = getattr(method, "function", "").rpartition(":")[0]
+            if own and not (root / own).is_file():
+                raise UserError(f"config: methods.{name}.function: found no file {own}")
+        for node in self.nodes.values():
+            if node.rounds > 1:
+                for task in config.tasks:
+                    if node.declared not in self.methods(task):
+                        continue
+                    self._steps(task, node)  # refuses more rounds than steps
+
+    def source(self, where: str, name: str) -> WheelSpec:
+        """A pinned file by its name; raises UserError, which says ``where``."""
+        if name not in self.sources:
+            raise UserError(
+                f"config: {where}: found {name!r}, allowed: {', '.join(self.sources)}"
+            )
+        return self.sources[name]
+
+    # Names and files
+
+    def models(self, task: str) -> list[str]:
+        """Base models of a task."""
+        return self.config.tasks[task].models or list(self.config.models)
+
+    def methods(self, task: str) -> dict[str, m.Method]:
+        """Methods of a task, in the order in which they are declared."""
+        own = self.config.tasks[task].methods
+        methods = self.config.methods
+        return {k: method for k, method in methods.items() if own is None or k in own}
+
+    def seeds(self, task: str, node: str) -> list[int]:
+        """Seeds of a node: an untouched model is the same under every seed."""
+        seeds = self.config.tasks[task].seeds or self.config.seeds
+        return seeds[:1] if self.nodes[node].parent is None else seeds
+
+    def trained(self) -> list[tuple[str, str, str, int]]:
+        """Every (task, model, node, seed) that is fine-tuned."""
+        return [
+            (task, model, name, seed)
+            for task in self.config.tasks
+            for model in self.models(task)
+            for name, node in self.nodes.items()
+            if node.parent is not None and node.declared in self.methods(task)
+            for seed in self.seeds(task, name)
+        ]
+
+    def cells(self) -> list[Cell]:
+        """Every declared (task, model, method, decoding, seed), in table order."""
+        return [
+            Cell(task, model, node, decoding, seed)
+            for task in self.config.tasks
+            for model in self.models(task)
+            for node, method in self.methods(task).items()
+            for decoding in method.decodings
+            for seed in self.seeds(task, node)
+        ]
+
+    def weights(self, task: str, model: str, node: str, seed: int | str) -> str:
+        """Folder of a node's weights."""
+        if self.nodes[node].parent is None:
+            return f"results/base/{model}"
+        return f"results/models/{task}/{model}/{node}/seed{seed}/weights"
+
+    def parent_weights(self, task: str, model: str, node: str, seed: str) -> str:
+        """Folder of the weights that training starts from."""
+        return self.weights(task, model, self.nodes[node].parent, seed)
+
+    def passed(self, node: str) -> Pass | None:
+        """The pass that a node's rows are mixed from."""
+        return lineage.passed(self.nodes[node], self.nodes)
+
+    def passes(self) -> dict[tuple[str, str], Pass]:
+        """All passes by (generator, name)."""
+        found = [self.passed(node) for node in self.nodes]
+        # Reversed, so that the first node that names a pass describes it.
+        return {(p.generator, p.name): p for p in reversed(found) if p}
+
+    def pass_shards(self, task: str, model: str, node: str, seed: str) -> list[str]:
+        """Files of the pass that a node's rows are mixed from."""
+        passed = self.passed(node)
+        if passed is None:
+            return []
+        folder = f"results/passes/{task}/{model}/{passed.generator}/{passed.name}"
+        return self._shards(f"{folder}/seed{seed}")
+
+    def answer_shards(
+        self, task: str, model: str, node: str, decoding: str, seed: int | str
+    ) -> list[str]:
+        """Files of a node's answers."""
+        return self._shards(
+            f"results/answers/{task}/{model}/{node}/{decoding}/seed{seed}"
+        )
+
+    def _shards(self, folder: str) -> list[str]:
+        return [f"{folder}/shard{i}.parquet" for i in range(self.config.shards)]
+
+    def gpus(self, free: bool = False) -> int:
+        """GPUs that a model's job asks for, one that writes ``free`` text as many as vLLM
+        spreads the model over; none where the device is the CPU."""
+        found = self.config.device == "cuda"
+        if self.config.device == "auto":
+            found = Path("/dev/nvidiactl").exists()
+        return found * (self.config.generation.tensor_parallel if free else 1)
+
+    # Specs
+
+    def wheel(self, source: str) -> WheelSpec:
+        return self.sources[source]
+
+    def model(self, model: str) -> ModelSpec:
+        return sources.model(self.config.models[model])
+
+    def record_splits(self, task: str) -> tuple[str, ...]:
+        """Splits that answers are read on; the headline split first."""
+        if (self.config.tasks[task].split or self.config.evaluation.split) != "test":
+            return ("validation",)
+        splits = DATASETS[self.config.tasks[task].dataset].splits
+        return tuple(sorted((x for x in splits if x.startswith("test")), reverse=True))
+
+    def records(self, task: str) -> RecordsSpec:
+        t = self.config.tasks[task]
+        fresh = any(
+            getattr(m, "rows", "") == "fresh" for m in self.methods(task).values()
+        )
+        rows = {"train": t.train_rows * (1 + fresh), "validation": t.validation_rows}
+        for split in DATASETS[t.dataset].splits:
+            rows.setdefault(split, t.test_rows)
+        return RecordsSpec(
+            task, t.dataset, rows, t.max_words, t.max_reference_words, t.templates
+        )
+
+    def leakage(self, task: str) -> LeakageSpec:
+        t = self.config.tasks[task]
+        data, guard = DATASETS[t.dataset], self.config.leakage
+        return LeakageSpec(
+            guard.ngram,
+            guard.share,
+            t.leakage_limit,
+            data.shared_templates,
+            data.published,
+        )
+
+    def prompt(self, task: str, node: str | None = None) -> PromptSpec:
+        """The texts of a task; a method may have a correction turn of its own."""
+        t = self.config.tasks[task]
+        method = self.nodes[node].method if node else None
+        return PromptSpec(
+            t.template or TEMPLATES[t.dataset],
+            getattr(method, "correction", None) or t.correction,
+            t.max_prompt_tokens,
+            t.max_new_tokens,
+            ANSWER_PREFIXES.get(t.dataset, ""),
+            CUT_AFTER.get(t.dataset, ""),
+        )
+
+    def generation(self, task: str, generator: str, name: str, seed: int) -> PassSpec:
+        """Spec of a pass over the training records."""
+        passed = self.passes()[generator, name]
+        node, method = passed.node, passed.node.method
+        stage = self.stage(task, method)
+        steps, schedule = self._steps(task, node), lineage.moving(node)
+        return PassSpec(
+            kind=passed.kind,
+            seed=seed,
+            rows=self._rows(task, method),
+            epochs=stage.epochs,
+            prompt=self.prompt(task),
+            sampling=Sampling(method.temperature, method.top_k, method.top_p),
+            device=self.device(),
+            batch_size=self._decoding(task).batch_size,
+            beta=0.0 if passed.kind == "free" else lineage.beta_of(node),
+            eos=getattr(method, "eos", "exclude"),
+            shards=self.config.shards,
+            span=getattr(method, "span", 1),
+            plain_share=getattr(method, "plain_share", 0.0),
+            candidates=getattr(method, "candidates", 1),
+            step_rows=stage.batch_size if steps or schedule else 0,
+            steps=steps,
+            schedule=schedule,
+            backend=self._backend() if passed.kind == "free" else "",
+        )
+
+    def rows(self, task: str, node: str, seed: int) -> RowsSpec:
+        method = self.nodes[node].method
+        stage = self.stage(task, method)
+        common = {
+            "mix": method.mix,
+            "seed": seed,
+            "epochs": stage.epochs,
+            "batch_size": stage.batch_size,
+        }
+        if isinstance(method, m.Pairs):
+            p = self.config.preferences[method.preferences]
+            prompt = PromptSpec(p.template, "", p.max_prompt_tokens, p.max_tokens)
+            return RowsSpec(
+                rows=(0, p.rows), prompt=prompt, max_tokens=p.max_tokens, **common
+            )
+        return RowsSpec(
+            rows=self._rows(task, method),
+            prompt=self.prompt(task, node),
+            **common,
+            correction_share=getattr(method, "correction_share", 0.0),
+            draft_length=getattr(method, "draft_length", "full"),
+            drafts=getattr(method, "drafts", "own"),
+            candidates=getattr(method, "candidates", 1),
+            metric=self.metric(task) if isinstance(method, m.Dpo) else "",
+            grader=self.grader(task) if isinstance(method, m.Dpo) else "",
+            wall=bool(getattr(method, "wall_of", None)),
+            function=getattr(method, "function", ""),
+            reads=getattr(method, "reads", ""),
+            loss=stage.loss,
+            steps=self._steps(task, self.nodes[node]),
+        )
+
+    def train(self, task: str, node: str, seed: int) -> TrainSpec:
+        method = self.nodes[node].method
+        stage = self.stage(task, method)
+        lora = stage.lora
+        modules = lora and lora.target_modules
+        preference = two_pass = None
+        if isinstance(method, m.PREFERENCES):
+            preference = Preference(method.beta, method.sft_weight)
+        if isinstance(method, m.TwoPass):
+            two_pass = TwoPass(
+                method.beta,
+                Sampling(method.temperature),
+                lineage.moving(self.nodes[node]),
+            )
+        return TrainSpec(
+            seed=seed,
+            learning_rate=stage.learning_rate,
+            scheduler=stage.scheduler,
+            warmup_ratio=stage.warmup_ratio,
+            weight_decay=stage.weight_decay,
+            max_grad_norm=stage.max_grad_norm,
+            adam_betas=tuple(stage.adam_betas),
+            adam_epsilon=stage.adam_epsilon,
+            device=self.device(),
+            lora=lora
+            and LoraSpec(
+                lora.rank,
+                lora.alpha,
+                lora.dropout,
+                modules if isinstance(modules, str) else tuple(modules),
+            ),
+            steps=self._steps(task, self.nodes[node]),
+            preference=preference,
+            two_pass=two_pass,
+            optimizer=stage.optimizer,
+        )
+
+    def answers(self, task: str, node: str, decoding: str, seed: int) -> AnswersSpec:
+        d = self._decoding(task)
+        return AnswersSpec(
+            decoding=decoding,
+            splits=self.record_splits(task),
+            prompt=self.prompt(task, node),
+            sampling=Sampling(d.temperature, d.top_k, d.top_p),
+            seed=seed,
+            device=self.device(),
+            batch_size=d.batch_size,
+            shards=self.config.shards,
+            backend=self._backend(),
+        )
+
+    def scores(self, task: str) -> ScoresSpec:
+        grader = self.grader(task)
+        graders = ("overlap", grader) if grader else ("overlap",)
+        return ScoresSpec(graders, self.record_splits(task))
+
+    def metric(self, task: str) -> str:
+        """The main metric of a task."""
+        return "strict" if self.grader(task) else "rougeL"
+
+    def grader(self, task: str) -> str:
+        """The grader of a task's final answers, or nothing."""
+        return DATASETS[self.config.tasks[task].dataset].grader
+
+    def lead_1(self) -> list[Cell]:
+        """The first-sentence row of the tasks that summarise."""
+        return [
+            Cell(task, "-", "lead-1", "direct", (t.seeds or self.config.seeds)[0])
+            for task, t in self.config.tasks.items()
+            if t.dataset in SUMMARIES
+        ]
+
+    def exposed(self) -> list[Cell]:
+        """Whose step errors are measured: every method but the oracle."""
+        oracle = self.config.evaluation.oracle
+        return [
+            cell
+            for cell in self.cells()
+            if oracle
+            and oracle.method in self.methods(cell.task)
+            and cell.decoding == "direct"
+            and (cell.method, cell.model) != (oracle.method, oracle.model or cell.model)
+        ]
+
+    def oracle_weights(self, task: str, model: str, seed: int | str) -> str:
+        """Folder of the oracle's weights."""
+        oracle = self.config.evaluation.oracle
+        return self.weights(task, oracle.model or model, oracle.method, seed)
+
+    def exposure(self, task: str, seed: int) -> ExposureSpec:
+        oracle = self.config.evaluation.oracle
+        return ExposureSpec(
+            split=self.record_splits(task)[0],
+            prompts=oracle.prompts,
+            prompt=self.prompt(task),
+            sampling=Sampling(oracle.temperature),
+            seed=seed,
+            device=self.device(),
+            batch_size=self._decoding(task).batch_size,
+        )
+
+    def device(self) -> Device:
+        """Where models run."""
+        return Device(self.config.device, self.config.precision)
+
+    def _backend(self) -> str:
+        own = self.config.generation.backend == "selfgen"
+        return "" if own else self.config.generation.backend
+
+    def stage(self, task: str, method: m.Trained) -> c.Stage:
+        """The recipe by which a method trains on a task."""
+        own = self.config.tasks[task].stages.get(method.stage, method.stage)
+        return self.config.stages[own]
+
+    def _decoding(self, task: str) -> c.Decoding:
+        return self.config.tasks[task].decoding or self.config.decoding
+
+    def _rows(self, task: str, method: m.Trained) -> tuple[int, int]:
+        n, most = self.config.tasks[task].train_rows, self.stage(task, method).rows
+        first = n if method.rows == "fresh" else 0
+        return first, first + min(n, most or n)
+
+    def _steps(self, task: str, node: Node) -> Steps | None:
+        if node.rounds == 1:
+            return None
+        first, last = self._rows(task, node.method)
+        return lineage.steps_of(node, last - first, self.stage(task, node.method))

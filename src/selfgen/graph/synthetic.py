@@ -1,0 +1,138 @@
+"""From the configuration of controlled runs to the spec of each: a regime under a seed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from selfgen.config.methods import Bash, Plain, Random
+from selfgen.config.synthetic import Controlled, Regime
+from selfgen.graph.steps import Graph
+from selfgen.report.synthetic.spec import AblationSpec, RegimeSpec
+from selfgen.synthetic.spec import ControlledSpec, NodeSpec, StopSpec
+
+
+def spec(config: Controlled, name: str, seed: int) -> ControlledSpec:
+    """Everything that a controlled run reads."""
+    regime, graph = config.regimes[name], Graph(config.of(name))
+    nodes = {
+        node: _node(graph, regime, name, node, seed)
+        for node, found in graph.nodes.items()
+        if found.parent is not None
+    }
+    return ControlledSpec(
+        name,
+        seed,
+        replace(graph.model(name), seed=seed),
+        graph.records(name),
+        graph.prompt(name),
+        tuple(_in_order(nodes)),
+    )
+
+
+def _in_order(nodes: dict[str, NodeSpec]) -> Iterator[NodeSpec]:
+    """Each after those it depends on, else in the order of the configuration."""
+    needs = {
+        name: [other for other in (n.parent, n.generator, n.wall_of) if other]
+        for name, n in nodes.items()
+    }
+    while needs:
+        name = next(n for n, others in needs.items() if not needs.keys() & set(others))
+        del needs[name]
+        yield nodes[name]
+
+
+def _node(graph: Graph, regime: Regime, task: str, name: str, seed: int) -> NodeSpec:
+    node, passed = graph.nodes[name], graph.passed(name)
+    parent = node.parent
+    untrained = parent is not None and graph.nodes[parent].parent is None
+    stop, curves = regime.stop, regime.curves
+    return NodeSpec(
+        name=name,
+        declared=node.declared,
+        parent=None if untrained else parent,
+        rows=graph.rows(task, name, seed),
+        train=graph.train(task, name, seed),
+        generator=passed and passed.generator,
+        passed=passed and graph.generation(task, passed.generator, passed.name, seed),
+        wall_of=getattr(node.method, "wall_of", None),
+        stop=StopSpec(stop.exact, stop.every) if stop and stop.method == name else None,
+        curve_every=curves.every if curves and name in curves.methods else 0,
+        decodings=tuple(node.method.decodings) if name == node.declared else (),
+    )
+
+
+def tables(config: Controlled) -> AblationSpec:
+    """What the renderings of controlled runs need beyond the collected numbers."""
+    evaluation = config.evaluation
+    return AblationSpec(
+        config.scale,
+        tuple(_regime(name, regime) for name, regime in config.regimes.items()),
+        tuple(config.seeds),
+        evaluation.bootstrap_samples,
+        evaluation.confidence,
+        config.seeds[0],
+    )
+
+
+def _regime(name: str, regime: Regime) -> RegimeSpec:
+    stage = regime.methods[regime.baseline].stage
+    betas = {
+        method: found.beta
+        for method, found in regime.methods.items()
+        if isinstance(found, Bash) and found.stage == stage and _plain(found)
+    }
+    controls = {
+        found.like: method
+        for method, found in regime.methods.items()
+        if isinstance(found, Random) and found.like in betas
+    }
+    curves = tuple(regime.curves.methods) if regime.curves else ()
+    parent = regime.methods[regime.baseline].parent
+    compared = tuple(
+        method
+        for method, found in regime.methods.items()
+        if method != regime.baseline
+        and method not in curves
+        and getattr(found, "parent", None) == parent
+    )
+    return RegimeSpec(
+        name=name,
+        label=regime.label,
+        baseline=regime.baseline,
+        methods=tuple(regime.methods),
+        labels={n: m.label for n, m in regime.methods.items()},
+        betas=betas,
+        controls=controls,
+        compared=compared,
+        pairs=tuple(_pairs(regime)),
+        curves=curves,
+    )
+
+
+def _pairs(regime: Regime) -> Iterator[tuple[str, str]]:
+    """BASH against its random-token control, and against plain SFT of the same stage and
+    rounds, where that is not the baseline."""
+    for name, method in regime.methods.items():
+        if isinstance(method, Random):
+            yield method.like, name
+    for name, method in regime.methods.items():
+        for other, plain in regime.methods.items():
+            if (
+                isinstance(method, Bash)
+                and isinstance(plain, Plain)
+                and other != regime.baseline
+                and plain.wall_of is None
+                and all(
+                    getattr(method, f) == getattr(plain, f)
+                    for f in ("parent", "stage", "rows", "rounds")
+                )
+            ):
+                yield name, other
+
+
+def _plain(method: Bash) -> bool:
+    """Whether a BASH method has no other knob turned than beta."""
+    default = Bash(label="", mix="bash", parent="", stage="")
+    fields = set(Bash.model_fields) - {"label", "parent", "stage", "beta", "decodings"}
+    return all(getattr(method, f) == getattr(default, f) for f in fields)

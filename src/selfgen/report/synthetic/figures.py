@@ -1,0 +1,338 @@
+"""Figures of the controlled runs. A panel's column is a regime, a line a method."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from selfgen.evaluation.correction import Turns
+from selfgen.evaluation.exposure import rates
+from selfgen.evaluation.statistics import Interval
+from selfgen.report.figures import BLACK, GREY, LIGHT, OKABE_ITO, STYLE, TEXT_GREY
+from selfgen.report.synthetic.numbers import Line, Numbers, seeds_interval
+from selfgen.report.synthetic.spec import RegimeSpec
+
+if TYPE_CHECKING:
+    import pandas
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+BASH, RANDOM = OKABE_ITO[0], OKABE_ITO[1]
+POINTS = {
+    "exact": "exact match, %",
+    "free_error": "free-running error, %",
+    "forced_error": "teacher-forced error, %",
+    "excess": "excess error, points",
+}
+
+
+def grid_of(
+    rows: int, columns: int, width: float = 2.3, height: float = 1.9
+) -> tuple[Figure, Any]:
+    """An empty figure of panels, and its axes [rows][columns]."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    size = (0.7 + width * columns, 0.7 + height * rows)
+    figure = Figure(figsize=size, layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure, figure.subplots(rows, columns, squeeze=False)
+
+
+def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
+    """Draws with the style of all figures."""
+
+    def drawn(*args: Any) -> Figure:
+        import matplotlib
+
+        with matplotlib.rc_context(STYLE):
+            return draw(*args)
+
+    return drawn
+
+
+@styled
+def beta(found: Sequence[Numbers], by_corruption: bool = False) -> Figure:
+    """Exact match and excess error over beta, or over the share of corrupted context."""
+    figure, axes = grid_of(2, len(found))
+    for column, numbers in enumerate(found):
+        for row, measure in enumerate(("exact", "excess")):
+            ax = axes[row][column]
+            _dose(ax, numbers, measure, by_corruption)
+            _panel(ax, POINTS[measure] if column == 0 else "")
+        axes[0][column].set_title(numbers.spec.label)
+        what = "context tokens that differ, %" if by_corruption else "beta"
+        axes[1][column].set_xlabel(what)
+    _legend(figure, axes)
+    return figure
+
+
+def _dose(ax: Axes, numbers: Numbers, measure: str, by_corruption: bool) -> None:
+    regime, lines = numbers.spec, numbers.lines
+    base = lines[regime.baseline, "direct"].cells[measure].mean
+    for names, colour, marker, title in (
+        (regime.dose(), BASH, "o", "BASH"),
+        ([regime.controls.get(n) for n in regime.dose()], RANDOM, "s", "random tokens"),
+    ):
+        points = [(0.0, base)]
+        for bash, name in zip(regime.dose(), names, strict=True):
+            if name is None or (name, "direct") not in lines:
+                continue
+            x = regime.betas[bash]
+            if by_corruption:
+                x = 100 * (lines[bash, "direct"].corruption or 0.0)
+            points.append((x, lines[name, "direct"].cells[measure].mean))
+        _line(ax, points, colour, marker, title)
+    ax.plot([0], [100 * base.value], marker="D", color=BLACK, markersize=5, zorder=4)
+
+
+def _line(
+    ax: Axes,
+    points: Sequence[tuple[float, Interval]],
+    colour: str,
+    marker: str,
+    title: str,
+    line: str = "-",
+) -> None:
+    xs = [x for x, _ in points]
+    mid, low, high = (
+        [100 * getattr(i, n) for _, i in points] for n in ("value", "low", "high")
+    )
+    ax.fill_between(xs, low, high, color=colour, alpha=0.15, linewidth=0)
+    ax.plot(
+        xs,
+        mid,
+        line,
+        color=colour,
+        marker=marker,
+        markersize=3.5,
+        linewidth=1.2,
+        label=title,
+    )
+
+
+@styled
+def variants(numbers: Numbers) -> Figure:
+    """Every method's difference to the baseline, in points, with its interval."""
+    regime = numbers.spec
+    lines = [
+        line
+        for key, line in numbers.lines.items()
+        if key[0] in regime.compared and key[1] == "direct"
+    ]
+    measures = ("exact", "free_error", "excess")
+    figure, axes = grid_of(1, len(measures), 1.9, 0.19 * len(lines))
+    for ax, measure in zip(axes[0], measures, strict=True):
+        ax.axvline(0, color=BLACK, linewidth=0.6, zorder=1)
+        for y, line in enumerate(lines):
+            d = line.cells[measure].difference
+            colour = _colour(regime, line.method)
+            ax.plot([100 * d.low, 100 * d.high], [y, y], color=colour, linewidth=1.2)
+            ax.plot(
+                [100 * d.value],
+                [y],
+                "o",
+                markersize=4,
+                color=colour,
+                markerfacecolor=colour if d.sign else "white",
+            )
+        ax.set_ylim(len(lines) - 0.5, -0.5)
+        ax.set_yticks(
+            range(len(lines)),
+            [regime.labels[line.method] for line in lines] if ax is axes[0][0] else [],
+        )
+        ax.grid(axis="y", color=LIGHT, linewidth=0.5, linestyle=(0, (1, 2)))
+        ax.set_axisbelow(True)
+        ax.spines["left"].set_visible(False)
+        ax.tick_params(axis="y", length=0)
+        ax.set_title(POINTS[measure].partition(",")[0])
+        ax.set_xlabel("difference, points")
+    figure.supxlabel(
+        f"{regime.label}, against {regime.labels[regime.baseline]}. Filled: the interval"
+        " excludes 0.",
+        fontsize=7,
+        color=TEXT_GREY,
+    )
+    return figure
+
+
+def _colour(regime: RegimeSpec, method: str) -> str:
+    if method in regime.betas:
+        return BASH
+    return RANDOM if method in regime.controls.values() else GREY
+
+
+@styled
+def lengths(frame: pandas.DataFrame, found: Sequence[Numbers]) -> Figure:
+    """Exact match and excess error by the length of the prompt."""
+    figure, axes = grid_of(2, len(found))
+    for column, numbers in enumerate(found):
+        own = frame[frame["regime"] == numbers.spec.name]
+        for row, measure in enumerate(("exact", "excess")):
+            ax = axes[row][column]
+            for method, (colour, marker) in _looks(numbers.spec).items():
+                part = own[(own["method"] == method) & (own["measure"] == measure)]
+                points = [
+                    (r.items, Interval(r.mean, r.low, r.high, r.n, r.seeds))
+                    for r in part.sort_values("items").itertuples(index=False)
+                ]
+                _line(ax, points, colour, marker, numbers.spec.labels[method])
+            _panel(ax, POINTS[measure] if column == 0 else "")
+            ax.set_xticks(sorted(own["items"].unique()))
+        axes[0][column].set_title(numbers.spec.label)
+        axes[1][column].set_xlabel("items of the prompt")
+    _legend(figure, axes)
+    return figure
+
+
+def _looks(regime: RegimeSpec) -> dict[str, tuple[str, str]]:
+    """Colour and marker of the methods that are shown by length and position."""
+    colours = [c for c in OKABE_ITO if c != RANDOM]
+    looks = {regime.baseline: (BLACK, "D")}
+    for method in regime.shown():
+        if method in regime.controls.values():
+            looks[method] = (RANDOM, "s")
+        elif method != regime.baseline:
+            looks[method] = (colours[(len(looks) - 1) % len(colours)], "o")
+    return looks
+
+
+@styled
+def positions(frame: pandas.DataFrame, found: Sequence[Numbers]) -> Figure:
+    """Free-running (lines) and teacher-forced (dashes) error by position in the answers
+    to the longest prompts."""
+    figure, axes = grid_of(1, len(found))
+    for column, numbers in enumerate(found):
+        regime, ax = numbers.spec, axes[0][column]
+        own = frame[(frame["regime"] == regime.name) & (frame["decoding"] == "direct")]
+        own = own[own["items"] == own["items"].max()]
+        for method, colour in zip(regime.middle(), (BLACK, BASH, RANDOM), strict=False):
+            counts = own[own["method"] == method].groupby("position")
+            part = rates(counts.sum(numeric_only=True))
+            # The last positions are those of few answers.
+            part = part[part["n"] >= 0.2 * part["n"].max()]
+            for name, line in (("free_error", "-"), ("forced_error", "--")):
+                ax.plot(
+                    part.index + 1,
+                    100 * part[name],
+                    line,
+                    color=colour,
+                    linewidth=1.2,
+                    label=regime.labels[method] if line == "-" else None,
+                )
+        _panel(ax, "error, %" if column == 0 else "")
+        ax.set_title(regime.label)
+        ax.set_xlabel("position in the answer")
+    _legend(figure, axes)
+    return figure
+
+
+@styled
+def curves(
+    frame: pandas.DataFrame, found: Sequence[Numbers], confidence: float
+) -> Figure:
+    """Exact match, free-running and excess error on validation prompts, over the steps."""
+    regimes = [n.spec for n in found if n.spec.curves]
+    measures = ("exact", "free_error", "excess")
+    figure, axes = grid_of(len(regimes), len(measures))
+    for row, regime in enumerate(regimes):
+        own = frame[frame["regime"] == regime.name]
+        own = own.assign(excess=own["free_error"] - own["forced_error"])
+        for ax, measure in zip(axes[row], measures, strict=True):
+            for i, method in enumerate(regime.curves):
+                part = own[own["method"] == method]
+                points = [
+                    (step, seeds_interval(values[measure].to_numpy(), confidence))
+                    for step, values in part.groupby("step")
+                ]
+                colour = (BLACK, BASH, RANDOM, *OKABE_ITO[2:])[i]
+                _line(ax, points, colour, "", regime.labels[method])
+            _panel(ax, POINTS[measure])
+            ax.set_xlabel("step")
+    _legend(figure, axes)
+    return figure
+
+
+@styled
+def corrections(found: Sequence[tuple[Numbers, Line, Turns, Interval]]) -> Figure:
+    """What the second turn does: exact match of both turns, answers fixed and broken."""
+    figure, axes = grid_of(1, 1, 4.6, 0.55 * max(1, len(found)))
+    ax = axes[0][0]
+    parts = (
+        ("first", "turn 1 exact", BLACK),
+        ("second", "turn 2 exact", BASH),
+        ("fixed", "fixed, of the wrong", OKABE_ITO[2]),
+        ("broken", "broken, of the right", RANDOM),
+        ("edited", "edited", GREY),
+    )
+    for y, (_, _, made, edited) in enumerate(found):
+        for i, (name, title, colour) in enumerate(parts):
+            value = edited if name == "edited" else getattr(made, name)
+            if value is None:
+                continue
+            at = y + 0.15 * (i - 2)
+            ax.plot([100 * value.low, 100 * value.high], [at, at], color=colour)
+            ax.plot(
+                [100 * value.value],
+                [at],
+                "o",
+                color=colour,
+                markersize=4,
+                label=title if y == 0 else None,
+            )
+    ax.set_yticks(
+        range(len(found)),
+        [f"{n.spec.label}\n{n.spec.labels[line.method]}" for n, line, *_ in found],
+    )
+    ax.set_ylim(len(found) - 0.5, -0.5)
+    ax.set_xlabel("%")
+    _legend(figure, axes)
+    return figure
+
+
+@styled
+def gain(found: Sequence[Numbers]) -> Figure:
+    """Exact match gained over the baseline against the wall time of pass and training."""
+    figure, axes = grid_of(1, len(found))
+    for column, numbers in enumerate(found):
+        ax, regime = axes[0][column], numbers.spec
+        for (method, decoding), line in numbers.lines.items():
+            d = line.cells["exact"].difference
+            if decoding != "direct" or (d is None and method != regime.baseline):
+                continue
+            seconds = line.costs["pass_seconds"] + line.costs["train_seconds"]
+            if d is None:
+                ax.axhline(0, color=BLACK, linewidth=0.6)
+                ax.plot([seconds], [0], "D", color=BLACK, markersize=5)
+                continue
+            colour = _colour(regime, method)
+            ax.plot(
+                [seconds] * 2, [100 * d.low, 100 * d.high], color=colour, linewidth=0.8
+            )
+            ax.plot([seconds], [100 * d.value], "o", color=colour, markersize=3.5)
+        _panel(ax, "exact match, points" if column == 0 else "")
+        ax.set_title(regime.label)
+        ax.set_xlabel("pass and training, s")
+        ax.set_xlim(left=0)
+    return figure
+
+
+def _panel(ax: Axes, ylabel: str) -> None:
+    ax.set_ylabel(ylabel)
+    ax.grid(color=LIGHT, linewidth=0.5)
+    ax.set_axisbelow(True)
+
+
+def _legend(figure: Figure, axes: Any) -> None:
+    lines = {}
+    for ax in axes.flat:
+        handles, names = ax.get_legend_handles_labels()
+        lines |= {n: h for n, h in zip(names, handles, strict=True) if n not in lines}
+    width = figure.get_size_inches()[0]
+    figure.legend(
+        lines.values(),
+        lines.keys(),
+        loc="outside lower center",
+        ncols=max(1, min(len(lines), int(width / 1.7))),
+        frameon=False,
+    )

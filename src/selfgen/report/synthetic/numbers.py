@@ -1,0 +1,177 @@
+"""The numbers of controlled runs: means with intervals, and differences to the baseline."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from selfgen.evaluation.statistics import (
+    Bootstrap,
+    Difference,
+    Interval,
+    Values,
+    holm,
+    mean_interval,
+    paired_difference,
+    ratio_interval,
+)
+from selfgen.report.collect import cell_values, in_order
+from selfgen.report.synthetic.spec import AblationSpec, RegimeSpec
+
+if TYPE_CHECKING:
+    import pandas
+
+MEASURES = ("exact", "free_error", "forced_error", "excess", "similarity", "nll")
+COMPARED = ("exact", "free_error", "forced_error", "excess")
+"""Measures whose differences to the baseline are tested: the family of Holm's correction
+is all of these, of all methods of a regime."""
+
+Key = tuple[str, str]
+"""Method, decoding."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One measure of a method: its mean, and its difference to the baseline; where only
+    that is shown, it stands in both places."""
+
+    mean: Interval | Difference
+    difference: Difference | None = None
+    holm: float | None = None
+
+
+@dataclass(frozen=True)
+class Line:
+    """One method of a regime. ``recovery``: share of right tokens behind a wrong one;
+    ``corruption``: share of its context tokens that are not the reference's."""
+
+    method: str
+    decoding: str
+    cells: dict[str, Cell]
+    recovery: Interval | None
+    corruption: float | None
+    costs: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """All lines of a regime by method and decoding; the seeds whose base has failed."""
+
+    spec: RegimeSpec
+    lines: dict[Key, Line]
+    failed: tuple[int, ...]
+    seeds: int
+    items: int
+    tests: int
+
+
+def with_errors(scores: pandas.DataFrame) -> pandas.DataFrame:
+    """Scores with the token errors of each answer as shares of its positions."""
+    free, forced = (scores[f"{x}_wrong"] / scores["n"] for x in ("free", "forced"))
+    return scores.assign(free_error=free, forced_error=forced, excess=free - forced)
+
+
+def bootstrap(spec: AblationSpec) -> Bootstrap:
+    return Bootstrap(spec.bootstrap_samples, spec.confidence, spec.seed)
+
+
+def numbers(
+    scores: pandas.DataFrame,
+    runs: pandas.DataFrame,
+    regime: RegimeSpec,
+    how: Bootstrap,
+) -> Numbers:
+    """Every method of a regime, from scores ``with_errors`` and the cost of its runs."""
+    own = scores[scores["regime"] == regime.name]
+    costs = runs[runs["regime"] == regime.name]
+    failed = sorted(int(seed) for seed in costs.loc[costs["failed"] == 1, "seed"])
+    frames = dict(iter(own.groupby(["method", "decoding"], sort=False)))
+    keys = [
+        key
+        for method in regime.methods
+        for key in in_order(own, ["method", "decoding"])
+        if key[0] == method
+    ]
+    base = (regime.baseline, "direct")
+    values = {
+        measure: {key: cell_values(frames[key], measure) for key in keys}
+        for measure in MEASURES
+    }
+    cells = {
+        key: {
+            measure: _cell(values[measure], key, base, how, (regime.name, measure))
+            for measure in MEASURES
+        }
+        for key in keys
+    }
+    tested = [
+        (key, measure)
+        for key in keys
+        for measure in COMPARED
+        if cells[key][measure].difference
+    ]
+    adjusted = holm([cells[key][m].difference.p for key, m in tested])
+    for (key, measure), p in zip(tested, adjusted, strict=True):
+        cells[key][measure] = replace(cells[key][measure], holm=p)
+    lines = {
+        key: _line(key, cells[key], frames[key], costs, how, regime) for key in keys
+    }
+    return Numbers(
+        regime,
+        lines,
+        tuple(failed),
+        int(own["seed"].nunique()),
+        int(own["id"].nunique()),
+        len(tested),
+    )
+
+
+def _cell(
+    values: Mapping[Key, Values],
+    key: Key,
+    base: Key,
+    how: Bootstrap,
+    names: Sequence[str],
+) -> Cell:
+    mean = mean_interval(values[key], how, (*names, *key))
+    if key == base or base not in values or names[1] not in COMPARED:
+        return Cell(mean)
+    return Cell(mean, paired_difference(values[key], values[base], how, (*names, *key)))
+
+
+def _line(
+    key: Key,
+    cells: dict[str, Cell],
+    frame: pandas.DataFrame,
+    costs: pandas.DataFrame,
+    how: Bootstrap,
+    regime: RegimeSpec,
+) -> Line:
+    own = costs[costs["method"] == key[0]]
+    means = own.mean(numeric_only=True)
+    # The control's context is corrupted where its pass differs, one token for another.
+    corrupted = own["changed_tokens"].sum() if own["changed_tokens"].any() else None
+    after = cell_values(frame, "after_error")
+    recovered = cell_values(frame, "recovered")
+    names = (regime.name, "recovery", *key)
+    return Line(
+        *key,
+        cells,
+        ratio_interval(recovered, after, how, names),
+        None if corrupted is None else float(corrupted / own["generated_tokens"].sum()),
+        {str(name): float(value) for name, value in means.items()},
+    )
+
+
+def seeds_interval(values: Sequence[float], confidence: float) -> Interval:
+    """The mean over seeds with its t-interval; of one seed the value alone."""
+    import numpy as np
+    from scipy.stats import t
+
+    k, mean = len(values), float(np.mean(values))
+    half = 0.0
+    if k > 1:
+        se = float(np.std(values, ddof=1)) / k**0.5
+        half = float(t.ppf((1 + confidence) / 2, k - 1)) * se
+    return Interval(mean, mean - half, mean + half, k, k)

@@ -1,0 +1,349 @@
+"""Tables of the controlled runs: every method, by length, corrections, costs."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from selfgen.evaluation.correction import Turns, turns
+from selfgen.evaluation.statistics import (
+    Bootstrap,
+    Difference,
+    Interval,
+    holm,
+    mean_interval,
+    paired_difference,
+    smallest_detectable,
+)
+from selfgen.report import grid
+from selfgen.report.collect import cell_values, label
+from selfgen.report.corrections import table
+from selfgen.report.grid import NOT_RUN, Entry, Grid
+from selfgen.report.synthetic.numbers import COMPARED, MEASURES, Cell, Line, Numbers
+from selfgen.report.synthetic.spec import AblationSpec, RegimeSpec
+
+if TYPE_CHECKING:
+    import pandas
+
+TITLES = {
+    "exact": "Exact match",
+    "free_error": "Free-running error",
+    "forced_error": "Teacher-forced error",
+    "excess": "Excess error",
+    "similarity": "Edit similarity",
+    "nll": "NLL, nats a token",
+}
+HIGHER_IS_BETTER = {"exact": True, "similarity": True}
+COSTS = (
+    *("steps", "labelled_tokens", "forwarded_tokens", "generated_tokens"),
+    *("pass_seconds", "train_seconds"),
+)
+
+
+def methods(numbers: Numbers, spec: AblationSpec) -> Grid:
+    """Every method of a regime: errors in percent, marks against the baseline."""
+    shown = ("exact", "free_error", "forced_error", "excess")
+    rows = [
+        [
+            Entry(_label(numbers.spec, line)),
+            *(_entry(line.cells[m], m, spec.confidence) for m in shown),
+            Entry(_percent(line.recovery)),
+            Entry(_percent(line.cells["similarity"].mean)),
+            Entry(f"{line.cells['nll'].mean.value:.2f}"),
+            Entry(
+                NOT_RUN if line.corruption is None else f"{100 * line.corruption:.1f}"
+            ),
+        ]
+        for line in numbers.lines.values()
+    ]
+    header = [
+        Entry("Method"),
+        *(Entry(TITLES[m]) for m in shown),
+        *map(Entry, ("Recovery", "Edit similarity", "NLL", "Context corrupted")),
+    ]
+    return Grid(
+        name=f"ablations-{numbers.spec.name}",
+        title=f"{numbers.spec.label}: percent of {numbers.items} answers, mean of"
+        f" {numbers.seeds} seeds.",
+        header=header,
+        rows=rows,
+        notes=_notes(numbers, spec),
+    )
+
+
+def _notes(numbers: Numbers, spec: AblationSpec) -> list[str]:
+    percent = f"{100 * spec.confidence:g}%"
+    regime = numbers.spec
+    baseline = regime.labels[regime.baseline]
+    notes = [
+        f"Brackets: {percent} interval, a bootstrap over seeds and items, crossed.",
+        "Errors: share of wrong tokens, by position, of an answer; free-running reads"
+        " its own tokens, teacher-forced the reference's. Excess: their difference."
+        " Recovery: share of right tokens among those behind a wrong one. NLL: nats a"
+        " token of the reference.",
+        f"▲ (▼): better (worse) than {baseline}: the {percent} interval of the paired"
+        " difference excludes 0; errors are better when lower. Doubled: it also survives"
+        f" Holm's correction over the {numbers.tests} comparisons of the table. No mark:"
+        " no difference shown.",
+        "Context corrupted: tokens of the answers in training, EOS included, that the pass"
+        " changed. All methods take the same optimiser steps unless their name says"
+        " otherwise.",
+    ]
+    if numbers.tests:
+        least = ", ".join(
+            f"{TITLES[m].lower()} {100 * value:.1f}"
+            for m, value in _detectable(numbers, spec.confidence).items()
+        )
+        notes.append(
+            f"Smallest difference to {baseline} that is found with 80% power, in points,"
+            f" median of the methods: {least}."
+        )
+    if numbers.failed:
+        failed = ", ".join(map(str, numbers.failed))
+        notes.append(
+            f"Left out, since their base did not learn the task: seeds {failed}."
+        )
+    return notes
+
+
+def _detectable(numbers: Numbers, confidence: float) -> dict[str, float]:
+    """The smallest difference of each compared measure that would have been found."""
+    found = {}
+    for measure in COMPARED:
+        cells = [line.cells[measure] for line in numbers.lines.values()]
+        errors = [cell.difference.se for cell in cells if cell.difference]
+        found[measure] = smallest_detectable(statistics.median(errors), confidence)
+    return found
+
+
+def _entry(cell: Cell, measure: str, confidence: float, number: str = ".1f") -> Entry:
+    mark = ""
+    if cell.difference and cell.difference.sign:
+        better = cell.difference.sign > 0
+        mark = "▲" if better == HIGHER_IS_BETTER.get(measure, False) else "▼"
+        mark *= 2 if cell.holm is not None and cell.holm < 1 - confidence else 1
+    mean = cell.mean
+    value, low, high = (
+        format(100 * x, number) for x in (mean.value, mean.low, mean.high)
+    )
+    return Entry(value, mark=mark, below=f"[{low}, {high}]")
+
+
+def _percent(interval: Interval | None) -> str:
+    return NOT_RUN if interval is None else f"{100 * interval.value:.1f}"
+
+
+def _label(regime: RegimeSpec, line: Line) -> str:
+    return label(regime.labels, line.method, line.decoding)
+
+
+CSV = (
+    *("regime", "method", "decoding", "label", "measure", "n", "seeds"),
+    *("mean", "low", "high", "difference", "difference_low", "difference_high"),
+    *("p", "holm", "corruption"),
+)
+
+
+def methods_csv(found: Sequence[Numbers]) -> str:
+    """One line a regime, method, decoding and measure; shares of 1."""
+    lines = []
+    for numbers in found:
+        for line in numbers.lines.values():
+            for measure in MEASURES:
+                cell = line.cells[measure]
+                mean, d = cell.mean, cell.difference
+                compared = [d.value, d.low, d.high, d.p, cell.holm] if d else [None] * 5
+                lines.append(
+                    [
+                        *(numbers.spec.name, line.method, line.decoding),
+                        *(_label(numbers.spec, line), measure, mean.n, mean.seeds),
+                        *(mean.value, mean.low, mean.high, *compared, line.corruption),
+                    ]
+                )
+    return grid.to_csv(CSV, lines)
+
+
+SEEDS = (
+    *("regime", "method", "decoding", "seed", *COMPARED),
+    *(f"{measure}_difference" for measure in COMPARED),
+)
+
+
+def by_seed(scores: pandas.DataFrame, found: Sequence[Numbers]) -> str:
+    """One line a method and seed: its means, and their differences to the baseline's."""
+    lines = []
+    for numbers in found:
+        own = scores[scores["regime"] == numbers.spec.name]
+        means = own.groupby(["method", "decoding", "seed"])[list(COMPARED)].mean()
+        for method, decoding in numbers.lines:
+            for seed, row in means.loc[(method, decoding)].iterrows():
+                base = means.loc[(numbers.spec.baseline, "direct", seed)]
+                lines.append(
+                    [numbers.spec.name, method, decoding, seed, *row, *(row - base)]
+                )
+    return grid.to_csv(SEEDS, lines)
+
+
+LENGTHS = ("regime", "method", "items", "measure", "n", "seeds", "mean", "low", "high")
+
+
+def lengths(
+    scores: pandas.DataFrame, found: Sequence[Numbers], how: Bootstrap
+) -> list[tuple[Any, ...]]:
+    """Rows of ``LENGTHS``: the compared measures of direct answers by prompt length."""
+    rows: list[tuple[Any, ...]] = []
+    for numbers in found:
+        name = numbers.spec.name
+        own = scores[(scores["regime"] == name) & (scores["decoding"] == "direct")]
+        for (method, items), frame in own.groupby(["method", "items"], sort=False):
+            for measure in COMPARED:
+                values = cell_values(frame, measure)
+                mean = mean_interval(values, how, (name, method, str(items), measure))
+                rows.append(
+                    (
+                        *(name, method, int(items), measure, mean.n, mean.seeds),
+                        *(mean.value, mean.low, mean.high),
+                    )
+                )
+    return rows
+
+
+def corrected(
+    scores: pandas.DataFrame, found: Sequence[Numbers], how: Bootstrap
+) -> Iterator[tuple[Numbers, Line, Turns, Interval]]:
+    """The two turns of each method that corrects, and the share of answers it edited."""
+    for numbers in found:
+        own = scores[scores["regime"] == numbers.spec.name]
+        for line in numbers.lines.values():
+            if line.decoding != "corrected":
+                continue
+            parts = [
+                own[(own["method"] == line.method) & (own["decoding"] == decoding)]
+                for decoding in ("direct", "corrected")
+            ]
+            values = [cell_values(part, "exact") for part in parts]
+            names = (numbers.spec.name, line.method)
+            edited = mean_interval(cell_values(parts[1], "edited"), how, names)
+            yield numbers, line, turns(*values, how, names), edited
+
+
+def corrections(
+    found: Sequence[tuple[Numbers, Line, Turns, Interval]], spec: AblationSpec
+) -> Grid:
+    """What the second turn does to answers."""
+    rows = [
+        ((numbers.spec.label, numbers.spec.labels[line.method]), made, edited)
+        for numbers, line, made, edited in found
+    ]
+    return table(rows, ("Regime", "Method"), spec.confidence)
+
+
+def controls(
+    scores: pandas.DataFrame, found: Sequence[Numbers], spec: AblationSpec
+) -> Grid:
+    """BASH against the random-token control (is it the model's own tokens?), and against
+    plain SFT of the same length and rounds."""
+    how = Bootstrap(spec.bootstrap_samples, spec.confidence, spec.seed)
+    compared: list[tuple[list[Entry], list[Difference]]] = []
+    for numbers in found:
+        regime = numbers.spec
+        own = scores[
+            (scores["regime"] == regime.name) & (scores["decoding"] == "direct")
+        ]
+        for methods_ in regime.pairs:
+            pair = [own[own["method"] == m] for m in methods_]
+            if any(frame.empty for frame in pair):
+                continue
+            names = [Entry(regime.label), *(Entry(regime.labels[m]) for m in methods_)]
+            compared.append(
+                (
+                    names,
+                    [
+                        paired_difference(
+                            *(cell_values(frame, measure) for frame in pair),
+                            how,
+                            (regime.name, *methods_, measure),
+                        )
+                        for measure in COMPARED
+                    ],
+                )
+            )
+    adjusted = iter(holm([d.p for _, row in compared for d in row]))
+    rows = [
+        [
+            *names,
+            *(
+                _entry(Cell(d, d, next(adjusted)), m, spec.confidence, "+.1f")
+                for m, d in zip(COMPARED, row, strict=True)
+            ),
+        ]
+        for names, row in compared
+    ]
+    percent = f"{100 * spec.confidence:g}%"
+    return Grid(
+        name="controls",
+        title="Direct comparisons: own tokens against random ones at exactly the same"
+        " positions, and BASH against plain SFT of the same length and rounds, in points.",
+        header=[
+            *map(Entry, ("Regime", "Method", "Minus")),
+            *(Entry(TITLES[m]) for m in COMPARED),
+        ],
+        rows=rows,
+        notes=(
+            f"Brackets: {percent} interval of the paired difference over seeds and items."
+            " ▲ (▼): the method is better (worse), the interval excludes 0. Doubled: it"
+            f" also survives Holm's correction over the {4 * len(rows)} comparisons of this"
+            " table. No mark: no difference shown.",
+        ),
+        left=3,
+    )
+
+
+def costs(found: Sequence[Numbers], spec: AblationSpec) -> Grid:
+    """What each method cost, and what it gained."""
+    rows, breaks = [], []
+    for numbers in found:
+        breaks.append(len(rows))
+        for line in numbers.lines.values():
+            if line.decoding == "direct":
+                rows.append(
+                    [
+                        Entry(numbers.spec.label),
+                        Entry(numbers.spec.labels[line.method]),
+                        *(Entry(_cost(line.costs[name])) for name in COSTS),
+                        *(
+                            _difference(line.cells[name])
+                            for name in ("exact", "free_error")
+                        ),
+                    ]
+                )
+    titles = (
+        *("Steps", "Labelled tokens", "Forwarded tokens", "Generated tokens"),
+        *("Pass (s)", "Training (s)", "Exact match, points", "Free error, points"),
+    )
+    return Grid(
+        name="costs",
+        title="Cost of each method's own stage, one thread, mean of the seeds; gain over"
+        " the baseline of the regime.",
+        header=[Entry("Regime"), Entry("Method"), *map(Entry, titles)],
+        rows=rows,
+        notes=("Seconds depend on the machine; the rest does not.",),
+        left=2,
+        rules=frozenset(breaks[1:]),
+    )
+
+
+def _cost(value: float) -> str:
+    if not value:
+        return NOT_RUN
+    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
+
+
+def _difference(cell: Cell) -> Entry:
+    if cell.difference is None:
+        return Entry(NOT_RUN)
+    d = cell.difference
+    return Entry(
+        f"{100 * d.value:+.1f}", below=f"[{100 * d.low:+.1f}, {100 * d.high:+.1f}]"
+    )

@@ -1,0 +1,1 @@
+"""How a step runs: locks, launching, threads, jobs of a cluster."""

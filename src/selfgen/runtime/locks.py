@@ -1,0 +1,104 @@
+"""What one job has for itself while its process lives: a lock for each GPU of this machine,
+and for the folder of a training's state."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import re
+import tempfile
+import time
+from pathlib import Path
+from typing import IO
+
+from selfgen.core.errors import UserError
+
+log = logging.getLogger(__name__)
+
+VISIBLE = "CUDA_VISIBLE_DEVICES"
+SCHEDULERS = ("SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID", "JOB_ID", "LOCAL_RANK")
+"""Variables that a scheduler sets in its jobs, or a launcher in its processes; their choice
+of devices stands."""
+
+SECONDS = 1.0
+"""Between two looks at devices that are all taken."""
+
+_held: list[IO[str]] = []
+
+
+def devices() -> list[str]:
+    """What this process may see: ``CUDA_VISIBLE_DEVICES``, else every device there is."""
+    if VISIBLE in os.environ:
+        return [name for name in os.environ[VISIBLE].split(",") if name.strip()]
+    found = (re.fullmatch(r"nvidia(\d+)", p.name) for p in Path("/dev").glob("nvidia*"))
+    return sorted((match[1] for match in found if match), key=int)
+
+
+def take(count: int = 1, folder: Path | None = None) -> list[str]:
+    """Lock ``count`` devices, waiting until so many are free, and let this process and its
+    children see them alone.
+
+    Returns their names; none, and nothing is changed, where there is no device or where a
+    scheduler has chosen. The locks go with the process, however it ends, but stay when it
+    becomes another program. ``folder``: of the locks; by default one for each user among the
+    temporary files.
+
+    Raises UserError: there are fewer devices.
+    """
+    allowed = devices()
+    if not allowed or any(name in os.environ for name in SCHEDULERS):
+        return []
+    if count > len(allowed):
+        raise UserError(f"GPUs: found {', '.join(allowed)}, needed are {count}")
+    folder = folder or Path(tempfile.gettempdir()) / f"selfgen-gpus-{os.getuid()}"
+    folder.mkdir(parents=True, exist_ok=True)
+    waiting = False
+    while True:
+        # All or none: two jobs with a half each would wait for ever.
+        locked = {name: file for name in allowed if (file := _lock(folder, name))}
+        taken = list(locked)[:count] if len(locked) >= count else []
+        for name, file in locked.items():
+            if name not in taken:
+                file.close()
+        if taken:
+            _held.extend(locked[name] for name in taken)
+            os.environ[VISIBLE] = ",".join(taken)
+            log.info("GPU %s", os.environ[VISIBLE])
+            return taken
+        if not waiting:
+            log.info("waiting for %d of the GPUs %s", count, ", ".join(allowed))
+            waiting = True
+        time.sleep(SECONDS)
+
+
+def hold(folder: Path) -> bool:
+    """Lock a folder, which need not be there, waiting for another job that has it; True
+    where one had. The lock is a file beside it."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    waited = False
+    while not (file := _lock(folder.parent, folder.name)):
+        if not waited:
+            log.info("waiting for another job that has %s", folder)
+            waited = True
+        time.sleep(SECONDS)
+    _held.append(file)
+    return waited
+
+
+def drop(folder: Path) -> None:
+    """Nobody needs to wait for the folder any more."""
+    (folder.parent / f"{folder.name}.lock").unlink(missing_ok=True)
+
+
+def _lock(folder: Path, device: str) -> IO[str] | None:
+    # It may be named by a UUID, or be a part of a device; the name is never a path.
+    name = re.sub(r"[^\w-]", "_", device)
+    file = (folder / f"{name}.lock").open("w")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        return None
+    os.set_inheritable(file.fileno(), True)
+    return file

@@ -1,0 +1,285 @@
+"""One regime under one seed: every variant trained from the same base, in memory.
+
+The steps are those of the workflow, the same library functions with the same specs; only
+the files between them are missing. Finished variants are kept in a scratch folder by the
+digest of all that made them, so that a new variant costs one variant.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from selfgen.core.errors import UserError
+from selfgen.core.provenance import atomic, code_digest
+from selfgen.core.spec import to_json
+from selfgen.data import records
+from selfgen.data.examples import Example, examples_of
+from selfgen.generation.passes import pass_over
+from selfgen.mixing.build import mix
+from selfgen.mixing.order import tokens_in_time
+from selfgen.models import base
+from selfgen.synthetic import measure
+from selfgen.synthetic.measure import HeldOut
+from selfgen.synthetic.spec import ControlledSpec, NodeSpec
+from selfgen.training.causal import train
+
+if TYPE_CHECKING:
+    import pandas
+
+log = logging.getLogger(__name__)
+
+CURVE_PROMPTS = 256
+"""Validation prompts that a learning curve, or the end of the base, is read on."""
+
+FILES = ("scores", "positions", "curves")
+"""Tables of a variant, in its folder."""
+
+
+@dataclass
+class Finished:
+    """A trained node: its weights, what it cost, and what was read of it. ``failed``: the
+    base did not learn its task, so nothing can be said of what comes after."""
+
+    weights: dict[str, Any]
+    facts: dict[str, Any]
+    tables: dict[str, pandas.DataFrame] = field(default_factory=dict)
+
+    @property
+    def failed(self) -> bool:
+        return bool(self.facts.get("failed"))
+
+
+class Regime:
+    """A regime under one seed, and what has been finished of it."""
+
+    def __init__(self, spec: ControlledSpec, scratch: Path | None) -> None:
+        self.spec, self.scratch = spec, scratch
+        self.model, self.tokenizer = base.create(spec.model)
+        made = records.build(spec.records, {}).to_list()
+        by_split: dict[str, list[dict[str, Any]]] = {}
+        for row in made:
+            by_split.setdefault(row["split"], []).append(row)
+        self.examples = self._examples(by_split["train"])
+        self.test = self._held_out(by_split["test"])
+        self.validation = self._held_out(by_split["validation"][:CURVE_PROMPTS])
+        self.finished: dict[str, Finished] = {}
+        self.digests: dict[str, str] = {}
+        self.passes: dict[str, tuple[list[dict[str, Any]], dict[str, Any]]] = {}
+
+    def run(self, progress: Callable[[int, int], None] | None = None) -> None:
+        """Train and read every node whose parent has not failed."""
+        for done, node in enumerate(self.spec.nodes):
+            parent = self.finished.get(node.parent or "")
+            if node.parent and (parent is None or parent.failed):
+                continue
+            self.digests[node.name] = digest = self._digest(node)
+            self.finished[node.name] = self._kept(digest) or self._keep(
+                digest, self._make(node)
+            )
+            if progress:
+                progress(done + 1, len(self.spec.nodes))
+
+    def tables(self) -> dict[str, pandas.DataFrame]:
+        """``scores``, ``positions`` and ``curves`` of all methods, with column ``method``."""
+        import pandas as pd
+
+        parts: dict[str, list[pandas.DataFrame]] = {name: [] for name in FILES}
+        for node in self.spec.nodes:
+            found = self.finished.get(node.name)
+            for name, frame in found.tables.items() if found else ():
+                parts[name].append(frame.assign(method=node.declared))
+        return {
+            name: pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+            for name, frames in parts.items()
+        }
+
+    def facts(self) -> dict[str, dict[str, Any]]:
+        """What each finished node cost."""
+        return {name: found.facts for name, found in self.finished.items()}
+
+    # One node
+
+    def _make(self, node: NodeSpec) -> Finished:
+        model = self._model(node.parent)
+        passed, facts = self._passed(node)
+        rows = mix(
+            self.examples,
+            passed,
+            node.rows,
+            self.tokenizer,
+            tokens=self._tokens(node.wall_of),
+        )
+        curve: list[dict[str, float]] = []
+        model, outcome = train(
+            model,
+            rows,
+            node.train,
+            banned=self.tokenizer.all_special_ids,
+            after_step=lambda step: self._after(node, model, step, curve),
+        )
+        facts |= {key: value for key, value in vars(outcome).items() if key != "curve"}
+        if node.stop:
+            facts["failed"] = not curve or curve[-1]["exact"] < node.stop.exact
+        finished = Finished(_weights(model), facts)
+        finished.tables = {} if facts.get("failed") else self._read(node, model)
+        if node.curve_every and curve:
+            import pandas as pd
+
+            finished.tables["curves"] = pd.DataFrame(curve)
+        return finished
+
+    def _after(
+        self, node: NodeSpec, model: Any, step: int, curve: list[dict[str, float]]
+    ) -> bool:
+        """Read the validation split where it is due; whether training has to end."""
+        every = node.stop.every if node.stop else node.curve_every
+        if not every or step % every:
+            return False
+        found = self._validated(model)
+        curve.append({"step": step, **found})
+        return node.stop is not None and found["exact"] >= node.stop.exact
+
+    def _validated(self, model: Any) -> dict[str, float]:
+        was = model.training
+        found = measure.summary(
+            measure.read(model.eval(), self.tokenizer, self.validation)
+        )
+        model.train(was)
+        return found
+
+    def _read(self, node: NodeSpec, model: Any) -> dict[str, pandas.DataFrame]:
+        import pandas as pd
+
+        model.eval()
+        parts: dict[str, list[pandas.DataFrame]] = {"scores": [], "positions": []}
+        drafts: dict[str, list[int]] | None = None
+        for decoding in node.decodings:
+            found = measure.read(model, self.tokenizer, self.test, drafts)
+            drafts = {reading.example.id: reading.answer for reading in found}
+            for name, table in (
+                ("scores", measure.scores(found)),
+                ("positions", measure.positions(found)),
+            ):
+                parts[name].append(table.assign(decoding=decoding))
+        return {
+            name: pd.concat(frames, ignore_index=True)
+            for name, frames in parts.items()
+            if frames
+        }
+
+    def _passed(self, node: NodeSpec) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+        """Rows and facts of a node's pass; several nodes may read the same."""
+        if node.passed is None:
+            return [], {}
+        key = self.digests[node.generator] + to_json(node.passed)
+        if key not in self.passes:
+            facts: dict[str, Any] = {}
+            rows = pass_over(
+                self._model(node.generator).eval(),
+                self.tokenizer,
+                self.examples,
+                node.passed,
+                facts,
+                shard=0,
+                engine="sequential",
+                progress=None,
+            ).rows
+            self.passes[key] = ([*rows], facts)
+        rows, facts = self.passes[key]
+        return rows, {"generation_seconds": facts["generation_seconds"]} | {
+            name: facts[name]
+            for name in ("generated_tokens", "drawn_tokens", "changed_tokens")
+            if name in facts
+        }
+
+    def _tokens(self, other: str | None) -> float | None:
+        """The tokens that another node's pass and training would have trained on, at the
+        speed of its training."""
+        if other is None:
+            return None
+        facts = self.finished[other].facts
+        return tokens_in_time(
+            facts["forwarded_tokens"],
+            facts["seconds"],
+            facts.get("generation_seconds", 0.0),
+        )
+
+    def _model(self, node: str | None) -> Any:
+        model = copy.deepcopy(self.model)
+        if node is not None:
+            model.load_state_dict(self.finished[node].weights)
+        return model
+
+    # Records
+
+    def _examples(self, rows: list[dict[str, Any]]) -> list[Example]:
+        return examples_of(rows, self.spec.prompt, self.tokenizer)
+
+    def _held_out(self, rows: list[dict[str, Any]]) -> HeldOut:
+        aligned = records.DATASETS[self.spec.records.dataset].aligned
+        if aligned is None:
+            raise UserError(
+                f"regimes.{self.spec.regime}: answers of {self.spec.records.dataset} are"
+                " not aligned with the reference"
+            )
+        ids = self.tokenizer.convert_tokens_to_ids
+        same = {ids(token): ids(meaning) for token, meaning in aligned.items()}
+        return HeldOut(
+            self._examples(rows),
+            [int(row["kind"]) for row in rows],
+            same,
+            self.spec.prompt,
+        )
+
+    # Variants that are kept
+
+    def _digest(self, node: NodeSpec) -> str:
+        """Of everything that a finished node depends on."""
+        others = (node.parent, node.generator, node.wall_of)
+        parts = [
+            code_digest(__name__),
+            to_json(replace(self.spec, nodes=(node,), regime="")),
+            *(self.digests[other] for other in others if other),
+        ]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+    def _kept(self, digest: str) -> Finished | None:
+        import pandas as pd
+        from safetensors.torch import load_file
+
+        folder = self.scratch and self.scratch / digest
+        if not folder or not folder.is_dir():
+            return None
+        return Finished(
+            load_file(folder / "weights.safetensors"),
+            json.loads((folder / "facts.json").read_text()),
+            {
+                name: pd.read_parquet(folder / f"{name}.parquet")
+                for name in FILES
+                if (folder / f"{name}.parquet").exists()
+            },
+        )
+
+    def _keep(self, digest: str, finished: Finished) -> Finished:
+        from safetensors.torch import save_file
+
+        if self.scratch:
+            with atomic(self.scratch / digest) as partial:
+                partial.mkdir(parents=True)
+                save_file(finished.weights, partial / "weights.safetensors")
+                (partial / "facts.json").write_text(json.dumps(finished.facts))
+                for name, frame in finished.tables.items():
+                    frame.to_parquet(partial / f"{name}.parquet", index=False)
+        return finished
+
+
+def _weights(model: Any) -> dict[str, Any]:
+    """A copy of the weights."""
+    return {n: value.detach().clone() for n, value in model.state_dict().items()}

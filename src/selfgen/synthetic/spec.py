@@ -1,0 +1,55 @@
+"""What one controlled run reads: a regime's model, records and chain of nodes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from selfgen.data.prompts import PromptSpec
+from selfgen.data.spec import RecordsSpec
+from selfgen.generation.pass_spec import PassSpec
+from selfgen.mixing.spec import RowsSpec
+from selfgen.models.base import ModelSpec
+from selfgen.training.spec import TrainSpec
+
+
+@dataclass(frozen=True)
+class StopSpec:
+    """Train until so large a share of the validation answers is exactly right, asked
+    ``every`` so many steps; a run that does not get there has failed."""
+
+    exact: float
+    every: int
+
+
+@dataclass(frozen=True)
+class NodeSpec:
+    """One model: where it starts, which pass it reads, how it is trained, what is asked.
+
+    ``generator``: the node whose model made the pass. ``wall_of``: the node whose time it
+    takes. ``curve_every``: steps between two readings of the validation split; 0: none.
+    ``decodings`` are read on the test split; none for a round that is not the last.
+    """
+
+    name: str
+    declared: str
+    parent: str | None
+    rows: RowsSpec
+    train: TrainSpec
+    generator: str | None = None
+    passed: PassSpec | None = None
+    wall_of: str | None = None
+    stop: StopSpec | None = None
+    curve_every: int = 0
+    decodings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ControlledSpec:
+    """A regime under one seed; ``nodes`` in an order in which each follows its parent."""
+
+    regime: str
+    seed: int
+    model: ModelSpec
+    records: RecordsSpec
+    prompt: PromptSpec
+    nodes: tuple[NodeSpec, ...]
