@@ -104,7 +104,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def run(folder: Path, tmp_path: Path) -> Run:
+def run(folder: Path, tmp_path: Path, path: str) -> Run:
     """A step as a job runs it."""
 
     def started(
@@ -129,7 +129,7 @@ def run(folder: Path, tmp_path: Path) -> Run:
         )
         return subprocess.run(
             command,
-            env=environment | more,
+            env=environment | {"PYTHONPATH": path} | more,
             capture_output=True,
             text=True,
             check=False,
