@@ -50,7 +50,7 @@ def add_threads(parser: ArgumentParser) -> None:
 def add_engine(parser: ArgumentParser) -> None:
     """The arguments of every step that generates: how it decodes, not what."""
     parser.add_argument(
-        "--engine", default="auto", help="auto (default), sequential or windowed"
+        "--engine", default="auto", help="auto (default), sequential or speculative"
     )
     parser.add_argument(
         "--gpus", type=int, default=1, help="over which vLLM spreads the model"
