@@ -157,7 +157,7 @@ def test_backends_agree_on_greedy_answers(run: Run, tmp_path: Path, shard: int) 
     assert {row["ended"] for row in own} == {True, False}, "both ends must be compared"
     for key in ("template", "prompts", "generated_tokens", "device", "precision"):
         assert found[key] == facts[key], key
-    assert (facts["engine"], found["engine"]) == ("windowed", "vllm")
+    assert (facts["engine"], found["engine"]) == ("speculative", "vllm")
     assert found["vllm"] and found["spec"] == facts["spec"] | {"backend": "vllm"}
 
 
