@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from selfgen.core.errors import UserError
 from selfgen.evaluation.scores import GRADED
@@ -20,7 +20,7 @@ from selfgen.evaluation.statistics import (
     smallest_detectable,
 )
 from selfgen.report.collect import NO_MODEL, cell_values, in_order, label
-from selfgen.report.spec import Column, TablesSpec
+from selfgen.report.spec import Column, TableSpec
 
 if TYPE_CHECKING:
     import pandas
@@ -43,7 +43,7 @@ class Score:
 
 
 @dataclass(frozen=True)
-class Row:
+class Line:
     """One method: its score in each column (None: not run), its costs by task."""
 
     model: str
@@ -62,15 +62,15 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Table:
+class Numbers:
     """The main table as numbers.
 
     ``floors`` and ``detectable`` (smallest detectable difference, None without a
     comparison) have one entry a column; ``tests`` is the size of Holm's family.
     """
 
-    spec: TablesSpec
-    rows: tuple[Row, ...]
+    spec: TableSpec[Any]
+    rows: tuple[Line, ...]
     floors: tuple[bool, ...]
     detectable: tuple[float | None, ...]
     tests: int
@@ -83,9 +83,14 @@ class Table:
         )
 
 
+def bootstrap(spec: TableSpec[Any]) -> Bootstrap:
+    """How the intervals of every table are made."""
+    return Bootstrap(spec.bootstrap_samples, spec.confidence, spec.seed)
+
+
 def main_table(
-    scores: pandas.DataFrame, runs: pandas.DataFrame, spec: TablesSpec
-) -> Table:
+    scores: pandas.DataFrame, runs: pandas.DataFrame, spec: TableSpec[Any]
+) -> Numbers:
     """Means, intervals and tests of every (model, method, decoding) in every column.
 
     Rows keep the order of ``scores``, with the row of no model first. Each model's
@@ -112,7 +117,7 @@ def main_table(
         for column in measured
     ]
     rows = tuple(
-        Row(
+        Line(
             *key,
             label(spec.labels, key[1], key[2]),
             tuple(column[key] for column in columns),
@@ -120,7 +125,7 @@ def main_table(
         )
         for key in keys
     )
-    return Table(
+    return Numbers(
         spec,
         rows,
         tuple(_floor(column) for column in columns),
@@ -129,7 +134,7 @@ def main_table(
     )
 
 
-def _check_columns(spec: TablesSpec) -> None:
+def _check_columns(spec: TableSpec[Any]) -> None:
     allowed = [name for names in GRADED.values() for name in names]
     for index, column in enumerate(spec.columns):
         if column.metric not in allowed:
@@ -158,9 +163,9 @@ def _keys(scores: pandas.DataFrame) -> list[Key]:
 
 
 def _column(
-    scores: pandas.DataFrame, keys: list[Key], column: Column, spec: TablesSpec
+    scores: pandas.DataFrame, keys: list[Key], column: Column, spec: TableSpec[Any]
 ) -> dict[Key, Score | None]:
-    how = Bootstrap(spec.bootstrap_samples, spec.confidence, spec.seed)
+    how = bootstrap(spec)
     rows = scores[(scores["task"] == column.task) & (scores["split"] == column.split)]
     groups = dict(iter(rows.groupby(["model", "method", "decoding"])))
     values = {key: cell_values(frame, column.metric) for key, frame in groups.items()}
@@ -231,7 +236,9 @@ def _floor(column: Mapping[Key, Score | None]) -> bool:
     return bool(means) and max(means) < FLOOR
 
 
-def _detectable(column: Mapping[Key, Score | None], spec: TablesSpec) -> float | None:
+def _detectable(
+    column: Mapping[Key, Score | None], spec: TableSpec[Any]
+) -> float | None:
     errors = [
         score.difference.se for score in column.values() if score and score.difference
     ]

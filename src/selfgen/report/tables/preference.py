@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from selfgen.evaluation.statistics import (
@@ -13,10 +14,11 @@ from selfgen.evaluation.statistics import (
     mean_interval,
     paired_difference,
 )
-from selfgen.report import grid
 from selfgen.report.collect import NO_MODEL, SHARED, SHARED_NOTE, cell_values
-from selfgen.report.grid import NOT_RUN, Entry, Grid
-from selfgen.report.spec import Column, PreferredSpec
+from selfgen.report.grid import Entry, Grid, bracketed, numbers
+from selfgen.report.measure import bootstrap
+from selfgen.report.registry import Drawn, Table, score_frame
+from selfgen.report.spec import Column, TableSpec
 
 if TYPE_CHECKING:
     import pandas
@@ -45,24 +47,37 @@ Found = tuple[Interval, Interval, Difference, Difference | None]
 the same stage after it."""
 
 
-def tabulate(scores: pandas.DataFrame, spec: PreferredSpec) -> dict[str, str]:
-    """``preference.md``, ``.tex`` and ``.csv`` from the direct answers in ``scores``."""
+@dataclass(frozen=True)
+class Preference:
+    """Preference stages: the method that each comes after, and the mix that makes its pairs,
+    both by its name."""
+
+    parents: dict[str, str]
+    kinds: dict[str, str]
+
+    def baseline(self, name: str, baseline: str) -> str | None:
+        """The stage of the same kind after the baseline, but not the stage itself."""
+        found = [
+            other
+            for other, parent in self.parents.items()
+            if parent == baseline and self.kinds[other] == self.kinds[name]
+        ]
+        return found[0] if found and name not in found else None
+
+
+def draw(scores: pandas.DataFrame, spec: TableSpec[Preference]) -> Drawn:
+    """From the direct answers in ``scores``."""
     rows = dict(_measured(scores, spec))
-    made = _grid(rows, spec)
-    return {
-        "preference.md": grid.to_markdown(made),
-        "preference.tex": grid.to_latex(made),
-        "preference.csv": grid.to_csv(CSV, [_line(*row, spec) for row in rows.items()]),
-    }
+    lines = [_line(*row, spec) for row in rows.items()]
+    return Drawn([_grid(rows, spec)], CSV, lines)
 
 
 def _measured(
-    scores: pandas.DataFrame, spec: PreferredSpec
+    scores: pandas.DataFrame, spec: TableSpec[Preference]
 ) -> Iterator[tuple[Key, Found]]:
-    tables = spec.tables
-    how = Bootstrap(tables.bootstrap_samples, tables.confidence, tables.seed)
+    how = bootstrap(spec)
     direct = scores[(scores["decoding"] == "direct") & (scores["model"] != NO_MODEL)]
-    for column in tables.columns:
+    for column in spec.columns:
         own = direct[
             (direct["task"] == column.task) & (direct["split"] == column.split)
         ]
@@ -72,18 +87,18 @@ def _measured(
                 for method, cell in cells.groupby("method", sort=False)
             }
             # In the order of the scores: a spec's names are sorted.
-            for name in (method for method in values if method in spec.parents):
+            for name in (method for method in values if method in spec.own.parents):
                 key = (column, str(model), name)
                 yield key, _compared(values, key, spec, how)
 
 
 def _compared(
-    values: dict[str, Values], key: Key, spec: PreferredSpec, how: Bootstrap
+    values: dict[str, Values], key: Key, spec: TableSpec[Preference], how: Bootstrap
 ) -> Found:
     column, model, name = key
     names = (column.title, model, name)
-    alone, after = values[spec.parents[name]], values[name]
-    other = spec.baseline(name)
+    alone, after = values[spec.own.parents[name]], values[name]
+    other = spec.own.baseline(name, spec.baseline)
     return (
         mean_interval(alone, how, names),
         mean_interval(after, how, names),
@@ -92,19 +107,17 @@ def _compared(
     )
 
 
-def _grid(rows: dict[Key, Found], spec: PreferredSpec) -> Grid:
-    tables = spec.tables
+def _grid(rows: dict[Key, Found], spec: TableSpec[Preference]) -> Grid:
     many = len({model for _, model, _ in rows}) > 1
-    baseline = tables.labels[tables.baseline]
-    kinds = [spec.kinds[name] for _, _, name in rows]
-    shared = any(column.shared_templates for column in tables.columns)
-    confidence = f"{100 * tables.confidence:g}%"
+    baseline = spec.labels[spec.baseline]
+    kinds = [spec.own.kinds[name] for _, _, name in rows]
+    shared = any(column.shared_templates for column in spec.columns)
     body = [
         [
             Entry(column.title, mark=SHARED if column.shared_templates else ""),
             *([Entry(model)] if many else []),
-            Entry(tables.labels[spec.parents[name]]),
-            Entry(_word(spec.kinds[name])),
+            Entry(spec.labels[spec.own.parents[name]]),
+            Entry(_word(spec.own.kinds[name])),
             *map(_entry, found),
         ]
         for (column, model, name), found in rows.items()
@@ -115,14 +128,14 @@ def _grid(rows: dict[Key, Found], spec: PreferredSpec) -> Grid:
         *("Change", f"To {baseline} + preference"),
     ]
     return Grid(
-        name="preference",
+        name=spec.name,
         title=f"A preference stage after each method, scores in percent (scale:"
-        f" {tables.scale}).",
+        f" {spec.scale}).",
         header=[*map(Entry, titles)],
         rows=body,
         notes=[
             "The loss of DPO. " + " ".join(KINDS[k] for k in dict.fromkeys(kinds)),
-            f"Brackets: {confidence} interval over seeds and items; those of differences"
+            f"Brackets: {spec.percent} interval over seeds and items; those of differences"
             " are of paired ones, and not corrected for several comparisons.",
             *([SHARED_NOTE] if shared else []),
         ],
@@ -136,24 +149,24 @@ def _word(kind: str) -> str:
 
 
 def _entry(found: Interval | Difference | None) -> Entry:
-    if found is None:
-        return Entry(NOT_RUN)
-    sign = "+" if isinstance(found, Difference) else ""
-    value, low, high = (
-        f"{100 * x:{sign}.1f}" for x in (found.value, found.low, found.high)
-    )
-    return Entry(value, below=f"[{low}, {high}]")
+    return bracketed(found, sign="+" if isinstance(found, Difference) else "")
 
 
-def _line(key: Key, found: Found, spec: PreferredSpec) -> list[Any]:
+def _line(key: Key, found: Found, spec: TableSpec[Preference]) -> list[Any]:
     column, model, name = key
     alone = found[0]
-    numbers = [
-        x
-        for part in found
-        for x in ((part.value, part.low, part.high) if part else [None] * 3)
-    ]
     return [
-        *(column.task, column.split, column.metric, model, spec.parents[name], name),
-        *(spec.kinds[name], alone.n, alone.seeds, *numbers),
+        *(
+            column.task,
+            column.split,
+            column.metric,
+            model,
+            spec.own.parents[name],
+            name,
+        ),
+        *(spec.own.kinds[name], alone.n, alone.seeds),
+        *(x for part in found for x in numbers(part)),
     ]
+
+
+TABLE = Table(draw, {"scores": score_frame}, Preference)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from selfgen.evaluation.scores import METRICS
-from selfgen.report import grid
 from selfgen.report.collect import (
     NO_MODEL,
     SHARED,
@@ -15,7 +14,8 @@ from selfgen.report.collect import (
     shares_templates,
 )
 from selfgen.report.grid import NOT_RUN, Entry, Grid
-from selfgen.report.spec import TablesSpec
+from selfgen.report.registry import Drawn, Table, score_frame
+from selfgen.report.spec import TableSpec
 
 if TYPE_CHECKING:
     import pandas
@@ -55,33 +55,22 @@ def details(scores: pandas.DataFrame) -> pandas.DataFrame:
     return means.reset_index()
 
 
-def to_csv(frame: pandas.DataFrame, spec: TablesSpec) -> str:
-    """The frame of ``details``; a measure that does not apply is empty."""
-    splits = zip(frame["task"], frame["split"], strict=True)
-    marked = frame.assign(
+def draw(scores: pandas.DataFrame, spec: TableSpec[Any]) -> Drawn:
+    """One table a task and split; as CSV one, where a measure that does not apply is
+    empty."""
+    means = details(scores)
+    splits = zip(means["task"], means["split"], strict=True)
+    marked = means.assign(
         shared_templates=[int(shares_templates(spec, *split)) for split in splits]
     )
-    return grid.to_csv(CSV, _without_nan(marked[list(CSV)]))
-
-
-def to_markdown(frame: pandas.DataFrame, spec: TablesSpec) -> str:
-    """One Markdown table a task and split."""
-    return "\n".join(grid.to_markdown(part) for part in _grids(frame, spec))
-
-
-def to_latex(frame: pandas.DataFrame, spec: TablesSpec) -> str:
-    """One LaTeX ``table`` environment a task and split."""
-    return "\n".join(grid.to_latex(part) for part in _grids(frame, spec))
-
-
-def _without_nan(frame: pandas.DataFrame) -> list[list[Any]]:
-    return [
+    lines = [
         [None if value != value else value for value in row]
-        for row in frame.itertuples(index=False)
+        for row in marked[list(CSV)].itertuples(index=False)
     ]
+    return Drawn(_grids(means, spec), CSV, lines)
 
 
-def _grids(frame: pandas.DataFrame, spec: TablesSpec) -> list[Grid]:
+def _grids(frame: pandas.DataFrame, spec: TableSpec[Any]) -> list[Grid]:
     parts = []
     for task, split in in_order(frame, ["task", "split"]):
         rows = frame[(frame["task"] == task) & (frame["split"] == split)]
@@ -117,3 +106,6 @@ def _entry(name: str, value: float) -> Entry:
     if value != value:
         return Entry(NOT_RUN)
     return Entry(f"{value if name in LENGTHS else 100 * value:.1f}")
+
+
+TABLE = Table(draw, {"scores": score_frame})

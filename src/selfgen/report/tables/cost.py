@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from selfgen.report import grid
 from selfgen.report.collect import in_order
 from selfgen.report.grid import NOT_RUN, Entry, Grid
-from selfgen.report.spec import TablesSpec
+from selfgen.report.registry import Drawn, Table, frame
+from selfgen.report.spec import TableSpec
 
 if TYPE_CHECKING:
     import pandas
@@ -53,13 +53,8 @@ def cost(frame: pandas.DataFrame) -> pandas.DataFrame:
     return pd.DataFrame(lines, columns=list(CSV), dtype=object)
 
 
-def to_csv(table: pandas.DataFrame) -> str:
-    """The frame of ``cost``."""
-    return grid.to_csv(CSV, table.itertuples(index=False))
-
-
-def to_markdown(timings: pandas.DataFrame, spec: TablesSpec) -> str:
-    """``cost`` of some timings as one Markdown table, and what the whole run took."""
+def draw(timings: pandas.DataFrame, spec: TableSpec[Any]) -> Drawn:
+    """``cost`` of some timings, and what the whole run took."""
     table = cost(timings)
     header = [
         *("Task", "Model", "Method"),
@@ -80,19 +75,18 @@ def to_markdown(timings: pandas.DataFrame, spec: TablesSpec) -> str:
         ]
         for row in table.to_dict("records")
     ]
-    return grid.to_markdown(
-        Grid(
-            name="cost",
-            title=f"Cost (scale: {spec.scale}).",
-            header=[Entry(title) for title in header],
-            rows=rows,
-            notes=(
-                "Seconds: mean of the seeds. A method's parent is not included.",
-                _whole_run(timings),
-            ),
-            left=3,
-        )
+    made = Grid(
+        name="cost",
+        title=f"Cost (scale: {spec.scale}).",
+        header=[Entry(title) for title in header],
+        rows=rows,
+        notes=(
+            "Seconds: mean of the seeds. A method's parent is not included.",
+            _whole_run(timings),
+        ),
+        left=3,
     )
+    return Drawn([made], CSV, [*table.itertuples(index=False)])
 
 
 def busy_seconds(jobs: pandas.DataFrame) -> float:
@@ -148,3 +142,6 @@ def _names(values: pandas.Series) -> str:
 
 def _entry(value: float | None) -> Entry:
     return Entry(NOT_RUN if value is None else f"{value:.0f}")
+
+
+TABLE = Table(draw, {"timings": frame})

@@ -6,15 +6,17 @@ error (its standard deviation over seeds, and of a share that of its items) take
 
 from __future__ import annotations
 
-import csv
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import NormalDist
 
-from selfgen.report import grid
+from selfgen.core.provenance import spec_digest
 from selfgen.report.grid import NOT_RUN, Entry, Grid
+from selfgen.report.registry import Drawn, Rows, Table, csv_rows
+from selfgen.report.spec import TableSpec
 
 CSV = (
     *("what", "kind", "value", "measured", "low", "high", "tolerance", "verdict"),
@@ -49,13 +51,13 @@ class Known:
 
 
 @dataclass(frozen=True)
-class VerifySpec:
-    """``judges``: who decided what stands in a table, by its name."""
+class KnownNumbers:
+    """``tables``: names of the tables that are read, in the order of the files; ``judges``:
+    who decided what stands in a table, by its name."""
 
     known: tuple[Known, ...]
-    scale: str
+    tables: tuple[str, ...]
     judges: dict[str, str]
-    confidence: float
 
 
 @dataclass(frozen=True)
@@ -69,39 +71,50 @@ class Held:
     why: str = ""
 
 
-def verify(spec: VerifySpec, tables: Path, stale: Sequence[str]) -> dict[str, str]:
-    """The page as Markdown, LaTeX and CSV.
+def draw(
+    tables: Sequence[Rows], specs: Mapping[str, str], spec: TableSpec[KnownNumbers]
+) -> Drawn:
+    """From the rows of our tables, and the digest of the spec in each manifest."""
+    named = dict(zip(spec.own.tables, tables, strict=True))
+    found = [hold(known, spec, named, specs) for known in spec.own.known]
+    return Drawn([_grid(found, spec)], CSV, [_line(held) for held in found])
 
-    ``tables``: the folder of our tables as CSV; ``stale``: manifests that are not of
-    today's configuration.
-    """
-    found = [hold(known, spec, tables, stale) for known in spec.known]
-    made = _grid(found, spec)
-    return {
-        "verify.md": grid.to_markdown(made),
-        "verify.tex": grid.to_latex(made),
-        "verify.csv": grid.to_csv(CSV, [_line(held) for held in found]),
-    }
+
+def spec_digests(paths: Sequence[Path]) -> dict[str, str]:
+    """The digest of the spec in each manifest, by its path."""
+    return {path.as_posix(): _digest(path) for path in paths}
+
+
+def _digest(path: Path) -> str:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))["spec"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return "none"
+    return spec_digest(json.dumps(found, sort_keys=True, separators=(",", ":")))
 
 
 def hold(
-    known: Known, spec: VerifySpec, tables: Path, stale: Sequence[str] = ()
+    known: Known,
+    spec: TableSpec[KnownNumbers],
+    tables: Mapping[str, Rows],
+    specs: Mapping[str, str],
 ) -> Held:
     """One number held against ours."""
-    measured = _measured(known, tables)
     if known.table is None:
         return Held(known, None, None, NOT_COMPARABLE, "no table has it")
+    measured = _measured(known, tables.get(known.table, ()))
     if measured is None:
         return Held(known, None, None, NO_RUN, f"not in {known.table}.csv")
     if spec.scale != known.scale:
         why = f"scale {spec.scale}, not {known.scale}"
         return Held(known, measured, None, NOT_COMPARABLE, why)
-    judge = spec.judges.get(known.table)
+    judge = spec.own.judges.get(known.table)
     if known.judge and judge != known.judge:
         why = f"judge {judge}, not {known.judge}"
         return Held(known, measured, None, NOT_COMPARABLE, why)
-    if old := [path for path in known.manifests if path in stale]:
-        return Held(known, measured, None, STALE, f"{old[0]} is of another spec")
+    for path, digest in known.manifests.items():
+        if specs.get(path) != digest:
+            return Held(known, measured, None, STALE, f"{path} is of another spec")
     value, low, high = measured
     share = known.value * (1 - known.value) / known.n if known.n else 0.0
     z = NormalDist().inv_cdf((1 + spec.confidence) / 2)
@@ -111,16 +124,13 @@ def hold(
     return Held(known, measured, tolerance, MET if met else NOT_MET)
 
 
-def _measured(known: Known, tables: Path) -> tuple[float, float, float] | None:
+def _measured(known: Known, rows: Rows) -> tuple[float, float, float] | None:
     """Ours; None where nothing was run that would have it."""
-    path = tables / f"{known.table}.csv"
-    if not known.table or not path.exists():
-        return None
-    with path.open(encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
-            if all(row.get(name) == text for name, text in known.row.items()):
-                texts = [row.get(name) or "" for name in known.columns]
-                return tuple(map(float, texts)) if all(texts) else None
+    for row in rows:
+        if all(row.get(name) == text for name, text in known.row.items()):
+            value, low, high = (row.get(name) or "" for name in known.columns)
+            found = all((value, low, high))
+            return (float(value), float(low), float(high)) if found else None
     return None
 
 
@@ -133,7 +143,7 @@ def _line(held: Held) -> list[str | float | None]:
     ]
 
 
-def _grid(found: Sequence[Held], spec: VerifySpec) -> Grid:
+def _grid(found: Sequence[Held], spec: TableSpec[KnownNumbers]) -> Grid:
     caveats = list(dict.fromkeys(held.known.caveat for held in found))
     numbers = {text: i for i, text in enumerate(filter(None, caveats), 1)}
     rows = [
@@ -147,10 +157,10 @@ def _grid(found: Sequence[Held], spec: VerifySpec) -> Grid:
         ]
         for held in found
     ]
-    losses = any(known.table in NATS for known in spec.known)
+    losses = any(known.table in NATS for known in spec.own.known)
     sources = dict.fromkeys(f"{held.known.source}" for held in found)
     return Grid(
-        name="verify",
+        name=spec.name,
         title=f"Results beside known numbers, in percent (scale: {spec.scale}).",
         header=[
             Entry(text)
@@ -158,7 +168,7 @@ def _grid(found: Sequence[Held], spec: VerifySpec) -> Grid:
         ],
         rows=rows,
         notes=[
-            f"Met: nearer than the tolerance, which is our {100 * spec.confidence:g}%"
+            f"Met: nearer than the tolerance, which is our {spec.percent}"
             " interval and the known number's sampling error together.",
             *(["Losses are in nats."] if losses else []),
             *(f"({i}) {text}" for text, i in numbers.items()),
@@ -169,7 +179,7 @@ def _grid(found: Sequence[Held], spec: VerifySpec) -> Grid:
 
 
 def _verdict(held: Held, numbers: Mapping[str, int]) -> Entry:
-    """A number that nobody could look up is never met without what must be said of it."""
+    """Unverifiable numbers always show their caveat."""
     number = numbers.get(held.known.caveat)
     return Entry(held.verdict + (f" ({number})" if number else ""), below=held.why)
 
@@ -185,3 +195,6 @@ def _shown(known: Known, value: float | None) -> str:
     if value is None:
         return NOT_RUN
     return f"{value:.4f}" if known.table in NATS else f"{100 * value:.2f}"
+
+
+TABLE = Table(draw, {"tables": csv_rows, "manifests": spec_digests}, KnownNumbers)

@@ -1,0 +1,1 @@
+"""One file a figure: a module that defines ``FIGURE`` (``report.registry``)."""

@@ -1,0 +1,128 @@
+"""The tables and figures that there are: a module each, in ``tables/`` and ``figures/``.
+
+A module of ``tables/`` defines ``TABLE``, one of ``figures/`` defines ``FIGURE``: what it
+reads, and a pure function of that and of a ``TableSpec``.
+"""
+
+from __future__ import annotations
+
+import csv
+import functools
+import importlib
+import pkgutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from selfgen.evaluation.scores import METRICS
+from selfgen.report import figures, grid, tables
+from selfgen.report.grid import Grid
+from selfgen.report.spec import TableSpec
+
+if TYPE_CHECKING:
+    import pandas
+
+Rows = Sequence[Mapping[str, Any]]
+"""What was measured of one model, a row an item."""
+
+Made = TypeVar("Made")
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A table: ``grids`` for people, and ``lines`` of ``columns`` for programs."""
+
+    grids: Sequence[Grid]
+    columns: Sequence[str]
+    lines: Sequence[Sequence[Any]]
+
+    def texts(self) -> dict[str, str]:
+        """By the ending of the file's name: Markdown, LaTeX and CSV."""
+        return {
+            "md": "\n".join(map(grid.to_markdown, self.grids)),
+            "tex": "\n".join(map(grid.to_latex, self.grids)),
+            "csv": grid.to_csv(self.columns, self.lines),
+        }
+
+
+@dataclass(frozen=True)
+class Rendering(Generic[Made]):
+    """A table or a figure.
+
+    ``draw``: called with what was read, in the order of ``reads``, and the spec. ``reads``:
+    its inputs by name, each with the reader of their files. ``own``:
+    the type of ``TableSpec.own``.
+    """
+
+    draw: Callable[..., Made]
+    reads: Mapping[str, Callable[[Sequence[Path]], Any]]
+    own: Any = None
+
+
+Table = Rendering[Drawn]
+Plot = Rendering["Figure"]
+
+
+def frame(paths: Sequence[Path]) -> pandas.DataFrame:
+    """The one file of an input, Parquet or CSV. Texts such as ``null`` stay texts."""
+    import pandas as pd
+
+    (path,) = paths
+    if path.suffix == ".parquet":
+        return pd.read_parquet(path)
+    return pd.read_csv(path, keep_default_na=False, na_values=[""])
+
+
+def score_frame(paths: Sequence[Path]) -> pandas.DataFrame:
+    """Collected scores. A measure that is younger than a shipped run is missing there."""
+    found = frame(paths)
+    return found.reindex(columns=[*dict.fromkeys([*found.columns, *METRICS])])
+
+
+def rows(paths: Sequence[Path]) -> list[Rows]:
+    """The rows of each file of an input, Parquet."""
+    import pyarrow.parquet
+
+    return [pyarrow.parquet.read_table(path).to_pylist() for path in paths]
+
+
+def csv_rows(paths: Sequence[Path]) -> list[Rows]:
+    """The rows of each file of an input, CSV; all values are texts."""
+    return [
+        list(csv.DictReader(path.read_text(encoding="utf-8").splitlines(keepends=True)))
+        for path in paths
+    ]
+
+
+def by_method(
+    spec: TableSpec[Any], parts: Sequence[Rows], decoding: bool = False
+) -> dict[tuple[str, ...], dict[int, Rows]]:
+    """The rows of each (task, model, method), and ``decoding`` where that counts, by seed."""
+    found: dict[tuple[str, ...], dict[int, Rows]] = {}
+    for cell, part in zip(spec.cells, parts, strict=True):
+        key = (cell.task, cell.model, cell.method, *([cell.decoding] * decoding))
+        found.setdefault(key, {})[cell.seed] = part
+    return found
+
+
+@functools.cache
+def all_tables() -> dict[str, Table]:
+    """By name: that of the module, with dashes."""
+    return _found(tables, "TABLE")
+
+
+@functools.cache
+def all_figures() -> dict[str, Plot]:
+    """By name, as in ``all_tables``."""
+    return _found(figures, "FIGURE")
+
+
+def _found(package: Any, attribute: str) -> dict[str, Any]:
+    names = sorted(module.name for module in pkgutil.iter_modules(package.__path__))
+    modules = {n: importlib.import_module(f"{package.__name__}.{n}") for n in names}
+    return {
+        name.replace("_", "-"): getattr(module, attribute)
+        for name, module in modules.items()
+        if hasattr(module, attribute)
+    }
