@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from selfgen.config import methods as m
@@ -11,163 +11,119 @@ from selfgen.data.records import DATASETS
 from selfgen.graph import benchmarks, dialogues, judging, verify
 from selfgen.graph.steps import Graph
 from selfgen.report import spec as r
+from selfgen.report.figures import FIGURES
+from selfgen.report.registry import Rendering, all_tables
 from selfgen.report.tables.exposure import Exposure
 from selfgen.report.tables.preference import Preference
 from selfgen.report.tables.verify import KnownNumbers
 
-
-@dataclass(frozen=True)
-class Rendering:
-    """A table or figure of a configuration: its spec, its inputs by name, and what a reader
-    of the report page should know of it."""
-
-    spec: r.TableSpec[Any]
-    inputs: dict[str, list[str]]
-    about: str
+COLLECTED = {
+    "scores": "results/collected/scores.parquet",
+    "runs": "results/collected/runs.csv",
+    "timings": "results/collected/timings.csv",
+    "curves": "results/collected/curves.csv",
+}
+"""What is collected of all cells."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """What is particular to a table. ``inputs``: names of collected files, or files by name;
-    ``kind``: its module, where that has another name."""
+    """A table or figure of a configuration: what is particular to it.
+
+    ``kind``: its name in the registry, where that is another. ``files``: of each cell, in
+    order, where it reads others than those of ``COLLECTED``.
+    """
 
     name: str
-    inputs: Sequence[str] | dict[str, list[str]]
-    about: str
-    cells: Sequence[r.Cell] = ()
-    own: Any = None
     kind: str = ""
+    cells: Sequence[r.Cell] = ()
+    files: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    own: Any = None
 
 
-def _entries(graph: Graph) -> Iterator[Entry]:
-    """All tables of a configuration but those that read other tables."""
-    yield Entry(
-        "main",
-        ("scores", "runs"),
-        "Score of every method on every task, with its interval, and the difference to"
-        " continued SFT at equal steps and labelled tokens. It does not show why a method"
-        " differs.",
-    )
-    yield Entry(
-        "details",
-        ("scores",),
-        "All measures of every cell: overlap, accuracy, length, repetition, and how many"
-        " answers ended by themselves.",
-    )
-    yield Entry(
-        "cost",
-        ("timings",),
-        "Seconds, tokens per second and peak memory of each stage on the machine of this"
-        " run.",
-    )
+def entries(graph: Graph) -> Iterator[Entry]:
+    """All tables of a configuration but ``verify``, which reads others."""
+    yield from map(Entry, ("main", "details", "cost"))
     if any(cell.decoding == "corrected" for cell in graph.cells()):
-        yield Entry("corrections", ("scores",), "What a second turn does to answers.")
+        yield Entry("corrections")
     if own := _preference(graph):
-        about = "What a preference stage after a method does to its scores."
-        yield Entry("preference", ("scores",), about, own=own)
+        yield Entry("preference", own=own)
     if cells := graph.exposed():
         files = [
             f"results/exposure/{c.task}/{c.model}/{c.method}/seed{c.seed}.parquet"
             for c in cells
         ]
-        about = "Accumulated errors of free-running steps against the oracle."
-        yield Entry("exposure", {"errors": files}, about, cells, _exposure(graph))
+        yield Entry("exposure", "", cells, {"errors": files}, _exposure(graph))
     if cells := dialogues.cells(graph):
         files = [dialogues.path(cell) for cell in cells]
-        about = "Loss of each model on held-out dialogues."
-        yield Entry("held-out-loss", {"losses": files}, about, cells)
+        yield Entry("held-out-loss", "", cells, {"losses": files})
     for name in judging.names(graph):
-        cells = judging.cells(graph, name)
+        cells, own = judging.cells(graph, name), judging.words(graph, name)
         files = [
             f"results/verdicts/{name}/{c.task}/{c.model}/{c.method}/{c.decoding}"
             f"/seed{c.seed}.parquet"
             for c in cells
         ]
-        yield Entry(
-            f"win-rates-{name}",
-            {"verdicts": files},
-            "How often a judge, or a proxy of one, prefers a method's answers.",
-            cells,
-            judging.words(graph, name),
-            "win-rates",
-        )
+        yield Entry(f"win-rates-{name}", "win-rates", cells, {"verdicts": files}, own)
     for name in benchmarks.names(graph):
-        cells = benchmarks.cells(graph, name)
+        cells, own = benchmarks.cells(graph, name), benchmarks.judge(graph, name)
         files = [
             f"results/benchmarks/{name}/{c.task}/{c.model}/{c.method}/seed{c.seed}"
             "/grades.parquet"
             for c in cells
         ]
-        about = "Answers to the prompts of a benchmark, graded."
-        own = benchmarks.judge(graph, name)
-        kind = "" if own else "few-shot"
-        yield Entry(name, {"grades": files}, about, cells, own, kind)
+        yield Entry(name, "" if own else "few-shot", cells, {"grades": files}, own)
 
 
-def tables(graph: Graph) -> dict[str, Rendering]:
-    """All tables of a configuration by name, in the order of the report."""
-    common = _common(graph)
-    found = {entry.name: _rendering(common, entry) for entry in _entries(graph)}
-    known = verify.known_numbers(graph)
-    if known:
-        read = [name for name in found if name in {number.table for number in known}]
-        manifests = {p: None for k in known if k.table in read for p in k.manifests}
-        entry = Entry(
-            "verify",
-            {
-                "tables": [f"results/tables/{name}.csv" for name in read],
-                "manifests": list(manifests),
-            },
-            "Results beside numbers that others measured.",
-            own=KnownNumbers(known, tuple(read), verify.judges(graph)),
-        )
-        found["verify"] = _rendering(common, entry)
-    return found
+@dataclass(frozen=True)
+class Job:
+    """What draws a table or figure: its spec, its inputs by name, the module of its code,
+    and what a reader of the report page should know."""
+
+    spec: r.TableSpec[Any]
+    inputs: dict[str, list[str]]
+    module: str
+    about: str
 
 
-def figures(graph: Graph) -> dict[str, Rendering]:
+def tables(graph: Graph) -> dict[str, Job]:
+    """All tables of a configuration by name."""
+    found = [*entries(graph)]
+    if known := verify.known_numbers(graph):
+        wanted = {number.number.table for number in known}
+        read = tuple(entry.name for entry in found if entry.name in wanted)
+        manifests = {
+            path: None
+            for number in known
+            if number.number.table in read
+            for path in number.manifests
+        }
+        files = {
+            "tables": [f"results/tables/{name}.csv" for name in read],
+            "manifests": list(manifests),
+        }
+        own = KnownNumbers(known, read, verify.judges(graph))
+        found.append(Entry("verify", files=files, own=own))
+    return {entry.name: _job(graph, entry, all_tables()) for entry in found}
+
+
+def figures(graph: Graph) -> dict[str, Job]:
     """All figures of a configuration by name."""
-    common = _common(graph)
-    main, *_ = _entries(graph)
-    curves = Entry(
-        "curves",
-        ("curves",),
-        "Training loss per labelled token. Losses of methods are not comparable: their"
-        " contexts differ.",
-    )
-    return {entry.name: _rendering(common, entry) for entry in (main, curves)}
+    return {name: _job(graph, Entry(name), FIGURES) for name in FIGURES}
 
 
 def samples(graph: Graph) -> r.TableSpec[None]:
     """The cells whose answers stand side by side, in order."""
-    entry = Entry("samples", (), "", graph.cells())
-    return _rendering(_common(graph), entry).spec
+    return _spec(graph, Entry("samples", cells=graph.cells()))
 
 
-COLLECTED = {
-    name: f"results/collected/{name}.{kind}"
-    for name, kind in {
-        "scores": "parquet",
-        "runs": "csv",
-        "timings": "csv",
-        "curves": "csv",
-    }.items()
-}
-"""Files that are collected of all cells."""
-
-
-def _rendering(common: r.TableSpec[Any], entry: Entry) -> Rendering:
-    spec = replace(
-        common,
-        kind=entry.kind or entry.name,
-        name=entry.name,
-        cells=tuple(entry.cells),
-        own=entry.own,
-    )
-    inputs = entry.inputs
-    if not isinstance(inputs, dict):
-        inputs = {name: [COLLECTED[name]] for name in inputs}
-    return Rendering(spec, inputs, entry.about)
+def _job(graph: Graph, entry: Entry, known: Mapping[str, Rendering[Any]]) -> Job:
+    drawn = known[entry.kind or entry.name]
+    inputs = {
+        name: list(entry.files[name] if name in entry.files else [COLLECTED[name]])
+        for name in drawn.reads
+    }
+    return Job(_spec(graph, entry), inputs, drawn.draw.__module__, drawn.about)
 
 
 def collect(graph: Graph) -> r.CollectSpec:
@@ -189,8 +145,7 @@ def collect(graph: Graph) -> r.CollectSpec:
     )
 
 
-def _common(graph: Graph) -> r.TableSpec[Any]:
-    """What the specs of all tables and figures have in common."""
+def _spec(graph: Graph, entry: Entry) -> r.TableSpec[Any]:
     columns = []
     for task, t in graph.config.tasks.items():
         metric = graph.metric(task)
@@ -200,8 +155,8 @@ def _common(graph: Graph) -> r.TableSpec[Any]:
             columns.append(r.Column(task, split, metric, title, shared))
     evaluation = graph.config.evaluation
     return r.TableSpec(
-        kind="",
-        name="",
+        kind=entry.kind or entry.name,
+        name=entry.name,
         scale=graph.config.scale,
         columns=tuple(columns),
         labels={name: method.label for name, method in graph.config.methods.items()},
@@ -209,6 +164,8 @@ def _common(graph: Graph) -> r.TableSpec[Any]:
         bootstrap_samples=evaluation.bootstrap_samples,
         confidence=evaluation.confidence,
         seed=graph.config.seeds[0],
+        cells=tuple(entry.cells),
+        own=entry.own,
     )
 
 

@@ -33,13 +33,7 @@ def known_numbers(graph: Graph) -> tuple[Known, ...]:
         found = checked(Values, raw if isinstance(raw, dict) else {"values": raw})
     except UserError as error:
         raise UserError(str(error).replace("config:", f"{name}:")) from None
-    return tuple(_known(graph, value) for value in found.values)
-
-
-def _known(graph: Graph, value: Value) -> Known:
-    fields = value.model_dump()
-    fields["columns"] = tuple(value.columns)
-    return Known(**fields, manifests=_manifests(graph, value))
+    return tuple(Known(value, _manifests(graph, value)) for value in found.values)
 
 
 def judges(graph: Graph) -> dict[str, str]:

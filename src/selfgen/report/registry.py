@@ -1,8 +1,5 @@
-"""The tables and figures that there are: a module each, in ``tables/`` and ``figures/``.
-
-A module of ``tables/`` defines ``TABLE``, one of ``figures/`` defines ``FIGURE``: what it
-reads, and a pure function of that and of a ``TableSpec``.
-"""
+"""What a table or figure is, and the tables that there are: a module of ``tables/`` each,
+which defines ``TABLE``. The figures are in ``figures.FIGURES``."""
 
 from __future__ import annotations
 
@@ -16,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from selfgen.evaluation.scores import METRICS
-from selfgen.report import figures, grid, tables
+from selfgen.report import grid, tables
 from selfgen.report.grid import Grid
 from selfgen.report.spec import TableSpec
 
@@ -51,17 +48,22 @@ class Rendering(Generic[Made]):
     """A table or a figure.
 
     ``draw``: called with what was read, in the order of ``reads``, and the spec. ``reads``:
-    its inputs by name, each with the reader of their files. ``own``:
-    the type of ``TableSpec.own``.
+    its inputs by name, each with the reader of their files. ``own``: the type of
+    ``TableSpec.own``.
     """
 
     draw: Callable[..., Made]
     reads: Mapping[str, Callable[[Sequence[Path]], Any]]
     own: Any = None
 
+    @property
+    def about(self) -> str:
+        """What a reader of the report page should know: the first paragraph of what
+        ``draw`` says of itself."""
+        return " ".join((self.draw.__doc__ or "").partition("\n\n")[0].split())
+
 
 Table = Rendering[Drawn]
-Plot = Rendering["Figure"]
 
 
 def frame(paths: Sequence[Path]) -> pandas.DataFrame:
@@ -109,20 +111,10 @@ def by_method(
 @functools.cache
 def all_tables() -> dict[str, Table]:
     """By name: that of the module, with dashes."""
-    return _found(tables, "TABLE")
-
-
-@functools.cache
-def all_figures() -> dict[str, Plot]:
-    """By name, as in ``all_tables``."""
-    return _found(figures, "FIGURE")
-
-
-def _found(package: Any, attribute: str) -> dict[str, Any]:
-    names = sorted(module.name for module in pkgutil.iter_modules(package.__path__))
-    modules = {n: importlib.import_module(f"{package.__name__}.{n}") for n in names}
+    names = sorted(module.name for module in pkgutil.iter_modules(tables.__path__))
+    modules = {n: importlib.import_module(f"{tables.__name__}.{n}") for n in names}
     return {
-        name.replace("_", "-"): getattr(module, attribute)
+        name.replace("_", "-"): module.TABLE
         for name, module in modules.items()
-        if hasattr(module, attribute)
+        if hasattr(module, "TABLE")
     }

@@ -15,8 +15,8 @@ from pydantic import TypeAdapter
 
 from selfgen.core.errors import UserError
 from selfgen.core.spec import to_json
-from selfgen.report import registry, style
-from selfgen.report.registry import Made, Rendering
+from selfgen.report import figures
+from selfgen.report.registry import Made, Rendering, all_tables
 from selfgen.report.spec import TableSpec
 
 KINDS = ("md", "tex", "csv", "json")
@@ -27,15 +27,15 @@ Inputs = Mapping[str, Sequence[Path]]
 
 def table(spec: TableSpec[Any], inputs: Inputs) -> dict[str, bytes]:
     """The files of a table, by their endings: ``KINDS``."""
-    drawn = _draw(registry.all_tables(), spec, inputs)
+    drawn = _draw(all_tables(), spec, inputs)
     texts = drawn.texts() | {"json": to_json(spec) + "\n"}
     return {kind: text.encode() for kind, text in texts.items()}
 
 
 def figure(spec: TableSpec[Any], inputs: Inputs) -> dict[str, bytes]:
-    """The files of a figure, by their endings: ``style.KINDS``."""
-    drawn = _draw(registry.all_figures(), spec, inputs)
-    return {kind: style.render(drawn, kind) for kind in style.KINDS}
+    """The files of a figure, by their endings: ``figures.KINDS``."""
+    drawn = _draw(figures.FIGURES, spec, inputs)
+    return {kind: figures.render(drawn, kind) for kind in figures.KINDS}
 
 
 def _draw(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from selfgen.evaluation.correction import Turns
 from selfgen.evaluation.exposure import rates
 from selfgen.evaluation.statistics import Interval
-from selfgen.report.style import BLACK, GREY, LIGHT, OKABE_ITO, STYLE, TEXT_GREY
+from selfgen.report.figures import BLACK, GREY, LIGHT, OKABE_ITO, STYLE, TEXT_GREY
 from selfgen.report.synthetic.numbers import Line, Numbers, seeds_interval
 from selfgen.report.synthetic.spec import RegimeSpec
 

@@ -11,7 +11,7 @@ from selfgen.core.spec import to_json
 from selfgen.evaluation.correction import Turns
 from selfgen.evaluation.statistics import Interval
 from selfgen.report import grid
-from selfgen.report.style import render
+from selfgen.report.figures import render
 from selfgen.report.synthetic import figures, tables
 from selfgen.report.synthetic.captions import FIGURES, page
 from selfgen.report.synthetic.numbers import (

@@ -19,7 +19,9 @@ class Judged:
 
 
 def draw(grades: Sequence[Rows], spec: TableSpec[Judged]) -> Drawn:
-    """From rows ``{id, won, controlled, length}`` of each cell."""
+    """Win rates against the baseline's outputs, raw and length-controlled.
+
+    From rows ``{id, won, controlled, length}`` of each cell."""
     shown, lines = {}, []
     for key, by_seed in by_method(spec, grades).items():
         everything = [row for part in by_seed.values() for row in part]

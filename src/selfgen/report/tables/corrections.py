@@ -41,7 +41,7 @@ Found = tuple[Turns, Interval | None]
 
 
 def draw(scores: pandas.DataFrame, spec: TableSpec[Any]) -> Drawn:
-    """Every corrected cell of a run beside its direct one."""
+    """Each corrected cell beside its direct one: what the second turn does to answers."""
     rows = corrected(scores, spec)
     many = scores.loc[scores["model"] != NO_MODEL, "model"].nunique() > 1
     words = [

@@ -12,9 +12,9 @@ from selfgen.report.spec import TableSpec
 if TYPE_CHECKING:
     import pandas
 
-STAGES = ("pass", "train", "answers")
+STAGES = {"pass": "passes", "train": "training", "answers": "answers"}
+"""Stages of a method, and what they are called in a sentence."""
 KEY = ("task", "model", "method")
-_GERUND = {"pass": "passes", "train": "training", "answers": "answers"}
 CSV = (
     *KEY,
     *(f"{stage}_seconds" for stage in STAGES),
@@ -23,62 +23,43 @@ CSV = (
 )
 
 
-def cost(frame: pandas.DataFrame) -> pandas.DataFrame:
-    """One row a (task, model, method), columns of ``CSV``, in the order of ``frame``.
+def draw(timings: pandas.DataFrame, spec: TableSpec[Any]) -> Drawn:
+    """Seconds, tokens per second and peak memory of each stage on the machine of this run.
 
-    Seconds are sums over a stage's parts (the direct and the corrected answers, say)
-    and means over seeds; tokens per second are all tokens over all seconds; memory is
-    the peak of any stage, in MB. What a method does not have, or was not measured, is
-    None.
+    One row a (task, model, method), in the order of ``timings``. Seconds are sums over a
+    stage's parts (the direct and the corrected answers, say) and means over seeds; tokens
+    per second are all tokens over all seconds; memory is the peak of any stage, in MB. What
+    a method does not have, or was not measured, is None.
     """
-    import pandas as pd
-
     lines = []
-    for task, model, method in in_order(frame, list(KEY)):
-        own = frame[
-            (frame["task"] == task)
-            & (frame["model"] == model)
-            & (frame["method"] == method)
-        ]
+    for key in in_order(timings, list(KEY)):
+        own = timings[(timings[list(KEY)] == key).all(axis=1)]
         stages = [own[own["stage"] == stage] for stage in STAGES]
         lines.append(
             [
-                *(task, model, method),
-                *(_seconds(stage) for stage in stages),
-                *(_speed(stage) for stage in stages),
-                _peak(own["peak_memory_mb"]),
-                *(_names(own[name]) for name in ("device", "dtype", "precision")),
+                *(*key, *map(_seconds, stages), *map(_speed, stages)),
+                None if (most := own["peak_memory_mb"].max()) != most else float(most),
+                *("/".join(map(str, own[name].unique())) for name in CSV[-3:]),
             ]
         )
-    return pd.DataFrame(lines, columns=list(CSV), dtype=object)
-
-
-def draw(timings: pandas.DataFrame, spec: TableSpec[Any]) -> Drawn:
-    """``cost`` of some timings, and what the whole run took."""
-    table = cost(timings)
     header = [
         *("Task", "Model", "Method"),
         *(f"{stage.capitalize()} (s)" for stage in STAGES),
         *(f"{stage.capitalize()} (tokens/s)" for stage in STAGES),
-        "Peak memory (MB)",
-        "Machine",
+        *("Peak memory (MB)", "Machine"),
     ]
     rows = [
         [
-            Entry(row["task"]),
-            Entry(row["model"]),
-            Entry(spec.labels.get(row["method"], row["method"])),
-            *(_entry(row[f"{stage}_seconds"]) for stage in STAGES),
-            *(_entry(row[f"{stage}_tokens_per_second"]) for stage in STAGES),
-            _entry(row["peak_memory_mb"]),
-            Entry(f"{row['device']}, {row['dtype']}, {row['precision']}"),
+            *map(Entry, (task, model, spec.labels.get(method, method))),
+            *(Entry(NOT_RUN if x is None else f"{x:.0f}") for x in values[:-3]),
+            Entry(", ".join(values[-3:])),
         ]
-        for row in table.to_dict("records")
+        for task, model, method, *values in lines
     ]
     made = Grid(
-        name="cost",
+        name=spec.name,
         title=f"Cost (scale: {spec.scale}).",
-        header=[Entry(title) for title in header],
+        header=[*map(Entry, header)],
         rows=rows,
         notes=(
             "Seconds: mean of the seeds. A method's parent is not included.",
@@ -86,7 +67,7 @@ def draw(timings: pandas.DataFrame, spec: TableSpec[Any]) -> Drawn:
         ),
         left=3,
     )
-    return Drawn([made], CSV, [*table.itertuples(index=False)])
+    return Drawn([made], CSV, lines)
 
 
 def busy_seconds(jobs: pandas.DataFrame) -> float:
@@ -110,7 +91,7 @@ def _whole_run(timings: pandas.DataFrame) -> str:
     spent = jobs.groupby("stage")["wall_seconds"].sum()
     total = spent.sum()
     shares = ", ".join(
-        f"{100 * seconds / total:.0f}% {_GERUND[stage]}"
+        f"{100 * seconds / total:.0f}% {STAGES[stage]}"
         for stage, seconds in spent.sort_values(ascending=False).items()
     )
     return (
@@ -130,18 +111,6 @@ def _speed(stage: pandas.DataFrame) -> float | None:
     if stage.empty or not stage["seconds"].sum():
         return None
     return float(stage["tokens"].sum() / stage["seconds"].sum())
-
-
-def _peak(values: pandas.Series) -> float | None:
-    return float(values.max()) if values.notna().any() else None
-
-
-def _names(values: pandas.Series) -> str:
-    return "/".join(dict.fromkeys(values.astype(str)))
-
-
-def _entry(value: float | None) -> Entry:
-    return Entry(NOT_RUN if value is None else f"{value:.0f}")
 
 
 TABLE = Table(draw, {"timings": frame})

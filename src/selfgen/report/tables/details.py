@@ -56,8 +56,10 @@ def details(scores: pandas.DataFrame) -> pandas.DataFrame:
 
 
 def draw(scores: pandas.DataFrame, spec: TableSpec[Any]) -> Drawn:
-    """One table a task and split; as CSV one, where a measure that does not apply is
-    empty."""
+    """All measures of every cell: overlap, accuracy, length, repetition, and how many
+    answers ended by themselves.
+
+    One table a task and split; as CSV one, where a measure that does not apply is empty."""
     means = details(scores)
     splits = zip(means["task"], means["split"], strict=True)
     marked = means.assign(

@@ -27,8 +27,9 @@ class Exposure:
 
 
 def draw(errors: Sequence[Rows], spec: TableSpec[Exposure]) -> Drawn:
-    """From the rows ``{id, free, gold}`` of each cell. Seeds of a method are read
-    together."""
+    """Accumulated errors of free-running steps against the oracle.
+
+    From the rows ``{id, free, gold}`` of each cell; seeds of a method are read together."""
     how = bootstrap(spec)
     lines: list[list[Any]] = []
     shown: dict[tuple[str, ...], list[Entry]] = {}

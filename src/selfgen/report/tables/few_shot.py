@@ -24,7 +24,9 @@ FEW_SHOT = {
 
 
 def draw(grades: Sequence[Rows], spec: TableSpec[None]) -> Drawn:
-    """From rows ``{id, strict, flexible}`` of each cell."""
+    """Accuracy on problems that are asked after some solved ones.
+
+    From rows ``{id, strict, flexible}`` of each cell."""
     shown, lines = {}, []
     for key, by_seed in by_method(spec, grades).items():
         n = len(next(iter(by_seed.values())))

@@ -15,8 +15,9 @@ CSV = ("task", "model", "method", "loss", "low", "high", "blocks", "tokens", "se
 
 
 def draw(losses: Sequence[Rows], spec: TableSpec[Any]) -> Drawn:
-    """From the rows ``{id, loss, tokens}`` of each cell. Seeds of a method are read
-    together."""
+    """Loss of each model on held-out dialogues.
+
+    From the rows ``{id, loss, tokens}`` of each cell; seeds of a method are read together."""
     lines, shown = [], []
     for key, by_seed in by_method(spec, losses).items():
         values = {

@@ -13,7 +13,9 @@ from selfgen.report.tables.alpaca_eval import Judged
 
 
 def draw(grades: Sequence[Rows], spec: TableSpec[Judged]) -> Drawn:
-    """From rows ``{id, category, turn, rating}`` of each cell."""
+    """Mean ratings of the judge, by turn and category.
+
+    From rows ``{id, category, turn, rating}`` of each cell."""
     categories = list(dict.fromkeys(row["category"] for part in grades for row in part))
     parts: list[Callable[[Mapping[str, Any]], bool]] = [
         lambda row: True,

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from selfgen.evaluation.statistics import (
-    Bootstrap,
     Difference,
     Interval,
-    Values,
     mean_interval,
     paired_difference,
 )
@@ -39,13 +37,6 @@ CSV = (
     *("to_baseline", "to_baseline_low", "to_baseline_high"),
 )
 
-Key = tuple[Column, str, str]
-"""Column, model and preference method."""
-
-Found = tuple[Interval, Interval, Difference, Difference | None]
-"""A method alone, with the stage after it, their difference, and that to the baseline with
-the same stage after it."""
-
 
 @dataclass(frozen=True)
 class Preference:
@@ -66,15 +57,62 @@ class Preference:
 
 
 def draw(scores: pandas.DataFrame, spec: TableSpec[Preference]) -> Drawn:
-    """From the direct answers in ``scores``."""
-    rows = dict(_measured(scores, spec))
-    lines = [_line(*row, spec) for row in rows.items()]
-    return Drawn([_grid(rows, spec)], CSV, lines)
+    """Each method alone and with a preference stage after it: direct answers only."""
+    found = [*_compared(scores, spec)]
+    many = len({model for _, model, *_ in found}) > 1
+    shown, lines = [], []
+    for column, model, name, intervals in found:
+        parent, kind = spec.own.parents[name], spec.own.kinds[name]
+        shown.append(
+            [
+                Entry(column.title, mark=SHARED if column.shared_templates else ""),
+                *([Entry(model)] if many else []),
+                Entry(spec.labels[parent]),
+                Entry(KINDS[kind].partition(":")[0].lower()),
+                *(
+                    bracketed(x, sign="+" if isinstance(x, Difference) else "")
+                    for x in intervals
+                ),
+            ]
+        )
+        alone = intervals[0]
+        lines.append(
+            [
+                *(column.task, column.split, column.metric, model, parent, name, kind),
+                *(alone.n, alone.seeds, *(n for x in intervals for n in numbers(x))),
+            ]
+        )
+    kinds = dict.fromkeys(spec.own.kinds[name] for _, _, name, _ in found)
+    shared = any(column.shared_templates for column in spec.columns)
+    titles = [
+        *("Task", *["Model"] * many, "Method", "Pairs", "Alone", "+ preference"),
+        *("Change", f"To {spec.labels[spec.baseline]} + preference"),
+    ]
+    made = Grid(
+        name=spec.name,
+        title=f"A preference stage after each method, scores in percent (scale:"
+        f" {spec.scale}).",
+        header=[*map(Entry, titles)],
+        rows=shown,
+        notes=[
+            "The loss of DPO. " + " ".join(KINDS[kind] for kind in kinds),
+            f"Brackets: {spec.percent} interval over seeds and items; those of differences"
+            " are of paired ones, and not corrected for several comparisons.",
+            *([SHARED_NOTE] if shared else []),
+        ],
+        left=3 + many,
+        rules=frozenset(
+            i for i in range(1, len(shown)) if shown[i][0] != shown[i - 1][0]
+        ),
+    )
+    return Drawn([made], CSV, lines)
 
 
-def _measured(
+def _compared(
     scores: pandas.DataFrame, spec: TableSpec[Preference]
-) -> Iterator[tuple[Key, Found]]:
+) -> Iterator[tuple[Column, str, str, list[Interval | Difference | None]]]:
+    """By column, model and preference method: the method alone, with the stage after it,
+    their difference, and that to the baseline with the same stage after it."""
     how = bootstrap(spec)
     direct = scores[(scores["decoding"] == "direct") & (scores["model"] != NO_MODEL)]
     for column in spec.columns:
@@ -88,85 +126,18 @@ def _measured(
             }
             # In the order of the scores: a spec's names are sorted.
             for name in (method for method in values if method in spec.own.parents):
-                key = (column, str(model), name)
-                yield key, _compared(values, key, spec, how)
-
-
-def _compared(
-    values: dict[str, Values], key: Key, spec: TableSpec[Preference], how: Bootstrap
-) -> Found:
-    column, model, name = key
-    names = (column.title, model, name)
-    alone, after = values[spec.own.parents[name]], values[name]
-    other = spec.own.baseline(name, spec.baseline)
-    return (
-        mean_interval(alone, how, names),
-        mean_interval(after, how, names),
-        paired_difference(after, alone, how, names),
-        paired_difference(after, values[other], how, names) if other else None,
-    )
-
-
-def _grid(rows: dict[Key, Found], spec: TableSpec[Preference]) -> Grid:
-    many = len({model for _, model, _ in rows}) > 1
-    baseline = spec.labels[spec.baseline]
-    kinds = [spec.own.kinds[name] for _, _, name in rows]
-    shared = any(column.shared_templates for column in spec.columns)
-    body = [
-        [
-            Entry(column.title, mark=SHARED if column.shared_templates else ""),
-            *([Entry(model)] if many else []),
-            Entry(spec.labels[spec.own.parents[name]]),
-            Entry(_word(spec.own.kinds[name])),
-            *map(_entry, found),
-        ]
-        for (column, model, name), found in rows.items()
-    ]
-    starts = [i for i in range(1, len(body)) if body[i][0] != body[i - 1][0]]
-    titles = [
-        *("Task", *["Model"] * many, "Method", "Pairs", "Alone", "+ preference"),
-        *("Change", f"To {baseline} + preference"),
-    ]
-    return Grid(
-        name=spec.name,
-        title=f"A preference stage after each method, scores in percent (scale:"
-        f" {spec.scale}).",
-        header=[*map(Entry, titles)],
-        rows=body,
-        notes=[
-            "The loss of DPO. " + " ".join(KINDS[k] for k in dict.fromkeys(kinds)),
-            f"Brackets: {spec.percent} interval over seeds and items; those of differences"
-            " are of paired ones, and not corrected for several comparisons.",
-            *([SHARED_NOTE] if shared else []),
-        ],
-        left=3 + many,
-        rules=frozenset(starts),
-    )
-
-
-def _word(kind: str) -> str:
-    return KINDS[kind].partition(":")[0].lower()
-
-
-def _entry(found: Interval | Difference | None) -> Entry:
-    return bracketed(found, sign="+" if isinstance(found, Difference) else "")
-
-
-def _line(key: Key, found: Found, spec: TableSpec[Preference]) -> list[Any]:
-    column, model, name = key
-    alone = found[0]
-    return [
-        *(
-            column.task,
-            column.split,
-            column.metric,
-            model,
-            spec.own.parents[name],
-            name,
-        ),
-        *(spec.own.kinds[name], alone.n, alone.seeds),
-        *(x for part in found for x in numbers(part)),
-    ]
+                names = (column.title, str(model), name)
+                alone, after = values[spec.own.parents[name]], values[name]
+                other = spec.own.baseline(name, spec.baseline)
+                intervals = [
+                    mean_interval(alone, how, names),
+                    mean_interval(after, how, names),
+                    paired_difference(after, alone, how, names),
+                    paired_difference(after, values[other], how, names)
+                    if other
+                    else None,
+                ]
+                yield column, str(model), name, intervals
 
 
 TABLE = Table(draw, {"scores": score_frame}, Preference)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import NormalDist
 
+from selfgen.config.values import Value
 from selfgen.core.provenance import spec_digest
 from selfgen.report.grid import NOT_RUN, Entry, Grid
 from selfgen.report.registry import Drawn, Rows, Table, csv_rows
@@ -31,22 +32,10 @@ NATS = ("held-out-loss",)
 
 @dataclass(frozen=True)
 class Known:
-    """A number of ``config/paper_values.yaml``. ``manifests``: of ours, by path, the digest
-    of the spec that each has if it is of today's configuration."""
+    """A number that others measured. ``manifests``: of ours, by path, the digest of the spec
+    that each has if it is of today's configuration."""
 
-    what: str
-    kind: str
-    value: float
-    sd: float
-    seeds: int
-    n: int | None
-    table: str | None
-    columns: tuple[str, ...]
-    row: dict[str, str]
-    scale: str
-    judge: str | None
-    source: str
-    caveat: str
+    number: Value
     manifests: dict[str, str]
 
 
@@ -62,9 +51,9 @@ class KnownNumbers:
 
 @dataclass(frozen=True)
 class Held:
-    """A known number, ours as ``(value, low, high)``, and what is said of both."""
+    """A number of others, ours as ``(value, low, high)``, and what is said of both."""
 
-    known: Known
+    number: Value
     measured: tuple[float, float, float] | None
     tolerance: float | None
     verdict: str
@@ -74,7 +63,9 @@ class Held:
 def draw(
     tables: Sequence[Rows], specs: Mapping[str, str], spec: TableSpec[KnownNumbers]
 ) -> Drawn:
-    """From the rows of our tables, and the digest of the spec in each manifest."""
+    """Numbers that others measured beside ours.
+
+    From the rows of our tables, and the digest of the spec in each manifest."""
     named = dict(zip(spec.own.tables, tables, strict=True))
     found = [hold(known, spec, named, specs) for known in spec.own.known]
     return Drawn([_grid(found, spec)], CSV, [_line(held) for held in found])
@@ -100,65 +91,66 @@ def hold(
     specs: Mapping[str, str],
 ) -> Held:
     """One number held against ours."""
-    if known.table is None:
-        return Held(known, None, None, NOT_COMPARABLE, "no table has it")
-    measured = _measured(known, tables.get(known.table, ()))
+    number = known.number
+    if number.table is None:
+        return Held(number, None, None, NOT_COMPARABLE, "no table has it")
+    measured = _measured(number, tables.get(number.table, ()))
     if measured is None:
-        return Held(known, None, None, NO_RUN, f"not in {known.table}.csv")
-    if spec.scale != known.scale:
-        why = f"scale {spec.scale}, not {known.scale}"
-        return Held(known, measured, None, NOT_COMPARABLE, why)
-    judge = spec.own.judges.get(known.table)
-    if known.judge and judge != known.judge:
-        why = f"judge {judge}, not {known.judge}"
-        return Held(known, measured, None, NOT_COMPARABLE, why)
+        return Held(number, None, None, NO_RUN, f"not in {number.table}.csv")
+    if spec.scale != number.scale:
+        why = f"scale {spec.scale}, not {number.scale}"
+        return Held(number, measured, None, NOT_COMPARABLE, why)
+    judge = spec.own.judges.get(number.table)
+    if number.judge and judge != number.judge:
+        why = f"judge {judge}, not {number.judge}"
+        return Held(number, measured, None, NOT_COMPARABLE, why)
     for path, digest in known.manifests.items():
         if specs.get(path) != digest:
-            return Held(known, measured, None, STALE, f"{path} is of another spec")
+            return Held(number, measured, None, STALE, f"{path} is of another spec")
     value, low, high = measured
-    share = known.value * (1 - known.value) / known.n if known.n else 0.0
+    share = number.value * (1 - number.value) / number.n if number.n else 0.0
     z = NormalDist().inv_cdf((1 + spec.confidence) / 2)
-    theirs = z * math.sqrt(known.sd**2 / known.seeds + share)
+    theirs = z * math.sqrt(number.sd**2 / number.seeds + share)
     tolerance = math.hypot((high - low) / 2, theirs)
-    met = abs(value - known.value) <= tolerance
-    return Held(known, measured, tolerance, MET if met else NOT_MET)
+    met = abs(value - number.value) <= tolerance
+    return Held(number, measured, tolerance, MET if met else NOT_MET)
 
 
-def _measured(known: Known, rows: Rows) -> tuple[float, float, float] | None:
+def _measured(number: Value, rows: Rows) -> tuple[float, float, float] | None:
     """Ours; None where nothing was run that would have it."""
     for row in rows:
-        if all(row.get(name) == text for name, text in known.row.items()):
-            value, low, high = (row.get(name) or "" for name in known.columns)
+        if all(row.get(name) == text for name, text in number.row.items()):
+            value, low, high = (row.get(name) or "" for name in number.columns)
             found = all((value, low, high))
             return (float(value), float(low), float(high)) if found else None
     return None
 
 
 def _line(held: Held) -> list[str | float | None]:
-    known = held.known
+    number = held.number
     return [
-        *(known.what, known.kind, known.value),
+        *(number.what, number.kind, number.value),
         *(held.measured or (None,) * 3),
-        *(held.tolerance, held.verdict, held.why, known.source, known.caveat),
+        *(held.tolerance, held.verdict, held.why, number.source, number.caveat),
     ]
 
 
 def _grid(found: Sequence[Held], spec: TableSpec[KnownNumbers]) -> Grid:
-    caveats = list(dict.fromkeys(held.known.caveat for held in found))
+    caveats = list(dict.fromkeys(held.number.caveat for held in found))
     numbers = {text: i for i, text in enumerate(filter(None, caveats), 1)}
     rows = [
         [
-            Entry(held.known.what),
-            Entry(held.known.kind),
+            Entry(held.number.what),
+            Entry(held.number.kind),
             _verdict(held, numbers),
-            Entry(_shown(held.known, held.known.value)),
+            Entry(_shown(held.number, held.number.value)),
             _ours(held),
-            Entry(_shown(held.known, held.tolerance)),
+            Entry(_shown(held.number, held.tolerance)),
         ]
         for held in found
     ]
-    losses = any(known.table in NATS for known in spec.own.known)
-    sources = dict.fromkeys(f"{held.known.source}" for held in found)
+    losses = any(held.number.table in NATS for held in found)
+    sources = dict.fromkeys(f"{held.number.source}" for held in found)
     return Grid(
         name=spec.name,
         title=f"Results beside known numbers, in percent (scale: {spec.scale}).",
@@ -180,21 +172,21 @@ def _grid(found: Sequence[Held], spec: TableSpec[KnownNumbers]) -> Grid:
 
 def _verdict(held: Held, numbers: Mapping[str, int]) -> Entry:
     """Unverifiable numbers always show their caveat."""
-    number = numbers.get(held.known.caveat)
+    number = numbers.get(held.number.caveat)
     return Entry(held.verdict + (f" ({number})" if number else ""), below=held.why)
 
 
 def _ours(held: Held) -> Entry:
     if held.measured is None:
         return Entry(NOT_RUN)
-    value, low, high = (_shown(held.known, x) for x in held.measured)
+    value, low, high = (_shown(held.number, x) for x in held.measured)
     return Entry(value, below=f"[{low}, {high}]")
 
 
-def _shown(known: Known, value: float | None) -> str:
+def _shown(number: Value, value: float | None) -> str:
     if value is None:
         return NOT_RUN
-    return f"{value:.4f}" if known.table in NATS else f"{100 * value:.2f}"
+    return f"{value:.4f}" if number.table in NATS else f"{100 * value:.2f}"
 
 
 TABLE = Table(draw, {"tables": csv_rows, "manifests": spec_digests}, KnownNumbers)

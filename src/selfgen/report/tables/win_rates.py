@@ -58,7 +58,9 @@ class Line:
 
 
 def draw(verdicts: Sequence[Rows], spec: TableSpec[WinRates]) -> Drawn:
-    """From the rows of each cell, as ``judge.pairs.judged`` makes them."""
+    """How often the judge prefers a method's answers to the opponent's.
+
+    From the rows of each cell, as ``judge.pairs.judged`` makes them."""
     how = bootstrap(spec)
     found = [
         _line(key, by_seed, how)

@@ -1,0 +1,292 @@
+"""The figures, and how all of them look.
+
+Colours are those of Okabe and Ito (colour-blind safe); a method has the same colour in every
+figure of a configuration. Equal inputs give equal bytes: no dates, no random ids, and the
+font that ships with matplotlib.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import textwrap
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from selfgen.report.collect import NO_MODEL, SHARED, in_order
+from selfgen.report.measure import Line, Numbers, main_table
+from selfgen.report.registry import Rendering, frame, score_frame
+from selfgen.report.spec import TableSpec
+from selfgen.report.tables.details import TITLES
+
+if TYPE_CHECKING:
+    import pandas
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+KINDS = ("pdf", "svg", "png")
+"""Endings of a figure's files."""
+
+OKABE_ITO = (
+    "#0072B2",
+    "#D55E00",
+    "#009E73",
+    "#CC79A7",
+    "#E69F00",
+    "#56B4E9",
+)
+BLACK, TEXT_GREY, GREY, LIGHT = "#000000", "#555555", "#8A8A8A", "#D9D9D9"
+STYLE = {
+    "font.family": "DejaVu Sans",
+    "font.size": 8,
+    "axes.titlesize": 8,
+    "axes.labelsize": 8,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 8,
+    "legend.fontsize": 8,
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "pdf.fonttype": 42,
+    "svg.fonttype": "path",
+    "svg.hashsalt": "selfgen",
+    "savefig.dpi": 200,
+}
+METADATA: dict[str, dict[str, Any]] = {
+    "pdf": {"CreationDate": None},
+    "svg": {"Date": None},
+    "png": {"Software": None},
+}
+
+
+def styles(spec: TableSpec[Any]) -> dict[str, tuple[str, str]]:
+    """Colour and line style of each labelled method.
+
+    The baseline is black, base and lead-1 are grey; the others take the palette in
+    alphabetical order, from the seventh on again with dashes.
+    """
+    fixed = {spec.baseline: BLACK, "base": GREY, "lead-1": GREY}
+    others = sorted(set(spec.labels) - set(fixed))
+    cycle = [(colour, line) for line in ("-", "--", ":") for colour in OKABE_ITO]
+    return {method: (colour, "-") for method, colour in fixed.items()} | {
+        method: cycle[i % len(cycle)] for i, method in enumerate(others)
+    }
+
+
+def render(figure: Figure, kind: str) -> bytes:
+    """The figure as a file: ``pdf``, ``svg`` or ``png``."""
+    import matplotlib
+
+    buffer = io.BytesIO()
+    with matplotlib.rc_context(STYLE):
+        figure.savefig(buffer, format=kind, metadata=METADATA[kind])
+    return buffer.getvalue()
+
+
+def main_figure(
+    scores: pandas.DataFrame, runs: pandas.DataFrame, spec: TableSpec[Any]
+) -> Figure:
+    """Score of every method on every task, with its interval, and the difference to
+    continued SFT at equal steps and labelled tokens. It does not show why a method
+    differs."""
+    return plot(main_table(scores, runs, spec))
+
+
+def plot(table: Numbers) -> Figure:
+    """(a) every method's score in every column, (b) its difference to the baseline.
+
+    Lines are the intervals of the table. Scores in percent, differences in points.
+    Without any comparison there is no (b).
+    """
+    import matplotlib
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    spec = table.spec
+    compared = [
+        row for row in table.rows if any(s and s.difference for s in row.scores)
+    ]
+    percent = [f"{TITLES[column.metric]}, %" for column in spec.columns]
+    parts = [("(a) Score", percent, "mean", list(table.rows))]
+    if compared:
+        baseline = spec.labels.get(spec.baseline, spec.baseline)
+        title = f"(b) Against {baseline}"
+        points = ["difference, points"] * len(spec.columns)
+        parts.append((title, points, "difference", compared))
+    heights = [len(rows) + 0.4 for *_, rows in parts]
+    width = 0.3 + 0.065 * max(map(len, _names(table.rows))) + 1.5 * len(spec.columns)
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(
+            figsize=(max(4.6, width), 1.2 + 0.22 * sum(heights)),
+            layout="constrained",
+        )
+        FigureCanvasAgg(figure)
+        grid = figure.subplots(
+            len(parts),
+            len(spec.columns),
+            squeeze=False,
+            sharey="row",
+            gridspec_kw={"height_ratios": heights},
+        )
+        for ax, (i, column) in zip(grid[0], enumerate(spec.columns), strict=True):
+            dagger = f" {SHARED}" if column.shared_templates else ""
+            title = textwrap.fill(f"{column.title}{dagger}", 22)
+            ax.set_title(f"{title}\nn = {table.size(i)}")
+        for axes, (title, units, value, rows) in zip(grid, parts, strict=True):
+            for i, ax in enumerate(axes):
+                _dots(ax, rows, i, value, styles(spec))
+                ax.set_xlabel(units[i])
+            _name_rows(axes[0], rows, title)
+        figure.supxlabel(_legend(table), fontsize=7, color=TEXT_GREY)
+    return figure
+
+
+def _legend(table: Numbers) -> str:
+    text = f"Lines: {table.spec.percent} intervals."
+    if table.tests:
+        text += " (b) Filled: the interval excludes 0."
+    if any(row.decoding == "corrected" for row in table.rows):
+        text += " Diamonds: corrected answers."
+    return text
+
+
+def _dots(
+    ax: Axes,
+    rows: list[Line],
+    i: int,
+    name: str,
+    looks: Mapping[str, tuple[str, str]],
+) -> None:
+    """A dot and its interval a row: the ``mean`` or ``difference`` of column ``i``."""
+    if name == "difference":
+        ax.axvline(0, color=BLACK, linewidth=0.6, zorder=1)
+    for y, row in enumerate(rows):
+        value = getattr(row.scores[i], name, None)
+        if value is None:
+            continue
+        colour, _ = looks.get(row.method, (GREY, "-"))
+        filled = name == "mean" or value.sign != 0
+        ax.plot(
+            [100 * value.low, 100 * value.high],
+            [y, y],
+            color=colour,
+            linewidth=1.2,
+            solid_capstyle="round",
+            zorder=2,
+        )
+        ax.plot(
+            [100 * value.value],
+            [y],
+            marker="o" if row.decoding == "direct" else "D",
+            markersize=4.5 if row.decoding == "direct" else 4,
+            markeredgecolor=colour,
+            markerfacecolor=colour if filled else "white",
+            markeredgewidth=1.0,
+            zorder=3,
+        )
+    _finish(ax, len(rows))
+
+
+def _finish(ax: Axes, rows: int) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    ax.set_ylim(rows - 0.5, -0.5)
+    ax.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
+    ax.grid(axis="y", color=LIGHT, linewidth=0.5, linestyle=(0, (1, 2)))
+    ax.set_axisbelow(True)
+    ax.spines["left"].set_visible(False)
+    ax.tick_params(axis="y", length=0)
+
+
+def _names(rows: Sequence[Line]) -> list[str]:
+    many = len({row.model for row in rows} - {NO_MODEL}) > 1
+    return [
+        f"{row.label} ({row.model})" if many and row.model != NO_MODEL else row.label
+        for row in rows
+    ]
+
+
+def _name_rows(ax: Axes, rows: list[Line], title: str) -> None:
+    ax.set_yticks(range(len(rows)), _names(rows))
+    ax.text(
+        -0.03,
+        1.02,
+        title,
+        transform=ax.transAxes,
+        ha="right",
+        va="bottom",
+        fontweight="bold",
+    )
+
+
+def curves_figure(curves: pandas.DataFrame, spec: TableSpec[Any]) -> Figure:
+    """Training loss per labelled token. Losses of methods are not comparable: their
+    contexts differ.
+
+    Over steps: a panel a task and model, a line a method.
+
+    ``curves``: task, model, method, seed, step, loss, learning_rate. A line is the mean
+    of the seeds, smoothed by a running mean over a twentieth of the steps.
+    """
+    import matplotlib
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    panels = in_order(curves, ["task", "model"])
+    many = len({model for _, model in panels}) > 1
+    methods = [method for (method,) in in_order(curves, ["method"])]
+    with matplotlib.rc_context(STYLE):
+        width = max(4.6, 0.4 + 2.4 * len(panels))
+        figure = Figure(figsize=(width, 2.7), layout="constrained")
+        FigureCanvasAgg(figure)
+        axes = figure.subplots(1, len(panels), squeeze=False)[0]
+        for ax, (task, model) in zip(axes, panels, strict=True):
+            own = curves[(curves["task"] == task) & (curves["model"] == model)]
+            _curves(ax, own, styles(spec), spec.labels)
+            ax.set_title(f"{task}, {model}" if many else task)
+            ax.set_xlabel("step")
+        axes[0].set_ylabel("training loss, running mean")
+        lines = {}
+        for ax in axes:
+            lines |= dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
+        names = [spec.labels.get(method, method) for method in methods]
+        figure.legend(
+            [lines[name] for name in names],
+            names,
+            loc="outside lower center",
+            ncols=min(len(names), int(width / 1.9)),
+            frameon=False,
+        )
+    return figure
+
+
+def _curves(
+    ax: Axes,
+    frame: pandas.DataFrame,
+    looks: Mapping[str, tuple[str, str]],
+    labels: Mapping[str, str],
+) -> None:
+    for (method,) in in_order(frame, ["method"]):
+        rows = frame[frame["method"] == method]
+        mean = rows.groupby("step")["loss"].mean()
+        window = max(1, math.ceil(len(mean) / 20))
+        smooth = mean.rolling(window, center=True, min_periods=1).mean()
+        colour, line = looks.get(method, (GREY, "-"))
+        ax.plot(
+            smooth.index,
+            smooth.to_numpy(),
+            color=colour,
+            linestyle=line,
+            linewidth=1.3,
+            label=labels.get(method, method),
+        )
+    ax.grid(axis="y", color=LIGHT, linewidth=0.5)
+    ax.set_axisbelow(True)
+
+
+FIGURES: dict[str, Rendering[Figure]] = {
+    "main": Rendering(main_figure, {"scores": score_frame, "runs": frame}),
+    "curves": Rendering(curves_figure, {"curves": frame}),
+}

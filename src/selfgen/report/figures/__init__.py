@@ -1,1 +1,0 @@
-"""One file a figure: a module that defines ``FIGURE`` (``report.registry``)."""
