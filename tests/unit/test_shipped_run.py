@@ -17,7 +17,7 @@ from selfgen.core.spec import from_json, to_json
 from selfgen.evaluation.statistics import paired_difference
 from selfgen.graph import tables
 from selfgen.graph.steps import Graph
-from selfgen.report import ship, tabulate
+from selfgen.report import plot, ship, tabulate
 from selfgen.report.collect import cell_values
 from selfgen.report.measure import bootstrap
 from selfgen.report.spec import TableSpec
@@ -45,24 +45,23 @@ def graph(run: Path) -> Graph:
     return Graph(config.load(merged), ROOT)
 
 
-def drawn(run: Path, found: tables.Job, kind: str, spec: TableSpec[Any]) -> Any:
-    """A table or figure of a shipped run, from what lies beside it."""
-    inputs = {
+def inputs(run: Path, found: tables.Job) -> dict[str, list[Path]]:
+    """The files of a table or figure in a shipped run."""
+    return {
         name: [run / Path(path).relative_to("results") for path in paths]
         for name, paths in found.inputs.items()
     }
-    return getattr(tabulate, kind)(spec, inputs)
 
 
 def test_every_shipped_table_is_drawn_again_byte_for_byte(run, graph) -> None:
     """With the spec that is shipped beside it, which is that of today's configuration."""
-    shipped = {path.name: path.read_bytes() for path in (run / "tables").iterdir()}
+    shipped = {path.name: path.read_text() for path in (run / "tables").iterdir()}
     files = {}
     for name, found in tables.tables(graph).items():
-        spec = from_json(TableSpec, shipped[f"{name}.json"].decode())
-        made = drawn(run, found, "table", spec)
-        assert made["json"].decode() == to_json(found.spec) + "\n"
-        files |= {f"{name}.{kind}": content for kind, content in made.items()}
+        spec = from_json(TableSpec, shipped[f"{name}.json"])
+        made = tabulate.texts(spec, inputs(run, found))
+        assert made["json"] == to_json(found.spec) + "\n"
+        files |= {f"{name}.{kind}": text for kind, text in made.items()}
     assert files == shipped
 
 
@@ -71,7 +70,7 @@ def test_every_figure_is_shipped(run, graph) -> None:
     files = {
         f"{name}.{kind}"
         for name, found in tables.figures(graph).items()
-        for kind in drawn(run, found, "figure", found.spec)
+        for kind in plot.images(found.spec, inputs(run, found))
     }
     assert files == shipped
 

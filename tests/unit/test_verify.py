@@ -149,7 +149,7 @@ def test_a_manifest_of_another_spec_is_found(
     inputs = {"tables": [Path("wins.csv")], "manifests": [Path("manifest.json")]}
 
     def verdict() -> str:
-        text = tabulate.table(spec, inputs)["csv"].decode()
+        text = tabulate.texts(spec, inputs)["csv"]
         return next(csv.DictReader(io.StringIO(text)))["verdict"]
 
     assert verdict() == "stale", "no manifest at all"

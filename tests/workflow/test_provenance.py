@@ -22,7 +22,8 @@ STEPS = (
     "selfgen.generation.answers",
     "selfgen.training.causal",
     "selfgen.evaluation.scores",
-    "selfgen.report.render",
+    "selfgen.report.tables.main",
+    "selfgen.report.tables.cost",
     "selfgen.synthetic.run",
     "selfgen.report.synthetic.render",
 )
@@ -167,7 +168,16 @@ def test_a_mix_makes_no_pass_anew(changed: Changed) -> None:
 
 def test_renderings_touch_no_model(changed: Changed) -> None:
     steps = changed("report/grid", lambda text: text + "\n\nUNUSED = 1\n")
-    assert steps == {"selfgen.report.render", "selfgen.report.synthetic.render"}
+    assert steps == {
+        "selfgen.report.tables.main",
+        "selfgen.report.tables.cost",
+        "selfgen.report.synthetic.render",
+    }
+
+
+def test_a_table_draws_no_other_anew(changed: Changed) -> None:
+    steps = changed("report/tables/cost", lambda text: text + "\n\nUNUSED = 1\n")
+    assert steps == {"selfgen.report.tables.cost"}
 
 
 def test_the_configuration_is_no_code_of_a_step(source: Path, changed: Changed) -> None:

@@ -8,10 +8,12 @@ import functools
 import importlib
 import pkgutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from selfgen.core.errors import UserError
+from selfgen.core.spec import from_json, to_json
 from selfgen.evaluation.scores import METRICS
 from selfgen.report import grid, tables
 from selfgen.report.grid import Grid
@@ -64,6 +66,24 @@ class Rendering(Generic[Made]):
 
 
 Table = Rendering[Drawn]
+
+
+def draw(
+    known: Mapping[str, Rendering[Made]],
+    spec: TableSpec[Any],
+    inputs: Mapping[str, Sequence[Path]],
+) -> Made:
+    """A table or figure from its files; ``spec.own`` may be as it came from JSON.
+
+    Raises UserError: none of that kind is known.
+    """
+    if spec.kind not in known:
+        raise UserError(f"kind: found {spec.kind!r}, allowed: {', '.join(known)}")
+    found = known[spec.kind]
+    if found.own is not None:
+        spec = replace(spec, own=from_json(found.own, to_json(spec.own)))
+    read = [reader(inputs[name]) for name, reader in found.reads.items()]
+    return found.draw(*read, spec)
 
 
 def frame(paths: Sequence[Path]) -> pandas.DataFrame:
