@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from selfgen.config import methods as m
@@ -27,55 +28,6 @@ COLLECTED = {
 
 
 @dataclass(frozen=True)
-class Entry:
-    """A table or figure of a configuration: what is particular to it.
-
-    ``kind``: its name in the registry, where that is another. ``files``: of each cell, in
-    order, where it reads others than those of ``COLLECTED``.
-    """
-
-    name: str
-    kind: str = ""
-    cells: Sequence[r.Cell] = ()
-    files: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    own: Any = None
-
-
-def entries(graph: Graph) -> Iterator[Entry]:
-    """All tables of a configuration but ``verify``, which reads others."""
-    yield from map(Entry, ("main", "details", "cost"))
-    if any(cell.decoding == "corrected" for cell in graph.cells()):
-        yield Entry("corrections")
-    if own := _preference(graph):
-        yield Entry("preference", own=own)
-    if cells := graph.exposed():
-        files = [
-            f"results/exposure/{c.task}/{c.model}/{c.method}/seed{c.seed}.parquet"
-            for c in cells
-        ]
-        yield Entry("exposure", "", cells, {"errors": files}, _exposure(graph))
-    if cells := dialogues.cells(graph):
-        files = [dialogues.path(cell) for cell in cells]
-        yield Entry("held-out-loss", "", cells, {"losses": files})
-    for name in judging.names(graph):
-        cells, own = judging.cells(graph, name), judging.words(graph, name)
-        files = [
-            f"results/verdicts/{name}/{c.task}/{c.model}/{c.method}/{c.decoding}"
-            f"/seed{c.seed}.parquet"
-            for c in cells
-        ]
-        yield Entry(f"win-rates-{name}", "win-rates", cells, {"verdicts": files}, own)
-    for name in benchmarks.names(graph):
-        cells, own = benchmarks.cells(graph, name), benchmarks.judge(graph, name)
-        files = [
-            f"results/benchmarks/{name}/{c.task}/{c.model}/{c.method}/seed{c.seed}"
-            "/grades.parquet"
-            for c in cells
-        ]
-        yield Entry(name, "" if own else "few-shot", cells, {"grades": files}, own)
-
-
-@dataclass(frozen=True)
 class Job:
     """What draws a table or figure: its spec, its inputs by name, the module of its code,
     and what a reader of the report page should know."""
@@ -86,44 +38,84 @@ class Job:
     about: str
 
 
+def _entries(graph: Graph) -> Iterator[Job]:
+    """All tables of a configuration but ``verify``, which reads others."""
+    table = partial(_job, graph, all_tables())
+    for name in ("main", "details", "cost"):
+        yield table(name)
+    if any(cell.decoding == "corrected" for cell in graph.cells()):
+        yield table("corrections")
+    if own := _preference(graph):
+        yield table("preference", own=own)
+    if cells := graph.exposed():
+        files = [
+            f"results/exposure/{c.task}/{c.model}/{c.method}/seed{c.seed}.parquet"
+            for c in cells
+        ]
+        yield table("exposure", cells, _exposure(graph), errors=files)
+    if cells := dialogues.cells(graph):
+        yield table("held-out-loss", cells, losses=map(dialogues.path, cells))
+    for name in judging.names(graph):
+        cells, own = judging.cells(graph, name), judging.words(graph, name)
+        files = [
+            f"results/verdicts/{name}/{c.task}/{c.model}/{c.method}/{c.decoding}"
+            f"/seed{c.seed}.parquet"
+            for c in cells
+        ]
+        yield table(f"win-rates-{name}", cells, own, "win-rates", verdicts=files)
+    for name in benchmarks.names(graph):
+        cells, own = benchmarks.cells(graph, name), benchmarks.judge(graph, name)
+        files = [
+            f"results/benchmarks/{name}/{c.task}/{c.model}/{c.method}/seed{c.seed}"
+            "/grades.parquet"
+            for c in cells
+        ]
+        yield table(name, cells, own, "" if own else "few-shot", grades=files)
+
+
 def tables(graph: Graph) -> dict[str, Job]:
     """All tables of a configuration by name."""
-    found = [*entries(graph)]
-    if known := verify.known_numbers(graph):
-        wanted = {number.number.table for number in known}
-        read = tuple(entry.name for entry in found if entry.name in wanted)
-        manifests = {
-            path: None
-            for number in known
-            if number.number.table in read
-            for path in number.manifests
-        }
-        files = {
-            "tables": [f"results/tables/{name}.csv" for name in read],
-            "manifests": list(manifests),
-        }
-        own = KnownNumbers(known, read, verify.judges(graph))
-        found.append(Entry("verify", files=files, own=own))
-    return {entry.name: _job(graph, entry, all_tables()) for entry in found}
+    found = {job.spec.name: job for job in _entries(graph)}
+    known = verify.known_numbers(graph)
+    held = [one for one in known if one.number.table in found]
+    if known:
+        read = tuple(n for n in found if n in {one.number.table for one in held})
+        found["verify"] = _job(
+            graph,
+            all_tables(),
+            "verify",
+            own=KnownNumbers(known, read, verify.judges(graph)),
+            tables=[f"results/tables/{name}.csv" for name in read],
+            manifests=dict.fromkeys(path for one in held for path in one.manifests),
+        )
+    return found
 
 
 def figures(graph: Graph) -> dict[str, Job]:
     """All figures of a configuration by name."""
-    return {name: _job(graph, Entry(name), FIGURES) for name in FIGURES}
+    return {name: _job(graph, FIGURES, name) for name in FIGURES}
 
 
 def samples(graph: Graph) -> r.TableSpec[None]:
     """The cells whose answers stand side by side, in order."""
-    return _spec(graph, Entry("samples", cells=graph.cells()))
+    return _spec(graph, "samples", "samples", graph.cells(), None)
 
 
-def _job(graph: Graph, entry: Entry, known: Mapping[str, Rendering[Any]]) -> Job:
-    drawn = known[entry.kind or entry.name]
-    inputs = {
-        name: list(entry.files[name] if name in entry.files else [COLLECTED[name]])
-        for name in drawn.reads
-    }
-    return Job(_spec(graph, entry), inputs, drawn.draw.__module__, drawn.about)
+def _job(
+    graph: Graph,
+    known: Mapping[str, Rendering[Any]],
+    name: str,
+    cells: Sequence[r.Cell] = (),
+    own: Any = None,
+    kind: str = "",
+    **files: Iterable[str],
+) -> Job:
+    """``kind``: its name in the registry, where that is another; ``files``: its inputs that
+    are not ``COLLECTED``, of each cell in order."""
+    drawn = known[kind or name]
+    inputs = {x: list(files[x]) if x in files else [COLLECTED[x]] for x in drawn.reads}
+    spec = _spec(graph, kind or name, name, cells, own)
+    return Job(spec, inputs, drawn.draw.__module__, drawn.about)
 
 
 def collect(graph: Graph) -> r.CollectSpec:
@@ -145,7 +137,9 @@ def collect(graph: Graph) -> r.CollectSpec:
     )
 
 
-def _spec(graph: Graph, entry: Entry) -> r.TableSpec[Any]:
+def _spec(
+    graph: Graph, kind: str, name: str, cells: Sequence[r.Cell], own: Any
+) -> r.TableSpec[Any]:
     columns = []
     for task, t in graph.config.tasks.items():
         metric = graph.metric(task)
@@ -155,8 +149,8 @@ def _spec(graph: Graph, entry: Entry) -> r.TableSpec[Any]:
             columns.append(r.Column(task, split, metric, title, shared))
     evaluation = graph.config.evaluation
     return r.TableSpec(
-        kind=entry.kind or entry.name,
-        name=entry.name,
+        kind=kind,
+        name=name,
         scale=graph.config.scale,
         columns=tuple(columns),
         labels={name: method.label for name, method in graph.config.methods.items()},
@@ -164,8 +158,8 @@ def _spec(graph: Graph, entry: Entry) -> r.TableSpec[Any]:
         bootstrap_samples=evaluation.bootstrap_samples,
         confidence=evaluation.confidence,
         seed=graph.config.seeds[0],
-        cells=tuple(entry.cells),
-        own=entry.own,
+        cells=tuple(cells),
+        own=own,
     )
 
 

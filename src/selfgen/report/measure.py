@@ -34,9 +34,10 @@ Key = tuple[str, str, str]
 
 @dataclass(frozen=True)
 class Score:
-    """One cell, as shares of 1: its mean, and its difference to the baseline."""
+    """One cell, as shares of 1: its mean, and its difference to the baseline; where only
+    that is shown, it stands in both places."""
 
-    mean: Interval
+    mean: Interval | Difference
     difference: Difference | None = None
     holm: float | None = None
     best: bool = False
@@ -99,39 +100,39 @@ def main_table(
     """
     _check_columns(spec)
     keys = _keys(scores)
-    measured = [_column(scores, keys, column, spec) for column in spec.columns]
-    differences = [
-        score.difference
-        for column in measured
-        for score in column.values()
-        if score and score.difference
-    ]
-    adjusted = iter(holm([difference.p for difference in differences]))
-    columns = [
+    found = with_holm(
         {
-            key: replace(score, holm=next(adjusted))
-            if score and score.difference
-            else score
-            for key, score in column.items()
+            (i, key): score
+            for i, column in enumerate(spec.columns)
+            for key, score in _column(scores, keys, column, spec).items()
         }
-        for column in measured
-    ]
-    rows = tuple(
-        Line(
-            *key,
-            label(spec.labels, key[1], key[2]),
-            tuple(column[key] for column in columns),
-            _costs(runs, key),
-        )
-        for key in keys
     )
+    columns = [{key: found[i, key] for key in keys} for i in range(len(spec.columns))]
     return Numbers(
         spec,
-        rows,
+        tuple(
+            Line(
+                *key,
+                label(spec.labels, key[1], key[2]),
+                tuple(column[key] for column in columns),
+                _costs(runs, key),
+            )
+            for key in keys
+        ),
         tuple(_floor(column) for column in columns),
         tuple(_detectable(column, spec) for column in columns),
-        len(differences),
+        sum(bool(score and score.difference) for score in found.values()),
     )
+
+
+def with_holm(scores: Mapping[Any, Score | None]) -> dict[Any, Score | None]:
+    """Scores with Holm's correction over all of their differences."""
+    tested = {k: score for k, score in scores.items() if score and score.difference}
+    adjusted = holm([score.difference.p for score in tested.values()])
+    return dict(scores) | {
+        key: replace(score, holm=p)
+        for (key, score), p in zip(tested.items(), adjusted, strict=True)
+    }
 
 
 def _check_columns(spec: TableSpec[Any]) -> None:

@@ -19,7 +19,8 @@ from selfgen.evaluation.statistics import (
 from selfgen.report import grid
 from selfgen.report.collect import cell_values, label
 from selfgen.report.grid import NOT_RUN, Entry, Grid, arrow, bracketed
-from selfgen.report.synthetic.numbers import COMPARED, MEASURES, Cell, Line, Numbers
+from selfgen.report.measure import Score
+from selfgen.report.synthetic.numbers import COMPARED, MEASURES, Line, Numbers
 from selfgen.report.synthetic.spec import AblationSpec, RegimeSpec
 from selfgen.report.tables.corrections import table
 
@@ -117,7 +118,7 @@ def _detectable(numbers: Numbers, confidence: float) -> dict[str, float]:
     return found
 
 
-def _entry(cell: Cell, measure: str, confidence: float, sign: str = "") -> Entry:
+def _entry(cell: Score, measure: str, confidence: float, sign: str = "") -> Entry:
     mark = ""
     if cell.difference:
         better = 1 if HIGHER_IS_BETTER.get(measure, False) else -1
@@ -270,7 +271,7 @@ def controls(
         [
             *names,
             *(
-                _entry(Cell(d, d, next(adjusted)), m, spec.confidence, "+")
+                _entry(Score(d, d, next(adjusted)), m, spec.confidence, "+")
                 for m, d in zip(COMPARED, row, strict=True)
             ),
         ]
