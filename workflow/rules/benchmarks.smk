@@ -38,9 +38,7 @@ rule answer_benchmark:
     resources:
         **HEAVY,
     params:
-        spec=lambda w: to_json(
-            benchmarks.answers(GRAPH, w.benchmark, int(w.seed))
-        ),
+        spec=lambda w: to_json(benchmarks.answers(GRAPH, w.benchmark, int(w.seed))),
         code=code("selfgen.judge.answers"),
         verb=lambda w: ANSWERING[w.benchmark],
         files=benchmark_arguments,

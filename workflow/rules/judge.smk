@@ -26,9 +26,7 @@ rule judge_answers:
         answers=lambda w: GRAPH.answer_shards(
             w.task, w.model, w.node, w.decoding, w.seed
         ),
-        opponents=lambda w: judging.opponents(
-            GRAPH, w.contest, w.task, w.model, w.seed
-        ),
+        opponents=lambda w: judging.opponents(GRAPH, w.contest, w.task, w.model, w.seed),
         scorer=scorer,
         prompt=judge_prompt,
     output:
@@ -43,9 +41,7 @@ rule judge_answers:
         mem=memory(4),
         runtime="8h",
     params:
-        spec=lambda w: to_json(
-            judging.pairs(GRAPH, w.contest, w.task, int(w.seed))
-        ),
+        spec=lambda w: to_json(judging.pairs(GRAPH, w.contest, w.task, int(w.seed))),
         code=code("selfgen.judge.pairwise"),
         files=lambda w, input: [
             argument

@@ -59,10 +59,11 @@ rule score_lead_1:
         CONDA
     params:
         spec=spec(GRAPH.scores, "task"),
-        code=code("selfgen.evaluation.scores"),
+        code=scoring_code("selfgen.evaluation.lead_1"),
+        root=os.path.relpath(ROOT),
     shell:
         "python -m selfgen lead-1 --spec {params.spec:q} --records {input.records:q}"
-        " --out {output.scores:q} > {log:q} 2>&1"
+        " --root {params.root:q} --out {output.scores:q} > {log:q} 2>&1"
 
 
 rule collect_results:
@@ -110,7 +111,7 @@ rule render_results:
         CONDA
     params:
         spec=lambda w: to_json(tables.tables(GRAPH)),
-        code=code("selfgen.report.render"),
+        code=code("selfgen.report.render", *scoring.modules(GRAPH.config, *TASKS)),
     shell:
         "python -m selfgen render --spec {params.spec:q} --collected results/collected"
         " --tables results/tables --figures results/figures > {log:q} 2>&1"

@@ -18,10 +18,11 @@ from typing import Any
 
 from selfgen.core.errors import UserError
 from selfgen.core.spec import Device
-from selfgen.data.problems import boxed, read_gsm8k, read_math
+from selfgen.data.final_answers import boxed
 from selfgen.data.prompts import load_tokenizer
-from selfgen.evaluation import latex
+from selfgen.evaluation.metrics import latex
 from selfgen.models.loading import load_for_generation
+from selfgen.tasks import gsm8k, hendrycks_math
 
 
 @dataclass(frozen=True)
@@ -76,9 +77,9 @@ def problems(protocol: str, files: Sequence[Path]) -> tuple[Rows, Rows]:
     """The problems that shots are drawn from, and those that are asked, in their order.
     The shots of ``minerva-math`` are the package's own."""
     if protocol == "gsm8k":
-        train, test = map(read_gsm8k, files)
+        train, test = map(gsm8k.read, files)
         return train, test
-    rows = read_math(files)
+    rows = hendrycks_math.read(files)
     return [], [row for row in rows if row["unique_id"].startswith("test/")]
 
 

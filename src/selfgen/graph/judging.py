@@ -6,10 +6,10 @@ import csv
 
 from selfgen.config.judging import Endpoint, Judge, Similarity, WinRate
 from selfgen.core.errors import UserError
-from selfgen.data.wording import JUDGE
 from selfgen.graph import sources
 from selfgen.graph.steps import Graph
 from selfgen.judge.pairs import template_of
+from selfgen.judge.prompt import JUDGE
 from selfgen.judge.spec import EndpointSpec, PairsSpec, ProxySpec
 from selfgen.report.spec import Cell
 from selfgen.report.tables.win_rates import WinRates

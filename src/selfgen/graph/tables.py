@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any
 
 from selfgen.config import methods as m
-from selfgen.data.records import DATASETS
 from selfgen.graph import benchmarks, dialogues, judging, verify
 from selfgen.graph.steps import Graph
 from selfgen.report import spec as r
@@ -17,6 +16,7 @@ from selfgen.report.registry import Rendering, all_tables
 from selfgen.report.tables.exposure import Exposure
 from selfgen.report.tables.preference import Preference
 from selfgen.report.tables.verify import KnownNumbers
+from selfgen.tasks import DATASETS
 
 COLLECTED = {
     "scores": "results/collected/scores.parquet",
@@ -142,11 +142,11 @@ def _spec(
 ) -> r.TableSpec[Any]:
     columns = []
     for task, t in graph.config.tasks.items():
-        metric = graph.metric(task)
+        column = graph.column(task)
         for split in graph.record_splits(task):
             shared = split in DATASETS[t.dataset].shared_templates
             title = task if split == "test" else f"{task}, {split.replace('_', ' ')}"
-            columns.append(r.Column(task, split, metric, title, shared))
+            columns.append(r.Column(task, split, column, title, shared))
     evaluation = graph.config.evaluation
     return r.TableSpec(
         kind=kind,

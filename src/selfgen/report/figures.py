@@ -17,7 +17,7 @@ from selfgen.report.collect import NO_MODEL, SHARED, in_order
 from selfgen.report.measure import Line, Numbers, main_table
 from selfgen.report.registry import Rendering, frame, score_frame
 from selfgen.report.spec import TableSpec
-from selfgen.report.tables.details import TITLES
+from selfgen.report.tables.details import title as title_of
 
 if TYPE_CHECKING:
     import pandas
@@ -108,7 +108,7 @@ def plot(table: Numbers) -> Figure:
     compared = [
         row for row in table.rows if any(s and s.difference for s in row.scores)
     ]
-    percent = [f"{TITLES[column.metric]}, %" for column in spec.columns]
+    percent = [f"{title_of(column.metric)}, %" for column in spec.columns]
     parts = [("(a) Score", percent, "mean", list(table.rows))]
     if compared:
         baseline = spec.labels.get(spec.baseline, spec.baseline)

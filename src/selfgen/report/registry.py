@@ -5,16 +5,15 @@ from __future__ import annotations
 
 import csv
 import functools
-import importlib
-import pkgutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from selfgen.core.errors import UserError
+from selfgen.core.registry import found
 from selfgen.core.spec import from_json, to_json
-from selfgen.evaluation.scores import METRICS
+from selfgen.evaluation.text import SHAPE
 from selfgen.report import grid, tables
 from selfgen.report.grid import Grid
 from selfgen.report.spec import TableSpec
@@ -79,11 +78,11 @@ def draw(
     """
     if spec.kind not in known:
         raise UserError(f"kind: found {spec.kind!r}, allowed: {', '.join(known)}")
-    found = known[spec.kind]
-    if found.own is not None:
-        spec = replace(spec, own=from_json(found.own, to_json(spec.own)))
-    read = [reader(inputs[name]) for name, reader in found.reads.items()]
-    return found.draw(*read, spec)
+    drawn = known[spec.kind]
+    if drawn.own is not None:
+        spec = replace(spec, own=from_json(drawn.own, to_json(spec.own)))
+    read = [reader(inputs[name]) for name, reader in drawn.reads.items()]
+    return drawn.draw(*read, spec)
 
 
 def frame(paths: Sequence[Path]) -> pandas.DataFrame:
@@ -98,8 +97,8 @@ def frame(paths: Sequence[Path]) -> pandas.DataFrame:
 
 def score_frame(paths: Sequence[Path]) -> pandas.DataFrame:
     """Collected scores. A measure that is younger than a shipped run is missing there."""
-    found = frame(paths)
-    return found.reindex(columns=[*dict.fromkeys([*found.columns, *METRICS])])
+    scores = frame(paths)
+    return scores.reindex(columns=[*dict.fromkeys([*scores.columns, *SHAPE])])
 
 
 def rows(paths: Sequence[Path]) -> list[Rows]:
@@ -121,20 +120,14 @@ def by_method(
     spec: TableSpec[Any], parts: Sequence[Rows], decoding: bool = False
 ) -> dict[tuple[str, ...], dict[int, Rows]]:
     """The rows of each (task, model, method), and ``decoding`` where that counts, by seed."""
-    found: dict[tuple[str, ...], dict[int, Rows]] = {}
+    methods: dict[tuple[str, ...], dict[int, Rows]] = {}
     for cell, part in zip(spec.cells, parts, strict=True):
         key = (cell.task, cell.model, cell.method, *([cell.decoding] * decoding))
-        found.setdefault(key, {})[cell.seed] = part
-    return found
+        methods.setdefault(key, {})[cell.seed] = part
+    return methods
 
 
 @functools.cache
 def all_tables() -> dict[str, Table]:
     """By name: that of the module, with dashes."""
-    names = sorted(module.name for module in pkgutil.iter_modules(tables.__path__))
-    modules = {n: importlib.import_module(f"{tables.__name__}.{n}") for n in names}
-    return {
-        name.replace("_", "-"): module.TABLE
-        for name, module in modules.items()
-        if hasattr(module, "TABLE")
-    }
+    return found(tables.__name__, "TABLE")

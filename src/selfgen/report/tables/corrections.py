@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from selfgen.evaluation import metrics
 from selfgen.evaluation.correction import Turns, turns
 from selfgen.evaluation.statistics import Difference, Interval, mean_interval
 from selfgen.report.collect import NO_MODEL, cell_values
@@ -26,7 +27,6 @@ COLUMNS = {
     "broken": "Broken, of the right",
     "edited": "Edited",
 }
-GRADED = ("rouge1", "rouge2", "rougeL")
 
 CSV = (
     *("task", "split", "metric", "model", "method", "n", "seeds"),
@@ -79,9 +79,10 @@ def corrected(scores: pandas.DataFrame, spec: TableSpec[Any]) -> dict[Key, Found
                 continue
             how, names = bootstrap(spec), [column.title, model, spec.labels[method]]
             values = (cell_values(part, column.metric) for part in (before, after))
+            graded = not metrics.right_or_wrong(column.metric)
             edits = cell_values(after, "edited")
             rows[column, model, method] = (
-                turns(*values, how, names, graded=column.metric in GRADED),
+                turns(*values, how, names, graded=graded),
                 mean_interval(edits, how, names) if edits else None,
             )
     return rows

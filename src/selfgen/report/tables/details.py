@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from selfgen.evaluation.scores import METRICS
+from selfgen.evaluation import metrics
+from selfgen.evaluation.text import SHAPE
 from selfgen.report.collect import (
     NO_MODEL,
     SHARED,
     SHARED_NOTE,
     in_order,
     label,
+    measures,
     shares_templates,
 )
 from selfgen.report.grid import NOT_RUN, Entry, Grid
@@ -21,21 +23,8 @@ if TYPE_CHECKING:
     import pandas
 
 CELL = ("task", "split", "model", "method", "decoding")
-CSV = (*CELL, "shared_templates", "n", "seeds", *METRICS)
+KEYS = (*CELL, "shared_templates", "n", "seeds")
 LENGTHS = ("tokens", "words", "reference_words")
-TITLES = {
-    "rouge1": "ROUGE-1",
-    "rouge2": "ROUGE-2",
-    "rougeL": "ROUGE-L",
-    "strict": "Strict",
-    "flexible": "Flexible",
-    "tokens": "Tokens",
-    "words": "Words",
-    "reference_words": "Reference words",
-    "repetition": "Repeated 3-grams",
-    "ended": "Ended",
-    "edited": "Edited",
-}
 NOTES = (
     "Means over seeds and items; scores, repeated 3-grams and ended in percent.",
     "Ended: answers that reached EOS before the token limit. Tokens count EOS. Edited: "
@@ -43,43 +32,45 @@ NOTES = (
 )
 
 
-def details(scores: pandas.DataFrame) -> pandas.DataFrame:
-    """One row a (task, split, model, method, decoding): n, seeds and mean measures.
+def draw(scores: pandas.DataFrame, spec: TableSpec[Any]) -> Drawn:
+    """All measures of every cell: its metrics, length, repetition, and how many answers
+    ended by themselves.
 
-    Columns of ``CSV``, rows in the order of ``scores``; shares are of 1.
+    One table a task and split; as CSV one, where a measure that does not apply is empty.
+    Rows and measures keep the order of ``scores``; shares are of 1.
     """
     groups = scores.groupby(list(CELL), sort=False)
-    means = groups[list(METRICS)].mean()
+    means = groups[measures(scores)].mean()
     means.insert(0, "n", groups["id"].nunique())
     means.insert(1, "seeds", groups["seed"].nunique())
-    return means.reset_index()
-
-
-def draw(scores: pandas.DataFrame, spec: TableSpec[Any]) -> Drawn:
-    """All measures of every cell: overlap, accuracy, length, repetition, and how many
-    answers ended by themselves.
-
-    One table a task and split; as CSV one, where a measure that does not apply is empty."""
-    means = details(scores)
+    means = means.reset_index()
     splits = zip(means["task"], means["split"], strict=True)
-    marked = means.assign(
-        shared_templates=[int(shares_templates(spec, *split)) for split in splits]
-    )
+    shared = [int(shares_templates(spec, *split)) for split in splits]
+    columns = [*KEYS, *measures(scores)]
     lines = [
         [None if value != value else value for value in row]
-        for row in marked[list(CSV)].itertuples(index=False)
+        for row in means.assign(shared_templates=shared)[columns].itertuples(
+            index=False
+        )
     ]
-    return Drawn(_grids(means, spec), CSV, lines)
+    return Drawn(_grids(means, measures(scores), spec), columns, lines)
 
 
-def _grids(frame: pandas.DataFrame, spec: TableSpec[Any]) -> list[Grid]:
+def title(measure: str) -> str:
+    """What tables call a measure."""
+    return SHAPE.get(measure) or metrics.title(measure)
+
+
+def _grids(
+    frame: pandas.DataFrame, names: list[str], spec: TableSpec[Any]
+) -> list[Grid]:
     parts = []
     for task, split in in_order(frame, ["task", "split"]):
         rows = frame[(frame["task"] == task) & (frame["split"] == split)]
         many = rows.loc[rows["model"] != NO_MODEL, "model"].nunique() > 1
-        shown = [name for name in METRICS if rows[name].notna().any()]
+        shown = [name for name in names if rows[name].notna().any()]
         shared = shares_templates(spec, task, split)
-        header = ["Model"] * many + ["Method"] + [TITLES[name] for name in shown]
+        header = ["Model"] * many + ["Method"] + [title(name) for name in shown]
         parts.append(
             Grid(
                 name=f"details-{task}-{split}",

@@ -9,7 +9,7 @@ from selfgen.report.grid import NOT_RUN, Entry, Grid, arrow, bracketed, numbers
 from selfgen.report.measure import COSTS, Line, Numbers, Score, main_table
 from selfgen.report.registry import Drawn, Table, frame, score_frame
 from selfgen.report.spec import TableSpec
-from selfgen.report.tables.details import TITLES
+from selfgen.report.tables.details import title as title_of
 
 if TYPE_CHECKING:
     import pandas
@@ -128,7 +128,7 @@ def _notes(table: Numbers) -> list[str]:
         scope = "a bootstrap over seeds and items, crossed"
         scope += "; a row with one seed covers items only" if 1 in counts else ""
     measures = [
-        f"{TITLES[metric]}: "
+        f"{title_of(metric)}: "
         + "; ".join(c.title for c in spec.columns if c.metric == metric)
         for metric in dict.fromkeys(column.metric for column in spec.columns)
     ]
