@@ -94,11 +94,11 @@ def test_in_a_drawing(disk: Path, tmp_path: Path) -> None:
     """No room is left but for some of the tables."""
     shipped = Path(__file__).parents[2] / "docs/reference/laptop"
     (disk / "filler").write_bytes(bytes(1000_000))
-    folders = [x for kind in ("tables", "figures") for x in (f"--{kind}", disk / kind)]
-    spec = (shipped / "tables" / "spec.json").read_text()
-    said = selfgen(
-        *("render", "--spec", spec, "--collected", shipped / "collected", *folders)
-    )[-1]
+    spec = (shipped / "tables" / "main.json").read_text()
+    read = {"scores": "scores.parquet", "runs": "runs.csv"}
+    files = [f"--input={n}={shipped / 'collected' / p}" for n, p in read.items()]
+    files += [f"--output={k}={disk / 'figures' / f'main.{k}'}" for k in figures.KINDS]
+    said = selfgen("step", "plot", "--spec", spec, *files)[-1]
     assert said.startswith("error: ") and "No space left on device" in said
     written = [path for path in disk.rglob("*.*") if path.is_file()]
     assert written, "not even one fitted"
