@@ -33,7 +33,8 @@ STEPS = (
     "selfgen.training.causal",
     *SCORES.values(),
     "selfgen.evaluation.lead_1",
-    "selfgen.report.render",
+    "selfgen.report.tables.main",
+    "selfgen.report.tables.cost",
     "selfgen.synthetic.run",
     "selfgen.report.synthetic.render",
 )
@@ -236,7 +237,16 @@ def test_a_mix_makes_no_pass_anew(changed: Changed) -> None:
 
 def test_renderings_touch_no_model(changed: Changed) -> None:
     steps = changed("report/grid", unused)
-    assert steps == {"selfgen.report.render", "selfgen.report.synthetic.render"}
+    assert steps == {
+        "selfgen.report.tables.main",
+        "selfgen.report.tables.cost",
+        "selfgen.report.synthetic.render",
+    }
+
+
+def test_a_table_draws_no_other_anew(changed: Changed) -> None:
+    steps = changed("report/tables/cost", unused)
+    assert steps == {"selfgen.report.tables.cost"}
 
 
 def test_the_configuration_is_no_code_of_a_step(source: Path, changed: Changed) -> None:

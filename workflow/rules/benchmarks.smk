@@ -1,22 +1,7 @@
 # AlpacaEval 2.0 and MT-Bench: answers, and grades by an endpoint. GSM8K and MATH with
-# shots: answers and grades in one go. One table each.
-BENCHMARKS = benchmarks.names(GRAPH)
-GRADES = {
-    name: [
-        f"results/benchmarks/{name}/{c.task}/{c.model}/{c.method}/seed{c.seed}/grades.parquet"
-        for c in benchmarks.cells(GRAPH, name)
-    ]
-    for name in BENCHMARKS
-}
-JUDGED = expand(
-    "results/tables/{benchmark}.{kind}",
-    benchmark=BENCHMARKS,
-    kind=["md", "tex", "csv"],
-)
-
-
+# shots: answers and grades in one go.
 wildcard_constraints:
-    benchmark=any_of(BENCHMARKS) or "none",
+    benchmark=any_of(benchmarks.names(GRAPH)) or "none",
     protocol=any_of(benchmarks.FEW_SHOT),
 
 
@@ -95,25 +80,5 @@ rule ask_few_shot:
         **HEAVY,
     params:
         **step("ask_few_shot", spec(partial(benchmarks.few_shot, GRAPH), "protocol")),
-    shell:
-        STEP
-
-
-rule tabulate_benchmark:
-    """One table a benchmark."""
-    input:
-        grades=lambda w: GRADES[w.benchmark],
-    output:
-        expand("results/tables/{{benchmark}}.{kind}", kind=["md", "tex", "csv"]),
-    log:
-        "logs/tabulate_benchmark/{benchmark}.log",
-    localrule: True
-    conda:
-        CONDA
-    params:
-        **step(
-            "tabulate_benchmark",
-            lambda w: to_json(benchmarks.table(GRAPH, w.benchmark)),
-        ),
     shell:
         STEP

@@ -219,20 +219,6 @@ def cell_shards(cell):
     )
 
 
-def captioned(name, category, what, kind):
-    return report(
-        f"results/{'figures' if kind == 'svg' else 'tables'}/{name}.{kind}",
-        caption=f"../report/{name}.rst",
-        category=category,
-        labels={"what": what, "scale": GRAPH.config.scale},
-    )
-
-
-def verdict_path(contest, cell):
-    folder = f"results/verdicts/{contest}/{cell.task}/{cell.model}/{cell.method}"
-    return f"{folder}/{cell.decoding}/seed{cell.seed}.parquet"
-
-
 def scorer(wildcards):
     """The encoder of a proxy (`ancient`, as in `sources_of`), or the base model."""
     found = judging.scorer(GRAPH, wildcards.contest, wildcards.model)

@@ -1,20 +1,6 @@
-# Contests: who says which of two answers is better, and one table for each.
-CONTESTS = judging.names(GRAPH)
-
-
-VERDICTS = {
-    name: [verdict_path(name, cell) for cell in judging.cells(GRAPH, name)]
-    for name in CONTESTS
-}
-WIN_RATES = expand(
-    "results/tables/win-rates-{contest}.{kind}",
-    contest=CONTESTS,
-    kind=["md", "tex", "csv"],
-)
-
-
+# Contests: who says which of two answers is better.
 wildcard_constraints:
-    contest=any_of(CONTESTS) or "none",
+    contest=any_of(judging.names(GRAPH)) or "none",
 
 
 rule judge_answers:
@@ -43,22 +29,5 @@ rule judge_answers:
             "judge_answers",
             lambda w: to_json(judging.pairs(GRAPH, w.contest, w.task, int(w.seed))),
         ),
-    shell:
-        STEP
-
-
-rule tabulate_win_rates:
-    """One table a contest."""
-    input:
-        verdicts=lambda w: VERDICTS[w.contest],
-    output:
-        expand("results/tables/win-rates-{{contest}}.{kind}", kind=["md", "tex", "csv"]),
-    log:
-        "logs/tabulate_win_rates/{contest}.log",
-    localrule: True
-    conda:
-        CONDA
-    params:
-        **step("tabulate_win_rates", lambda w: to_json(judging.table(GRAPH, w.contest))),
     shell:
         STEP

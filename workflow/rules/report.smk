@@ -10,40 +10,31 @@ COLLECTED = [
 ]
 MANIFESTS = "results/collected/manifests.json"
 KEPT = [*SCORES, MANIFESTS, *LEAKAGE]
-EXPOSED = [
-    f"results/exposure/{c.task}/{c.model}/{c.method}/seed{c.seed}.parquet"
-    for c in GRAPH.exposed()
-]
-LOSSES = [dialogues.path(cell) for cell in dialogues.cells(GRAPH)]
-RENDERED = [
-    *expand("results/tables/main.{kind}", kind=["md", "tex", "csv"]),
-    *expand("results/tables/details.{kind}", kind=["md", "tex", "csv"]),
-    *expand("results/tables/cost.{kind}", kind=["md", "csv"]),
-    "results/tables/spec.json",
-]
-if any(cell.decoding == "corrected" for cell in CELLS):
-    RENDERED += expand("results/tables/corrections.{kind}", kind=["md", "tex"])
-EXPOSURE = expand("results/tables/exposure.{kind}", kind=["md", "tex", "csv"])
-PREFERENCE = expand("results/tables/preference.{kind}", kind=["md", "tex", "csv"])
-HELD_OUT = expand("results/tables/held-out-loss.{kind}", kind=["md", "tex", "csv"])
 TABLES = [
-    *RENDERED,
+    *expand(
+        "results/tables/{table}.{kind}", table=DRAWN, kind=["md", "tex", "csv", "json"]
+    ),
     "results/tables/samples.md",
-    *(EXPOSURE if EXPOSED else []),
-    *(PREFERENCE if tables.preferred(GRAPH).parents else []),
-    *(HELD_OUT if LOSSES else []),
-    *WIN_RATES,
-    *JUDGED,
 ]
-# Held against known numbers, where the configuration names some.
-VERIFY = expand("results/tables/verify.{kind}", kind=["md", "tex", "csv"])
-HELD = verify.tables(VERIFIED, TABLES) if VERIFIED else []
-TABLES += VERIFY if VERIFIED else []
 FIGURES = expand(
-    "results/figures/{name}.{kind}",
-    name=["main", "curves"],
-    kind=["pdf", "svg", "png"],
+    "results/figures/{figure}.{kind}", figure=PLOTTED, kind=["pdf", "svg", "png"]
 )
+
+
+wildcard_constraints:
+    table=any_of(DRAWN),
+    figure=any_of(PLOTTED),
+
+
+def drawn(path, category):
+    """What the report page shows of a table or figure."""
+    return report(
+        path,
+        caption="../report/drawn.rst",
+        category=category,
+        labels={"name": "{table}" if "{table}" in path else "{figure}"}
+        | {"scale": GRAPH.config.scale},
+    )
 
 
 rule score_lead_1:
@@ -90,31 +81,51 @@ rule collect_results:
         STEP
 
 
-rule render_results:
-    """Tables and figures: a pure function of the collected tables."""
+rule tabulate:
+    """One table of the registry, and the spec that it was drawn with."""
     input:
-        collected=COLLECTED,
+        unpack(lambda w: DRAWN[w.table].inputs),
     output:
-        [path for path in RENDERED if not path.endswith(".csv")],
-        [path for path in FIGURES if not path.endswith(".svg")],
-        captioned("main", "Main results", "Figure", "svg"),
-        captioned("main", "Main results", "Table", "csv"),
-        captioned("details", "Main results", "All measures", "csv"),
-        captioned("curves", "Diagnostics", "Training curves", "svg"),
-        captioned("cost", "Diagnostics", "Time and memory", "csv"),
+        md="results/tables/{table}.md",
+        tex="results/tables/{table}.tex",
+        csv=drawn("results/tables/{table}.csv", "Tables"),
+        json="results/tables/{table}.json",
     log:
-        "logs/render_results.log",
+        "logs/tabulate/{table}.log",
     localrule: True
     conda:
         CONDA
     params:
         **step(
-            "render_results",
-            lambda w: to_json(tables.tables(GRAPH)),
-            code_digest(
-                "selfgen.report.render", *scoring.modules(GRAPH.config, *TASKS)
-            ),
+            "tabulate",
+            lambda w: to_json(DRAWN[w.table].spec),
+            lambda w: code_digest("selfgen.report.tabulate", *DRAWN[w.table].modules),
         ),
+        about=lambda w: DRAWN[w.table].about,
+    shell:
+        STEP
+
+
+rule plot:
+    """One figure of the registry."""
+    input:
+        unpack(lambda w: PLOTTED[w.figure].inputs),
+    output:
+        pdf="results/figures/{figure}.pdf",
+        svg=drawn("results/figures/{figure}.svg", "Figures"),
+        png="results/figures/{figure}.png",
+    log:
+        "logs/plot/{figure}.log",
+    localrule: True
+    conda:
+        CONDA
+    params:
+        **step(
+            "plot",
+            lambda w: to_json(PLOTTED[w.figure].spec),
+            lambda w: code_digest("selfgen.report.plot", *PLOTTED[w.figure].modules),
+        ),
+        about=lambda w: PLOTTED[w.figure].about,
     shell:
         STEP
 
@@ -133,73 +144,5 @@ rule render_samples:
         CONDA
     params:
         **step("render_samples", lambda w: to_json(tables.samples(GRAPH))),
-    shell:
-        STEP
-
-
-rule tabulate_exposure:
-    """Accumulated errors against the oracle."""
-    input:
-        errors=EXPOSED,
-    output:
-        EXPOSURE,
-    log:
-        "logs/tabulate_exposure.log",
-    localrule: True
-    conda:
-        CONDA
-    params:
-        **step("tabulate_exposure", lambda w: to_json(tables.exposure_table(GRAPH))),
-    shell:
-        STEP
-
-
-rule tabulate_losses:
-    """Losses on held-out dialogues."""
-    input:
-        losses=LOSSES,
-    output:
-        HELD_OUT,
-    log:
-        "logs/tabulate_losses.log",
-    localrule: True
-    conda:
-        CONDA
-    params:
-        **step("tabulate_losses", lambda w: to_json(dialogues.table(GRAPH))),
-    shell:
-        STEP
-
-
-rule tabulate_preference:
-    """Methods with and without a preference stage after them."""
-    input:
-        scores="results/collected/scores.parquet",
-    output:
-        PREFERENCE,
-    log:
-        "logs/tabulate_preference.log",
-    localrule: True
-    conda:
-        CONDA
-    params:
-        **step("tabulate_preference", lambda w: to_json(tables.preferred(GRAPH))),
-    shell:
-        STEP
-
-
-rule verify:
-    """Results beside numbers that others measured."""
-    input:
-        tables=HELD,
-    output:
-        VERIFY,
-    log:
-        "logs/verify.log",
-    localrule: True
-    conda:
-        CONDA
-    params:
-        **step("verify", lambda w: to_json(VERIFIED)),
     shell:
         STEP
