@@ -99,7 +99,8 @@ def _stories(wheel: Path) -> list[_Story]:
         fixed = _restore_spaces([_restore_quotes(item[field]) for item in items])
         for item, text in zip(items, fixed, strict=True):
             item[field] = text
-    stories, seen = [], set()
+    stories: list[_Story] = []
+    seen: set[str] = set()
     for item in items:
         title, subtitle, text = item["title"], item["subtitle"], item["text"]
         if "\ufffd" in title + subtitle + text:
