@@ -13,14 +13,14 @@ import pytest
 import yaml
 from tests.flow import REPO
 
-from selfgen.cli.main import main
 from selfgen.config import load
 from selfgen.core.errors import UserError
 from selfgen.core.provenance import spec_digest
 from selfgen.core.spec import Sampling, to_json
 from selfgen.graph.steps import Graph
 from selfgen.graph.verify import spec as verify_spec
-from selfgen.report.verify import Known, VerifySpec, hold, verify
+from selfgen.report.verify import Known, VerifySpec, hold, step, verify
+from selfgen.runtime.job import Job
 
 ANCHOR = Known(
     what="Win rate of SFT",
@@ -126,11 +126,11 @@ def test_a_manifest_of_another_spec_is_found(
     spec = Sampling(0.7)
     digest = spec_digest(to_json(spec))
     known = replace(ANCHOR, manifests={"manifest.json": digest})
-    argv = ["verify", "--spec", to_json(replace(SPEC, known=(known,)))]
-    argv += ["--tables", str(tmp_path)]
+    names = [f"verify.{kind}" for kind in ("md", "tex", "csv")]
+    job = Job({}, {name: tmp_path / name for name in names})
 
     def verdict() -> str:
-        assert main(argv) == 0
+        step(replace(SPEC, known=(known,)), job)
         text = (tmp_path / "verify.csv").read_text()
         return next(csv.DictReader(io.StringIO(text)))["verdict"]
 

@@ -6,8 +6,6 @@ from selfgen.core.provenance import source_digest
 from selfgen.graph import scoring
 from selfgen.tasks import DATASETS, module
 
-# Downloads are shared by all scales; the path is relative, so a moved clone reruns nothing.
-RESOURCES = os.path.relpath(os.environ.get("SELFGEN_RESOURCES", ROOT / "resources"))
 HEAVY_GB = 7  # of a job that runs a model; measured peak: 4.9
 MEMORY_GB = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9
 HEAVY = {"mem": memory(HEAVY_GB), "runtime": "8h", "gpu": GRAPH.gpus()}
@@ -132,17 +130,11 @@ def source_input(name):
 def sources_of(wildcards):
     """Wheels and files of a task. Their hashes are a parameter, so that another download
     of the same file reruns nothing: its time is `ancient`."""
-    return {
-        name.replace("-", "_"): source_input(name) for name in source_names(wildcards)
-    }
+    return {name: source_input(name) for name in source_names(wildcards)}
 
 
-def source_arguments(wildcards):
-    return [f"{name}={source_path(name)}" for name in source_names(wildcards)]
-
-
-def source_hashes(wildcards):
-    return [pin(name) for name in source_names(wildcards)]
+def source_pins(wildcards):
+    return [f"--pin={name}={pin(name)}" for name in source_names(wildcards)]
 
 
 def model_source(wildcards):
@@ -159,17 +151,12 @@ def model_source(wildcards):
     return []
 
 
-def model_argument(wildcards, input):
-    model = GRAPH.config.models[wildcards.model]
-    found = model.path if model.kind == "local" else input.get("source")
-    return ["--source", found] if found else []
-
-
-def model_pin(wildcards):
+def model_pins(wildcards):
     model = GRAPH.config.models[wildcards.model]
     if model.kind == "gguf":
-        return GRAPH.wheel(model.source).sha256
-    return getattr(model, "revision", None) or getattr(model, "path", "")
+        return [f"--pin=source={GRAPH.wheel(model.source).sha256}"]
+    found = getattr(model, "revision", None) or getattr(model, "path", "")
+    return [f"--pin=source={found}"] if found else []
 
 
 def checked_records(wildcards):
@@ -278,8 +265,3 @@ def benchmark_files(answered):
 def few_shot_files(protocol):
     found = benchmarks.files(GRAPH, protocol)
     return [file_input(name) for name in found.values()]
-
-
-def benchmark_arguments(wildcards, input):
-    roles = ("baseline", "gamed", "questions", "references", "prompts")
-    return [x for role in roles if input.get(role) for x in (f"--{role}", input[role])]

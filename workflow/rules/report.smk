@@ -58,12 +58,13 @@ rule score_lead_1:
     conda:
         CONDA
     params:
-        spec=spec(GRAPH.scores, "task"),
-        code=scoring_code("selfgen.evaluation.lead_1"),
-        root=os.path.relpath(ROOT),
+        **step(
+            "score_lead_1",
+            spec(GRAPH.scores, "task"),
+            scoring_code("selfgen.evaluation.lead_1"),
+        ),
     shell:
-        "python -m selfgen lead-1 --spec {params.spec:q} --records {input.records:q}"
-        " --root {params.root:q} --out {output.scores:q} > {log:q} 2>&1"
+        STEP
 
 
 rule collect_results:
@@ -84,18 +85,15 @@ rule collect_results:
     conda:
         CONDA
     params:
-        spec=lambda w: to_json(tables.collect(GRAPH)),
-        code=code("selfgen.cli.collect"),
+        **step("collect_results", lambda w: to_json(tables.collect(GRAPH))),
     shell:
-        "python -m selfgen collect --spec {params.spec:q} --scores {input.scores:q}"
-        " --manifests {input.manifests:q} --curves {input.curves:q}"
-        " --out results/collected > {log:q} 2>&1"
+        STEP
 
 
 rule render_results:
     """Tables and figures: a pure function of the collected tables."""
     input:
-        COLLECTED,
+        collected=COLLECTED,
     output:
         [path for path in RENDERED if not path.endswith(".csv")],
         [path for path in FIGURES if not path.endswith(".svg")],
@@ -110,11 +108,15 @@ rule render_results:
     conda:
         CONDA
     params:
-        spec=lambda w: to_json(tables.tables(GRAPH)),
-        code=code("selfgen.report.render", *scoring.modules(GRAPH.config, *TASKS)),
+        **step(
+            "render_results",
+            lambda w: to_json(tables.tables(GRAPH)),
+            code_digest(
+                "selfgen.report.render", *scoring.modules(GRAPH.config, *TASKS)
+            ),
+        ),
     shell:
-        "python -m selfgen render --spec {params.spec:q} --collected results/collected"
-        " --tables results/tables --figures results/figures > {log:q} 2>&1"
+        STEP
 
 
 rule render_samples:
@@ -130,14 +132,9 @@ rule render_samples:
     conda:
         CONDA
     params:
-        spec=lambda w: to_json(tables.samples(GRAPH)),
-        code=code("selfgen.report.samples"),
-        records=lambda w, input: [
-            f"{task}={path}" for task, path in zip(TASKS, input.records)
-        ],
+        **step("render_samples", lambda w: to_json(tables.samples(GRAPH))),
     shell:
-        "python -m selfgen samples --spec {params.spec:q} --records {params.records:q}"
-        " --answers {input.answers:q} --out {output.page:q} > {log:q} 2>&1"
+        STEP
 
 
 rule tabulate_exposure:
@@ -152,11 +149,9 @@ rule tabulate_exposure:
     conda:
         CONDA
     params:
-        spec=lambda w: to_json(tables.exposure_table(GRAPH)),
-        code=code("selfgen.report.exposure"),
+        **step("tabulate_exposure", lambda w: to_json(tables.exposure_table(GRAPH))),
     shell:
-        "python -m selfgen tabulate-exposure --spec {params.spec:q}"
-        " --errors {input.errors:q} --tables results/tables > {log:q} 2>&1"
+        STEP
 
 
 rule tabulate_losses:
@@ -171,11 +166,9 @@ rule tabulate_losses:
     conda:
         CONDA
     params:
-        spec=lambda w: to_json(dialogues.table(GRAPH)),
-        code=code("selfgen.report.held_out"),
+        **step("tabulate_losses", lambda w: to_json(dialogues.table(GRAPH))),
     shell:
-        "python -m selfgen tabulate-losses --spec {params.spec:q}"
-        " --losses {input.losses:q} --tables results/tables > {log:q} 2>&1"
+        STEP
 
 
 rule tabulate_preference:
@@ -190,17 +183,15 @@ rule tabulate_preference:
     conda:
         CONDA
     params:
-        spec=lambda w: to_json(tables.preferred(GRAPH)),
-        code=code("selfgen.report.preference"),
+        **step("tabulate_preference", lambda w: to_json(tables.preferred(GRAPH))),
     shell:
-        "python -m selfgen tabulate-preference --spec {params.spec:q}"
-        " --scores {input.scores:q} --tables results/tables > {log:q} 2>&1"
+        STEP
 
 
 rule verify:
     """Results beside numbers that others measured."""
     input:
-        HELD,
+        tables=HELD,
     output:
         VERIFY,
     log:
@@ -209,8 +200,6 @@ rule verify:
     conda:
         CONDA
     params:
-        spec=lambda w: to_json(VERIFIED),
-        code=code("selfgen.report.verify"),
+        **step("verify", lambda w: to_json(VERIFIED)),
     shell:
-        "python -m selfgen verify --spec {params.spec:q} --tables results/tables"
-        " > {log:q} 2>&1"
+        STEP

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from selfgen.core.errors import UserError
 from selfgen.core.provenance import atomic
 from selfgen.data.pins import FileSpec
 from selfgen.data.retries import one_line, retrying
 from selfgen.data.wheels import is_there, sha256_file
+
+if TYPE_CHECKING:
+    from selfgen.runtime.job import Job
+
 
 _log = logging.getLogger(__name__)
 
@@ -47,3 +52,9 @@ def _download(url: str, path: Path) -> None:
         response.raise_for_status()
         for part in response.iter_bytes():
             file.write(part)
+
+
+def step(spec: FileSpec, job: Job) -> dict[str, Any]:
+    """The file, verified."""
+    fetch(spec, job.output("file"))
+    return {}

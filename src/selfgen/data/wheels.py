@@ -9,9 +9,14 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from selfgen.core.errors import UserError
 from selfgen.data.pins import WheelSpec
+
+if TYPE_CHECKING:
+    from selfgen.runtime.job import Job
+
 
 _log = logging.getLogger(__name__)
 
@@ -80,3 +85,9 @@ def _last_line(output: str) -> str:
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     errors = [line for line in lines if line.startswith("ERROR:")]
     return (errors or lines or ["pip said nothing"])[-1]
+
+
+def step(spec: WheelSpec, job: Job) -> dict[str, Any]:
+    """The wheel, verified."""
+    fetch(spec, job.output("wheel").parent)
+    return {}

@@ -14,15 +14,19 @@ import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from selfgen.core.errors import UserError
+from selfgen.core.rows import write_rows
 from selfgen.core.spec import Device
 from selfgen.data.final_answers import boxed
 from selfgen.data.prompts import load_tokenizer
 from selfgen.evaluation.metrics import latex
 from selfgen.models.loading import load_for_generation
 from selfgen.tasks import gsm8k, hendrycks_math
+
+if TYPE_CHECKING:
+    from selfgen.runtime.job import Job
 
 
 @dataclass(frozen=True)
@@ -175,3 +179,13 @@ def _rows(samples: Iterable[dict[str, Any]]) -> Rows:
             row[FILTERS[sample["filter"]]] = float(sample["exact_match"])
     keys = ("id", "strict", "flexible", "reply")
     return [{key: rows[i][key] for key in keys} for i in sorted(rows)]
+
+
+def step(spec: FewShotSpec, job: Job) -> dict[str, Any]:
+    """Answers to problems after some solved ones, and their grades."""
+    job.claim(spec.device.device)
+    rows, facts = evaluate(
+        job.paths("problems"), job.input("weights"), spec, job.progress("problems")
+    )
+    write_rows(job.output("grades"), rows)
+    return facts

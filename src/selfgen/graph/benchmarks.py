@@ -90,6 +90,7 @@ def table(graph: Graph, name: str) -> BenchmarkSpec:
     tables, judges = renderings.tables(graph), graph.config.judges
     judged = name not in FEW_SHOT
     return BenchmarkSpec(
+        name=name,
         cells=tuple(cells(graph, name)),
         labels=tables.labels,
         judge=judges[_benchmark(graph, name).judge].model if judged else "",

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from selfgen.core.rows import read_rows
 from selfgen.evaluation.statistics import Bootstrap, Interval, Values, mean_interval
 from selfgen.report import grid
 from selfgen.report.grid import NOT_RUN, Entry, Grid
 from selfgen.report.spec import BenchmarkSpec
+
+if TYPE_CHECKING:
+    from selfgen.runtime.job import Job
 
 Rows = Sequence[Mapping[str, Any]]
 Key = tuple[str, ...]
@@ -216,3 +220,10 @@ def _written(
         f"{name}.tex": grid.to_latex(made),
         f"{name}.csv": grid.to_csv(columns, lines),
     }
+
+
+def step(spec: BenchmarkSpec, job: Job) -> dict[str, Any]:
+    """The table of a benchmark."""
+    grades = [read_rows(path) for path in job.paths("grades")]
+    job.write(TABLES[spec.name](grades, spec))
+    return {}

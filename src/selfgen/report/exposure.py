@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from selfgen.core.rows import read_rows
 from selfgen.evaluation.exposure import Errors, accumulated, excess_interval
 from selfgen.evaluation.statistics import Bootstrap
 from selfgen.report import grid
 from selfgen.report.grid import NOT_RUN, Entry, Grid
 from selfgen.report.spec import ExposureTableSpec
+
+if TYPE_CHECKING:
+    from selfgen.runtime.job import Job
 
 CSV = (
     *("task", "model", "method", "length", "n", "seeds", "free", "gold"),
@@ -91,3 +95,9 @@ def _grid(lines: list[list[Any]], spec: ExposureTableSpec) -> Grid:
         ),
         left=2 + many,
     )
+
+
+def step(spec: ExposureTableSpec, job: Job) -> dict[str, Any]:
+    """The table of what was measured of each cell."""
+    job.write(tabulate([read_rows(path) for path in job.paths("errors")], spec))
+    return {}

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from selfgen.core.rows import read_rows
 from selfgen.evaluation.statistics import Bootstrap, Interval, mean_interval
 from selfgen.report import grid
 from selfgen.report.grid import Entry, Grid
 from selfgen.report.spec import LossTableSpec
+
+if TYPE_CHECKING:
+    from selfgen.runtime.job import Job
 
 NAME = "held-out-loss"
 CSV = ("task", "model", "method", "loss", "low", "high", "blocks", "tokens", "seeds")
@@ -60,3 +64,9 @@ def _grid(
         ],
         left=3,
     )
+
+
+def step(spec: LossTableSpec, job: Job) -> dict[str, Any]:
+    """The table of what was measured of each cell."""
+    job.write(tabulate([read_rows(path) for path in job.paths("losses")], spec))
+    return {}

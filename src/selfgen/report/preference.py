@@ -21,6 +21,8 @@ from selfgen.report.spec import Column, PreferredSpec
 if TYPE_CHECKING:
     import pandas
 
+    from selfgen.runtime.job import Job
+
 KINDS = {
     "spin": "Own: the reference over an answer of the model's own.",
     "dpo": "Graded: the best of some answers of the model's own over the worst, as the main"
@@ -157,3 +159,11 @@ def _line(key: Key, found: Found, spec: PreferredSpec) -> list[Any]:
         *(column.task, column.split, column.metric, model, spec.parents[name], name),
         *(spec.kinds[name], alone.n, alone.seeds, *numbers),
     ]
+
+
+def step(spec: PreferredSpec, job: Job) -> dict[str, Any]:
+    """The table of collected scores."""
+    import pandas as pd
+
+    job.write(tabulate(pd.read_parquet(job.input("scores")), spec))
+    return {}

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from selfgen.core.spec import to_json
 from selfgen.evaluation.text import SHAPE
 from selfgen.report import corrections, cost, details, figures, grid, tables
 from selfgen.report.measure import main_table
 from selfgen.report.spec import TablesSpec
+
+if TYPE_CHECKING:
+    from selfgen.runtime.job import Job
 
 
 def render_all(collected: Path, spec: TablesSpec) -> dict[str, bytes]:
@@ -51,3 +55,9 @@ def render_all(collected: Path, spec: TablesSpec) -> dict[str, bytes]:
         for kind in ("pdf", "svg", "png"):
             files[f"{name}.{kind}"] = figures.render(figure, kind)
     return files
+
+
+def step(spec: TablesSpec, job: Job) -> dict[str, Any]:
+    """Every table and figure of the collected tables."""
+    job.write(render_all(job.paths("collected")[0].parent, spec))
+    return {}

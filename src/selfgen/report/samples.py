@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
+from selfgen.core.rows import read_rows
+from selfgen.data.records import read
 from selfgen.report.collect import label
 from selfgen.report.grid import NOT_RUN
-from selfgen.report.spec import TablesSpec
+from selfgen.report.spec import SamplesSpec, TablesSpec
+
+if TYPE_CHECKING:
+    from selfgen.runtime.job import Job
 
 PROMPT_WORDS = 60
 Answers = tuple[Mapping[str, Any], Sequence[Mapping[str, Any]]]
@@ -78,3 +84,17 @@ def _inline(text: str) -> str:
     for character in "\\`*_|#$[]~":
         text = text.replace(character, f"\\{character}")
     return "<br>".join(text.strip().splitlines()) or "*(empty)*"
+
+
+def step(spec: SamplesSpec, job: Job) -> dict[str, Any]:
+    """A page of held-out examples with every method's answer."""
+    tasks = dict.fromkeys(column.task for column in spec.tables.columns)
+    records = dict(zip(tasks, map(read, job.paths("records")), strict=True))
+    files = job.paths("answers")
+    shards = len(files) // len(spec.cells)
+    answers = [
+        (asdict(cell), read_rows(*files[i * shards : (i + 1) * shards]))
+        for i, cell in enumerate(spec.cells)
+    ]
+    job.write({"page": samples_page(records, answers, spec.tables)})
+    return {}

@@ -131,6 +131,7 @@ class WinRatesSpec:
 class BenchmarkSpec:
     """The table of a benchmark: its cells in order, its words, and how intervals are made."""
 
+    name: str
     cells: tuple[Cell, ...]
     labels: dict[str, str]
     judge: str

@@ -7,14 +7,20 @@ error (its standard deviation over seeds, and of a share that of its items) take
 from __future__ import annotations
 
 import csv
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import NormalDist
+from typing import TYPE_CHECKING, Any
 
+from selfgen.core.provenance import spec_digest
 from selfgen.report import grid
 from selfgen.report.grid import NOT_RUN, Entry, Grid
+
+if TYPE_CHECKING:
+    from selfgen.runtime.job import Job
 
 CSV = (
     *("what", "kind", "value", "measured", "low", "high", "tolerance", "verdict"),
@@ -185,3 +191,25 @@ def _shown(known: Known, value: float | None) -> str:
     if value is None:
         return NOT_RUN
     return f"{value:.4f}" if known.table in NATS else f"{100 * value:.2f}"
+
+
+def step(spec: VerifySpec, job: Job) -> dict[str, Any]:
+    """Results beside known numbers; the tables lie where this one is to."""
+    stale = [
+        path
+        for known in spec.known
+        for path, digest in known.manifests.items()
+        if not _is_of(Path(path), digest)
+    ]
+    job.write(verify(spec, job.output("verify.md").parent, stale))
+    return {}
+
+
+def _is_of(path: Path, digest: str) -> bool:
+    """Whether a manifest has the spec of today's configuration."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))["spec"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    text = json.dumps(found, sort_keys=True, separators=(",", ":"))
+    return spec_digest(text) == digest

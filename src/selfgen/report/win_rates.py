@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from selfgen.core.rows import read_rows
 from selfgen.evaluation.statistics import (
     Bootstrap,
     Difference,
@@ -18,6 +19,9 @@ from selfgen.report import grid
 from selfgen.report.collect import label
 from selfgen.report.grid import NOT_RUN, Entry, Grid
 from selfgen.report.spec import WinRatesSpec
+
+if TYPE_CHECKING:
+    from selfgen.runtime.job import Job
 
 CSV = (
     *("contest", "task", "model", "method", "decoding", "n", "seeds", "win_rate"),
@@ -179,3 +183,9 @@ def _notes(found: list[Line], spec: WinRatesSpec) -> list[str]:
 
 def _percent(share: float | None) -> Entry:
     return Entry(NOT_RUN if share is None else f"{100 * share:.1f}")
+
+
+def step(spec: WinRatesSpec, job: Job) -> dict[str, Any]:
+    """The table of what was measured of each cell."""
+    job.write(tabulate([read_rows(path) for path in job.paths("verdicts")], spec))
+    return {}
