@@ -13,13 +13,13 @@ JUDGED = expand(
     benchmark=BENCHMARKS,
     kind=["md", "tex", "csv"],
 )
-ANSWERING = {"alpaca-eval": "instructions", "mt-bench": "dialogues"}
-GRADING = {"alpaca-eval": "selfgen.judge.alpaca", "mt-bench": "selfgen.judge.mt_bench"}
+GRADED = benchmarks.judged(GRAPH)
 
 
 wildcard_constraints:
     benchmark=any_of(BENCHMARKS) or "none",
-    protocol=any_of(benchmarks.FEW_SHOT),
+    graded=any_of(GRADED) or "none",
+    protocol=any_of(benchmarks.few_shot(GRAPH)) or "none",
 
 
 rule answer_benchmark:
@@ -28,64 +28,62 @@ rule answer_benchmark:
         unpack(benchmark_files(True)),
         weights=lambda w: GRAPH.weights(w.task, w.model, w.node, w.seed),
     output:
-        answers="results/benchmarks/{benchmark}/{task}/{model}/{node}/seed{seed}/answers.parquet",
-        manifest="results/benchmarks/{benchmark}/{task}/{model}/{node}/seed{seed}/answers.json",
+        answers="results/benchmarks/{graded}/{task}/{model}/{node}/seed{seed}/answers.parquet",
+        manifest="results/benchmarks/{graded}/{task}/{model}/{node}/seed{seed}/answers.json",
     log:
-        "logs/answer_benchmark/{benchmark}/{task}/{model}/{node}/seed{seed}.log",
+        "logs/answer_benchmark/{graded}/{task}/{model}/{node}/seed{seed}.log",
     conda:
         CONDA
     threads: model_threads
     resources:
         **HEAVY,
     params:
-        spec=lambda w: to_json(
-            benchmarks.answers(GRAPH, w.benchmark, int(w.seed))
-        ),
-        code=code("selfgen.judge.answers"),
-        verb=lambda w: ANSWERING[w.benchmark],
+        spec=lambda w: to_json(benchmarks.answers(GRAPH, w.graded, int(w.seed))),
+        code=benchmark_code("selfgen.judge.answers"),
         files=benchmark_arguments,
     shell:
-        "python -m selfgen {params.verb} --spec {params.spec:q} {params.files:q}"
+        "python -m selfgen benchmark-answers --spec {params.spec:q}"
+        " --files {params.files:q}"
         " --weights {input.weights:q} --out {output.answers:q}"
         " --manifest {output.manifest:q} --threads {threads}"
-        " --name '{wildcards.benchmark} {wildcards.node}' > {log:q} 2>&1"
+        " --name '{wildcards.graded} {wildcards.node}' > {log:q} 2>&1"
 
 
 rule grade_benchmark:
     """What an endpoint says of the answers; its replies are kept as they come."""
     input:
         unpack(benchmark_files(False)),
-        answers="results/benchmarks/{benchmark}/{task}/{model}/{node}/seed{seed}/answers.parquet",
+        answers="results/benchmarks/{graded}/{task}/{model}/{node}/seed{seed}/answers.parquet",
     output:
-        grades="results/benchmarks/{benchmark}/{task}/{model}/{node}/seed{seed}/grades.parquet",
-        manifest="results/benchmarks/{benchmark}/{task}/{model}/{node}/seed{seed}/grades.json",
+        grades="results/benchmarks/{graded}/{task}/{model}/{node}/seed{seed}/grades.parquet",
+        manifest="results/benchmarks/{graded}/{task}/{model}/{node}/seed{seed}/grades.json",
     log:
-        "logs/grade_benchmark/{benchmark}/{task}/{model}/{node}/seed{seed}.log",
-    wildcard_constraints:
-        benchmark=any_of(GRADING),
+        "logs/grade_benchmark/{graded}/{task}/{model}/{node}/seed{seed}.log",
     conda:
         CONDA
     resources:
         mem=memory(2),
         runtime="8h",
+        limits=lambda w: to_json(benchmarks.limits(GRAPH, w.graded)),
     params:
         spec=lambda w: to_json(
-            benchmarks.graded(GRAPH, w.benchmark, w.model, w.node, int(w.seed))
+            benchmarks.grades(GRAPH, w.graded, w.model, w.node, int(w.seed))
         ),
-        code=lambda w: code_digest(GRADING[w.benchmark]),
+        code=benchmark_code("selfgen.judge.grades"),
         files=benchmark_arguments,
         replies=REPLIES,
     shell:
-        "python -m selfgen {wildcards.benchmark} --spec {params.spec:q} {params.files:q}"
+        "python -m selfgen benchmark-grades --spec {params.spec:q} --files {params.files:q}"
+        " --limits {resources.limits:q}"
         " --answers {input.answers:q} --replies {params.replies:q}"
         " --out {output.grades:q} --manifest {output.manifest:q} --threads {threads}"
-        " --name '{wildcards.benchmark} {wildcards.node}' > {log:q} 2>&1"
+        " --name '{wildcards.graded} {wildcards.node}' > {log:q} 2>&1"
 
 
 rule ask_few_shot:
     """Problems after some solved ones, by lm-evaluation-harness."""
     input:
-        problems=lambda w: few_shot_files(w.protocol),
+        unpack(benchmark_files(False)),
         weights=lambda w: GRAPH.weights(w.task, w.model, w.node, w.seed),
     output:
         grades="results/benchmarks/{protocol}/{task}/{model}/{node}/seed{seed}/grades.parquet",
@@ -98,10 +96,11 @@ rule ask_few_shot:
     resources:
         **HEAVY,
     params:
-        spec=spec(partial(benchmarks.few_shot, GRAPH), "protocol"),
-        code=code("selfgen.evaluation.few_shot"),
+        spec=spec(partial(benchmarks.shots, GRAPH), "protocol"),
+        code=benchmark_code("selfgen.evaluation.few_shot"),
+        files=benchmark_arguments,
     shell:
-        "python -m selfgen few-shot --spec {params.spec:q} --problems {input.problems:q}"
+        "python -m selfgen few-shot --spec {params.spec:q} --files {params.files:q}"
         " --weights {input.weights:q} --out {output.grades:q}"
         " --manifest {output.manifest:q} --threads {threads}"
         " --name '{wildcards.protocol} {wildcards.node}' > {log:q} 2>&1"

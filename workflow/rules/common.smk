@@ -42,7 +42,6 @@ def pin(name):
     return found.revision if isinstance(found, HubSpec) else found.sha256
 
 
-ANSWERED = ("baseline", "questions", "references")  # files that answers read
 HUBS = sources.hubs(GRAPH.config)
 FETCHED = {
     os.path.basename(file_path(name)): name
@@ -219,14 +218,14 @@ def captioned(name, category, what, kind):
     )
 
 
-def verdict_path(contest, cell):
-    folder = f"results/verdicts/{contest}/{cell.task}/{cell.model}/{cell.method}"
+def judgment_path(comparison, cell):
+    folder = f"results/judgments/{comparison}/{cell.task}/{cell.model}/{cell.method}"
     return f"{folder}/{cell.decoding}/seed{cell.seed}.parquet"
 
 
 def scorer(wildcards):
     """The encoder of a proxy (`ancient`, as in `sources_of`), or the base model."""
-    found = judging.scorer(GRAPH, wildcards.contest, wildcards.model)
+    found = judging.scorer(GRAPH, wildcards.comparison, wildcards.model)
     if found is None:
         return []
     kind, _, name = found.partition(" ")
@@ -234,30 +233,29 @@ def scorer(wildcards):
 
 
 def judge_prompt(wildcards):
-    name = judging.prompt_file(GRAPH, wildcards.contest)
+    name = judging.prompt_file(GRAPH, wildcards.comparison)
     return file_input(name) if name else []
 
 
-def benchmark_files(answered):
-    """Files of a benchmark by role, those that the answers read or all. `ancient`: their
+def benchmark_of(wildcards):
+    return wildcards.get("graded") or wildcards.protocol
+
+
+def benchmark_files(answering):
+    """Files of a benchmark by key, those that answering reads or all. `ancient`: their
     hashes are in their names."""
 
     def of(wildcards):
-        found = benchmarks.files(GRAPH, wildcards.benchmark)
-        return {
-            role: file_input(name)
-            for role, name in found.items()
-            if role in ANSWERED or not answered
-        }
+        found = benchmarks.files(GRAPH, benchmark_of(wildcards), answering)
+        return {key: file_input(name) for key, name in found.items()}
 
     return of
 
 
-def few_shot_files(protocol):
-    found = benchmarks.files(GRAPH, protocol)
-    return [file_input(name) for name in found.values()]
-
-
 def benchmark_arguments(wildcards, input):
-    roles = ("baseline", "gamed", "questions", "references", "prompts")
-    return [x for role in roles if input.get(role) for x in (f"--{role}", input[role])]
+    keys = benchmarks.files(GRAPH, benchmark_of(wildcards))
+    return [f"{key}={input[key]}" for key in keys if key in input.keys()]
+
+
+def benchmark_code(step):
+    return lambda w: code_digest(*benchmarks.code(benchmark_of(w), step))

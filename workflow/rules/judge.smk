@@ -1,22 +1,22 @@
-# Contests: who says which of two answers is better, and one table for each.
+# Pairwise comparisons: which of two answers is better, and one table for each.
 # Replies are paid for: they are kept beside the downloads, and shared by all scales.
 REPLIES = f"{RESOURCES}/replies"
-CONTESTS = judging.names(GRAPH)
+COMPARISONS = judging.names(GRAPH)
 
 
-VERDICTS = {
-    name: [verdict_path(name, cell) for cell in judging.cells(GRAPH, name)]
-    for name in CONTESTS
+JUDGMENTS = {
+    name: [judgment_path(name, cell) for cell in judging.cells(GRAPH, name)]
+    for name in COMPARISONS
 }
 WIN_RATES = expand(
-    "results/tables/win-rates-{contest}.{kind}",
-    contest=CONTESTS,
+    "results/tables/win-rates-{comparison}.{kind}",
+    comparison=COMPARISONS,
     kind=["md", "tex", "csv"],
 )
 
 
 wildcard_constraints:
-    contest=any_of(CONTESTS) or "none",
+    comparison=any_of(COMPARISONS) or "none",
 
 
 rule judge_answers:
@@ -27,26 +27,25 @@ rule judge_answers:
             w.task, w.model, w.node, w.decoding, w.seed
         ),
         opponents=lambda w: judging.opponents(
-            GRAPH, w.contest, w.task, w.model, w.seed
+            GRAPH, w.comparison, w.task, w.model, w.seed
         ),
         scorer=scorer,
         prompt=judge_prompt,
     output:
-        verdicts="results/verdicts/{contest}/{task}/{model}/{node}/{decoding}/seed{seed}.parquet",
-        manifest="results/verdicts/{contest}/{task}/{model}/{node}/{decoding}/seed{seed}.json",
+        judgments="results/judgments/{comparison}/{task}/{model}/{node}/{decoding}/seed{seed}.parquet",
+        manifest="results/judgments/{comparison}/{task}/{model}/{node}/{decoding}/seed{seed}.json",
     log:
-        "logs/judge_answers/{contest}/{task}/{model}/{node}/{decoding}/seed{seed}.log",
+        "logs/judge_answers/{comparison}/{task}/{model}/{node}/{decoding}/seed{seed}.log",
     conda:
         CONDA
     threads: model_threads
     resources:
         mem=memory(4),
         runtime="8h",
+        limits=lambda w: to_json(judging.limits(GRAPH, w.comparison)),
     params:
-        spec=lambda w: to_json(
-            judging.pairs(GRAPH, w.contest, w.task, int(w.seed))
-        ),
-        code=code("selfgen.judge.pairwise"),
+        spec=lambda w: to_json(judging.spec(GRAPH, w.comparison, w.task, int(w.seed))),
+        code=code("selfgen.judge.comparison"),
         files=lambda w, input: [
             argument
             for name in ("scorer", "prompt")
@@ -57,25 +56,27 @@ rule judge_answers:
     shell:
         "python -m selfgen judge --spec {params.spec:q} --records {input.records:q}"
         " --answers {input.answers:q} --opponents {input.opponents:q} {params.files:q}"
-        " --replies {params.replies:q} --out {output.verdicts:q}"
+        " --replies {params.replies:q} --limits {resources.limits:q} --out {output.judgments:q}"
         " --manifest {output.manifest:q} --threads {threads}"
-        " --name '{wildcards.contest} {wildcards.node} {wildcards.task}' > {log:q} 2>&1"
+        " --name '{wildcards.comparison} {wildcards.node} {wildcards.task}' > {log:q} 2>&1"
 
 
 rule tabulate_win_rates:
-    """One table a contest."""
+    """One table a comparison."""
     input:
-        verdicts=lambda w: VERDICTS[w.contest],
+        judgments=lambda w: JUDGMENTS[w.comparison],
     output:
-        expand("results/tables/win-rates-{{contest}}.{kind}", kind=["md", "tex", "csv"]),
+        expand(
+            "results/tables/win-rates-{{comparison}}.{kind}", kind=["md", "tex", "csv"]
+        ),
     log:
-        "logs/tabulate_win_rates/{contest}.log",
+        "logs/tabulate_win_rates/{comparison}.log",
     localrule: True
     conda:
         CONDA
     params:
-        spec=lambda w: to_json(judging.table(GRAPH, w.contest)),
+        spec=lambda w: to_json(judging.table(GRAPH, w.comparison)),
         code=code("selfgen.report.win_rates"),
     shell:
         "python -m selfgen tabulate-win-rates --spec {params.spec:q}"
-        " --verdicts {input.verdicts:q} --tables results/tables > {log:q} 2>&1"
+        " --judgments {input.judgments:q} --tables results/tables > {log:q} 2>&1"

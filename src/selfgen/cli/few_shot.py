@@ -1,4 +1,4 @@
-"""GSM8K or MATH by the few-shot protocol of lm-evaluation-harness."""
+"""A benchmark with shots, by lm-evaluation-harness."""
 
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
@@ -11,7 +11,7 @@ from selfgen.evaluation.few_shot import FewShotSpec, evaluate
 def add_arguments(parser: ArgumentParser) -> None:
     common.add_compute(parser)
     parser.add_argument(
-        "--problems", type=Path, nargs="+", required=True, help="JSON lines"
+        "--files", nargs="+", required=True, help="key=path, JSON lines"
     )
     parser.add_argument("--weights", type=Path, required=True, help="the model")
     parser.add_argument("--out", type=Path, required=True, help="Parquet to write")
@@ -19,11 +19,11 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> None:
     common.set_up(args)
-    inputs = {path.name: path for path in args.problems} | {"weights": args.weights}
-    hashes = common.hashes(inputs)
+    files = common.pairs(args.files)
+    hashes = common.hashes(files | {"weights": args.weights})
     clock = common.Clock(args.name, "problems")
     spec = from_json(FewShotSpec, args.spec)
-    rows, facts = evaluate(args.problems, args.weights, spec, clock)
+    rows, facts = evaluate(files, args.weights, spec, clock)
     common.write_rows(args.out, rows)
     module = "selfgen.evaluation.few_shot"
     common.write_manifest(args, module, hashes, facts | clock.facts())

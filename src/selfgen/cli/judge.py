@@ -1,18 +1,13 @@
 """Let a judge, or a proxy, decide between the answers of a model and an opponent's."""
 
-import logging
 from argparse import ArgumentParser, Namespace
-from collections.abc import Sequence
 from pathlib import Path
 
 from selfgen.cli import common
 from selfgen.core.spec import from_json
 from selfgen.data.records import read
-from selfgen.judge.client import Judge, Request
-from selfgen.judge.pairwise import run as decide
-from selfgen.judge.spec import PairsSpec
-
-log = logging.getLogger("selfgen")
+from selfgen.judge.comparison import run as decide
+from selfgen.judge.spec import ComparisonSpec, Limits
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -33,6 +28,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--replies", type=Path, help="folder where an endpoint's replies are kept"
     )
+    parser.add_argument("--limits", help="of an endpoint, as JSON")
     parser.add_argument("--out", type=Path, required=True, help="Parquet to write")
 
 
@@ -43,33 +39,20 @@ def run(args: Namespace) -> None:
     inputs |= {f"opponents {i}": path for i, path in enumerate(args.opponents)}
     inputs |= {n: getattr(args, n) for n in ("scorer", "prompt") if getattr(args, n)}
     hashes = common.hashes(inputs)
-    spec = from_json(PairsSpec, args.spec)
+    spec = from_json(ComparisonSpec, args.spec)
     clock = common.Clock(args.name, "pairs")
     rows, facts = decide(
         read(args.records, [spec.split]),
         common.read_rows(args.answers),
         common.read_rows(args.opponents) if args.opponents else None,
         spec,
+        limits=from_json(Limits, args.limits) if spec.endpoint else None,
         replies=args.replies,
         scorer=args.scorer,
         prompt=args.prompt,
-        before=announce,
         progress=clock,
     )
     common.write_rows(args.out, rows)
-    common.write_manifest(args, "selfgen.judge.pairwise", hashes, facts | clock.facts())
-
-
-def announce(judge: Judge, requests: Sequence[Request]) -> None:
-    """What asking will cost, before the first call."""
-    found, spec = judge.estimate(requests), judge.spec
-    log.info(
-        "judge %s: %d requests, %d of them kept; the others cost about $%.4f at most;"
-        " $%.4f of a budget of $%g are spent",
-        spec.model,
-        found.total,
-        found.total - found.asked,
-        found.dollars,
-        found.spent,
-        spec.budget,
+    common.write_manifest(
+        args, "selfgen.judge.comparison", hashes, facts | clock.facts()
     )

@@ -1,4 +1,4 @@
-"""The verdicts of one contest as a table."""
+"""The judgments of one comparison as a table."""
 
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
@@ -10,11 +10,11 @@ from selfgen.report.win_rates import WinRatesSpec, tabulate
 
 def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--spec", required=True, help="WinRatesSpec as JSON")
-    parser.add_argument("--verdicts", type=Path, nargs="+", required=True)
+    parser.add_argument("--judgments", type=Path, nargs="+", required=True)
     parser.add_argument("--tables", type=Path, required=True, help="folder to write")
 
 
 def run(args: Namespace) -> None:
     spec = from_json(WinRatesSpec, args.spec)
-    verdicts = [common.read_rows([path]) for path in args.verdicts]
-    common.write_texts(args.tables, tabulate(verdicts, spec))
+    judgments = [common.read_rows([path]) for path in args.judgments]
+    common.write_texts(args.tables, tabulate(judgments, spec))

@@ -11,7 +11,7 @@ from selfgen.config.values import Value, Values
 from selfgen.core.errors import UserError
 from selfgen.core.provenance import spec_digest
 from selfgen.core.spec import to_json
-from selfgen.graph import dialogues
+from selfgen.graph import benchmarks, dialogues, judging
 from selfgen.graph.steps import Graph
 from selfgen.report.spec import Cell
 from selfgen.report.verify import NATS, Known, VerifySpec
@@ -38,7 +38,8 @@ def spec(graph: Graph) -> VerifySpec | None:
     return VerifySpec(
         known=tuple(_known(graph, value) for value in found.values),
         scale=graph.config.scale,
-        judges=_judges(graph),
+        judges={f"win-rates-{k}": judge for k, judge in judging.judges(graph).items()}
+        | benchmarks.judges(graph),
         confidence=graph.config.evaluation.confidence,
     )
 
@@ -53,21 +54,6 @@ def _known(graph: Graph, value: Value) -> Known:
     fields = value.model_dump()
     fields["columns"] = tuple(value.columns)
     return Known(**fields, manifests=_manifests(graph, value))
-
-
-def _judges(graph: Graph) -> dict[str, str]:
-    evaluation, judges = graph.config.evaluation, graph.config.judges
-    asked = {f"win-rates-{name}": c.judge for name, c in evaluation.win_rates.items()}
-    for name, benchmark in (
-        ("alpaca-eval", evaluation.alpaca_eval),
-        ("mt-bench", evaluation.mt_bench),
-    ):
-        if benchmark:
-            asked[name] = benchmark.judge
-    return {
-        table: getattr(judges[name], "model", "a proxy")
-        for table, name in asked.items()
-    }
 
 
 def _manifests(graph: Graph, value: Value) -> dict[str, str]:

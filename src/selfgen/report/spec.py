@@ -109,7 +109,7 @@ class LossTableSpec:
 
 @dataclass(frozen=True)
 class WinRatesSpec:
-    """The table of one contest: its cells in order, its words, and how intervals are made.
+    """The table of one comparison: its cells in order, its words, and how intervals are made.
 
     ``judge`` and ``opponent`` as readers call them; ``proxy``: what stands in for a judge;
     ``coin``: whether one is tossed for replies without a winner.

@@ -20,7 +20,7 @@ from selfgen.report.grid import NOT_RUN, Entry, Grid
 from selfgen.report.spec import WinRatesSpec
 
 CSV = (
-    *("contest", "task", "model", "method", "decoding", "n", "seeds", "win_rate"),
+    *("comparison", "task", "model", "method", "decoding", "n", "seeds", "win_rate"),
     *("low", "high", "p", "holm", "unparsable", "first_preferred", "consistent"),
     *("words", "opponent_words"),
 )
@@ -45,9 +45,9 @@ class Line:
     opponent_words: float
 
 
-def tabulate(verdicts: Sequence[Rows], spec: WinRatesSpec) -> dict[str, str]:
-    """The table of a contest as Markdown, LaTeX and CSV; ``verdicts`` of ``spec.cells``."""
-    found = _lines(verdicts, spec)
+def tabulate(judgments: Sequence[Rows], spec: WinRatesSpec) -> dict[str, str]:
+    """The table of a comparison as Markdown, LaTeX and CSV, from those of ``spec.cells``."""
+    found = _lines(judgments, spec)
     adjusted = holm([line.half.p for line in found])
     made = _grid(found, adjusted, spec)
     name = f"win-rates-{spec.name}"
@@ -69,9 +69,9 @@ def tabulate(verdicts: Sequence[Rows], spec: WinRatesSpec) -> dict[str, str]:
     }
 
 
-def _lines(verdicts: Sequence[Rows], spec: WinRatesSpec) -> list[Line]:
+def _lines(judgments: Sequence[Rows], spec: WinRatesSpec) -> list[Line]:
     cells: dict[tuple[str, ...], dict[int, Rows]] = {}
-    for cell, rows in zip(spec.cells, verdicts, strict=True):
+    for cell, rows in zip(spec.cells, judgments, strict=True):
         key = (cell.task, cell.model, cell.method, cell.decoding)
         cells.setdefault(key, {})[cell.seed] = rows
     how = Bootstrap(spec.bootstrap_samples, spec.confidence, spec.seed)
@@ -82,14 +82,14 @@ def _line(key: tuple[str, ...], by_seed: dict[int, Rows], how: Bootstrap) -> Lin
     rows = [row for part in by_seed.values() for row in part]
     wins = {seed: _wins(part) for seed, part in by_seed.items()}
     half = {seed: dict.fromkeys(items, 0.5) for seed, items in wins.items()}
-    named = [row for row in rows if row["verdict"]]
+    named = [row for row in rows if row["judgment"]]
     judged = [row for row in rows if row["first"] is not None]
     return Line(
         key,
         mean_interval(wins, how, key),
         paired_difference(wins, half, how, key),
         1 - len(named) / len(judged) if judged else 0.0,
-        sum(row["verdict"] == "A" for row in named) / len(named) if named else None,
+        sum(row["judgment"] == "A" for row in named) / len(named) if named else None,
         _consistent(by_seed.values()),
         sum(row["words"] for row in rows) / len(rows),
         sum(row["opponent_words"] for row in rows) / len(rows),
@@ -110,7 +110,7 @@ def _consistent(parts: Any) -> float | None:
     for rows in parts:
         orders: dict[str, list[float]] = {}
         for row in rows:
-            if row["verdict"]:
+            if row["judgment"]:
                 orders.setdefault(row["id"], []).append(row["won"])
         both += [won[0] == won[1] for won in orders.values() if len(won) == 2]
     return sum(both) / len(both) if both else None
