@@ -5,7 +5,9 @@ CONFIG ?= config/paper.yaml
 DIRECTORY ?= .
 ARGS ?= --cores $(CORES)
 PIP_ARGS ?=
+WORKERS ?= 2
 BIN := .venv/bin
+PYTEST := $(BIN)/pytest --numprocesses $(WORKERS) --dist loadgroup
 RUN := SELFGEN_PROGRESS=terminal $(BIN)/snakemake --logger timeleft --cores $(CORES)
 
 reproduce: .venv/ready ## the laptop scale: tables and figures in results/
@@ -22,10 +24,13 @@ controlled: .venv/ready ## small models from nothing: ablations with intervals, 
 	$(RUN) --directory runs/controlled --configfile config/controlled.yaml
 
 test: .venv/ready ## the fast suite
-	$(BIN)/pytest -m "not slow"
+	$(PYTEST) -m "not slow"
+
+test-slow: .venv/ready ## the rest of the suite
+	$(PYTEST) -m slow
 
 test-all: .venv/ready ## everything, and a run that is killed 25 times
-	SELFGEN_KILLS=25 $(BIN)/pytest
+	SELFGEN_KILLS=25 $(PYTEST)
 
 resume: .venv/ready ## go on after a crash, as it was called: make resume DIRECTORY=runs/paper ARGS="..."
 	$(BIN)/selfgen cancel --directory $(DIRECTORY)
@@ -50,4 +55,4 @@ clean: ## what a run made, but not downloads and not .venv
 help:
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
-.PHONY: reproduce quick smoke controlled test test-all resume report plan clean help
+.PHONY: reproduce quick smoke controlled test test-slow test-all resume report plan clean help

@@ -5,15 +5,33 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
+from filelock import FileLock
 
 from selfgen.data.catalog import SOURCES
 from tests.flow import Flow, clone
 from tests.warm import install, serving
 
+# Before torch is loaded: models are tiny, and each of the workers has a core to itself.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 SMALL = Path(__file__).parent / "workflow" / "small.yaml"
+FORKS = pytest.StashKey[Path | None]()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Of pytest-xdist, before a worker starts: all workers share one server of forks."""
+    config = node.config
+    if FORKS not in config.stash:
+        stack = ExitStack()
+        config.add_cleanup(stack.close)
+        config.stash[FORKS] = stack.enter_context(serving())
+    node.workerinput["forks"] = str(config.stash[FORKS] or "")
 
 
 @pytest.fixture(autouse=True)
@@ -25,24 +43,51 @@ def environment() -> Iterator[None]:
     os.environ.update(before)
 
 
+Once = Callable[[str, Callable[[Path], Flow]], Flow]
+
+
 @pytest.fixture(scope="session")
-def bare(tmp_path_factory: pytest.TempPathFactory) -> Flow:
+def once(
+    tmp_path_factory: pytest.TempPathFactory, worker_id: str, forks: Path | None
+) -> Once:
+    """Makes a clone that all workers share: the first that asks makes it, the others wait."""
+    folder = tmp_path_factory.getbasetemp()
+    if worker_id != "master":
+        folder = folder.parent
+
+    def made(name: str, make: Callable[[Path], Flow]) -> Flow:
+        with FileLock(folder / f"{name}.lock"):
+            done = folder / f"{name}.done"
+            if not done.exists():
+                make(folder / name / "clone")
+                done.touch()
+        return Flow(folder / name / "clone", forks)
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def bare(tmp_path_factory: pytest.TempPathFactory, forks: Path | None) -> Flow:
     """A clone in which nothing was run; tests only read it."""
-    return clone(tmp_path_factory.mktemp("bare") / "clone")
+    flow = clone(tmp_path_factory.mktemp("bare") / "clone")
+    flow.server = forks
+    return flow
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory, forks: Path | None) -> Flow:
+def finished(once: Once, forks: Path | None) -> Flow:
     """A clone whose small run is done, by jobs that started warm; those to come do not."""
-    flow = clone(
-        tmp_path_factory.mktemp("finished") / "clone", SOURCES["wiki"].filename
-    )
-    shutil.copy2(SMALL, flow.root / "small.yaml")
-    install(flow.root / "src", forks)
-    done = flow.snakemake("--cores", "2", "--configfile", "small.yaml")
-    assert done.returncode == 0, done.stdout
-    (flow.root / "src" / "sitecustomize.py").unlink(missing_ok=True)
-    return flow
+
+    def make(root: Path) -> Flow:
+        flow = clone(root, SOURCES["wiki"].filename)
+        shutil.copy2(SMALL, flow.root / "small.yaml")
+        install(flow.root / "src", forks)
+        done = flow.snakemake("--cores", "2", "--configfile", "small.yaml")
+        assert done.returncode == 0, done.stdout
+        (flow.root / "src" / "sitecustomize.py").unlink(missing_ok=True)
+        return flow
+
+    return once("finished", make)
 
 
 @pytest.fixture
@@ -52,13 +97,22 @@ def flow(finished: Flow, tmp_path: Path) -> Flow:
 
 
 @pytest.fixture(scope="session")
-def forks() -> Iterator[Path | None]:
+def forks(request: pytest.FixtureRequest) -> Iterator[Path | None]:
     """The socket of a process with the libraries, which forks (tests/warm.py)."""
+    shared = getattr(request.config, "workerinput", None)
+    if shared is not None:
+        yield Path(shared["forks"]) if shared["forks"] else None
+        return
     with serving() as path:
         yield path
 
 
 @pytest.fixture(scope="session")
 def warm(forks: Path | None) -> Callable[[Flow], None]:
-    """Lets the jobs of a clone start warm."""
-    return lambda flow: install(flow.root / "src", forks)
+    """Lets Snakemake and the jobs of a clone start warm."""
+
+    def install_in(flow: Flow) -> None:
+        flow.server = forks
+        install(flow.root / "src", forks)
+
+    return install_in

@@ -14,6 +14,8 @@ from typing import Any
 
 import yaml
 
+from tests import warm
+
 REPO = Path(__file__).parents[1]
 PARTS = ("Snakefile", "workflow", "src", "config", "profiles", "envs")
 CONFIGS = sorted(
@@ -27,11 +29,13 @@ numbers are none."""
 _JOB = re.compile(r"^(?:local)?rule (\w+):$", re.MULTILINE)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Flow:
-    """A clone in which Snakemake runs as a user would run it, but never activated."""
+    """A clone in which Snakemake runs as a user would run it, but never activated.
+    ``server``: of which it is a fork (tests/warm.py), None: a process as any other."""
 
     root: Path
+    server: Path | None = None
 
     def snakemake(
         self, *arguments: str, **more: str
@@ -41,8 +45,12 @@ class Flow:
         private = ("PYTHONPATH", "VIRTUAL_ENV", "SELFGEN_RESOURCES")
         environment = {k: v for k, v in os.environ.items() if k not in private}
         environment["PATH"] = "/usr/bin:/bin"
+        program = str(Path(sys.executable).parent / "snakemake")
+        if self.server:
+            call = [program, *map(str, arguments)]
+            return warm.run(self.server, call, self.root, environment | more)
         return subprocess.run(
-            [Path(sys.executable).parent / "snakemake", *arguments],
+            [program, *arguments],
             cwd=self.root,
             env=environment | more,
             stdout=subprocess.PIPE,
@@ -75,7 +83,7 @@ class Flow:
     def copy(self, root: Path) -> Flow:
         """The same clone, with its results and times, at another place."""
         shutil.copytree(self.root, root, symlinks=True)
-        return Flow(root)
+        return Flow(root, self.server)
 
 
 def clone(root: Path, *wheels: str) -> Flow:

@@ -35,7 +35,7 @@ def build(kind: str, seed: int = 1, **more: Any) -> Any:
     from transformers import AutoConfig, AutoModelForCausalLM
 
     torch.manual_seed(seed)
-    config = AutoConfig.for_model(kind, **SHAPE, **KINDS[kind], **more)
+    config = AutoConfig.for_model(kind, **SHAPE, **KINDS.get(kind, {}), **more)
     model = AutoModelForCausalLM.from_config(config).eval()
     with torch.no_grad():
         for name, weight in model.named_parameters():
