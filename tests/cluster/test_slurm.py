@@ -20,7 +20,7 @@ import yaml
 
 from selfgen.cli.common import write_rows
 from selfgen.core.spec import to_json
-from selfgen.data.wording import CHATML
+from selfgen.data.chat_templates import CHATML
 from selfgen.models import base
 from selfgen.models.base import ModelSpec
 from selfgen.runtime import cluster

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from selfgen.core.spec import from_json
-from selfgen.data.catalog import SOURCES
+from selfgen.graph.sources import WHEELS
 from selfgen.report.render import render_all
 from selfgen.report.spec import TablesSpec
 from tests.flow import Flow, clone
@@ -29,7 +29,7 @@ def snakemake(flow: Flow, folder: Path, *arguments: str) -> str:
 
 @pytest.mark.slow
 def test_smoke_runs_to_its_tables(tmp_path: Path, warm: Callable[[Flow], None]) -> None:
-    flow = clone(tmp_path / "clone", *(w.filename for w in SOURCES.values()))
+    flow = clone(tmp_path / "clone", *(w.filename for w in WHEELS.values()))
     warm(flow)
     run = partial(snakemake, flow, tmp_path / "run")
     output = run("--logger", "timeleft")

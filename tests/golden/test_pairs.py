@@ -8,7 +8,6 @@ import pytest
 
 from selfgen.core.errors import UserError
 from selfgen.data.prompts import PromptSpec
-from selfgen.data.wording import JUDGE
 from selfgen.judge import pairs
 from selfgen.judge.pairs import (
     Pair,
@@ -18,6 +17,7 @@ from selfgen.judge.pairs import (
     request_of,
     template_of,
 )
+from selfgen.judge.prompt import JUDGE
 from selfgen.judge.spec import ComparisonSpec
 from selfgen.report.spec import Cell
 from selfgen.report.win_rates import WinRatesSpec, tabulate

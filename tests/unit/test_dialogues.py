@@ -20,9 +20,9 @@ from tests.unit.test_prompts import folder, tokenizer  # noqa: F401 (fixtures)
 from selfgen.config import load, synthetic
 from selfgen.core.errors import UserError
 from selfgen.core.spec import Device, from_json, to_json
+from selfgen.data.chat_templates import ZEPHYR
 from selfgen.data.dialogues import read
 from selfgen.data.prompts import dialogue_ids
-from selfgen.data.wording import ZEPHYR
 from selfgen.evaluation import held_out
 from selfgen.evaluation.held_out_spec import LossSpec
 from selfgen.graph import dialogues as wiring

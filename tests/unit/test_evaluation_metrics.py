@@ -5,14 +5,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-from selfgen.evaluation import metrics
+from selfgen.evaluation import evaluate_modules
 
-FOLDER = Path(metrics.__file__).parent
+FOLDER = Path(evaluate_modules.__file__).parent
 
 PROGRAM = """
 import sys
 import evaluate
-from selfgen.evaluation.metrics.selfgen_rouge import SelfgenRouge
+from selfgen.evaluation.evaluate_modules.selfgen_rouge import SelfgenRouge
 
 folder, cache = sys.argv[1:]
 math = evaluate.load(f"{folder}/selfgen_math.py", cache_dir=cache)

@@ -15,8 +15,8 @@ from tests.unit.test_training import SPEC, rows
 
 from selfgen.cli.common import write_rows
 from selfgen.core.spec import to_json
-from selfgen.data.files import FileSpec
-from selfgen.data.wording import CHATML
+from selfgen.data.chat_templates import CHATML
+from selfgen.data.pins import FileSpec
 from selfgen.models import base
 from selfgen.models.base import ModelSpec
 

@@ -13,7 +13,7 @@ from tests.unit.test_training import SPEC, rows
 
 from selfgen.cli.common import _device, write_rows
 from selfgen.core.spec import to_json
-from selfgen.data.wording import CHATML
+from selfgen.data.chat_templates import CHATML
 from selfgen.models import base
 from selfgen.models.base import ModelSpec
 from selfgen.runtime import locks

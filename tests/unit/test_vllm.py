@@ -28,9 +28,9 @@ from selfgen.cli.common import VLLM_PYTHON
 from selfgen.config import load
 from selfgen.core.errors import UserError
 from selfgen.core.spec import Device, Sampling, from_json, to_json
+from selfgen.data.chat_templates import CHATML
 from selfgen.data.prompts import PromptSpec
 from selfgen.data.records import COLUMNS
-from selfgen.data.wording import CHATML
 from selfgen.generation.answers_spec import AnswersSpec
 from selfgen.generation.pass_spec import PassSpec
 from selfgen.graph.steps import Graph

@@ -100,8 +100,8 @@ def table(flow: Flow, name: str) -> dict[tuple[str, str], dict[str, str]]:
 def test_win_rates(
     flow: Flow, endpoint: JudgeServer, warm: Callable[[Flow], None]
 ) -> None:
-    """A comparison by an endpoint that fails half way, and one by a proxy. What was answered is
-    asked no second time; the key and the address are written nowhere."""
+    """A comparison by an endpoint that fails half way, and one by a proxy. What was answered
+    is asked no second time; the key and the address are written nowhere."""
     warm(flow)
     more = {
         "judges": {"gpt": JUDGE, "likely": {"kind": "likelihood"}},

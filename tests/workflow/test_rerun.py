@@ -105,13 +105,19 @@ def test_an_optimiser_key_reruns_its_stage(flow: Flow) -> None:
 
 def test_a_prompt_template_reruns_its_task(flow: Flow) -> None:
     """All but what is made of no prompt: records and base model."""
-    flow.replace("src/selfgen/data/wording.py", "in one short phrase", "in a phrase")
+    flow.replace(
+        "src/selfgen/tasks/wikipedia_descriptions.py",
+        "in one short phrase",
+        "in a phrase",
+    )
     made = {"generate_pass", "mix_rows", "finetune"}
     assert set(flow.rules(*SMALL)) == AFTER_TRAINING | made
 
 
 def test_a_prompt_template_of_another_task_reruns_nothing(flow: Flow) -> None:
-    flow.replace("src/selfgen/data/wording.py", "a one-line headline", "a headline")
+    flow.replace(
+        "src/selfgen/tasks/news_headlines.py", "a one-line headline", "a headline"
+    )
     assert flow.rules(*SMALL) == {}
 
 

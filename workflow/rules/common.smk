@@ -1,10 +1,10 @@
 # Wiring of the rules: names, constraints, and functions of inputs.
 from functools import partial
 
-from selfgen.data.files import FileSpec, LocalSpec
-from selfgen.data.hub import HubSpec
-from selfgen.data.records import DATASETS
+from selfgen.data.pins import FileSpec, HubSpec, LocalSpec
 from selfgen.core.provenance import source_digest
+from selfgen.graph import scoring
+from selfgen.tasks import DATASETS, module
 
 # Downloads are shared by all scales; the path is relative, so a moved clone reruns nothing.
 RESOURCES = os.path.relpath(os.environ.get("SELFGEN_RESOURCES", ROOT / "resources"))
@@ -69,8 +69,27 @@ def mixing_code(wildcards):
     if method.mix == "custom":
         own = method.function.rpartition(":")[0]
         return code_digest("selfgen.mixing.build") + source_digest(ROOT / own)
-    own = {"dpo": ["selfgen.evaluation.scores"], "pairs": ["selfgen.data.preferences"]}
-    return code_digest("selfgen.mixing.build", *own.get(method.mix, []))
+    if method.mix == "dpo":
+        return scoring_code("selfgen.mixing.build")(wildcards)
+    own = ["selfgen.data.preferences"] if method.mix == "pairs" else []
+    return code_digest("selfgen.mixing.build", *own)
+
+
+def records_code(wildcards):
+    """Code of the builder and of the task's data set."""
+    dataset = GRAPH.config.tasks[wildcards.task].dataset
+    return code_digest("selfgen.tasks.build", module(dataset))
+
+
+def scoring_code(step):
+    """Code of a step and of the metrics that it scores by, built-in ones and one's own."""
+
+    def of(wildcards):
+        found = GRAPH.config, wildcards.task
+        own = [source_digest(ROOT / path) for path in scoring.files(*found)]
+        return "".join([code_digest(step, *scoring.modules(*found)), *own])
+
+    return of
 
 
 def rows_memory(wildcards, attempt):

@@ -1,4 +1,5 @@
 # Small models trained from nothing: one process a regime and seed, then all tables.
+from selfgen import tasks
 from selfgen.graph import synthetic
 from selfgen.report.synthetic.render import figure_names, table_names
 
@@ -41,7 +42,9 @@ rule run_regime:
         runtime="2h",
     params:
         spec=lambda w: to_json(synthetic.spec(REGIMES, w.regime, int(w.seed))),
-        code=code("selfgen.synthetic.run"),
+        code=lambda w: code_digest(
+            "selfgen.synthetic.run", tasks.module(REGIMES.regimes[w.regime].task.dataset)
+        ),
     shell:
         'python -m selfgen controlled --spec {params.spec:q} --out "$(dirname {output.scores:q})"'
         " --manifest {output.manifest:q} --scratch scratch/controlled --threads {threads}"

@@ -75,7 +75,7 @@ rule build_records:
         runtime="20m",
     params:
         spec=spec(GRAPH.records, "task"),
-        code=code("selfgen.data.records"),
+        code=records_code,
         sources=source_arguments,
         hashes=source_hashes,
     shell:

@@ -45,10 +45,11 @@ rule score_answers:
         runtime="1h",
     params:
         spec=spec(GRAPH.scores, "task"),
-        code=code("selfgen.evaluation.scores"),
+        code=scoring_code("selfgen.evaluation.scores"),
+        root=os.path.relpath(ROOT),
     shell:
         "python -m selfgen score --spec {params.spec:q} --records {input.records:q}"
-        " --answers {input.answers:q} --drafts {input.drafts:q}"
+        " --answers {input.answers:q} --drafts {input.drafts:q} --root {params.root:q}"
         " --out {output.scores:q} > {log:q} 2>&1"
 
 

@@ -59,10 +59,11 @@ rule score_lead_1:
         CONDA
     params:
         spec=spec(GRAPH.scores, "task"),
-        code=code("selfgen.evaluation.scores"),
+        code=scoring_code("selfgen.evaluation.lead_1"),
+        root=os.path.relpath(ROOT),
     shell:
         "python -m selfgen lead-1 --spec {params.spec:q} --records {input.records:q}"
-        " --out {output.scores:q} > {log:q} 2>&1"
+        " --root {params.root:q} --out {output.scores:q} > {log:q} 2>&1"
 
 
 rule collect_results:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from selfgen.benchmarks.base import Benchmark, FewShot, Judged
 from selfgen.core.registry import found, module_of
+from selfgen.data.pins import FileSpec
 
 BENCHMARKS: dict[str, type[Benchmark]] = found(__name__, "BENCHMARK")
 
@@ -26,3 +27,8 @@ def key(name: str) -> str:
 def module(name: str) -> str:
     """The module of a benchmark: a part of the code of its steps."""
     return module_of(__name__, name)
+
+
+def pinned() -> dict[str, FileSpec]:
+    """The files that benchmarks pin, by their names in ``files``."""
+    return {n: file for kind in BENCHMARKS.values() for n, file in kind.sources.items()}

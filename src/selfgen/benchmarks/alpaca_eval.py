@@ -13,13 +13,14 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 
 from selfgen.benchmarks.base import Ask, Conversation, Files, Judged, Rows
 from selfgen.core.errors import UserError
 from selfgen.core.types import Count, Number
+from selfgen.data.pins import FileSpec
 
 if TYPE_CHECKING:
     import pandas
@@ -47,6 +48,14 @@ class AlpacaEval(Judged):
     title = "AlpacaEval 2.0"
     file_keys = ("baseline", "gamed")
     answer_files = ("baseline",)
+    sources: ClassVar = {
+        "alpaca-eval-baseline": FileSpec(
+            "https://raw.githubusercontent.com/tatsu-lab/alpaca_eval"
+            "/cd543a149df89434d8a54582c0151c0b945c3d20/results/gpt4_1106_preview"
+            "/model_outputs.json",
+            "83db546b872ddebee8965fd05fa48461ee3c32bc695c62fb57f2d214ff741ec4",
+        )
+    }
     size, reply_tokens = 805, 1
 
     baseline: str = Field(

@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Protocol
 from pydantic import Field
 
 from selfgen.core.types import Count, Keys
+from selfgen.data.pins import FileSpec
 
 Files = Mapping[str, Path]
 """The files of a benchmark, by the keys that name them."""
@@ -49,10 +50,12 @@ class Conversation:
 
 class Benchmark(Keys):
     """Class variables: ``title`` for people; ``file_keys``, the fields that name files;
-    ``size``, how many answers a model writes; ``note`` under the table."""
+    ``sources``, the files that it pins, by their names in ``files``; ``size``, how many
+    answers a model writes."""
 
     title: ClassVar[str]
     file_keys: ClassVar[tuple[str, ...]]
+    sources: ClassVar[Mapping[str, FileSpec]] = {}
     size: ClassVar[int]
 
     tasks: list[str] = Field(

@@ -7,7 +7,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from selfgen.benchmarks.base import FewShot, Files, Rows
-from selfgen.data.problems import read_gsm8k
+from selfgen.tasks import gsm8k
 
 
 class Gsm8k(FewShot):
@@ -30,7 +30,7 @@ class Gsm8k(FewShot):
 
     @staticmethod
     def problems(files: Files) -> tuple[Rows, Rows]:
-        return read_gsm8k(files["train"]), read_gsm8k(files["test"])
+        return gsm8k.read(files["train"]), gsm8k.read(files["test"])
 
 
 BENCHMARK = Gsm8k

@@ -12,7 +12,8 @@ from typing import Any
 from pydantic import Field
 
 from selfgen.benchmarks.base import FewShot, Files, Rows
-from selfgen.data.problems import boxed, read_math
+from selfgen.data.final_answers import boxed
+from selfgen.tasks import hendrycks_math
 
 
 class MinervaMath(FewShot):
@@ -41,7 +42,7 @@ class MinervaMath(FewShot):
 
     @staticmethod
     def problems(files: Files) -> tuple[Rows, Rows]:
-        rows = read_math([files["main"], files["rest"]])
+        rows = hendrycks_math.read([files["main"], files["rest"]])
         return [], [row for row in rows if row["unique_id"].startswith("test/")]
 
     @staticmethod

@@ -12,13 +12,18 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import Field
 
 from selfgen.benchmarks.base import Ask, Conversation, Files, Judged, Rows
 from selfgen.core.errors import UserError
+from selfgen.data.pins import FileSpec
 
+_FOLDER = (
+    "https://raw.githubusercontent.com/lm-sys/FastChat"
+    "/0e6d3e4beaab66f4d3f93db72541a4abab8af28d/fastchat/llm_judge/data"
+)
 TEMPERATURES = {
     "writing": 0.7,
     "roleplay": 0.7,
@@ -64,6 +69,20 @@ class MtBench(Judged):
     title = "MT-Bench"
     file_keys = ("questions", "references", "prompts")
     answer_files = ("questions", "references")
+    sources: ClassVar = {
+        "mt-bench-questions": FileSpec(
+            f"{_FOLDER}/mt_bench/question.jsonl",
+            "119565adbab82227089cefdb44c8d7e2cf04dc0a0ec233634c82e7d4e2a944f7",
+        ),
+        "mt-bench-references": FileSpec(
+            f"{_FOLDER}/mt_bench/reference_answer/gpt-4.jsonl",
+            "f957a5bc977badb66885ec970e6cd08527845780313f0995764260e5777b9b3f",
+        ),
+        "mt-bench-prompts": FileSpec(
+            f"{_FOLDER}/judge_prompts.jsonl",
+            "fd283293406d024f44c174b094ef48031d0687a4682fd3a56b29b138f80281b6",
+        ),
+    }
     size, reply_tokens = 160, 2048
 
     questions: str = Field(

@@ -11,7 +11,7 @@ import re
 import sys
 import time
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +79,7 @@ def _become(python: str) -> None:
         rest = os.environ.get(name)
         os.environ[name] = f"{first}{os.pathsep}{rest}" if rest else str(first)
     try:
-        os.execv(python, [python, "-m", "selfgen", *sys.argv[1:]])
+        os.execv(python, [python, "-m", "selfgen", *sys.argv[1:]])  # noqa: S606 (no shell)
     except OSError as error:
         raise UserError(f"{VLLM_PYTHON}: found {python}: {error.strerror}") from None
 
@@ -178,16 +178,18 @@ def unchanged(path: Path) -> str:
 
 def write_manifest(
     args: Namespace,
-    module: str,
+    module: str | Sequence[str],
     inputs: dict[str, str],
     facts: dict[str, Any],
     outputs: Iterable[Path] = (),
 ) -> None:
     """The manifest beside an output: by default ``--out``.
 
-    ``module``: the step's library module; ``inputs``: content hashes by name.
+    ``module``: the step's library module, or all that make its code; ``inputs``: content
+    hashes by name.
     """
-    code = provenance.code_digest(module)
+    modules = [module] if isinstance(module, str) else module
+    code = provenance.code_digest(*modules)
     made = {path.name: provenance.sha256(path) for path in outputs or [args.out]}
     found = provenance.manifest(args.spec, inputs, code, facts | {"outputs": made})
     provenance.write_json(args.manifest, found)

@@ -4,7 +4,8 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from selfgen.core.spec import from_json
-from selfgen.data.wheels import WheelSpec, fetch
+from selfgen.data.pins import WheelSpec
+from selfgen.data.wheels import fetch
 
 
 def add_arguments(parser: ArgumentParser) -> None:

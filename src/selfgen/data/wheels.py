@@ -9,21 +9,10 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from selfgen.core.errors import UserError
-
-
-@dataclass(frozen=True)
-class WheelSpec:
-    """One file of a package registry: fetched, verified, read as a zip, never installed."""
-
-    package: str
-    version: str
-    filename: str
-    sha256: str
-
+from selfgen.data.pins import WheelSpec
 
 _log = logging.getLogger(__name__)
 

@@ -20,7 +20,7 @@ from selfgen.benchmarks.base import FewShot, Files, Rows
 from selfgen.core.errors import UserError
 from selfgen.core.spec import Device
 from selfgen.data.prompts import load_tokenizer
-from selfgen.evaluation import latex
+from selfgen.evaluation.metrics import latex
 from selfgen.models.loading import load_for_generation
 
 

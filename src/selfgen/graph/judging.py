@@ -7,11 +7,11 @@ from dataclasses import fields
 
 from selfgen.config.judging import Endpoint, Judge, Similarity, WinRate
 from selfgen.core.errors import UserError
-from selfgen.data.wording import JUDGE
 from selfgen.graph import sources
 from selfgen.graph import tables as renderings
 from selfgen.graph.steps import Graph
 from selfgen.judge.pairs import template_of
+from selfgen.judge.prompt import JUDGE
 from selfgen.judge.spec import ComparisonSpec, EndpointSpec, Limits, ProxySpec
 from selfgen.report.spec import Cell, WinRatesSpec
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from selfgen.config import methods as m
-from selfgen.data.records import DATASETS
 from selfgen.graph.steps import Graph
 from selfgen.report import spec as r
+from selfgen.tasks import DATASETS
 
 
 def collect(graph: Graph) -> r.CollectSpec:
@@ -46,11 +46,11 @@ def exposure_table(graph: Graph) -> r.ExposureTableSpec:
 def tables(graph: Graph) -> r.TablesSpec:
     columns = []
     for task, t in graph.config.tasks.items():
-        metric = graph.metric(task)
+        column = graph.column(task)
         for split in graph.record_splits(task):
             shared = split in DATASETS[t.dataset].shared_templates
             title = task if split == "test" else f"{task}, {split.replace('_', ' ')}"
-            columns.append(r.Column(task, split, metric, title, shared))
+            columns.append(r.Column(task, split, column, title, shared))
     evaluation = graph.config.evaluation
     return r.TablesSpec(
         scale=graph.config.scale,

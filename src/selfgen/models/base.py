@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from selfgen.core.errors import UserError
-from selfgen.data import hub
+from selfgen.data import listing
 from selfgen.data.wheels import read_member
 from selfgen.models.loading import save
 
@@ -79,7 +79,7 @@ def _adopt(spec: ModelSpec, source: Path, out: Path) -> None:
         names = (path for path in source.iterdir() if path.is_file())
         files = {path.name: path for path in names if _is_read(path.name)}
     else:
-        files = hub.read(source)
+        files = listing.read(source)
     if "config.json" not in files or not any(map(_is_weights, files)):
         raise UserError(f"{source}: needed are config.json and weights as safetensors")
     out.mkdir()
@@ -106,7 +106,7 @@ def _adopt(spec: ModelSpec, source: Path, out: Path) -> None:
 
 
 def _is_read(name: str) -> bool:
-    return any(fnmatch.fnmatchcase(name, pattern) for pattern in hub.MODEL_FILES)
+    return any(fnmatch.fnmatchcase(name, pattern) for pattern in listing.MODEL_FILES)
 
 
 def _is_weights(name: str) -> bool:
@@ -149,8 +149,8 @@ def _tokenizer(spec: ModelSpec) -> Any:
         core.decoder = decoders.ByteLevel()
     return PreTrainedTokenizerFast(
         tokenizer_object=core,
-        eos_token="<|im_end|>",
-        pad_token="<|endoftext|>",
+        eos_token="<|im_end|>",  # noqa: S106 (a token of text)
+        pad_token="<|endoftext|>",  # noqa: S106
         additional_special_tokens=["<|im_start|>"],
         chat_template=spec.chat_template,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from selfgen.evaluation import metrics
 from selfgen.evaluation.correction import Turns, turns
 from selfgen.evaluation.statistics import Bootstrap, Interval, mean_interval
 from selfgen.report.collect import NO_MODEL, cell_values
@@ -24,7 +25,6 @@ COLUMNS = {
     "broken": "Broken, of the right",
     "edited": "Edited",
 }
-GRADED = ("rouge1", "rouge2", "rougeL")
 
 Row = tuple[Sequence[str], Turns, Interval | None]
 """The words of a row, the two turns, and the share of answers that were edited."""
@@ -49,10 +49,11 @@ def corrected(scores: pandas.DataFrame, spec: TablesSpec) -> Iterator[Row]:
                 continue
             names = [column.title, *([model] if many else []), spec.labels[method]]
             values = (cell_values(part, column.metric) for part in (before, after))
+            graded = not metrics.right_or_wrong(column.metric)
             edits = cell_values(after, "edited")
             yield (
                 names,
-                turns(*values, how, names, graded=column.metric in GRADED),
+                turns(*values, how, names, graded=graded),
                 mean_interval(edits, how, names) if edits else None,
             )
 

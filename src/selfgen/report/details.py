@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from selfgen.evaluation.scores import METRICS
+from selfgen.evaluation import metrics
+from selfgen.evaluation.text import SHAPE
 from selfgen.report import grid
 from selfgen.report.collect import (
     NO_MODEL,
@@ -12,6 +13,7 @@ from selfgen.report.collect import (
     SHARED_NOTE,
     in_order,
     label,
+    measures,
     shares_templates,
 )
 from selfgen.report.grid import NOT_RUN, Entry, Grid
@@ -21,21 +23,8 @@ if TYPE_CHECKING:
     import pandas
 
 CELL = ("task", "split", "model", "method", "decoding")
-CSV = (*CELL, "shared_templates", "n", "seeds", *METRICS)
+KEYS = (*CELL, "shared_templates", "n", "seeds")
 LENGTHS = ("tokens", "words", "reference_words")
-TITLES = {
-    "rouge1": "ROUGE-1",
-    "rouge2": "ROUGE-2",
-    "rougeL": "ROUGE-L",
-    "strict": "Strict",
-    "flexible": "Flexible",
-    "tokens": "Tokens",
-    "words": "Words",
-    "reference_words": "Reference words",
-    "repetition": "Repeated 3-grams",
-    "ended": "Ended",
-    "edited": "Edited",
-}
 NOTES = (
     "Means over seeds and items; scores, repeated 3-grams and ended in percent.",
     "Ended: answers that reached EOS before the token limit. Tokens count EOS. Edited: "
@@ -46,10 +35,10 @@ NOTES = (
 def details(scores: pandas.DataFrame) -> pandas.DataFrame:
     """One row a (task, split, model, method, decoding): n, seeds and mean measures.
 
-    Columns of ``CSV``, rows in the order of ``scores``; shares are of 1.
+    Rows and measures keep the order of ``scores``; shares are of 1.
     """
     groups = scores.groupby(list(CELL), sort=False)
-    means = groups[list(METRICS)].mean()
+    means = groups[measures(scores)].mean()
     means.insert(0, "n", groups["id"].nunique())
     means.insert(1, "seeds", groups["seed"].nunique())
     return means.reset_index()
@@ -61,7 +50,8 @@ def to_csv(frame: pandas.DataFrame, spec: TablesSpec) -> str:
     marked = frame.assign(
         shared_templates=[int(shares_templates(spec, *split)) for split in splits]
     )
-    return grid.to_csv(CSV, _without_nan(marked[list(CSV)]))
+    columns = [*KEYS, *_measures(frame)]
+    return grid.to_csv(columns, _without_nan(marked[columns]))
 
 
 def to_markdown(frame: pandas.DataFrame, spec: TablesSpec) -> str:
@@ -72,6 +62,15 @@ def to_markdown(frame: pandas.DataFrame, spec: TablesSpec) -> str:
 def to_latex(frame: pandas.DataFrame, spec: TablesSpec) -> str:
     """One LaTeX ``table`` environment a task and split."""
     return "\n".join(grid.to_latex(part) for part in _grids(frame, spec))
+
+
+def title(measure: str) -> str:
+    """What tables call a measure."""
+    return SHAPE.get(measure) or metrics.title(measure)
+
+
+def _measures(frame: pandas.DataFrame) -> list[str]:
+    return [name for name in measures(frame) if name not in KEYS]
 
 
 def _without_nan(frame: pandas.DataFrame) -> list[list[Any]]:
@@ -86,9 +85,9 @@ def _grids(frame: pandas.DataFrame, spec: TablesSpec) -> list[Grid]:
     for task, split in in_order(frame, ["task", "split"]):
         rows = frame[(frame["task"] == task) & (frame["split"] == split)]
         many = rows.loc[rows["model"] != NO_MODEL, "model"].nunique() > 1
-        shown = [name for name in METRICS if rows[name].notna().any()]
+        shown = [name for name in _measures(frame) if rows[name].notna().any()]
         shared = shares_templates(spec, task, split)
-        header = ["Model"] * many + ["Method"] + [TITLES[name] for name in shown]
+        header = ["Model"] * many + ["Method"] + [title(name) for name in shown]
         parts.append(
             Grid(
                 name=f"details-{task}-{split}",

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from selfgen.report.collect import NO_MODEL, SHARED, in_order
-from selfgen.report.details import TITLES
+from selfgen.report.details import title
 from selfgen.report.measure import Row, Table
 from selfgen.report.spec import TablesSpec
 
@@ -85,7 +85,7 @@ def main_figure(table: Table) -> Figure:
     compared = [
         row for row in table.rows if any(s and s.difference for s in row.scores)
     ]
-    percent = [f"{TITLES[column.metric]}, %" for column in spec.columns]
+    percent = [f"{title(column.metric)}, %" for column in spec.columns]
     parts = [("(a) Score", percent, "mean", list(table.rows))]
     if compared:
         baseline = spec.labels.get(spec.baseline, spec.baseline)

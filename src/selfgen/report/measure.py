@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from selfgen.core.errors import UserError
-from selfgen.evaluation.scores import GRADED
 from selfgen.evaluation.statistics import (
     Bootstrap,
     Difference,
@@ -19,7 +18,8 @@ from selfgen.evaluation.statistics import (
     paired_difference,
     smallest_detectable,
 )
-from selfgen.report.collect import NO_MODEL, cell_values, in_order, label
+from selfgen.evaluation.text import SHAPE
+from selfgen.report.collect import NO_MODEL, cell_values, in_order, label, measures
 from selfgen.report.spec import Column, TablesSpec
 
 if TYPE_CHECKING:
@@ -90,9 +90,9 @@ def main_table(
 
     Rows keep the order of ``scores``, with the row of no model first. Each model's
     methods are compared with its own ``spec.baseline`` (decoding direct). Raises
-    UserError: a column's metric is none of the graders'.
+    UserError: a column's metric is none of the scores'.
     """
-    _check_columns(spec)
+    _check_columns(scores, spec)
     keys = _keys(scores)
     measured = [_column(scores, keys, column, spec) for column in spec.columns]
     differences = [
@@ -129,8 +129,8 @@ def main_table(
     )
 
 
-def _check_columns(spec: TablesSpec) -> None:
-    allowed = [name for names in GRADED.values() for name in names]
+def _check_columns(scores: pandas.DataFrame, spec: TablesSpec) -> None:
+    allowed = [name for name in measures(scores) if name not in SHAPE]
     for index, column in enumerate(spec.columns):
         if column.metric not in allowed:
             raise UserError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from selfgen.core.spec import to_json
-from selfgen.evaluation.scores import METRICS
+from selfgen.evaluation.text import SHAPE
 from selfgen.report import corrections, cost, details, figures, grid, tables
 from selfgen.report.measure import main_table
 from selfgen.report.spec import TablesSpec
@@ -19,7 +19,7 @@ def render_all(collected: Path, spec: TablesSpec) -> dict[str, bytes]:
 
     scores = pd.read_parquet(collected / "scores.parquet")
     # A measure that is younger than a shipped run is missing there.
-    scores = scores.reindex(columns=[*dict.fromkeys([*scores.columns, *METRICS])])
+    scores = scores.reindex(columns=[*dict.fromkeys([*scores.columns, *SHAPE])])
     runs = pd.read_csv(collected / "runs.csv", keep_default_na=False)
     timings = pd.read_csv(collected / "timings.csv")
     curves = pd.read_csv(collected / "curves.csv")

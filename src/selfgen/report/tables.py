@@ -6,7 +6,7 @@ from typing import Any
 
 from selfgen.report import grid
 from selfgen.report.collect import NO_MODEL, SHARED, SHARED_NOTE, label
-from selfgen.report.details import TITLES
+from selfgen.report.details import title
 from selfgen.report.grid import NOT_RUN, Entry, Grid
 from selfgen.report.measure import COSTS, Row, Score, Table, main_table
 from selfgen.report.spec import TablesSpec
@@ -142,7 +142,7 @@ def _notes(table: Table) -> list[str]:
         scope = "a bootstrap over seeds and items, crossed"
         scope += "; a row with one seed covers items only" if 1 in counts else ""
     measures = [
-        f"{TITLES[metric]}: "
+        f"{title(metric)}: "
         + "; ".join(c.title for c in spec.columns if c.metric == metric)
         for metric in dict.fromkeys(column.metric for column in spec.columns)
     ]

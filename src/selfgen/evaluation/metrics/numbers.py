@@ -10,7 +10,11 @@ answer is a fraction.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from fractions import Fraction
+from typing import Any
+
+from selfgen.evaluation.metric import Metric, gold
 
 STRICT = re.compile(r"#### (\-?[0-9\.\,]+)")
 FLEXIBLE = re.compile(r"(-?[$0-9.,]{2,})|(-?[0-9]+)")
@@ -64,3 +68,17 @@ def _number(text: str) -> Fraction | None:
         return Fraction(text)
     except (ValueError, ZeroDivisionError):
         return None
+
+
+def score(text: str, record: Mapping[str, Any]) -> dict[str, float]:
+    """Both readings of an answer, 0 or 1; raises UserError where the record has no answer."""
+    answer = gold(record)
+    return {
+        "strict": float(strict(text, answer)),
+        "flexible": float(flexible(text, answer)),
+    }
+
+
+METRIC = Metric(
+    {"strict": "Strict", "flexible": "Flexible"}, score, right_or_wrong=True
+)

@@ -3,7 +3,7 @@
 import datasets
 import evaluate
 
-from selfgen.evaluation.math import flexible, strict
+from selfgen.evaluation.metrics.numbers import flexible, strict
 
 
 class SelfgenMath(evaluate.Metric):

