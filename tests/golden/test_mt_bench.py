@@ -107,8 +107,8 @@ def test_from_conversations_to_rows(files: dict[str, Path]) -> None:
 
     rows, _ = MtBench.grade(answers, files, "m", ask)
     assert [(r["id"], r["turn"], r["rating"]) for r in rows] == [
-        *(("1", 1, 5.0), ("1", 2, None)),
-        *(("2", 1, 10.0), ("2", 2, 1.0)),
+        *(("1.1", 1, 5.0), ("1.2", 2, None)),
+        *(("2.1", 1, 10.0), ("2.2", 2, 1.0)),
     ]
     assert [r["category"] for r in rows] == ["writing"] * 2 + ["math"] * 2
 

@@ -43,7 +43,7 @@ def test_metrics_load_offline_by_path_and_by_class(tmp_path):
 
 def test_evaluation_is_cheap_to_import():
     heavy = "{'evaluate', 'datasets', 'pandas', 'scipy', 'rouge_score', 'matplotlib'}"
-    modules = "selfgen.evaluation.scores, selfgen.report.tables, selfgen.report.figures"
+    modules = "selfgen.evaluation.scores, selfgen.graph.tables, selfgen.report.tabulate"
     program = f"import sys, {modules}; assert not {heavy} & set(sys.modules)"
     environment = os.environ | {"PYTHONPATH": str(FOLDER.parents[2])}
     done = subprocess.run(

@@ -61,6 +61,9 @@ wildcard_constraints:
     source=any_of(GRAPH.sources),
 
 
+MIXED_BY_SCORE = ("selfgen.mixing.build", "selfgen.evaluation.metrics")
+
+
 def mixing_code(wildcards):
     """Code of mixing, and of what only some mixes read: graders, a function of one's own."""
     method = GRAPH.nodes[wildcards.node].method
@@ -70,7 +73,7 @@ def mixing_code(wildcards):
         own = method.function.rpartition(":")[0]
         return code_digest("selfgen.mixing.build") + source_digest(ROOT / own)
     if method.mix == "dpo":
-        return scoring_code("selfgen.mixing.build")(wildcards)
+        return scoring_code(*MIXED_BY_SCORE)(wildcards)
     own = ["selfgen.data.preferences"] if method.mix == "pairs" else []
     return code_digest("selfgen.mixing.build", *own)
 
@@ -81,13 +84,13 @@ def records_code(wildcards):
     return code_digest("selfgen.tasks.build", module(dataset))
 
 
-def scoring_code(step):
+def scoring_code(*step):
     """Code of a step and of the metrics that it scores by, built-in ones and one's own."""
 
     def of(wildcards):
         found = GRAPH.config, wildcards.task
         own = [source_digest(ROOT / path) for path in scoring.files(*found)]
-        return "".join([code_digest(step, *scoring.modules(*found)), *own])
+        return "".join([code_digest(*step, *scoring.modules(*found)), *own])
 
     return of
 

@@ -43,7 +43,8 @@ rule run_regime:
     params:
         spec=lambda w: to_json(synthetic.spec(REGIMES, w.regime, int(w.seed))),
         code=lambda w: code_digest(
-            "selfgen.synthetic.run", tasks.module(REGIMES.regimes[w.regime].task.dataset)
+            "selfgen.synthetic.run",
+            tasks.module(REGIMES.regimes[w.regime].task.dataset),
         ),
     shell:
         'python -m selfgen controlled --spec {params.spec:q} --out "$(dirname {output.scores:q})"'

@@ -23,9 +23,9 @@ def spec(function, *names):
     return of
 
 
-def code(module):
+def code(*modules):
     """Parameter of a rule, the digest of a step's code and of all it imports."""
-    digest = code_digest(module)
+    digest = code_digest(*modules)
     return lambda wildcards: digest
 
 

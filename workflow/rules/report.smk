@@ -111,7 +111,7 @@ rule render_results:
         CONDA
     params:
         spec=lambda w: to_json(tables.tables(GRAPH)),
-        code=code("selfgen.report.render"),
+        code=code("selfgen.report.render", *scoring.modules(GRAPH.config, *TASKS)),
     shell:
         "python -m selfgen render --spec {params.spec:q} --collected results/collected"
         " --tables results/tables --figures results/figures > {log:q} 2>&1"

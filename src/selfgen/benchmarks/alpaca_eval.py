@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from selfgen.benchmarks.base import Ask, Conversation, Files, Judged, Rows
+from selfgen.benchmarks.base import Ask, Conversation, Files, Judged, Measure, Rows
 from selfgen.core.errors import UserError
 from selfgen.core.types import Count, Number
 from selfgen.data.pins import FileSpec
@@ -46,6 +46,19 @@ class AlpacaEval(Judged):
     `pip install selfgen[judge]`."""
 
     title = "AlpacaEval 2.0"
+    table_title = "AlpacaEval 2.0: wins against the baseline's outputs."
+    measures = (
+        Measure("controlled", "length_controlled", "LC win rate, %"),
+        Measure("won", "win_rate", "Win rate, %"),
+        Measure(
+            "length", "length", "Length, characters", unit=1, digits=0, interval=False
+        ),
+    )
+    note = (
+        "Judge: {judge}. LC: length-controlled, as the package alpaca-eval fits it; — without"
+        " its file `df_gamed.csv`."
+    )
+    missing = ("won", "Unparsable")
     file_keys = ("baseline", "gamed")
     answer_files = ("baseline",)
     sources: ClassVar = {

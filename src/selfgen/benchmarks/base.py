@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -48,12 +48,37 @@ class Conversation:
     temperature: float | None = None
 
 
+@dataclass(frozen=True)
+class Measure:
+    """A column of a benchmark's table: the mean of a ``field`` of its rows of grades, of
+    those alone that have the values of ``where``.
+
+    ``column`` in CSV, ``header`` for people; shown times ``unit`` with ``digits``, and over
+    its ``interval``.
+    """
+
+    field: str
+    column: str
+    header: str
+    where: Mapping[str, str | int] = field(default_factory=dict)
+    unit: float = 100
+    digits: int = 2
+    interval: bool = True
+
+
 class Benchmark(Keys):
     """Class variables: ``title`` for people; ``file_keys``, the fields that name files;
     ``sources``, the files that it pins, by their names in ``files``; ``size``, how many
-    answers a model writes."""
+    answers a model writes. Of its table ``table_title``, ``measures``, ``note`` (with
+    ``{judge}`` for the model that grades), and ``missing``, field and header of the number of
+    rows without a grade.
+    """
 
     title: ClassVar[str]
+    table_title: ClassVar[str]
+    measures: ClassVar[tuple[Measure, ...]]
+    note: ClassVar[str]
+    missing: ClassVar[tuple[str, str] | None] = None
     file_keys: ClassVar[tuple[str, ...]]
     sources: ClassVar[Mapping[str, FileSpec]] = {}
     size: ClassVar[int]
@@ -109,13 +134,16 @@ class FewShot(Benchmark):
 
     Class variables: ``task_file``, the package's; ``filters``, the package's names of the
     two readings of an answer (empty: ``strict`` and ``gold`` are asked instead);
-    ``readings``, these two in words; ``prompt_tokens`` with shots, about; ``reply_tokens`` at
-    most.
+    ``prompt_tokens`` with shots, about; ``reply_tokens`` at most.
     """
+
+    measures = (
+        Measure("strict", "strict", "Strict, %"),
+        Measure("flexible", "flexible", "Flexible, %"),
+    )
 
     task_file: ClassVar[str]
     filters: ClassVar[Mapping[str, str]] = {}
-    readings: ClassVar[str]
     prompt_tokens: ClassVar[int]
     reply_tokens: ClassVar[int]
 

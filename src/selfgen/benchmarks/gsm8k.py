@@ -15,12 +15,15 @@ class Gsm8k(FewShot):
     `pip install selfgen[math]`. A model as it was trained is asked by a task whose `dataset`
     is `gsm8k`."""
 
-    title = "GSM8K, 5 shots"
+    title, table_title = "GSM8K with shots", "GSM8K, 5 shots."
     file_keys = ("train", "test")
     size, prompt_tokens, reply_tokens = 1319, 1024, 256
     task_file = "gsm8k/gsm8k.yaml"
     filters: ClassVar = {"strict-match": "strict", "flexible-extract": "flexible"}
-    readings = "Strict: the number after '####'. Flexible: the last number."
+    note = (
+        "Strict: the number after '####'. Flexible: the last number. Few-shot prompts of"
+        " lm-evaluation-harness."
+    )
 
     train: str = Field(
         default="gsm8k-train",

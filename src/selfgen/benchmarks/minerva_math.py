@@ -21,15 +21,15 @@ class MinervaMath(FewShot):
     `pip install selfgen[math]`. A model as it was trained is asked by a task whose `dataset`
     is `hendrycks-math`."""
 
-    title = "MATH, 4 shots"
+    title, table_title = "MATH with shots", "MATH, 4 shots."
     file_keys = ("main", "rest")
     size, prompt_tokens, reply_tokens = 5000, 1024, 512
     task_file = (
         "minerva_math/minerva_math_algebra.yaml"  # one protocol for all subjects
     )
-    readings = (
+    note = (
         "Strict: what follows 'Final Answer: The final answer is'. Flexible: the last box,"
-        " formula or number."
+        " formula or number. Few-shot prompts of lm-evaluation-harness."
     )
 
     main: str = Field(

@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from selfgen.benchmarks.base import Ask, Conversation, Files, Judged, Rows
+from selfgen.benchmarks.base import Ask, Conversation, Files, Judged, Measure, Rows
 from selfgen.core.errors import UserError
 from selfgen.data.pins import FileSpec
 
@@ -27,10 +27,10 @@ _FOLDER = (
 TEMPERATURES = {
     "writing": 0.7,
     "roleplay": 0.7,
-    "extraction": 0.0,
+    "reasoning": 0.0,
     "math": 0.0,
     "coding": 0.0,
-    "reasoning": 0.0,
+    "extraction": 0.0,
     "stem": 0.1,
     "humanities": 0.1,
 }
@@ -66,7 +66,20 @@ class Question:
 class MtBench(Judged):
     """MT-Bench: 80 questions of two turns, graded 1 to 10; temperatures by category."""
 
-    title = "MT-Bench"
+    title, table_title = "MT-Bench", "MT-Bench: mean rating of the answers."
+    measures = (
+        Measure("rating", "mean", "Mean", unit=1),
+        *(
+            Measure("rating", f"turn_{i}", f"Turn {i}", {"turn": i}, 1, interval=False)
+            for i in (1, 2)
+        ),
+        *(
+            Measure("rating", x, x.capitalize(), {"category": x}, 1, interval=False)
+            for x in TEMPERATURES
+        ),
+    )
+    note = "Judge: {judge}, ratings of 1 to 10; replies without one are counted and left out."
+    missing = ("rating", "No rating")
     file_keys = ("questions", "references", "prompts")
     answer_files = ("questions", "references")
     sources: ClassVar = {
@@ -121,7 +134,7 @@ class MtBench(Judged):
         )
         rows = [
             {
-                "id": str(question.id),
+                "id": f"{question.id}.{turn}",
                 "category": question.category,
                 "turn": turn,
                 "rating": rating_of(reply.text),

@@ -63,9 +63,8 @@ class Task(Keys):
     metrics: list[str] | None = Field(
         default=None,
         min_length=1,
-        description="What its answers are scored with: `rouge`, `chrf`, `numbers`, `latex`,"
-        " or the path of an `evaluate` module of your own; the data set's by default. The"
-        " first one's first column is the main metric.",
+        description="Metrics that score its answers, by name, or paths of `evaluate` modules"
+        " of your own; the data set's by default. Methods are compared by the first.",
     )
     leakage_limit: Share = Field(
         default=0.02, description="Most of the held-out prompts that may leak."

@@ -29,7 +29,7 @@ class DataSet:
     the configuration must name the file (``files``). ``template``: the user message around
     ``{prompt}``. ``answer_prefix`` joins an answer to its prompt. ``cut_after``: prompts that
     are too long lose lines after this text, and not words. ``metrics``: what its answers
-    are scored with by default; the first column of the first one is the main metric.
+    are scored with by default; methods are compared by the first one.
     ``shared_templates`` names the held-out splits that are made of the same templates as
     the training split, so that high overlap with it is by design. ``aligned``: the answers
     are aligned with the reference by position, character by character; it names the

@@ -13,12 +13,14 @@ from selfgen.core.errors import UserError
 class Metric:
     """``columns``: the names of its scores and their titles in tables. ``score``: of an
     answer's text and its record, a share of 1 for each column. ``right_or_wrong``: every
-    score is 0 or 1, so that a second turn can fix an answer or break it.
+    score is 0 or 1, so that a second turn can fix an answer or break it. ``main``: the
+    column that methods are compared by, the first one by default.
     """
 
     columns: Mapping[str, str]
     score: Callable[[str, Mapping[str, Any]], dict[str, float]]
     right_or_wrong: bool = False
+    main: str | None = None
 
 
 def gold(record: Mapping[str, Any]) -> str:

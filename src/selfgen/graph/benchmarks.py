@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from selfgen import benchmarks
-from selfgen.benchmarks import FEW_SHOT, JUDGED
+from selfgen.benchmarks import BENCHMARKS, FEW_SHOT, JUDGED
 from selfgen.config.judging import Endpoint
 from selfgen.core.errors import UserError
 from selfgen.data.prompts import PromptSpec
 from selfgen.evaluation.few_shot import FewShotSpec
 from selfgen.graph import judging, sources
-from selfgen.graph import tables as renderings
 from selfgen.graph.steps import Graph
 from selfgen.judge.spec import ConversationsSpec, GradesSpec, Limits
-from selfgen.report.spec import BenchmarkSpec, Cell
+from selfgen.report.spec import Cell
+from selfgen.report.tables.benchmark import Graded
 
 
 def check(graph: Graph) -> None:
@@ -105,21 +105,11 @@ def work(graph: Graph, name: str) -> tuple[int, int, int]:
     return found.size, found.max_prompt_tokens, found.max_new_tokens
 
 
-def table(graph: Graph, name: str) -> BenchmarkSpec:
-    tables = renderings.tables(graph)
-    return BenchmarkSpec(
-        cells=tuple(cells(graph, name)),
-        labels=tables.labels,
-        judge=judges(graph).get(name, ""),
-        bootstrap_samples=tables.bootstrap_samples,
-        confidence=tables.confidence,
-        seed=tables.seed,
-    )
-
-
-def judges(graph: Graph) -> dict[str, str]:
-    """The model that grades each of ``judged``."""
-    return {name: judge(graph, name).model for name in judged(graph)}
+def words(graph: Graph, name: str) -> Graded:
+    """What the table of a benchmark says of it."""
+    found, model = BENCHMARKS[name], judge(graph, name).model if name in JUDGED else ""
+    note = found.note.replace("{judge}", model)
+    return Graded(found.table_title, note, found.measures, found.missing)
 
 
 def judge(graph: Graph, name: str) -> Endpoint:

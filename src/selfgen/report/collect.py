@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from selfgen.evaluation.statistics import Values
 from selfgen.evaluation.text import SHAPE
-from selfgen.report.spec import TablesSpec
+from selfgen.report.spec import TableSpec
 
 if TYPE_CHECKING:
     import pandas
@@ -66,7 +66,7 @@ def in_order(frame: pandas.DataFrame, columns: list[str]) -> list[tuple[Any, ...
     return list(frame[columns].drop_duplicates().itertuples(index=False, name=None))
 
 
-def shares_templates(spec: TablesSpec, task: str, split: str) -> bool:
+def shares_templates(spec: TableSpec[Any], task: str, split: str) -> bool:
     """Whether a split is made of the templates that training rows are made of."""
     return any(
         column.shared_templates and (column.task, column.split) == (task, split)

@@ -8,7 +8,7 @@ from typing import Any
 
 from selfgen.report.collect import label
 from selfgen.report.grid import NOT_RUN
-from selfgen.report.spec import TablesSpec
+from selfgen.report.spec import TableSpec
 
 PROMPT_WORDS = 60
 Answers = tuple[Mapping[str, Any], Sequence[Mapping[str, Any]]]
@@ -18,7 +18,7 @@ Answers = tuple[Mapping[str, Any], Sequence[Mapping[str, Any]]]
 def samples_page(
     records: Mapping[str, Sequence[Mapping[str, Any]]],
     answers: Iterable[Answers],
-    spec: TablesSpec,
+    spec: TableSpec[Any],
     k: int = 3,
 ) -> str:
     """A Markdown page: ``k`` held-out examples a task, with every method's answer.

@@ -1,7 +1,7 @@
 """The metrics, one file each: every module here that defines ``METRIC`` is one.
 
 ``tasks.NAME.metrics`` in the configuration names them, or files of the user's own
-(``own_metric``). The first column of a task's first metric is its main metric.
+(``own_metric``). Methods are compared by the main column of a task's first metric.
 """
 
 from __future__ import annotations
@@ -35,6 +35,12 @@ def columns(name: str) -> tuple[str, ...]:
     """The columns of a metric; nothing of the user's own is run."""
     own = own_metric.address(name)
     return own[1] if own else tuple(metric(name).columns)
+
+
+def main(name: str) -> str:
+    """The column of a metric that methods are compared by."""
+    built_in = METRICS.get(name)
+    return (built_in and built_in.main) or columns(name)[0]
 
 
 def module(name: str) -> str:

@@ -39,4 +39,4 @@ def score(text: str, record: Mapping[str, Any]) -> dict[str, float]:
     return rouge(text, record["reference"])
 
 
-METRIC = Metric(ROUGE, score)
+METRIC = Metric(ROUGE, score, main="rougeL")

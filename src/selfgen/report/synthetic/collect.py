@@ -28,7 +28,7 @@ SUMMED = {
 
 
 def collect(runs: Sequence[Path]) -> tuple[dict[str, pandas.DataFrame], dict[str, Any]]:
-    """``(frames, manifests)`` of runs that lie in ``.../{regime}/seed{seed}``.
+    """``(frames, manifests)`` of runs by the folders that they lie in.
 
     Frames: ``scores`` (one row an answer), ``positions``, ``curves`` and ``runs`` (what
     each method cost), each with columns regime and seed.
@@ -43,12 +43,12 @@ def collect(runs: Sequence[Path]) -> tuple[dict[str, pandas.DataFrame], dict[str
     costs: list[list[Any]] = []
     manifests = {}
     for run in runs:
-        regime, seed = run.parent.name, int(run.name.removeprefix("seed"))
+        manifest = json.loads((run / "manifest.json").read_text())
+        manifests[run.as_posix()] = manifest
+        regime, seed = (manifest["spec"][name] for name in ("regime", "seed"))
         for name, frames in parts.items():
             frame = pd.read_parquet(run / f"{name}.parquet")
             frames.append(frame.assign(regime=regime, seed=seed))
-        manifest = json.loads((run / "manifest.json").read_text())
-        manifests[run.as_posix()] = manifest
         costs += [[regime, seed, *cost] for cost in _costs(manifest)]
     found = {
         name: pd.concat([f for f in frames if not f.empty], ignore_index=True)

@@ -1,17 +1,18 @@
-"""The main table as Markdown, LaTeX and CSV."""
+"""The main table: every method's score on every task, its intervals and its costs."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from selfgen.report import grid
 from selfgen.report.collect import NO_MODEL, SHARED, SHARED_NOTE, label
-from selfgen.report.details import title
-from selfgen.report.grid import NOT_RUN, Entry, Grid
-from selfgen.report.measure import COSTS, Row, Score, Table, main_table
-from selfgen.report.spec import TablesSpec
+from selfgen.report.grid import NOT_RUN, Entry, Grid, arrow, bracketed, numbers
+from selfgen.report.measure import COSTS, Line, Numbers, Score, main_table
+from selfgen.report.registry import Drawn, Table, frame, score_frame
+from selfgen.report.spec import TableSpec
+from selfgen.report.tables.details import title as title_of
 
-__all__ = ["CSV", "Table", "main_table", "to_csv", "to_latex", "to_markdown"]
+if TYPE_CHECKING:
+    import pandas
 
 CSV = (
     *("task", "split", "shared_templates", "metric", "model", "method", "decoding"),
@@ -21,52 +22,45 @@ CSV = (
 )
 
 
-def to_markdown(table: Table) -> str:
-    """The table in percent as GitHub Markdown."""
-    return grid.to_markdown(_grid(table))
+def draw(
+    scores: pandas.DataFrame, runs: pandas.DataFrame, spec: TableSpec[Any]
+) -> Drawn:
+    """Score of every method on every task, with its interval, and the difference to
+    continued SFT at equal steps and labelled tokens. It does not show why a method differs.
 
-
-def to_latex(table: Table) -> str:
-    """The table in percent as a LaTeX ``table`` environment (booktabs)."""
-    return grid.to_latex(_grid(table))
-
-
-def to_csv(table: Table) -> str:
-    """One line a cell, columns of ``CSV``; scores are shares of 1, costs are per task.
-
-    A cell that was not run has ``n`` 0 and no numbers.
-    """
-    lines = []
-    for row in table.rows:
-        for column, score in zip(table.spec.columns, row.scores, strict=True):
-            lines.append(
-                [
-                    *(column.task, column.split, int(column.shared_templates)),
-                    column.metric,
-                    *(row.model, row.method, row.decoding),
-                    *_csv_score(score),
-                    *map(_whole, row.costs.get(column.task, (None,) * len(COSTS))),
-                ]
-            )
-    return grid.to_csv(CSV, lines)
+    As CSV one line a cell: scores are shares of 1, costs are per task, and a cell that was
+    not run has ``n`` 0 and no numbers."""
+    table = main_table(scores, runs, spec)
+    lines = [
+        [
+            *(column.task, column.split, int(column.shared_templates)),
+            column.metric,
+            *(line.model, line.method, line.decoding),
+            *_csv_score(score),
+            *map(_whole, line.costs.get(column.task, (None,) * len(COSTS))),
+        ]
+        for line in table.rows
+        for column, score in zip(spec.columns, line.scores, strict=True)
+    ]
+    return Drawn([_grid(table)], CSV, lines)
 
 
 def _csv_score(score: Score | None) -> list[Any]:
     if score is None:
         return [0, 0, *[None] * 8]
     mean, difference = score.mean, score.difference
-    compared = [None] * 5
-    if difference:
-        compared = [difference.value, difference.low, difference.high]
-        compared += [difference.p, score.holm]
-    return [mean.n, mean.seeds, mean.value, mean.low, mean.high, *compared]
+    tested = [difference.p, score.holm] if difference else [None] * 2
+    return [mean.n, mean.seeds, *numbers(mean), *numbers(difference), *tested]
 
 
-def _grid(table: Table) -> Grid:
-    many = len({row.model for row in table.rows} - {NO_MODEL}) > 1
-    words = [Entry("Model")] if many else []
+def _whole(value: float | None) -> int | None:
+    return None if value is None else round(value)
+
+
+def _grid(table: Numbers) -> Grid:
+    many = len({line.model for line in table.rows} - {NO_MODEL}) > 1
     header = [
-        *words,
+        *([Entry("Model")] if many else []),
         Entry("Method"),
         *(_header(table, i) for i in range(len(table.spec.columns))),
         Entry("Seeds"),
@@ -76,20 +70,20 @@ def _grid(table: Table) -> Grid:
     ]
     rows = [
         [
-            *([Entry(row.model)] if many else []),
-            Entry(row.label),
-            *(_entry(score, table.spec.confidence) for score in row.scores),
-            Entry(str(row.seeds) if row.seeds else NOT_RUN),
-            *_cost_entries(row),
+            *([Entry(line.model)] if many else []),
+            Entry(line.label),
+            *(_entry(score, table.spec.confidence) for score in line.scores),
+            Entry(str(line.seeds) if line.seeds else NOT_RUN),
+            *_cost_entries(line),
         ]
-        for row in table.rows
+        for line in table.rows
     ]
     breaks = [
         i for i in range(1, len(rows)) if table.rows[i].model != table.rows[i - 1].model
     ]
     return Grid(
         name="main",
-        title=f"Scores in percent with {_confidence(table.spec)} intervals "
+        title=f"Scores in percent with {table.spec.percent} intervals "
         f"(scale: {table.spec.scale}).",
         header=header,
         rows=rows,
@@ -99,7 +93,7 @@ def _grid(table: Table) -> Grid:
     )
 
 
-def _header(table: Table, index: int) -> Entry:
+def _header(table: Numbers, index: int) -> Entry:
     column = table.spec.columns[index]
     floor = ", floor" if table.floors[index] else ""
     return Entry(
@@ -112,47 +106,39 @@ def _header(table: Table, index: int) -> Entry:
 def _entry(score: Score | None, confidence: float) -> Entry:
     if score is None:
         return Entry(NOT_RUN)
-    mark = ""
-    if score.difference and score.difference.sign:
-        mark = "▲" if score.difference.sign > 0 else "▼"
-        mark *= 2 if score.holm < 1 - confidence else 1
-    mean = score.mean
-    return Entry(
-        _percent(mean.value),
-        mark=mark,
-        below=f"[{_percent(mean.low)}, {_percent(mean.high)}]",
-        bold=score.best,
-    )
+    found = score.difference
+    mark = arrow(found.sign, score.holm < 1 - confidence) if found else ""
+    return bracketed(score.mean, mark=mark, bold=score.best)
 
 
-def _cost_entries(row: Row) -> list[Entry]:
-    if not row.costs:
+def _cost_entries(line: Line) -> list[Entry]:
+    if not line.costs:
         return [Entry(NOT_RUN)] * len(COSTS)
-    steps, *tokens = (sum(values) for values in zip(*row.costs.values(), strict=True))
+    steps, *tokens = (sum(values) for values in zip(*line.costs.values(), strict=True))
     return [Entry(f"{steps:.0f}"), *(Entry(f"{n / 1000:.1f}") for n in tokens)]
 
 
-def _notes(table: Table) -> list[str]:
+def _notes(table: Numbers) -> list[str]:
     spec = table.spec
     baseline = label(spec.labels, spec.baseline, "direct")
-    counts = {row.seeds for row in table.rows if row.seeds}
+    counts = {line.seeds for line in table.rows if line.seeds}
     if counts == {1}:
         scope = "a bootstrap over items; one seed, so they cover items only"
     else:
         scope = "a bootstrap over seeds and items, crossed"
         scope += "; a row with one seed covers items only" if 1 in counts else ""
     measures = [
-        f"{title(metric)}: "
+        f"{title_of(metric)}: "
         + "; ".join(c.title for c in spec.columns if c.metric == metric)
         for metric in dict.fromkeys(column.metric for column in spec.columns)
     ]
     notes = [
         f"{'. '.join(measures)}.",
-        f"Brackets: {_confidence(spec)} interval, {scope}.",
+        f"Brackets: {spec.percent} interval, {scope}.",
     ]
     if table.tests:
         notes += [
-            f"▲ (▼): better (worse) than {baseline}: the {_confidence(spec)} interval "
+            f"▲ (▼): better (worse) than {baseline}: the {spec.percent} interval "
             "of the paired difference excludes 0. Doubled: it also survives Holm's "
             f"correction over the table's {table.tests} comparisons. No mark: no "
             "difference shown. Bold: best of the model's methods.",
@@ -173,26 +159,17 @@ def _notes(table: Table) -> list[str]:
         "Steps and tokens: the method's own stage of training without its parent's, "
         "summed over tasks, mean of the seeds."
     )
-    if any(score is None for row in table.rows for score in row.scores):
+    if any(score is None for line in table.rows for score in line.scores):
         notes.append(f"{NOT_RUN}: not run, or does not apply.")
     return notes
 
 
-def _detectables(table: Table) -> str:
+def _detectables(table: Numbers) -> str:
     return ", ".join(
-        f"{column.title} {_percent(value)}"
+        f"{column.title} {100 * value:.1f}"
         for column, value in zip(table.spec.columns, table.detectable, strict=True)
         if value is not None
     )
 
 
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f}"
-
-
-def _confidence(spec: TablesSpec) -> str:
-    return f"{100 * spec.confidence:g}%"
-
-
-def _whole(value: float | None) -> int | None:
-    return None if value is None else round(value)
+TABLE = Table(draw, {"scores": score_frame, "runs": frame})

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from selfgen.evaluation import metrics
 from selfgen.evaluation.text import SHAPE
-from selfgen.report import grid
 from selfgen.report.collect import (
     NO_MODEL,
     SHARED,
@@ -17,7 +16,8 @@ from selfgen.report.collect import (
     shares_templates,
 )
 from selfgen.report.grid import NOT_RUN, Entry, Grid
-from selfgen.report.spec import TablesSpec
+from selfgen.report.registry import Drawn, Table, score_frame
+from selfgen.report.spec import TableSpec
 
 if TYPE_CHECKING:
     import pandas
@@ -32,36 +32,28 @@ NOTES = (
 )
 
 
-def details(scores: pandas.DataFrame) -> pandas.DataFrame:
-    """One row a (task, split, model, method, decoding): n, seeds and mean measures.
+def draw(scores: pandas.DataFrame, spec: TableSpec[Any]) -> Drawn:
+    """All measures of every cell: its metrics, length, repetition, and how many answers
+    ended by themselves.
 
+    One table a task and split; as CSV one, where a measure that does not apply is empty.
     Rows and measures keep the order of ``scores``; shares are of 1.
     """
     groups = scores.groupby(list(CELL), sort=False)
     means = groups[measures(scores)].mean()
     means.insert(0, "n", groups["id"].nunique())
     means.insert(1, "seeds", groups["seed"].nunique())
-    return means.reset_index()
-
-
-def to_csv(frame: pandas.DataFrame, spec: TablesSpec) -> str:
-    """The frame of ``details``; a measure that does not apply is empty."""
-    splits = zip(frame["task"], frame["split"], strict=True)
-    marked = frame.assign(
-        shared_templates=[int(shares_templates(spec, *split)) for split in splits]
-    )
-    columns = [*KEYS, *_measures(frame)]
-    return grid.to_csv(columns, _without_nan(marked[columns]))
-
-
-def to_markdown(frame: pandas.DataFrame, spec: TablesSpec) -> str:
-    """One Markdown table a task and split."""
-    return "\n".join(grid.to_markdown(part) for part in _grids(frame, spec))
-
-
-def to_latex(frame: pandas.DataFrame, spec: TablesSpec) -> str:
-    """One LaTeX ``table`` environment a task and split."""
-    return "\n".join(grid.to_latex(part) for part in _grids(frame, spec))
+    means = means.reset_index()
+    splits = zip(means["task"], means["split"], strict=True)
+    shared = [int(shares_templates(spec, *split)) for split in splits]
+    columns = [*KEYS, *measures(scores)]
+    lines = [
+        [None if value != value else value for value in row]
+        for row in means.assign(shared_templates=shared)[columns].itertuples(
+            index=False
+        )
+    ]
+    return Drawn(_grids(means, measures(scores), spec), columns, lines)
 
 
 def title(measure: str) -> str:
@@ -69,23 +61,14 @@ def title(measure: str) -> str:
     return SHAPE.get(measure) or metrics.title(measure)
 
 
-def _measures(frame: pandas.DataFrame) -> list[str]:
-    return [name for name in measures(frame) if name not in KEYS]
-
-
-def _without_nan(frame: pandas.DataFrame) -> list[list[Any]]:
-    return [
-        [None if value != value else value for value in row]
-        for row in frame.itertuples(index=False)
-    ]
-
-
-def _grids(frame: pandas.DataFrame, spec: TablesSpec) -> list[Grid]:
+def _grids(
+    frame: pandas.DataFrame, names: list[str], spec: TableSpec[Any]
+) -> list[Grid]:
     parts = []
     for task, split in in_order(frame, ["task", "split"]):
         rows = frame[(frame["task"] == task) & (frame["split"] == split)]
         many = rows.loc[rows["model"] != NO_MODEL, "model"].nunique() > 1
-        shown = [name for name in _measures(frame) if rows[name].notna().any()]
+        shown = [name for name in names if rows[name].notna().any()]
         shared = shares_templates(spec, task, split)
         header = ["Model"] * many + ["Method"] + [title(name) for name in shown]
         parts.append(
@@ -116,3 +99,6 @@ def _entry(name: str, value: float) -> Entry:
     if value != value:
         return Entry(NOT_RUN)
     return Entry(f"{value if name in LENGTHS else 100 * value:.1f}")
+
+
+TABLE = Table(draw, {"scores": score_frame})

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from selfgen.evaluation.statistics import (
     Bootstrap,
@@ -14,10 +13,11 @@ from selfgen.evaluation.statistics import (
     mean_interval,
     paired_difference,
 )
-from selfgen.report import grid
 from selfgen.report.collect import label
-from selfgen.report.grid import NOT_RUN, Entry, Grid
-from selfgen.report.spec import WinRatesSpec
+from selfgen.report.grid import NOT_RUN, Entry, Grid, arrow, bracketed, numbers
+from selfgen.report.measure import bootstrap
+from selfgen.report.registry import Drawn, Rows, Table, by_method, rows
+from selfgen.report.spec import TableSpec
 
 CSV = (
     *("comparison", "task", "model", "method", "decoding", "n", "seeds", "win_rate"),
@@ -25,8 +25,20 @@ CSV = (
     *("words", "opponent_words"),
 )
 
-Rows = Sequence[Mapping[str, Any]]
-"""As ``judge.pairs.judged`` makes them."""
+
+@dataclass(frozen=True)
+class WinRates:
+    """A pairwise comparison, in the words of its table.
+
+    ``comparison``: its name; ``judge`` and ``opponent`` as readers call them; ``proxy``: what
+    stands in for a judge; ``coin``: whether one is tossed for replies without a winner.
+    """
+
+    comparison: str
+    judge: str
+    opponent: str
+    proxy: str
+    coin: bool
 
 
 @dataclass(frozen=True)
@@ -45,40 +57,29 @@ class Line:
     opponent_words: float
 
 
-def tabulate(judgments: Sequence[Rows], spec: WinRatesSpec) -> dict[str, str]:
-    """The table of a comparison as Markdown, LaTeX and CSV, from those of ``spec.cells``."""
-    found = _lines(judgments, spec)
+def draw(judgments: Sequence[Rows], spec: TableSpec[WinRates]) -> Drawn:
+    """How often the judge prefers a method's answers to the opponent's.
+
+    From the rows of each cell, as ``judge.pairs.judged`` makes them."""
+    how = bootstrap(spec)
+    found = [
+        _line(key, by_seed, how)
+        for key, by_seed in by_method(spec, judgments, decoding=True).items()
+    ]
     adjusted = holm([line.half.p for line in found])
-    made = _grid(found, adjusted, spec)
-    name = f"win-rates-{spec.name}"
-    return {
-        f"{name}.md": grid.to_markdown(made),
-        f"{name}.tex": grid.to_latex(made),
-        f"{name}.csv": grid.to_csv(
-            CSV,
-            [
-                [
-                    *(spec.name, *line.key, line.wins.n, line.wins.seeds),
-                    *(line.wins.value, line.wins.low, line.wins.high, line.half.p, p),
-                    *(line.unparsable, line.first, line.consistent),
-                    *(line.words, line.opponent_words),
-                ]
-                for line, p in zip(found, adjusted, strict=True)
-            ],
-        ),
-    }
+    lines = [
+        [
+            *(spec.own.comparison, *line.key, line.wins.n, line.wins.seeds),
+            *(*numbers(line.wins), line.half.p, p),
+            *(line.unparsable, line.first, line.consistent),
+            *(line.words, line.opponent_words),
+        ]
+        for line, p in zip(found, adjusted, strict=True)
+    ]
+    return Drawn([_grid(found, adjusted, spec)], CSV, lines)
 
 
-def _lines(judgments: Sequence[Rows], spec: WinRatesSpec) -> list[Line]:
-    cells: dict[tuple[str, ...], dict[int, Rows]] = {}
-    for cell, rows in zip(spec.cells, judgments, strict=True):
-        key = (cell.task, cell.model, cell.method, cell.decoding)
-        cells.setdefault(key, {})[cell.seed] = rows
-    how = Bootstrap(spec.bootstrap_samples, spec.confidence, spec.seed)
-    return [_line(key, by_seed, how) for key, by_seed in cells.items()]
-
-
-def _line(key: tuple[str, ...], by_seed: dict[int, Rows], how: Bootstrap) -> Line:
+def _line(key: tuple[str, ...], by_seed: Mapping[int, Rows], how: Bootstrap) -> Line:
     rows = [row for part in by_seed.values() for row in part]
     wins = {seed: _wins(part) for seed, part in by_seed.items()}
     half = {seed: dict.fromkeys(items, 0.5) for seed, items in wins.items()}
@@ -105,35 +106,33 @@ def _wins(rows: Rows) -> Mapping[str, float]:
     return {name: sum(won) / len(won) for name, won in found.items()}
 
 
-def _consistent(parts: Any) -> float | None:
+def _consistent(parts: Iterable[Rows]) -> float | None:
     both = []
-    for rows in parts:
+    for part in parts:
         orders: dict[str, list[float]] = {}
-        for row in rows:
+        for row in part:
             if row["judgment"]:
                 orders.setdefault(row["id"], []).append(row["won"])
         both += [won[0] == won[1] for won in orders.values() if len(won) == 2]
     return sum(both) / len(both) if both else None
 
 
-def _grid(found: list[Line], adjusted: list[float], spec: WinRatesSpec) -> Grid:
+def _grid(found: list[Line], adjusted: list[float], spec: TableSpec[WinRates]) -> Grid:
     many = len({line.key[1] for line in found}) > 1
     twice = any(line.consistent is not None for line in found)
-    rows = []
+    shown = []
     for line, p in zip(found, adjusted, strict=True):
         task, model, method, decoding = line.key
-        mark = {1: "▲", -1: "▼", 0: ""}[line.half.sign]
-        mark *= 2 if p < 1 - spec.confidence else 1
-        value, low, high = (
-            f"{100 * x:.1f}" for x in (line.wins.value, line.wins.low, line.wins.high)
+        mark = arrow(line.half.sign, p < 1 - spec.confidence)
+        judged = (
+            [] if spec.own.proxy else [_percent(line.unparsable), _percent(line.first)]
         )
-        judged = [] if spec.proxy else [_percent(line.unparsable), _percent(line.first)]
-        rows.append(
+        shown.append(
             [
                 Entry(task),
                 *([Entry(model)] if many else []),
                 Entry(label(spec.labels, method, decoding)),
-                Entry(value, mark=mark, below=f"[{low}, {high}]"),
+                bracketed(line.wins, mark=mark),
                 *judged,
                 *([_percent(line.consistent)] if twice else []),
                 Entry(f"{line.words:.1f}"),
@@ -141,36 +140,35 @@ def _grid(found: list[Line], adjusted: list[float], spec: WinRatesSpec) -> Grid:
             ]
         )
     header = ["Task", *(["Model"] if many else []), "Method", "Win rate, %"]
-    header += [] if spec.proxy else ["Unparsable, %", "First preferred, %"]
+    header += [] if spec.own.proxy else ["Unparsable, %", "First preferred, %"]
     header += ["Same in both orders, %"] if twice else []
     header += ["Words", "Opponent's words"]
     return Grid(
-        name=f"win-rates-{spec.name}",
-        title=f"Win rate against {spec.opponent}, decided by {spec.judge}.",
+        name=spec.name,
+        title=f"Win rate against {spec.own.opponent}, decided by {spec.own.judge}.",
         header=list(map(Entry, header)),
-        rows=rows,
+        rows=shown,
         notes=_notes(found, spec),
         left=2 + many,
     )
 
 
-def _notes(found: list[Line], spec: WinRatesSpec) -> list[str]:
-    percent = f"{100 * spec.confidence:g}%"
+def _notes(found: list[Line], spec: TableSpec[WinRates]) -> list[str]:
     sizes = sorted({line.wins.n for line in found})
     notes = [
         f"n = {' to '.join(map(str, dict.fromkeys((sizes[0], sizes[-1]))))} prompts."
-        f" Brackets: {percent} interval over seeds and prompts. ▲ (▼): more (less) than half,"
-        " the interval excludes it; doubled: also after Holm's correction over the"
+        f" Brackets: {spec.percent} interval over seeds and prompts. ▲ (▼): more (less)"
+        " than half, the interval excludes it; doubled: also after Holm's correction over the"
         f" {len(found)} rows.",
     ]
-    if spec.proxy:
-        return [*notes, f"A proxy, no judge: {spec.proxy}"]
+    if spec.own.proxy:
+        return [*notes, f"A proxy, no judge: {spec.own.proxy}"]
     return [
         *notes,
         "Unparsable: replies that name no winner"
         + (
             "; a coin is tossed for them."
-            if spec.coin
+            if spec.own.coin
             else "; they count for neither side."
         ),
         "First preferred: how often the answer shown first won; half without position bias.",
@@ -179,3 +177,6 @@ def _notes(found: list[Line], spec: WinRatesSpec) -> list[str]:
 
 def _percent(share: float | None) -> Entry:
     return Entry(NOT_RUN if share is None else f"{100 * share:.1f}")
+
+
+TABLE = Table(draw, {"judgments": rows}, WinRates)
