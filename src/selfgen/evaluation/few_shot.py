@@ -13,15 +13,19 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from selfgen.benchmarks import FEW_SHOT
 from selfgen.benchmarks.base import FewShot, Files, Rows
 from selfgen.core.errors import UserError
+from selfgen.core.rows import write_rows
 from selfgen.core.spec import Device
 from selfgen.data.prompts import load_tokenizer
 from selfgen.evaluation.metrics import latex
 from selfgen.models.loading import load_for_generation
+
+if TYPE_CHECKING:
+    from selfgen.runtime.job import Job
 
 
 @dataclass(frozen=True)
@@ -153,3 +157,13 @@ def _rows(samples: Iterable[dict[str, Any]], filters: Mapping[str, str]) -> Rows
             row |= {name: float(sample[name]) for name in ("strict", "flexible")}
     keys = ("id", "strict", "flexible", "reply")
     return [{key: rows[i][key] for key in keys} for i in sorted(rows)]
+
+
+def step(spec: FewShotSpec, job: Job) -> dict[str, Any]:
+    """Answers to problems after some solved ones, and their grades."""
+    job.claim(spec.device.device)
+    rows, facts = evaluate(
+        job.files(), job.input("weights"), spec, job.progress("problems")
+    )
+    write_rows(job.output("grades"), rows)
+    return facts

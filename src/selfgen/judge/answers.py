@@ -6,9 +6,11 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from selfgen.benchmarks import JUDGED
 from selfgen.benchmarks.base import Conversation
+from selfgen.core.rows import write_rows
 from selfgen.core.spec import Sampling
 from selfgen.data.prompts import (
     answer_text,
@@ -19,6 +21,9 @@ from selfgen.data.prompts import (
 from selfgen.generation import free
 from selfgen.generation.answers import Progress, load
 from selfgen.judge.spec import ConversationsSpec
+
+if TYPE_CHECKING:
+    from selfgen.runtime.job import Job
 
 Rows = list[dict[str, Any]]
 
@@ -81,3 +86,12 @@ def answer(
     rows = [found[c.id, i + 1] for c in conversations for i in range(len(c.turns))]
     counts["generated_tokens"] = sum(row["tokens"] for row in rows)
     return rows, facts | counts
+
+
+def step(spec: ConversationsSpec, job: Job) -> dict[str, Any]:
+    """Answers of a checkpoint to the prompts of a benchmark."""
+    job.claim(spec.device.device)
+    asked = JUDGED[spec.benchmark].conversations(job.files())
+    rows, facts = answer(asked, job.input("weights"), spec, job.progress("answers"))
+    write_rows(job.output("answers"), rows)
+    return facts

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from selfgen.core.errors import UserError
+from selfgen.core.rows import read_rows, write_rows
+from selfgen.data.records import read
 from selfgen.judge import pairs as asking
 from selfgen.judge.client import Judge
 from selfgen.judge.pairs import Pair
-from selfgen.judge.spec import ComparisonSpec, Limits
+from selfgen.judge.spec import ComparisonSpec, Limits, limits_of
+
+if TYPE_CHECKING:
+    from selfgen.runtime.job import Job
 
 Rows = list[dict[str, Any]]
 
@@ -90,3 +95,23 @@ def _by_proxy(
     else:
         raise UserError(f"proxy: found {kind!r}, allowed: similarity, likelihood")
     return proxy.judged(made, *scores)
+
+
+def step(spec: ComparisonSpec, job: Job) -> dict[str, Any]:
+    """Which of two answers is better, by a judge or by a proxy."""
+    if spec.proxy:
+        job.claim(spec.proxy.device.device)
+    opponents = job.paths("opponents")
+    rows, facts = run(
+        read(job.input("records"), [spec.split]),
+        read_rows(*job.paths("answers")),
+        read_rows(*opponents) if opponents else None,
+        spec,
+        limits=limits_of(job.limits) if spec.endpoint else None,
+        replies=job.replies,
+        scorer=next(iter(job.paths("scorer")), None),
+        prompt=next(iter(job.paths("prompt")), None),
+        progress=job.progress("pairs"),
+    )
+    write_rows(job.output("judgments"), rows)
+    return facts

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from selfgen.core.spec import Device
+from selfgen.core.errors import UserError
+from selfgen.core.spec import Device, from_json
 from selfgen.data.prompts import PromptSpec
 
 
@@ -35,6 +36,13 @@ class Limits:
     input_price: float
     output_price: float
     budget: float
+
+
+def limits_of(text: str) -> Limits:
+    """The limits that a job was given, as JSON; raises UserError where there are none."""
+    if not text:
+        raise UserError("step: --set limits=JSON is missing: how the endpoint is asked")
+    return from_json(Limits, text)
 
 
 @dataclass(frozen=True)
