@@ -139,7 +139,7 @@ asked = benchmarks.JUDGED["riddles"].conversations(files)
 print(json.dumps({
     "names": graph_of.judged(graph),
     "files": graph_of.files(graph, "riddles", answering=True),
-    "code": graph_of.code("riddles", "selfgen.judge.grades"),
+    "code": graph_of.code("riddles", "grade_benchmark"),
     "answers": graph_of.answers(graph, "riddles", 0).benchmark,
     "asked": [c.turns for c in asked],
     "plan": [[a.what, a.requests] for a in cost.asked(graph)],

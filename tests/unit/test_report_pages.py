@@ -8,7 +8,7 @@ from selfgen.evaluation.text import SHAPE
 from selfgen.report import figures
 from selfgen.report.collect import collect_scores
 from selfgen.report.samples import samples_page
-from selfgen.report.spec import Column, TableSpec
+from selfgen.report.spec import Cell, Column, TableSpec
 from selfgen.report.tables import cost, details, main
 
 LABELS = {
@@ -254,22 +254,26 @@ def _record(i, split="test"):
     return {"id": f"q{i}", "split": split, "prompt": words, "reference": "a | b\nc"}
 
 
-def _answers(method, seed, text, decoding="direct"):
-    cell = {"task": "math", "model": "m", "method": method, "decoding": decoding}
-    rows = [{"id": f"q{i}", "text": text} for i in range(9)]
-    return cell | {"seed": seed}, rows
+def _samples(columns, *answers):
+    """The spec of a page, and the rows of (method, seed, text, decoding) of each cell."""
+    cells = tuple(
+        Cell("math", "m", m, decoding, seed) for m, seed, _, decoding in answers
+    )
+    rows = [
+        [{"id": f"q{i}", "text": text} for i in range(9)] for _, _, text, _ in answers
+    ]
+    return rows, TableSpec("samples", "samples", "tiny", columns, *HOW, cells)
 
 
 def test_samples_page():
-    spec = TableSpec("samples", "samples", "tiny", COLUMNS[1:], *HOW)
     records = {"math": [_record(i) for i in range(9)] + [_record(10, "train")]}
-    answers = [
-        _answers("rac", 1, "second seed"),
-        _answers("rac", 0, "1 < 2 *and* `x`\nend"),
-        _answers("rac", 0, "", "corrected"),
-    ]
+    answers, spec = _samples(
+        COLUMNS[1:],
+        ("rac", 1, "second seed", "direct"),
+        ("rac", 0, "1 < 2 *and* `x`\nend", "direct"),
+        ("rac", 0, "", "corrected"),
+    )
     page = samples_page(records, answers, spec, k=2)
-    assert page == samples_page(records, iter(answers), spec, k=2)
     assert page.count("### q") == 2 and "q10" not in page
     assert page.count("word") == 2 * 60 and page.count("word …") == 2
     assert page.count("| *Reference* | a \\| b<br>c |") == 2
@@ -280,9 +284,8 @@ def test_samples_page():
 
 
 def test_samples_do_not_depend_on_the_order_of_the_records():
-    spec = TableSpec("samples", "samples", "tiny", COLUMNS[1:2], *HOW)
     records = [_record(i) for i in range(9)]
-    answers = [_answers("rac", 0, "x")]
+    answers, spec = _samples(COLUMNS[1:2], ("rac", 0, "x", "direct"))
     assert samples_page({"math": records}, answers, spec) == samples_page(
         {"math": records[::-1]}, answers, spec
     )

@@ -1,24 +1,7 @@
-# AlpacaEval 2.0 and MT-Bench: answers, and grades by an endpoint. GSM8K and MATH with
-# shots: answers and grades in one go. One table each.
-BENCHMARKS = benchmarks.names(GRAPH)
-GRADES = {
-    name: [
-        f"results/benchmarks/{name}/{c.task}/{c.model}/{c.method}/seed{c.seed}/grades.parquet"
-        for c in benchmarks.cells(GRAPH, name)
-    ]
-    for name in BENCHMARKS
-}
-JUDGED = expand(
-    "results/tables/{benchmark}.{kind}",
-    benchmark=BENCHMARKS,
-    kind=["md", "tex", "csv"],
-)
-GRADED = benchmarks.judged(GRAPH)
-
-
+# Benchmarks that a judge grades: answers, and grades by an endpoint. Those with shots:
+# answers and grades in one go.
 wildcard_constraints:
-    benchmark=any_of(BENCHMARKS) or "none",
-    graded=any_of(GRADED) or "none",
+    graded=any_of(benchmarks.judged(GRAPH)) or "none",
     protocol=any_of(benchmarks.few_shot(GRAPH)) or "none",
 
 
@@ -38,15 +21,13 @@ rule answer_benchmark:
     resources:
         **HEAVY,
     params:
-        spec=lambda w: to_json(benchmarks.answers(GRAPH, w.graded, int(w.seed))),
-        code=benchmark_code("selfgen.judge.answers"),
-        files=benchmark_arguments,
+        **step(
+            "answer_benchmark",
+            spec(partial(benchmarks.answers, GRAPH), "graded", "seed"),
+            benchmark_code("answer_benchmark"),
+        ),
     shell:
-        "python -m selfgen benchmark-answers --spec {params.spec:q}"
-        " --files {params.files:q}"
-        " --weights {input.weights:q} --out {output.answers:q}"
-        " --manifest {output.manifest:q} --threads {threads}"
-        " --name '{wildcards.graded} {wildcards.node}' > {log:q} 2>&1"
+        STEP
 
 
 rule grade_benchmark:
@@ -66,18 +47,13 @@ rule grade_benchmark:
         runtime="8h",
         limits=lambda w: to_json(benchmarks.limits(GRAPH, w.graded)),
     params:
-        spec=lambda w: to_json(
-            benchmarks.grades(GRAPH, w.graded, w.model, w.node, int(w.seed))
+        **step(
+            "grade_benchmark",
+            spec(partial(benchmarks.grades, GRAPH), "graded", "model", "node", "seed"),
+            benchmark_code("grade_benchmark"),
         ),
-        code=benchmark_code("selfgen.judge.grades"),
-        files=benchmark_arguments,
-        replies=REPLIES,
     shell:
-        "python -m selfgen benchmark-grades --spec {params.spec:q} --files {params.files:q}"
-        " --limits {resources.limits:q}"
-        " --answers {input.answers:q} --replies {params.replies:q}"
-        " --out {output.grades:q} --manifest {output.manifest:q} --threads {threads}"
-        " --name '{wildcards.graded} {wildcards.node}' > {log:q} 2>&1"
+        STEP
 
 
 rule ask_few_shot:
@@ -96,31 +72,10 @@ rule ask_few_shot:
     resources:
         **HEAVY,
     params:
-        spec=spec(partial(benchmarks.shots, GRAPH), "protocol"),
-        code=benchmark_code("selfgen.evaluation.few_shot"),
-        files=benchmark_arguments,
+        **step(
+            "ask_few_shot",
+            spec(partial(benchmarks.shots, GRAPH), "protocol"),
+            benchmark_code("ask_few_shot"),
+        ),
     shell:
-        "python -m selfgen few-shot --spec {params.spec:q} --files {params.files:q}"
-        " --weights {input.weights:q} --out {output.grades:q}"
-        " --manifest {output.manifest:q} --threads {threads}"
-        " --name '{wildcards.protocol} {wildcards.node}' > {log:q} 2>&1"
-
-
-rule tabulate_benchmark:
-    """One table a benchmark."""
-    input:
-        grades=lambda w: GRADES[w.benchmark],
-    output:
-        expand("results/tables/{{benchmark}}.{kind}", kind=["md", "tex", "csv"]),
-    log:
-        "logs/tabulate_benchmark/{benchmark}.log",
-    localrule: True
-    conda:
-        CONDA
-    params:
-        spec=lambda w: to_json(benchmarks.table(GRAPH, w.benchmark)),
-        code=code("selfgen.report.benchmarks"),
-    shell:
-        "python -m selfgen tabulate-benchmark --spec {params.spec:q}"
-        " --benchmark {wildcards.benchmark} --grades {input.grades:q}"
-        " --tables results/tables > {log:q} 2>&1"
+        STEP

@@ -6,8 +6,6 @@ from selfgen.core.provenance import source_digest
 from selfgen.graph import scoring
 from selfgen.tasks import DATASETS, module
 
-# Downloads are shared by all scales; the path is relative, so a moved clone reruns nothing.
-RESOURCES = os.path.relpath(os.environ.get("SELFGEN_RESOURCES", ROOT / "resources"))
 HEAVY_GB = 7  # of a job that runs a model; measured peak: 4.9
 MEMORY_GB = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9
 HEAVY = {"mem": memory(HEAVY_GB), "runtime": "8h", "gpu": GRAPH.gpus()}
@@ -131,17 +129,11 @@ def source_input(name):
 def sources_of(wildcards):
     """Wheels and files of a task. Their hashes are a parameter, so that another download
     of the same file reruns nothing: its time is `ancient`."""
-    return {
-        name.replace("-", "_"): source_input(name) for name in source_names(wildcards)
-    }
+    return {name: source_input(name) for name in source_names(wildcards)}
 
 
-def source_arguments(wildcards):
-    return [f"{name}={source_path(name)}" for name in source_names(wildcards)]
-
-
-def source_hashes(wildcards):
-    return [pin(name) for name in source_names(wildcards)]
+def source_pins(wildcards):
+    return [f"--pin={name}={pin(name)}" for name in source_names(wildcards)]
 
 
 def model_source(wildcards):
@@ -158,17 +150,12 @@ def model_source(wildcards):
     return []
 
 
-def model_argument(wildcards, input):
-    model = GRAPH.config.models[wildcards.model]
-    found = model.path if model.kind == "local" else input.get("source")
-    return ["--source", found] if found else []
-
-
-def model_pin(wildcards):
+def model_pins(wildcards):
     model = GRAPH.config.models[wildcards.model]
     if model.kind == "gguf":
-        return GRAPH.wheel(model.source).sha256
-    return getattr(model, "revision", None) or getattr(model, "path", "")
+        return [f"--pin=source={GRAPH.wheel(model.source).sha256}"]
+    found = getattr(model, "revision", None) or getattr(model, "path", "")
+    return [f"--pin=source={found}"] if found else []
 
 
 def checked_records(wildcards):
@@ -231,20 +218,6 @@ def cell_shards(cell):
     )
 
 
-def captioned(name, category, what, kind):
-    return report(
-        f"results/{'figures' if kind == 'svg' else 'tables'}/{name}.{kind}",
-        caption=f"../report/{name}.rst",
-        category=category,
-        labels={"what": what, "scale": GRAPH.config.scale},
-    )
-
-
-def judgment_path(comparison, cell):
-    folder = f"results/judgments/{comparison}/{cell.task}/{cell.model}/{cell.method}"
-    return f"{folder}/{cell.decoding}/seed{cell.seed}.parquet"
-
-
 def scorer(wildcards):
     """The encoder of a proxy (`ancient`, as in `sources_of`), or the base model."""
     found = judging.scorer(GRAPH, wildcards.comparison, wildcards.model)
@@ -274,10 +247,6 @@ def benchmark_files(answering):
     return of
 
 
-def benchmark_arguments(wildcards, input):
-    keys = benchmarks.files(GRAPH, benchmark_of(wildcards))
-    return [f"{key}={input[key]}" for key in keys if key in input.keys()]
-
-
-def benchmark_code(step):
-    return lambda w: code_digest(*benchmarks.code(benchmark_of(w), step))
+def benchmark_code(rule):
+    """Code of a step and of its benchmark."""
+    return lambda w: code_digest(*benchmarks.code(benchmark_of(w), rule))

@@ -1,22 +1,6 @@
-# Pairwise comparisons: which of two answers is better, and one table for each.
-# Replies are paid for: they are kept beside the downloads, and shared by all scales.
-REPLIES = f"{RESOURCES}/replies"
-COMPARISONS = judging.names(GRAPH)
-
-
-JUDGMENTS = {
-    name: [judgment_path(name, cell) for cell in judging.cells(GRAPH, name)]
-    for name in COMPARISONS
-}
-WIN_RATES = expand(
-    "results/tables/win-rates-{comparison}.{kind}",
-    comparison=COMPARISONS,
-    kind=["md", "tex", "csv"],
-)
-
-
+# Pairwise comparisons: which of two answers is better.
 wildcard_constraints:
-    comparison=any_of(COMPARISONS) or "none",
+    comparison=any_of(judging.names(GRAPH)) or "none",
 
 
 rule judge_answers:
@@ -44,39 +28,9 @@ rule judge_answers:
         runtime="8h",
         limits=lambda w: to_json(judging.limits(GRAPH, w.comparison)),
     params:
-        spec=lambda w: to_json(judging.spec(GRAPH, w.comparison, w.task, int(w.seed))),
-        code=code("selfgen.judge.comparison"),
-        files=lambda w, input: [
-            argument
-            for name in ("scorer", "prompt")
-            if input.get(name)
-            for argument in (f"--{name}", input.get(name))
-        ],
-        replies=REPLIES,
-    shell:
-        "python -m selfgen judge --spec {params.spec:q} --records {input.records:q}"
-        " --answers {input.answers:q} --opponents {input.opponents:q} {params.files:q}"
-        " --replies {params.replies:q} --limits {resources.limits:q} --out {output.judgments:q}"
-        " --manifest {output.manifest:q} --threads {threads}"
-        " --name '{wildcards.comparison} {wildcards.node} {wildcards.task}' > {log:q} 2>&1"
-
-
-rule tabulate_win_rates:
-    """One table a comparison."""
-    input:
-        judgments=lambda w: JUDGMENTS[w.comparison],
-    output:
-        expand(
-            "results/tables/win-rates-{{comparison}}.{kind}", kind=["md", "tex", "csv"]
+        **step(
+            "judge_answers",
+            spec(partial(judging.spec, GRAPH), "comparison", "task", "seed"),
         ),
-    log:
-        "logs/tabulate_win_rates/{comparison}.log",
-    localrule: True
-    conda:
-        CONDA
-    params:
-        spec=lambda w: to_json(judging.table(GRAPH, w.comparison)),
-        code=code("selfgen.report.win_rates"),
     shell:
-        "python -m selfgen tabulate-win-rates --spec {params.spec:q}"
-        " --judgments {input.judgments:q} --tables results/tables > {log:q} 2>&1"
+        STEP

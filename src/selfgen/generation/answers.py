@@ -8,16 +8,21 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from selfgen.core.errors import UserError
+from selfgen.core.rows import read_rows, write_rows
 from selfgen.core.spec import Device
 from selfgen.data.prompts import correction_ids, load_tokenizer, prompt_ids
+from selfgen.data.records import read
 from selfgen.generation import free, vllm_backend
 from selfgen.generation.answers_spec import AnswersSpec
 from selfgen.generation.pass_spec import PassSpec
 from selfgen.models.loading import load_for_generation
 from selfgen.runtime.process import peak_memory_mb
+
+if TYPE_CHECKING:
+    from selfgen.runtime.job import Job
 
 Rows = list[dict[str, Any]]
 Progress = Callable[[int, int], None] | None
@@ -131,3 +136,20 @@ def finish(facts: dict[str, Any], tokens: int, started: float) -> None:
         "peak_memory_mb": None if "vllm" in facts else peak_memory_mb(),
         "generation_seconds": round(time.perf_counter() - started, 2),
     }
+
+
+def step(spec: AnswersSpec, job: Job) -> dict[str, Any]:
+    """Answers to the held-out records of a task."""
+    job.claim(spec.device.device)
+    made = run_answers(
+        read(job.input("records"), spec.splits),
+        read_rows(*job.paths("drafts")),
+        job.input("weights"),
+        spec,
+        shard=job.shard,
+        engine=job.engine,
+        gpus=max(1, job.gpus),
+        progress=job.progress("prompts"),
+    )
+    write_rows(job.output("answers"), made.rows)
+    return made.facts

@@ -6,10 +6,12 @@ import time
 from collections.abc import Iterator, Sequence
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from selfgen.core.rows import write_rows
 from selfgen.data.examples import Example, examples_of
 from selfgen.data.prompts import load_tokenizer
+from selfgen.data.records import read
 from selfgen.generation import forced, free
 from selfgen.generation.answers import (
     Generated,
@@ -22,6 +24,9 @@ from selfgen.generation.answers import (
 from selfgen.generation.pass_spec import PassSpec
 from selfgen.mixing.order import is_plain, part_of, plan_steps
 from selfgen.mixing.schedules import rate_at
+
+if TYPE_CHECKING:
+    from selfgen.runtime.job import Job
 
 
 def run_pass(
@@ -134,3 +139,19 @@ def _forced_facts(
         yield row
     facts |= {"drawn_tokens": drawn, "changed_tokens": changed}
     finish(facts, tokens, started)
+
+
+def step(spec: PassSpec, job: Job) -> dict[str, Any]:
+    """Self-generated tokens over the training records of a task."""
+    job.claim(spec.device.device)
+    made = run_pass(
+        read(job.input("records"), ["train"]),
+        job.input("weights"),
+        spec,
+        shard=job.shard,
+        engine=job.engine,
+        gpus=max(1, job.gpus),
+        progress=job.progress("rows"),
+    )
+    write_rows(job.output("tokens"), made.rows)
+    return made.facts

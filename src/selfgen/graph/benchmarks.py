@@ -11,6 +11,7 @@ from selfgen.core.errors import UserError
 from selfgen.data.prompts import PromptSpec
 from selfgen.evaluation.few_shot import FewShotSpec
 from selfgen.graph import judging, sources
+from selfgen.graph.rules import RULES
 from selfgen.graph.steps import Graph
 from selfgen.judge.spec import ConversationsSpec, GradesSpec, Limits
 from selfgen.report.spec import Cell
@@ -63,9 +64,9 @@ def cells(graph: Graph, name: str) -> list[Cell]:
     ]
 
 
-def code(name: str, step: str) -> tuple[str, str]:
-    """The modules that a ``step`` of a benchmark computes with."""
-    return step, benchmarks.module(name)
+def code(name: str, rule: str) -> tuple[str, ...]:
+    """The modules that a step of a benchmark computes with."""
+    return *RULES[rule].modules, benchmarks.module(name)
 
 
 def answers(graph: Graph, name: str, seed: int) -> ConversationsSpec:

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from selfgen.config import methods as m
-from selfgen.graph import benchmarks, dialogues, judging, verify
+from selfgen.graph import benchmarks, dialogues, judging, scoring, verify
 from selfgen.graph.steps import Graph
 from selfgen.report import spec as r
 from selfgen.report.figures import FIGURES
@@ -29,12 +29,12 @@ COLLECTED = {
 
 @dataclass(frozen=True)
 class Job:
-    """What draws a table or figure: its spec, its inputs by name, the module of its code,
+    """What draws a table or figure: its spec, its inputs by name, the modules of its code,
     and what a reader of the report page should know."""
 
     spec: r.TableSpec[Any]
     inputs: dict[str, list[str]]
-    module: str
+    modules: tuple[str, ...]
     about: str
 
 
@@ -115,7 +115,11 @@ def _job(
     drawn = known[kind or name]
     inputs = {x: list(files[x]) if x in files else [COLLECTED[x]] for x in drawn.reads}
     spec = _spec(graph, kind or name, name, cells, own)
-    return Job(spec, inputs, drawn.draw.__module__, drawn.about)
+    # Tables of scores ask metrics what they are called.
+    own = (
+        scoring.modules(graph.config, *graph.config.tasks) if "scores" in inputs else ()
+    )
+    return Job(spec, inputs, (drawn.draw.__module__, *own), drawn.about)
 
 
 def collect(graph: Graph) -> r.CollectSpec:

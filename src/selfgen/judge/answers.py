@@ -25,6 +25,7 @@ from selfgen.judge.spec import ConversationsSpec
 if TYPE_CHECKING:
     from selfgen.runtime.job import Job
 
+
 Rows = list[dict[str, Any]]
 
 

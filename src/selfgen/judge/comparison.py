@@ -17,6 +17,7 @@ from selfgen.judge.spec import ComparisonSpec, Limits, limits_of
 if TYPE_CHECKING:
     from selfgen.runtime.job import Job
 
+
 Rows = list[dict[str, Any]]
 
 

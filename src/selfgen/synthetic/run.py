@@ -24,6 +24,7 @@ from selfgen.generation.passes import pass_over
 from selfgen.mixing.build import mix
 from selfgen.mixing.order import tokens_in_time
 from selfgen.models import base
+from selfgen.runtime.process import peak_memory_mb
 from selfgen.synthetic import measure
 from selfgen.synthetic.measure import HeldOut
 from selfgen.synthetic.spec import ControlledSpec, NodeSpec
@@ -33,6 +34,8 @@ from selfgen.training.causal import train
 
 if TYPE_CHECKING:
     import pandas
+
+    from selfgen.runtime.job import Job
 
 log = logging.getLogger(__name__)
 
@@ -284,3 +287,14 @@ class Regime:
 def _weights(model: Any) -> dict[str, Any]:
     """A copy of the weights."""
     return {n: value.detach().clone() for n, value in model.state_dict().items()}
+
+
+def step(spec: ControlledSpec, job: Job) -> dict[str, Any]:
+    """Every variant of a regime under one seed, trained and measured."""
+    job.claim("cpu")
+    regime = Regime(spec, job.scratch and job.scratch / "controlled")
+    regime.run(job.progress("variants"))
+    for name, frame in regime.tables().items():
+        with atomic(job.output(name)) as partial:
+            frame.to_parquet(partial, index=False)
+    return {"nodes": regime.facts(), "peak_memory_mb": peak_memory_mb()}

@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Any
 from selfgen import tasks
 from selfgen.core.errors import UserError
 from selfgen.core.hashing import unit
+from selfgen.core.provenance import atomic
 from selfgen.data.records import COLUMNS, SPLITS, check_ids
 from selfgen.data.spec import RecordsSpec
 
 if TYPE_CHECKING:
     import datasets
+
+    from selfgen.runtime.job import Job
 
 
 def build(spec: RecordsSpec, sources: dict[str, Path]) -> datasets.Dataset:
@@ -60,3 +63,11 @@ def build(spec: RecordsSpec, sources: dict[str, Path]) -> datasets.Dataset:
     features = datasets.Features({name: datasets.Value("string") for name in COLUMNS})
     columns = {name: [row[name] for row in rows] for name in COLUMNS}
     return datasets.Dataset.from_dict(columns, features=features)
+
+
+def step(spec: RecordsSpec, job: Job) -> dict[str, Any]:
+    """The records of a task, from its sources."""
+    built = build(spec, {name: path for name, (path,) in job.inputs.items()})
+    with atomic(job.output("records")) as partial:
+        built.to_parquet(partial)
+    return {"rows": dict(collections.Counter(built["split"]))}

@@ -27,6 +27,8 @@ from selfgen.report.synthetic.spec import AblationSpec
 if TYPE_CHECKING:
     import pandas
 
+    from selfgen.runtime.job import Job
+
 
 @dataclass(frozen=True)
 class Measured:
@@ -142,3 +144,9 @@ def render_figures(measured: Measured, spec: AblationSpec) -> dict[str, bytes]:
         for name, figure in drawn.items()
         for kind in KINDS
     }
+
+
+def step(spec: AblationSpec, job: Job) -> dict[str, Any]:
+    """Every table and figure of what was collected."""
+    job.write(render_all(job.paths("collected")[0].parent, spec))
+    return {}
