@@ -180,8 +180,8 @@ def test_a_proxy_is_named_one() -> None:
 
 def test_rows_survive_a_file(tmp_path: Path) -> None:
     """None, numbers and texts in one column."""
-    from selfgen.cli.common import read_rows, write_rows
+    from selfgen.core.rows import read_rows, write_rows
 
     rows = judged([Pair("a", "p", "x", "y", True)] * 2, ["Preferred: A", "?"], SPEC)
     write_rows(tmp_path / "v.parquet", rows)
-    assert json.dumps(read_rows([tmp_path / "v.parquet"])) == json.dumps(rows)
+    assert json.dumps(read_rows(tmp_path / "v.parquet")) == json.dumps(rows)

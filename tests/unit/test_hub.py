@@ -12,16 +12,15 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tests import steps
 from tests.hub_server import Fault, HubServer, serve
 
 from selfgen.core.errors import UserError
-from selfgen.core.spec import to_json
 from selfgen.data.listing import MODEL_FILES, read
 from selfgen.data.pins import HubSpec
 
@@ -64,10 +63,9 @@ def start(server: HubServer, tmp_path: Path) -> Callable[..., subprocess.Popen[s
     def run(spec: HubSpec, **environment: str) -> subprocess.Popen[str]:
         ours = {k: v for k, v in os.environ.items() if not k.startswith("HF_")}
         ours |= {"HF_ENDPOINT": server.url, "HF_HOME": str(tmp_path / "home")}
-        command = [sys.executable, "-m", "selfgen", "fetch-hub", "--spec"]
-        command += [to_json(spec), "--out", str(tmp_path / "hub" / "it.listing")]
+        listing = {"listing": tmp_path / "hub" / "it.listing"}
         return subprocess.Popen(
-            command,
+            steps.command("fetch_hub", spec, {}, listing),
             env=ours | environment,
             text=True,
             stdout=subprocess.PIPE,

@@ -45,7 +45,7 @@ def docstring(flow: Flow) -> None:
 
 
 def unrelated(flow: Flow) -> None:
-    flow.replace("src/selfgen/cli/main.py", '"score": "score"', '"scores": "score"')
+    flow.replace("src/selfgen/cli/main.py", '"resume":', '"again":')
 
 
 def lost_metadata(flow: Flow) -> None:

@@ -66,7 +66,7 @@ def main(argv: list[str] | None = None) -> int:
         datefmt="%H:%M:%S",
         stream=sys.stderr,
     )
-    for noisy in ("accelerate", "httpx", "filelock", "fsspec", "fontTools", "lm_eval"):
+    for noisy in ("accelerate", "httpx2", "filelock", "fsspec", "fontTools", "lm_eval"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     process.search_less_for_cycles()
     argv = sys.argv[1:] if argv is None else argv
@@ -101,15 +101,11 @@ def parser(verbs: Collection[str]) -> argparse.ArgumentParser:
         usage="selfgen [-h] [--version] VERB ...",
         description="Train language models on their own tokens. More: selfgen VERB --help",
         epilog=_overview(),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_Help,
     )
     made.add_argument("--version", action="version", version=f"selfgen {__version__}")
     subparsers = made.add_subparsers(
-        prog="selfgen",
-        dest="verb",
-        required=True,
-        metavar="VERB",
-        help=argparse.SUPPRESS,
+        prog="selfgen", dest="verb", required=True, metavar="VERB"
     )
     for verb, about in VERBS.items():
         module = (
@@ -121,6 +117,14 @@ def parser(verbs: Collection[str]) -> argparse.ArgumentParser:
             module.add_arguments(sub)
             sub.set_defaults(run=module.run)
     return made
+
+
+class _Help(argparse.RawDescriptionHelpFormatter):
+    """Lists no verbs, which the overview does by group."""
+
+    def add_argument(self, action: argparse.Action) -> None:
+        if action.dest != "verb":
+            super().add_argument(action)
 
 
 def _overview() -> str:

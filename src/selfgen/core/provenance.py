@@ -170,8 +170,8 @@ def write_json(path: Path, value: Any) -> None:
 
 def sha256(path: Path) -> str:
     """Content hash of a file, or of a folder's files and their names."""
-    digest = hashlib.sha256()
     if path.is_dir():
+        digest = hashlib.sha256()
         for item in sorted(p for p in path.rglob("*") if p.is_file()):
             # Snakemake puts this there after the step has ended.
             if item.name == ".snakemake_timestamp":
@@ -179,9 +179,7 @@ def sha256(path: Path) -> str:
             digest.update(f"{item.relative_to(path)} {sha256(item)}\n".encode())
         return digest.hexdigest()
     with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def spec_digest(text: str) -> str:

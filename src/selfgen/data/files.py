@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from selfgen.core.errors import UserError
+from selfgen.core.provenance import atomic
 from selfgen.data.pins import FileSpec
 from selfgen.data.retries import one_line, retrying
-from selfgen.data.wheels import sha256_file
+from selfgen.data.wheels import is_there, sha256_file
 
 if TYPE_CHECKING:
     from selfgen.runtime.job import Job
@@ -28,24 +28,17 @@ def fetch(spec: FileSpec, path: Path) -> None:
     """
     import httpx2
 
-    if path.exists():
-        found = sha256_file(path)
-        if found == spec.sha256:
-            return
-        _log.warning(
-            "%s: sha256 %s, expected %s; fetching it again", path, found, spec.sha256
-        )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    if is_there(path, spec.sha256):
+        return
     try:
-        retrying(_log)(_download, spec.url, partial)
-        if (found := sha256_file(partial)) != spec.sha256:
-            raise UserError(f"{spec.url}: expected sha256 {spec.sha256}, found {found}")
-        partial.replace(path)
+        with atomic(path) as partial:
+            retrying(_log)(_download, spec.url, partial)
+            if (found := sha256_file(partial)) != spec.sha256:
+                raise UserError(
+                    f"{spec.url}: expected sha256 {spec.sha256}, found {found}"
+                )
     except (OSError, httpx2.HTTPError, httpx2.InvalidURL) as error:
         raise UserError(f"{spec.url}: download failed: {one_line(error)}") from None
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _download(url: str, path: Path) -> None:

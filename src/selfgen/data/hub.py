@@ -45,7 +45,7 @@ def fetch(spec: HubSpec, listing: Path) -> None:
 
     disable_progress_bars()
     api, name = HfApi(), _name(spec)
-    where = {"repo_id": spec.repo, "repo_type": spec.kind}
+    where: dict[str, Any] = {"repo_id": spec.repo, "repo_type": spec.kind}
     commit = _asked(spec, lambda: api.repo_info(**where, revision=spec.revision).sha)
     if re.fullmatch(r"[0-9a-f]{40}", spec.revision) and commit != spec.revision:
         raise UserError(f"{name}: the hub answers with another commit, {commit}")
@@ -62,8 +62,8 @@ def fetch(spec: HubSpec, listing: Path) -> None:
         for file in files:
             if not (folder / file.path).exists():
                 _download(spec, commit, file, folder)
-        verify = partial(api.verify_repo_checksums, **where, local_dir=folder)
-        if not (damaged := _asked(spec, verify).mismatches):
+        check = partial(api.verify_repo_checksums, **where, local_dir=folder)
+        if not (damaged := _asked(spec, check).mismatches):
             break
         for wrong in damaged:
             (folder / wrong["path"]).unlink()
@@ -83,29 +83,28 @@ def _name(spec: HubSpec) -> str:
 
 
 def _wanted(spec: HubSpec, tree: list[Any]) -> list[Any]:
-    """The files of a repository that match the patterns, in the order of their paths."""
+    """The files of a repository that match the patterns."""
     from huggingface_hub.hf_api import RepoFile
     from huggingface_hub.utils import filter_repo_objects
 
-    found = filter_repo_objects(
+    wanted = filter_repo_objects(
         (item for item in tree if isinstance(item, RepoFile)),
         allow_patterns=list(spec.files),
         ignore_patterns=["*/*"] if spec.kind == "model" else None,
         key=lambda file: file.path,
     )
-    files = sorted(found, key=lambda file: file.path)
-    paths = [file.path for file in files]
-    for path in paths:
+    files = {file.path: file for file in wanted}
+    for path in files:
         if path.startswith("/") or ".." in path.split("/") or "\\" in path:
             raise UserError(f"{_name(spec)}: {path!r} leads out of its folder")
     for pattern in spec.files if spec.kind == "dataset" else ():
-        if not fnmatch.filter(paths, pattern):
+        if not fnmatch.filter(files, pattern):
             raise UserError(f"{_name(spec)}: found no file {pattern}")
-    if spec.kind == "model" and not fnmatch.filter(paths, "*.safetensors"):
+    if spec.kind == "model" and not fnmatch.filter(files, "*.safetensors"):
         raise UserError(
             f"{_name(spec)}: found no weights as safetensors, which alone are read"
         )
-    return files
+    return list(files.values())
 
 
 def _download(spec: HubSpec, commit: str, file: Any, folder: Path) -> None:
@@ -128,8 +127,7 @@ def _download(spec: HubSpec, commit: str, file: Any, folder: Path) -> None:
             if (have := stream.tell()) > file.size:
                 have = stream.truncate(0)
                 stream.seek(0)
-            sizes = (have / 1e6, file.size / 1e6)
-            _log.info("%s: %s, %.1f of %.1f MB", _name(spec), file.path, *sizes)
+            _log.info("%s: %s, %d of %d B", _name(spec), file.path, have, file.size)
             known = {"resume_size": have, "expected_size": file.size}
             http_get(url, stream, headers=build_hf_headers(), **known)
 

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from tenacity import Retrying
+import tenacity
 
 ATTEMPTS = 5
 """Of a request. One second is waited after the first, two after the second, then four, ..."""
 
 
-def retrying(log: logging.Logger) -> Retrying:
+def retrying(log: logging.Logger) -> tenacity.Retrying:
     """Calls a function until it returns; raises its last error."""
-    import tenacity
-
     return tenacity.Retrying(
         retry=tenacity.retry_if_exception(_is_passing),
         stop=tenacity.stop_after_attempt(ATTEMPTS),

@@ -28,24 +28,28 @@ def sha256_file(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def is_there(path: Path, sha256: str) -> bool:
+    """Whether a file is there and has this hash; another hash is reported (warning)."""
+    if not path.exists():
+        return False
+    if (found := sha256_file(path)) != sha256:
+        _log.warning("%s: found sha256 %s, expected %s", path, found, sha256)
+    return found == sha256
+
+
 def fetch(spec: WheelSpec, folder: Path) -> Path:
     """The verified wheel of ``spec`` in ``folder``, downloaded with pip when needed.
 
     A file that is there with another hash is reported (warning) and fetched again. The
-    user's pip settings hold (PIP_INDEX_URL, PIP_NO_INDEX, PIP_FIND_LINKS, ...). The
-    file gets its final name only after its hash was checked.
+    user's pip settings hold (PIP_INDEX_URL, PIP_NO_INDEX, PIP_FIND_LINKS, ...). pip checks
+    the hash, and asks again where a registry fails in passing.
 
     Raises:
         UserError: pip failed, or what it got has another name or another hash.
     """
     path = folder / spec.filename
-    if path.exists():
-        found = sha256_file(path)
-        if found == spec.sha256:
-            return path
-        _log.warning(
-            "%s: sha256 %s, expected %s; fetching it again", path, found, spec.sha256
-        )
+    if is_there(path, spec.sha256):
+        return path
     folder.mkdir(parents=True, exist_ok=True)
     # a folder beside the target: a rename is atomic only within one file system
     with tempfile.TemporaryDirectory(dir=folder, prefix=".fetch-") as scratch:
@@ -75,9 +79,6 @@ def _download(spec: WheelSpec, scratch: Path) -> Path:
     if not path.exists():
         names = sorted(p.name for p in scratch.iterdir() if p != requirements)
         raise UserError(f"{pinned}: expected {spec.filename}, pip brought {names}")
-    found = sha256_file(path)
-    if found != spec.sha256:
-        raise UserError(f"{pinned}: expected sha256 {spec.sha256}, found {found}")
     return path
 
 
@@ -87,15 +88,9 @@ def _last_line(output: str) -> str:
     return (errors or lines or ["pip said nothing"])[-1]
 
 
-def open_wheel(path: Path, sha256: str | None = None) -> zipfile.ZipFile:
-    """The wheel as an open zip file, its hash checked first when ``sha256`` is given.
-
-    Raises:
-        UserError: the file is missing, has another hash, or is not a zip file.
-    """
+def open_wheel(path: Path) -> zipfile.ZipFile:
+    """The wheel as an open zip file; raises UserError if it is missing or no zip file."""
     try:
-        if sha256 is not None and (found := sha256_file(path)) != sha256:
-            raise UserError(f"{path}: sha256 {found}, expected {sha256}")
         return zipfile.ZipFile(path)
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such wheel; fetch it first") from error

@@ -8,6 +8,7 @@ import os
 import re
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -56,7 +57,7 @@ def take(count: int = 1, folder: Path | None = None) -> list[str]:
     while True:
         # All or none: two jobs with a half each would wait for ever.
         locks = {name: _lock(folder, name) for name in allowed}
-        free = [name for name, lock in locks.items() if _acquired(lock)]
+        free = [name for name, lock in locks.items() if lock.is_locked]
         taken = free[:count] if len(free) >= count else []
         for name in free[len(taken) :]:
             locks[name].release()
@@ -75,7 +76,7 @@ def hold(folder: Path) -> bool:
     """Lock a folder, which need not be there, waiting for another job that has it; True
     where one had. The lock is a file beside it."""
     lock = _lock(folder.parent, folder.name)
-    if waited := not _acquired(lock):
+    if waited := not lock.is_locked:
         log.info("waiting for another job that has %s", folder)
         lock.acquire(poll_interval=SECONDS)
     _held.append(lock)
@@ -88,16 +89,11 @@ def drop(folder: Path) -> None:
 
 
 def _lock(folder: Path, device: str) -> FileLock:
-    """A lock that stays when this process becomes another program, such as a launcher."""
+    """A lock, held if nobody else has it; it stays when this process becomes another
+    program, such as a launcher."""
     # It may be named by a UUID, or be a part of a device; the name is never a path.
-    name = re.sub(r"[^\w-]", "_", device)
-    file = folder / f"{name}.lock"
-    return FileLock(file, on_acquired=lambda opened: os.set_inheritable(opened, True))
-
-
-def _acquired(lock: FileLock) -> bool:
-    try:
+    file = folder / (re.sub(r"[^\w-]", "_", device) + ".lock")
+    lock = FileLock(file, on_acquired=lambda opened: os.set_inheritable(opened, True))
+    with suppress(Timeout):
         lock.acquire(blocking=False)
-    except Timeout:
-        return False
-    return True
+    return lock
