@@ -88,6 +88,7 @@ def run(args: Namespace) -> None:
         facts["started_at"] = round(started_at, 1)
         facts["wall_seconds"] = round(time.perf_counter() - started, 2)
         made = {name: path for name, path in job.outputs.items() if name != "manifest"}
+        facts["run"] = job.told()
         facts["outputs"] = {p.name: provenance.sha256(p) for p in made.values()}
         hashes = job.hashes or checked(job.inputs, pins)
         found = provenance.manifest(args.spec, hashes, job.code, facts)

@@ -7,7 +7,7 @@ from dataclasses import fields
 
 from selfgen.config.judging import Endpoint, Judge, Similarity, WinRate
 from selfgen.core.errors import UserError
-from selfgen.graph import sources
+from selfgen.graph import paths, sources
 from selfgen.graph.steps import Graph
 from selfgen.judge.pairs import template_of
 from selfgen.judge.prompt import JUDGE
@@ -69,7 +69,7 @@ def opponents(
         return []
     own = graph.seeds(task, against)
     seed = seed if int(seed) in own else own[0]
-    return graph.answer_shards(task, model, against, "direct", seed)
+    return [graph.answers_file(task, model, against, "direct", seed)]
 
 
 def scorer(graph: Graph, name: str, model: str) -> str | None:
@@ -79,11 +79,11 @@ def scorer(graph: Graph, name: str, model: str) -> str | None:
         return None
     if isinstance(judge, Similarity):
         return f"wheel {judge.source}"
-    return f"weights results/base/{model}"
+    return f"weights {paths.fill(paths.BASE, model=model)}"
 
 
-def spec(graph: Graph, name: str, task: str, seed: int) -> ComparisonSpec:
-    found, judge = _comparison(graph, name), _judge(graph, name)
+def spec(graph: Graph, comparison: str, task: str, seed: int) -> ComparisonSpec:
+    found, judge = _comparison(graph, comparison), _judge(graph, comparison)
     common = {
         "split": graph.record_splits(task)[0],
         "seed": seed,
@@ -100,7 +100,7 @@ def spec(graph: Graph, name: str, task: str, seed: int) -> ComparisonSpec:
         endpoint=endpoint(judge),
         orders=found.orders,
         unparsable=found.unparsable,
-        **_template(graph, name),
+        **_template(graph, comparison),
         temperature=found.temperature,
         max_tokens=found.max_tokens,
     )

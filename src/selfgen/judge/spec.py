@@ -91,7 +91,6 @@ class ConversationsSpec:
     temperature: float
     seed: int
     device: Device
-    batch_size: int
 
 
 @dataclass(frozen=True)
