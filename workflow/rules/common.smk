@@ -21,10 +21,9 @@ wildcard_constraints:
 
 
 def shards_of(rule):
-    found = workflow.resource_settings.overwrite_resources.get(rule, {}).get(
-        "shards", 1
-    )
-    return int(getattr(found, "value", found))
+    given = workflow.resource_settings.overwrite_resources.get(rule)
+    found = given.get("shards").value if given else None
+    return int(found or 1)
 
 
 def shard_name(template, shards):
