@@ -7,7 +7,7 @@ ARGS ?= --cores $(CORES)
 PIP_ARGS ?=
 WORKERS ?= 2
 BIN := .venv/bin
-PYTEST := $(BIN)/pytest --numprocesses $(WORKERS) --dist loadgroup
+PYTEST := $(BIN)/pytest --numprocesses $(WORKERS) --dist worksteal
 RUN := SELFGEN_PROGRESS=terminal $(BIN)/snakemake --logger timeleft --cores $(CORES)
 
 reproduce: .venv/ready ## the laptop scale: tables and figures in results/

@@ -230,7 +230,9 @@ class _Handler(BaseHTTPRequestHandler):
 @contextmanager
 def serve(root: Path) -> Iterator[HubServer]:
     server = HubServer(root)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(
+        target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
+    ).start()
     try:
         yield server
     finally:

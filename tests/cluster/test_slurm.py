@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ from typing import Any
 
 import pytest
 import yaml
+from filelock import FileLock
 
 from selfgen.core.rows import write_rows
 from selfgen.data.chat_templates import CHATML
@@ -43,7 +45,9 @@ STEPS = 400
 
 @pytest.fixture(scope="module")
 def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[lab.Lab]:
-    with lab.start(tmp_path_factory.mktemp("slurm") / "lab") as running:
+    # There is one /etc/slurm; another worker waits.
+    lock = FileLock(Path(tempfile.gettempdir()) / "selfgen-slurm.lock")
+    with lock, lab.start(tmp_path_factory.mktemp("slurm") / "lab") as running:
         yield running
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import pytest
 import yaml
 
 from selfgen.graph.sources import WHEELS
+from tests.conftest import Once, Warm
 from tests.flow import Flow, clone
 
 RUN = ("--configfile", "small.yaml")
@@ -42,16 +42,17 @@ def copy(root: Path) -> Flow:
 
 
 @pytest.fixture(scope="session")
-def whole(
-    tmp_path_factory: pytest.TempPathFactory, warm: Callable[[Flow], None]
-) -> Flow:
+def whole(once: Once, warm: Warm) -> Flow:
     """The run, on two cores, with one job a pass, whose jobs start warm; tests only read
     it."""
-    flow = copy(tmp_path_factory.mktemp("whole") / "clone")
-    warm(flow)
-    done = flow.snakemake(*RUN, "--cores", "2")
-    assert done.returncode == 0, done.stdout[-5000:]
-    return flow
+
+    def make(root: Path) -> None:
+        flow = copy(root)
+        warm(flow)
+        done = flow.snakemake(*RUN, "--cores", "2")
+        assert done.returncode == 0, done.stdout[-5000:]
+
+    return once("whole", make)
 
 
 def results(root: Path) -> dict[str, Any]:

@@ -22,7 +22,6 @@ from safetensors.torch import load_file
 from tests import steps
 from tests.flow import REPO
 from tests.unit.test_training import SPEC, rows
-from tests.warm import install
 
 from selfgen.core.rows import write_rows
 from selfgen.data.chat_templates import CHATML
@@ -93,14 +92,6 @@ def shared() -> dict[str, str]:
     parsed, *_ = launch._validate_launch_command(parsed)
     found = prepare_multi_gpu_env(parsed)
     return {k: v for k, v in found.items() if k.startswith(("FSDP", "ACCELERATE"))}
-
-
-@pytest.fixture(scope="session")
-def path(forks: Path | None, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Where Python looks first, so that processes start warm."""
-    folder = tmp_path_factory.mktemp("path")
-    install(folder, forks)
-    return os.pathsep.join(map(str, (folder, REPO, REPO / "src")))
 
 
 @pytest.fixture(scope="session")

@@ -5,12 +5,11 @@ from __future__ import annotations
 import hashlib
 import importlib
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
+from tests.flow import Flow
 
 from selfgen import __version__, config
 from selfgen.config.methods import BY_MIX
@@ -116,16 +115,9 @@ def test_readme_example_runs(capsys: pytest.CaptureFixture[str]) -> None:
     )
 
 
-def test_readme_rule_graph(tmp_path: Path) -> None:
-    drawn = subprocess.run(
-        [
-            *(sys.executable, "-m", "snakemake", "--snakefile", ROOT / "Snakefile"),
-            *("--directory", tmp_path, "--rulegraph", "mermaid-js"),
-        ],
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
+def test_readme_rule_graph(bare: Flow, tmp_path: Path) -> None:
+    where = ("--directory", str(tmp_path))
+    drawn = bare.snakemake(*where, "--rulegraph", "mermaid-js").stdout
     names = dict(re.findall(r"^\s*(id\d+)\[(\w+)\]", drawn, re.MULTILINE))
     edges = re.findall(r"(id\d+) --> (id\d+)", drawn)
     shown = re.findall(r"(\w+) (?:-- [\w ]+ )?--> (\w+)", _block(README, "mermaid"))

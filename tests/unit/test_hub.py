@@ -78,11 +78,14 @@ def start(server: HubServer, tmp_path: Path) -> Callable[..., subprocess.Popen[s
 @pytest.fixture
 def fetch(start: Callable[..., subprocess.Popen[str]]) -> Fetch:
     def run(spec: HubSpec, **environment: str) -> subprocess.CompletedProcess[str]:
-        process = start(spec, **environment)
-        said, _ = process.communicate(timeout=120)
-        return subprocess.CompletedProcess([], process.returncode, said)
+        return ended(start(spec, **environment))
 
     return run
+
+
+def ended(process: subprocess.Popen[str]) -> subprocess.CompletedProcess[str]:
+    said, _ = process.communicate(timeout=120)
+    return subprocess.CompletedProcess([], process.returncode, said)
 
 
 def said(done: subprocess.CompletedProcess[str]) -> str:
@@ -250,9 +253,14 @@ def test_a_token_is_sent_to_the_hub_alone_and_never_shown(
     assert sent["elsewhere"] == ""
 
 
-def test_what_cannot_be_had_ends_in_one_line(server: HubServer, fetch: Fetch) -> None:
+def test_what_cannot_be_had_ends_in_one_line(
+    server: HubServer, fetch: Fetch, start: Callable[..., subprocess.Popen[str]]
+) -> None:
+    """Where nobody listens, a connection is refused five times, 1 + 2 + 4 + 8 seconds
+    apart, while the others are told."""
     spec = model(server)
     other = HubSpec("org/tiny", "model", "a" * 40, MODEL_FILES)
+    nobody = start(spec, HF_ENDPOINT="http://127.0.0.1:1")
     assert "org/tiny@aaaaaaaaaaaa: found no revision aaaa" in said(fetch(other))
     server.pins["org/tiny"] = "b" * 40
     server.aliases = {spec.revision}
@@ -267,9 +275,4 @@ def test_what_cannot_be_had_ends_in_one_line(server: HubServer, fetch: Fetch) ->
     (server.root / "models/org/tiny/model.safetensors").unlink()
     spec = model(server)
     assert "found no weights as safetensors" in said(fetch(spec))
-
-
-def test_nobody_listens(server: HubServer, fetch: Fetch) -> None:
-    """A connection that is refused five times, 1 + 2 + 4 + 8 seconds apart."""
-    line = said(fetch(model(server), HF_ENDPOINT="http://127.0.0.1:1"))
-    assert "download failed" in line
+    assert "download failed" in said(ended(nobody))

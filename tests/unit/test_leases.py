@@ -155,7 +155,7 @@ def test_the_folder_of_a_training_is_one_job_s(tmp_path: Path) -> None:
 
 
 def test_what_another_job_has_trained_meanwhile_is_not_trained_again(
-    tmp_path: Path,
+    tmp_path: Path, path: str
 ) -> None:
     shape = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2}
     shape |= {"num_attention_heads": 2}
@@ -164,9 +164,8 @@ def test_what_another_job_has_trained_meanwhile_is_not_trained_again(
     write_rows(tmp_path / "rows.parquet", rows(4))
     scratch = tmp_path / "scratch"
     train = steps.training(SPEC, tmp_path, tmp_path, scratch=scratch)
-    jobs = [
-        subprocess.Popen(train, stderr=subprocess.PIPE, text=True) for _ in range(2)
-    ]
+    how = {"env": os.environ | {"PYTHONPATH": path}, "text": True}
+    jobs = [subprocess.Popen(train, stderr=subprocess.PIPE, **how) for _ in range(2)]
     said = [job.communicate(timeout=120)[1] for job in jobs]
     assert [job.returncode for job in jobs] == [0, 0], said
     assert sorted("done by another job" in text for text in said) == [False, True]

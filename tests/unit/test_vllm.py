@@ -104,7 +104,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def run(folder: Path, tmp_path: Path) -> Run:
+def run(folder: Path, tmp_path: Path, path: str) -> Run:
     """A step as a job runs it."""
 
     def started(
@@ -129,7 +129,7 @@ def run(folder: Path, tmp_path: Path) -> Run:
         )
         return subprocess.run(
             command,
-            env=environment | more,
+            env=environment | {"PYTHONPATH": path} | more,
             capture_output=True,
             text=True,
             check=False,
@@ -157,7 +157,7 @@ def test_backends_agree_on_greedy_answers(run: Run, tmp_path: Path, shard: int) 
     assert {row["ended"] for row in own} == {True, False}, "both ends must be compared"
     for key in ("template", "prompts", "generated_tokens", "device", "precision"):
         assert found[key] == facts[key], key
-    assert (facts["engine"], found["engine"]) == ("windowed", "vllm")
+    assert (facts["engine"], found["engine"]) == ("speculative", "vllm")
     assert found["vllm"] and found["spec"] == facts["spec"] | {"backend": "vllm"}
 
 

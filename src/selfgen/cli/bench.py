@@ -21,7 +21,7 @@ from selfgen.models import loading, shapes
 from selfgen.runtime.devices import claim
 from selfgen.training.spec import Preference
 
-ENGINES = ["sequential", "windowed", "auto", "onepass"]
+ENGINES = ["sequential", "speculative", "auto", "onepass"]
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -104,10 +104,10 @@ def run_forced(args: Namespace) -> None:
     for temperature in args.temperature:
         sampling = Sampling(temperature)
         for case in grid:
-            how = (model, case, tokens, sampling)
+            arguments = (model, case, tokens, sampling)
             if model.device.type == "cuda":
-                forced.run(*how, 1, args.engines)  # kernels are planned by shape
-            bench.timings += forced.run(*how, args.repeats, args.engines)
+                forced.run(*arguments, 1, args.engines)  # kernels are planned by shape
+            bench.timings += forced.run(*arguments, args.repeats, args.engines)
             bench.write(args.out, "forced", forced.page(bench.timings))
 
 

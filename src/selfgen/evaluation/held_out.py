@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from selfgen.runtime.job import Job
 
 AT_ONCE = 64
-"""Blocks between two reports of progress."""
+"""Number of blocks between two reports of progress."""
 
 
 def run(
@@ -49,9 +49,9 @@ def run(
     rows: list[dict[str, Any]] = []
     for start in range(0, len(blocks), AT_ONCE):
         part = blocks[start : start + AT_ONCE]
-        for block, found in zip(part, forced_choices(model, part), strict=True):
+        for block, reading in zip(part, forced_choices(model, part), strict=True):
             n = len(block.answer_ids)
-            rows.append({"id": block.id, "loss": found.nll / n, "tokens": n})
+            rows.append({"id": block.id, "loss": reading.nll / n, "tokens": n})
         if progress:
             progress(len(rows), len(blocks))
     return rows, {"device": device, "precision": precision}

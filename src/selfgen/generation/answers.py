@@ -70,8 +70,8 @@ def run_answers(
         free.Prompt(record["id"], 0, ids)
         for record, ids in zip(records, prompts, strict=True)
     ]
-    how = {"shard": shard, "engine": engine, "progress": progress}
-    return run_free(model, tokenizer, asked, spec, facts, **how)
+    options = {"shard": shard, "engine": engine, "progress": progress}
+    return run_free(model, tokenizer, asked, spec, facts, **options)
 
 
 def run_free(
@@ -80,9 +80,9 @@ def run_free(
     prompts: list[free.Prompt],
     spec: PassSpec | AnswersSpec,
     facts: dict[str, Any],
-    **how: Any,
+    **options: Any,
 ) -> Generated:
-    """Answers or drafts to ``prompts``; ``how``: shard, engine and progress."""
+    """Answers or drafts to ``prompts``; ``options``: shard, engine and progress."""
     facts |= {
         "template": _digest(tokenizer.chat_template),
         "prompts": _digest([list(prompt.prompt_ids) for prompt in prompts]),
@@ -97,7 +97,7 @@ def run_free(
         batch_size=spec.batch_size,
         shards=spec.shards,
         facts=facts,
-        **how,
+        **options,
     )
     return Generated(_free_facts(made, facts), facts)
 
@@ -105,7 +105,7 @@ def run_free(
 def load(
     weights: Path, where: Device, backend: str = "", gpus: int = 1
 ) -> tuple[Any, dict[str, Any]]:
-    """A model for ``free.complete``, and the facts that a manifest tells of where it runs."""
+    """A model for ``free.complete``, and where it runs, for the manifest."""
     if backend == "vllm":
         served = vllm_backend.load(weights, where, gpus)
         return served, {"device": served.device, "precision": served.precision}
@@ -114,7 +114,7 @@ def load(
 
 
 def _digest(value: Any) -> str:
-    """Of what every backend is given: the chat template, and the ids of all prompts."""
+    """Digest of what every backend is given: the chat template or the ids of all prompts."""
     return hashlib.sha256(json.dumps(value).encode()).hexdigest()[:16]
 
 
@@ -129,7 +129,7 @@ def _free_facts(
 
 
 def finish(facts: dict[str, Any], tokens: int, started: float) -> None:
-    """The facts that are known when the last row is out."""
+    """Add the facts that are known when the last row is written."""
     facts |= {
         "generated_tokens": tokens,
         # vLLM computes in processes of its own, and takes a fixed share of a GPU.

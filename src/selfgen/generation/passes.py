@@ -47,8 +47,8 @@ def run_pass(
     tokenizer = load_tokenizer(weights)
     model, facts = load(weights, spec.device, spec.backend, gpus)
     examples = examples_of(records[spec.rows[0] : spec.rows[1]], spec.prompt, tokenizer)
-    how = {"shard": shard, "engine": engine, "progress": progress}
-    return pass_over(model, tokenizer, examples, spec, facts, **how)
+    options = {"shard": shard, "engine": engine, "progress": progress}
+    return pass_over(model, tokenizer, examples, spec, facts, **options)
 
 
 def pass_over(
@@ -57,9 +57,9 @@ def pass_over(
     examples: Sequence[Example],
     spec: PassSpec,
     facts: dict[str, Any],
-    **how: Any,
+    **options: Any,
 ) -> Generated:
-    """``run_pass`` with a model and examples that are loaded already; ``how``: shard,
+    """``run_pass`` with a model and examples that are loaded already; ``options``: shard,
     engine and progress. ``facts`` receives what was done."""
     asked = rates(examples, spec)
     if spec.kind == "free":
@@ -70,7 +70,7 @@ def pass_over(
             for i, epoch in asked
             for j in range(spec.candidates)
         ]
-        return run_free(model, tokenizer, drafts, spec, facts, **how)
+        return run_free(model, tokenizer, drafts, spec, facts, **options)
     references = [
         forced.Reference(
             examples[i].id,
@@ -88,7 +88,7 @@ def pass_over(
         tokenizer.all_special_ids,
         tokenizer.eos_token_id,
         facts=facts,
-        **how,
+        **options,
     )
     by_id = {example.id: example.answer_ids for example in examples}
     return Generated(_forced_facts(made, by_id, facts), facts)
@@ -104,7 +104,7 @@ def rates(
     """
     if not spec.step_rows:
         pairs = product(range(len(examples)), range(spec.epochs))
-        found: dict[tuple[int, int], float | None] = dict.fromkeys(pairs)
+        rate_of: dict[tuple[int, int], float | None] = dict.fromkeys(pairs)
     else:
         steps = plan_steps(
             [example.id for example in examples],
@@ -113,16 +113,16 @@ def rates(
             batch_size=spec.step_rows,
             seed=spec.seed,
         )
-        found = {
+        rate_of = {
             address: spec.schedule
             and rate_at(spec.schedule, spec.beta, number, len(steps))
             for number, step in part_of(steps, spec.steps)
             for address in step
         }
-    for i, epoch in found if spec.plain_share else ():
+    for i, epoch in rate_of if spec.plain_share else ():
         if is_plain(spec.seed, examples[i].id, epoch, spec.plain_share):
-            found[i, epoch] = 0.0
-    return found
+            rate_of[i, epoch] = 0.0
+    return rate_of
 
 
 def _forced_facts(
