@@ -1,4 +1,4 @@
-"""Judge prompts, verdicts and wins, by hand; and what a table makes of them."""
+"""Judge prompts, judgments and wins, by hand; and what a table makes of them."""
 
 import json
 from dataclasses import replace
@@ -12,17 +12,17 @@ from selfgen.judge import pairs
 from selfgen.judge.pairs import (
     Pair,
     judged,
+    judgment_of,
     pairs_of,
     request_of,
     template_of,
-    verdict_of,
 )
 from selfgen.judge.prompt import JUDGE
-from selfgen.judge.spec import PairsSpec
+from selfgen.judge.spec import ComparisonSpec
 from selfgen.report.spec import Cell, TableSpec
 from selfgen.report.tables.win_rates import WinRates, draw
 
-SPEC = PairsSpec("test", 0, PromptSpec("{prompt}", "?", 64, 32))
+SPEC = ComparisonSpec("test", 0, PromptSpec("{prompt}", "?", 64, 32))
 TEMPLATE = "P {{post}} | {{summarya}} | {{summaryb}}"
 PROMPTS = {f"i{n}": f"prompt {n}" for n in range(40)}
 ANSWERS = {name: f"own {name}" for name in PROMPTS}
@@ -58,7 +58,7 @@ def test_a_request_by_hand() -> None:
 
 
 @pytest.mark.parametrize(
-    "reply, verdict",
+    "reply, judgment",
     [
         ("Comparison: A is shorter.\nPreferred: A", "A"),
         ("Comparison: x\nPreferred: B\n", "B"),
@@ -73,12 +73,12 @@ def test_a_request_by_hand() -> None:
         ("", None),
     ],
 )
-def test_verdicts(reply: str, verdict: str | None) -> None:
-    assert verdict_of(reply) == verdict
+def test_judgments(reply: str, judgment: str | None) -> None:
+    assert judgment_of(reply) == judgment
 
 
 def test_wins_by_hand() -> None:
-    """A wins for the answer where it came first; no verdict is no win and no loss, unless a
+    """A wins for the answer where it came first; no judgment is no win and no loss, unless a
     coin is asked for."""
     made = [
         Pair("a", "p", "own words here", "other", True),
@@ -89,7 +89,7 @@ def test_wins_by_hand() -> None:
     replies = ["Preferred: A", "Preferred: A", "Preferred: B", "who knows"]
     rows = judged(made, replies, SPEC)
     assert [row["won"] for row in rows] == [1.0, 0.0, 1.0, None]
-    assert [row["verdict"] for row in rows] == ["A", "A", "B", ""]
+    assert [row["judgment"] for row in rows] == ["A", "A", "B", ""]
     assert (rows[0]["words"], rows[0]["opponent_words"]) == (3, 1)
     coin = replace(SPEC, unparsable="coin")
     tossed = [judged([replace(made[3], id=f"d{n}")], ["?"], coin)[0] for n in range(99)]
@@ -97,7 +97,7 @@ def test_wins_by_hand() -> None:
     assert tossed == [
         judged([replace(made[3], id=f"d{n}")], ["?"], coin)[0] for n in range(99)
     ]
-    assert not any(row["verdict"] for row in tossed)
+    assert not any(row["judgment"] for row in tossed)
 
 
 def test_templates_of_files() -> None:
@@ -129,12 +129,12 @@ TABLE = TableSpec(
 )
 
 
-def _row(name: str, first: bool, verdict: str) -> dict:
-    won = None if not verdict else float((verdict == "A") == first)
+def _row(name: str, first: bool, judgment: str) -> dict:
+    won = None if not judgment else float((judgment == "A") == first)
     return {
         "id": name,
         "first": first,
-        "verdict": verdict,
+        "judgment": judgment,
         "won": won,
         "words": 4,
         "opponent_words": 6,
@@ -143,7 +143,7 @@ def _row(name: str, first: bool, verdict: str) -> dict:
 
 def test_the_table_by_hand() -> None:
     """Two seeds, three prompts, each in both orders. Wins by prompt and seed: a 1, b .5 and
-    c 0 under seed 0; a 1, b 1 under seed 1, whose c has no verdict at all. Prompts that not
+    c 0 under seed 0; a 1, b 1 under seed 1, whose c has no judgment at all. Prompts that not
     every seed has are left out: the mean is that of a and b, 3.5 / 4."""
     zero = [
         *(_row("a", True, "A"), _row("a", False, "B")),
@@ -161,7 +161,7 @@ def test_the_table_by_hand() -> None:
     assert (cells["n"], cells["seeds"]) == ("2", "2")
     assert float(cells["win_rate"]) == pytest.approx(3.5 / 4)
     assert float(cells["unparsable"]) == pytest.approx(3 / 12)
-    # A, of the nine verdicts: a twice once, b twice once and once, c once.
+    # A, of the nine judgments: a twice once, b twice once and once, c once.
     assert float(cells["first_preferred"]) == pytest.approx(6 / 9)
     # Four prompts have both orders: a, c under seed 0, a under seed 1 agree; b does not.
     assert float(cells["consistent"]) == pytest.approx(3 / 4)
@@ -171,7 +171,7 @@ def test_the_table_by_hand() -> None:
 
 
 def test_a_proxy_is_named_one() -> None:
-    rows = [_row("a", True, "A") | {"first": None, "verdict": ""} for _ in range(2)]
+    rows = [_row("a", True, "A") | {"first": None, "judgment": ""} for _ in range(2)]
     own = replace(TABLE.own, judge="the proxy p", proxy="the nearer answer wins.")
     text = draw([rows, rows], replace(TABLE, own=own)).texts()["md"]
     assert "A proxy, no judge: the nearer answer wins." in text

@@ -13,9 +13,9 @@ from selfgen.data.prompts import PromptSpec, answer_ids, load_tokenizer, prompt_
 from selfgen.data.wheels import fetch
 from selfgen.graph.sources import WHEELS as PINNED
 from selfgen.judge import proxy
+from selfgen.judge.comparison import run
 from selfgen.judge.pairs import Pair
-from selfgen.judge.pairwise import run
-from selfgen.judge.spec import PairsSpec, ProxySpec
+from selfgen.judge.spec import ComparisonSpec, ProxySpec
 from selfgen.models import loading
 from selfgen.models.base import ModelSpec, prepare
 
@@ -113,10 +113,10 @@ def test_wins_by_hand() -> None:
     made = [Pair(str(i), "p", "own words", "other", True) for i in range(3)]
     rows = proxy.judged(made, [0.5, 0.2, 0.3], [0.1, 0.4, 0.3])
     assert [row["won"] for row in rows] == [1.0, 0.0, 0.5]
-    assert (rows[0]["first"], rows[0]["verdict"], rows[0]["words"]) == (None, "", 2)
+    assert (rows[0]["first"], rows[0]["judgment"], rows[0]["words"]) == (None, "", 2)
 
 
-def test_contests_by_proxies(wheel: Path, base: Path) -> None:
+def test_comparisons_by_proxies(wheel: Path, base: Path) -> None:
     """An answer that is the reference wins by similarity, against what is not."""
     records = [
         {"id": f"r{i}", "split": "test", "prompt": f"Say {i}", "reference": text}
@@ -125,12 +125,12 @@ def test_contests_by_proxies(wheel: Path, base: Path) -> None:
     answers = [{"id": r["id"], "text": r["reference"]} for r in records]
     others = [{"id": r["id"], "text": "Something else altogether."} for r in records]
     near = ProxySpec("similarity", CPU, "reference", "tiny/model")
-    spec = PairsSpec("test", 0, PROMPT, proxy=near)
+    spec = ComparisonSpec("test", 0, PROMPT, proxy=near)
     rows, facts = run(records, answers, others, spec, scorer=wheel)
     assert [row["won"] for row in rows] == [1.0, 1.0] and facts == {"pairs": 2}
     turned, _ = run(records, others, answers, spec, scorer=wheel)
     assert [row["won"] for row in turned] == [0.0, 0.0]
-    likely = PairsSpec("test", 0, PROMPT, proxy=ProxySpec("likelihood", CPU))
+    likely = ComparisonSpec("test", 0, PROMPT, proxy=ProxySpec("likelihood", CPU))
     rows, _ = run(records, answers, None, likely, scorer=base)
     assert [row["won"] for row in rows] == [0.5, 0.5]  # both are the reference
     with pytest.raises(UserError, match="found 1 to the 2 prompts of test"):

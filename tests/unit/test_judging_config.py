@@ -117,14 +117,14 @@ def test_the_shipped_files_suffice(tmp_path: Path) -> None:
     and is read when it has been fetched."""
     raw = yaml.safe_load(SMALL.read_text())
     asked = {"judge": "gpt", "tasks": ["descriptions"]}
-    contest = {"judge": "gpt", "prompt": "tldr-judge:template"}
-    more = {"win_rates": {"x": contest}, "alpaca_eval": asked, "mt_bench": asked}
+    comparison = {"judge": "gpt", "prompt": "tldr-judge:template"}
+    more = {"win_rates": {"x": comparison}, "alpaca_eval": asked, "mt_bench": asked}
     update_config(raw, {"judges": {"gpt": JUDGE}, "evaluation": more})
     graph = Graph(load(raw), tmp_path)
     judging.check(graph)
     benchmarks.check(graph)
     assert judging.prompt_file(graph, "x") == "tldr-judge"
-    spec = judging.pairs(graph, "x", "descriptions", 0)
+    spec = judging.spec(graph, "x", "descriptions", 0)
     assert (spec.template, spec.constant) == ("", "template")
     assert benchmarks.names(graph) == ["alpaca-eval", "mt-bench"]
 

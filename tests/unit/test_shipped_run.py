@@ -128,7 +128,7 @@ def test_fine_tuning_is_above_the_base_model_on_at_least_two_tasks() -> None:
 
 def test_no_prompt_and_no_answer_is_shipped() -> None:
     assert not list(REFERENCE.rglob("samples*"))
-    for path in REFERENCE.rglob("verdicts/**/*.parquet"):
+    for path in REFERENCE.rglob("judgments/**/*.parquet"):
         assert "reply" not in pd.read_parquet(path).columns
 
 
@@ -142,16 +142,16 @@ def test_ship_copies_a_run_without_its_samples(tmp_path: Path) -> None:
     for name in ("tables/main.md", "tables/samples.md", "figures/a.svg", "collected/b"):
         (run / name).parent.mkdir(parents=True, exist_ok=True)
         (run / name).write_text(name)
-    verdicts = run / "verdicts" / "x" / "seed0.parquet"
-    verdicts.parent.mkdir(parents=True)
-    pd.DataFrame({"id": ["a"], "won": [1.0], "reply": ["quoted"]}).to_parquet(verdicts)
+    judgments = run / "judgments" / "x" / "seed0.parquet"
+    judgments.parent.mkdir(parents=True)
+    pd.DataFrame({"id": ["a"], "won": [1.0], "reply": ["quoted"]}).to_parquet(judgments)
     ship.ship(run, tmp_path / "out")
-    kept = pd.read_parquet(tmp_path / "out" / "verdicts" / "x" / "seed0.parquet")
+    kept = pd.read_parquet(tmp_path / "out" / "judgments" / "x" / "seed0.parquet")
     assert list(kept.columns) == ["id", "won"]
     found = {
         p.relative_to(tmp_path / "out").as_posix() for p in tmp_path.rglob("out/*/*")
     }
-    assert found == {"tables/main.md", "figures/a.svg", "collected/b", "verdicts/x"}
+    assert found == {"tables/main.md", "figures/a.svg", "collected/b", "judgments/x"}
     with pytest.raises(UserError, match="no folder tables"):
         ship.ship(tmp_path, tmp_path / "other")
 

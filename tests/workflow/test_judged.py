@@ -100,8 +100,8 @@ def table(flow: Flow, name: str) -> dict[tuple[str, str], dict[str, str]]:
 def test_win_rates(
     flow: Flow, endpoint: JudgeServer, warm: Callable[[Flow], None]
 ) -> None:
-    """A contest by an endpoint that fails half way, and one by a proxy. What was answered is
-    asked no second time; the key and the address are written nowhere."""
+    """A comparison by an endpoint that fails half way, and one by a proxy. What was answered
+    is asked no second time; the key and the address are written nowhere."""
     warm(flow)
     more = {
         "judges": {"gpt": JUDGE, "likely": {"kind": "likelihood"}},
@@ -155,6 +155,9 @@ def test_win_rates(
     assert set(table(flow, "win-rates-likely")) == {
         (m, "direct") for m in ("base", "sft", "bash")
     }
+    # How the endpoint is asked, and what it may cost, is no part of what was judged.
+    more["judges"]["gpt"] = JUDGE | {"concurrency": 1, "retries": 3, "budget": 2.0}
+    flow.write_config("more.yaml", more)
     assert flow.rules(*RUN) == {}
 
 

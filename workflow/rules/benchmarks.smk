@@ -1,12 +1,8 @@
-# AlpacaEval 2.0 and MT-Bench: answers, and grades by an endpoint. GSM8K and MATH with
-# shots: answers and grades in one go.
+# Benchmarks that a judge grades: answers, and grades by an endpoint. Those with shots:
+# answers and grades in one go.
 wildcard_constraints:
-    benchmark=any_of(benchmarks.names(GRAPH)) or "none",
-    protocol=any_of(benchmarks.FEW_SHOT),
-
-
-def graded(w):
-    return to_json(benchmarks.graded(GRAPH, w.benchmark, w.model, w.node, int(w.seed)))
+    graded=any_of(benchmarks.judged(GRAPH)) or "none",
+    protocol=any_of(benchmarks.few_shot(GRAPH)) or "none",
 
 
 rule answer_benchmark:
@@ -15,10 +11,10 @@ rule answer_benchmark:
         unpack(benchmark_files(True)),
         weights=lambda w: GRAPH.weights(w.task, w.model, w.node, w.seed),
     output:
-        answers="results/benchmarks/{benchmark}/{task}/{model}/{node}/seed{seed}/answers.parquet",
-        manifest="results/benchmarks/{benchmark}/{task}/{model}/{node}/seed{seed}/answers.json",
+        answers="results/benchmarks/{graded}/{task}/{model}/{node}/seed{seed}/answers.parquet",
+        manifest="results/benchmarks/{graded}/{task}/{model}/{node}/seed{seed}/answers.json",
     log:
-        "logs/answer_benchmark/{benchmark}/{task}/{model}/{node}/seed{seed}.log",
+        "logs/answer_benchmark/{graded}/{task}/{model}/{node}/seed{seed}.log",
     conda:
         CONDA
     threads: model_threads
@@ -27,46 +23,43 @@ rule answer_benchmark:
     params:
         **step(
             "answer_benchmark",
-            lambda w: to_json(benchmarks.answers(GRAPH, w.benchmark, int(w.seed))),
+            spec(partial(benchmarks.answers, GRAPH), "graded", "seed"),
+            benchmark_code("answer_benchmark"),
         ),
     shell:
         STEP
 
 
-rule grade_alpaca_eval:
+rule grade_benchmark:
     """What an endpoint says of the answers; its replies are kept as they come."""
     input:
         unpack(benchmark_files(False)),
-        answers="results/benchmarks/{benchmark}/{task}/{model}/{node}/seed{seed}/answers.parquet",
+        answers="results/benchmarks/{graded}/{task}/{model}/{node}/seed{seed}/answers.parquet",
     output:
-        grades="results/benchmarks/{benchmark}/{task}/{model}/{node}/seed{seed}/grades.parquet",
-        manifest="results/benchmarks/{benchmark}/{task}/{model}/{node}/seed{seed}/grades.json",
+        grades="results/benchmarks/{graded}/{task}/{model}/{node}/seed{seed}/grades.parquet",
+        manifest="results/benchmarks/{graded}/{task}/{model}/{node}/seed{seed}/grades.json",
     log:
-        "logs/grade_benchmark/{benchmark}/{task}/{model}/{node}/seed{seed}.log",
-    wildcard_constraints:
-        benchmark="alpaca-eval",
+        "logs/grade_benchmark/{graded}/{task}/{model}/{node}/seed{seed}.log",
     conda:
         CONDA
     resources:
         mem=memory(2),
         runtime="8h",
+        limits=lambda w: to_json(benchmarks.limits(GRAPH, w.graded)),
     params:
-        **step("grade_alpaca_eval", graded),
+        **step(
+            "grade_benchmark",
+            spec(partial(benchmarks.grades, GRAPH), "graded", "model", "node", "seed"),
+            benchmark_code("grade_benchmark"),
+        ),
     shell:
         STEP
-
-
-use rule grade_alpaca_eval as grade_mt_bench with:
-    wildcard_constraints:
-        benchmark="mt-bench",
-    params:
-        **step("grade_mt_bench", graded),
 
 
 rule ask_few_shot:
     """Problems after some solved ones, by lm-evaluation-harness."""
     input:
-        problems=lambda w: few_shot_files(w.protocol),
+        unpack(benchmark_files(False)),
         weights=lambda w: GRAPH.weights(w.task, w.model, w.node, w.seed),
     output:
         grades="results/benchmarks/{protocol}/{task}/{model}/{node}/seed{seed}/grades.parquet",
@@ -79,6 +72,10 @@ rule ask_few_shot:
     resources:
         **HEAVY,
     params:
-        **step("ask_few_shot", spec(partial(benchmarks.few_shot, GRAPH), "protocol")),
+        **step(
+            "ask_few_shot",
+            spec(partial(benchmarks.shots, GRAPH), "protocol"),
+            benchmark_code("ask_few_shot"),
+        ),
     shell:
         STEP

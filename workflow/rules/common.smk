@@ -40,7 +40,6 @@ def pin(name):
     return found.revision if isinstance(found, HubSpec) else found.sha256
 
 
-ANSWERED = ("baseline", "questions", "references")  # files that answers read
 HUBS = sources.hubs(GRAPH.config)
 FETCHED = {
     os.path.basename(file_path(name)): name
@@ -221,7 +220,7 @@ def cell_shards(cell):
 
 def scorer(wildcards):
     """The encoder of a proxy (`ancient`, as in `sources_of`), or the base model."""
-    found = judging.scorer(GRAPH, wildcards.contest, wildcards.model)
+    found = judging.scorer(GRAPH, wildcards.comparison, wildcards.model)
     if found is None:
         return []
     kind, _, name = found.partition(" ")
@@ -229,25 +228,25 @@ def scorer(wildcards):
 
 
 def judge_prompt(wildcards):
-    name = judging.prompt_file(GRAPH, wildcards.contest)
+    name = judging.prompt_file(GRAPH, wildcards.comparison)
     return file_input(name) if name else []
 
 
-def benchmark_files(answered):
-    """Files of a benchmark by role, those that the answers read or all. `ancient`: their
+def benchmark_of(wildcards):
+    return wildcards.get("graded") or wildcards.protocol
+
+
+def benchmark_files(answering):
+    """Files of a benchmark by key, those that answering reads or all. `ancient`: their
     hashes are in their names."""
 
     def of(wildcards):
-        found = benchmarks.files(GRAPH, wildcards.benchmark)
-        return {
-            role: file_input(name)
-            for role, name in found.items()
-            if role in ANSWERED or not answered
-        }
+        found = benchmarks.files(GRAPH, benchmark_of(wildcards), answering)
+        return {key: file_input(name) for key, name in found.items()}
 
     return of
 
 
-def few_shot_files(protocol):
-    found = benchmarks.files(GRAPH, protocol)
-    return [file_input(name) for name in found.values()]
+def benchmark_code(rule):
+    """Code of a step and of its benchmark."""
+    return lambda w: code_digest(*benchmarks.code(benchmark_of(w), rule))

@@ -1,6 +1,6 @@
-# Contests: who says which of two answers is better.
+# Pairwise comparisons: which of two answers is better.
 wildcard_constraints:
-    contest=any_of(judging.names(GRAPH)) or "none",
+    comparison=any_of(judging.names(GRAPH)) or "none",
 
 
 rule judge_answers:
@@ -10,24 +10,27 @@ rule judge_answers:
         answers=lambda w: GRAPH.answer_shards(
             w.task, w.model, w.node, w.decoding, w.seed
         ),
-        opponents=lambda w: judging.opponents(GRAPH, w.contest, w.task, w.model, w.seed),
+        opponents=lambda w: judging.opponents(
+            GRAPH, w.comparison, w.task, w.model, w.seed
+        ),
         scorer=scorer,
         prompt=judge_prompt,
     output:
-        verdicts="results/verdicts/{contest}/{task}/{model}/{node}/{decoding}/seed{seed}.parquet",
-        manifest="results/verdicts/{contest}/{task}/{model}/{node}/{decoding}/seed{seed}.json",
+        judgments="results/judgments/{comparison}/{task}/{model}/{node}/{decoding}/seed{seed}.parquet",
+        manifest="results/judgments/{comparison}/{task}/{model}/{node}/{decoding}/seed{seed}.json",
     log:
-        "logs/judge_answers/{contest}/{task}/{model}/{node}/{decoding}/seed{seed}.log",
+        "logs/judge_answers/{comparison}/{task}/{model}/{node}/{decoding}/seed{seed}.log",
     conda:
         CONDA
     threads: model_threads
     resources:
         mem=memory(4),
         runtime="8h",
+        limits=lambda w: to_json(judging.limits(GRAPH, w.comparison)),
     params:
         **step(
             "judge_answers",
-            lambda w: to_json(judging.pairs(GRAPH, w.contest, w.task, int(w.seed))),
+            spec(partial(judging.spec, GRAPH), "comparison", "task", "seed"),
         ),
     shell:
         STEP

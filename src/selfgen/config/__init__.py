@@ -7,20 +7,13 @@ alone; what it does not say takes the default given here.
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, create_model, model_validator
 
-from selfgen.config import (
-    benchmarks,
-    dialogues,
-    errors,
-    judging,
-    methods,
-    sources,
-    tasks,
-)
-from selfgen.config.benchmarks import AlpacaEval, Gsm8k, MinervaMath, MtBench
+from selfgen import benchmarks
+from selfgen.benchmarks.base import Benchmark
+from selfgen.config import dialogues, errors, judging, methods, sources, tasks
 from selfgen.config.dialogues import Dialogues
 from selfgen.config.judging import Judge, WinRate
 from selfgen.config.methods import Method
@@ -140,7 +133,7 @@ class Oracle(Keys):
     )
 
 
-class Evaluation(Keys):
+class _Evaluation(Keys):
     """What is read from the answers."""
 
     split: Literal["test", "validation"] = Field(
@@ -153,19 +146,7 @@ class Evaluation(Keys):
         default=None, description="Measure exposure bias on open text; off by default."
     )
     win_rates: dict[str, WinRate] = Field(
-        default={}, description="Contests, each a table of its own."
-    )
-    alpaca_eval: AlpacaEval | None = Field(
-        default=None, description="AlpacaEval 2.0; off by default."
-    )
-    mt_bench: MtBench | None = Field(
-        default=None, description="MT-Bench; off by default."
-    )
-    gsm8k: Gsm8k | None = Field(
-        default=None, description="GSM8K with shots; off by default."
-    )
-    minerva_math: MinervaMath | None = Field(
-        default=None, description="MATH with shots; off by default."
+        default={}, description="Pairwise comparisons, each a table of its own."
     )
     values: str | None = Field(
         default=None,
@@ -175,6 +156,29 @@ class Evaluation(Keys):
     bootstrap_samples: Count = Field(default=10000, description="Resamples.")
     confidence: Annotated[Number, Field(gt=0, lt=1)] = Field(
         default=0.95, description="Of every interval."
+    )
+
+    def benchmarks(self) -> dict[str, Benchmark]:
+        """The benchmarks that are asked for, by name."""
+        found = {x: getattr(self, benchmarks.key(x)) for x in benchmarks.BENCHMARKS}
+        return {name: section for name, section in found.items() if section}
+
+
+if TYPE_CHECKING:
+    Evaluation = _Evaluation
+else:
+    # A key for each benchmark.
+    Evaluation = create_model(
+        "Evaluation",
+        __base__=_Evaluation,
+        __doc__=_Evaluation.__doc__,
+        **{
+            benchmarks.key(name): (
+                kind | None,
+                Field(default=None, description=f"{kind.title}; off by default."),
+            )
+            for name, kind in benchmarks.BENCHMARKS.items()
+        },
     )
 
 
@@ -243,7 +247,7 @@ class Config(Keys):
     decoding: Decoding = Field(default=Decoding(), description="Answers.")
     evaluation: Evaluation = Field(default=Evaluation(), description="Scores.")
     judges: dict[str, Judge] = Field(
-        default={}, description="Who decides contests: models, or proxies."
+        default={}, description="Who decides comparisons: models, or proxies."
     )
     leakage: Leakage = Field(default=Leakage(), description="Leakage guard.")
     shards: Count = Field(
@@ -284,10 +288,9 @@ class Config(Keys):
         tasks.check(self)
         dialogues.check(self)
         judging.check(self.evaluation.win_rates, self.judges, self.tasks, self.methods)
-        for name in ("alpaca_eval", "mt_bench", "gsm8k", "minerva_math"):
-            if benchmark := getattr(self.evaluation, name):
-                where = f"evaluation.{name}"
-                benchmarks.check(where, benchmark, self.judges, self.tasks)
+        for name, found in self.evaluation.benchmarks().items():
+            where = f"evaluation.{benchmarks.key(name)}"
+            judging.check_benchmark(where, found, self.judges, self.tasks)
         return self
 
 

@@ -10,8 +10,8 @@ import inspect
 import json
 from typing import Any
 
-from selfgen import config
-from selfgen.config import benchmarks, judging, methods, sources, synthetic
+from selfgen import benchmarks, config
+from selfgen.config import judging, methods, sources, synthetic
 from selfgen.core.types import MAX_COUNT
 
 INTRODUCTION = """\
@@ -160,10 +160,10 @@ SECTIONS = (
     ("`evaluation`", config.Evaluation),
     ("`evaluation.oracle`", config.Oracle),
     ("`evaluation.win_rates.NAME`", judging.WinRate),
-    ("`evaluation.alpaca_eval`", benchmarks.AlpacaEval),
-    ("`evaluation.mt_bench`", benchmarks.MtBench),
-    ("`evaluation.gsm8k`", benchmarks.Gsm8k),
-    ("`evaluation.minerva_math`", benchmarks.MinervaMath),
+    *(
+        (f"`evaluation.{benchmarks.key(name)}`", kind)
+        for name, kind in benchmarks.BENCHMARKS.items()
+    ),
     ("`judges.NAME` with `kind: endpoint`", judging.Endpoint),
     ("`judges.NAME` with `kind: similarity`", judging.Similarity),
     ("`judges.NAME` with `kind: likelihood`", judging.Likelihood),

@@ -15,7 +15,6 @@ from selfgen.data.wheels import is_there, sha256_file
 if TYPE_CHECKING:
     from selfgen.runtime.job import Job
 
-
 _log = logging.getLogger(__name__)
 
 TIMEOUT = 60

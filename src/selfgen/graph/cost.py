@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
+from selfgen.benchmarks import JUDGED
 from selfgen.config import methods as m
 from selfgen.config import sources as c
 from selfgen.config.judging import Endpoint
@@ -32,12 +33,6 @@ from selfgen.report.plan import (
 
 CORRECTION_TOKENS = 32
 """Of the turn that asks for a correction, about."""
-
-INSTRUCTIONS = {"alpaca-eval": 805, "mt-bench": 160}
-"""Questions of a benchmark; MT-Bench has 80 of two turns."""
-
-SHOTS = {"gsm8k": (1319, 1024, 256), "minerva-math": (5000, 1024, 512)}
-"""Problems of a benchmark with shots; tokens of a prompt, about, and of a reply at most."""
 
 JUDGE_PROMPT_TOKENS = 256
 """Of what a judge is told beside the texts, about."""
@@ -138,13 +133,7 @@ def _benchmarks(graph: Graph) -> list[Work]:
     found = []
     for name in benchmarks.names(graph):
         for cell in benchmarks.cells(graph, name):
-            if name in SHOTS:
-                items, prompt, answer = SHOTS[name]
-                items = benchmarks.few_shot(graph, name).items or items
-            else:
-                spec = benchmarks.answers(graph, name, cell.seed).prompt
-                items = INSTRUCTIONS[name]
-                prompt, answer = spec.max_prompt_tokens, spec.max_answer_tokens
+            items, prompt, answer = benchmarks.work(graph, name)
             found.append(
                 Work(
                     *(WRITING, cell.task, cell.model, 1),
@@ -159,11 +148,11 @@ def asked(graph: Graph) -> list[Asked]:
     """Questions to judges behind an endpoint."""
     found = []
     for name in judging.names(graph):
-        contest = graph.config.evaluation.win_rates[name]
-        judge = graph.config.judges[contest.judge]
+        comparison = graph.config.evaluation.win_rates[name]
+        judge = graph.config.judges[comparison.judge]
         if not isinstance(judge, Endpoint):
             continue
-        orders = 2 if contest.orders == "both" else 1
+        orders = 2 if comparison.orders == "both" else 1
         requests = tokens = 0
         for cell in judging.cells(graph, name):
             task = graph.config.tasks[cell.task]
@@ -172,16 +161,13 @@ def asked(graph: Graph) -> list[Asked]:
             requests += rows
             tokens += rows * (texts + JUDGE_PROMPT_TOKENS)
         found.append(
-            _priced(name, judge, requests, tokens, requests * contest.max_tokens)
+            _priced(name, judge, requests, tokens, requests * comparison.max_tokens)
         )
-    for name, items in INSTRUCTIONS.items():
-        if name not in benchmarks.names(graph):
-            continue
-        own = getattr(graph.config.evaluation, name.replace("-", "_"))
-        judge = graph.config.judges[own.judge]
+    for name in benchmarks.judged(graph):
+        items, prompt, answer = benchmarks.work(graph, name)
+        judge, reply = benchmarks.judge(graph, name), JUDGED[name].reply_tokens
         requests = items * len(benchmarks.cells(graph, name))
-        texts = own.max_prompt_tokens + 2 * own.max_new_tokens + JUDGE_PROMPT_TOKENS
-        reply = 1 if name == "alpaca-eval" else 2048
+        texts = prompt + 2 * answer + JUDGE_PROMPT_TOKENS
         found.append(_priced(name, judge, requests, requests * texts, requests * reply))
     return found
 

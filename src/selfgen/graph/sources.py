@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
+from selfgen import benchmarks
 from selfgen.config import Config
 from selfgen.config import sources as c
 from selfgen.core.errors import UserError
@@ -24,9 +25,11 @@ WHEELS = catalog.WHEELS | {
 }
 """The wheels that are known without a configuration."""
 
-FILES = catalog.FILES | {
-    name: found for name, found in _OF_DATA.items() if not isinstance(found, WheelSpec)
-}
+FILES: dict[str, File] = (
+    benchmarks.pinned()
+    | catalog.FILES
+    | {name: x for name, x in _OF_DATA.items() if not isinstance(x, WheelSpec)}
+)
 """The files that are known without a configuration."""
 
 

@@ -58,19 +58,19 @@ def _entries(graph: Graph) -> Iterator[Job]:
     for name in judging.names(graph):
         cells, own = judging.cells(graph, name), judging.words(graph, name)
         files = [
-            f"results/verdicts/{name}/{c.task}/{c.model}/{c.method}/{c.decoding}"
+            f"results/judgments/{name}/{c.task}/{c.model}/{c.method}/{c.decoding}"
             f"/seed{c.seed}.parquet"
             for c in cells
         ]
-        yield table(f"win-rates-{name}", cells, own, "win-rates", verdicts=files)
+        yield table(f"win-rates-{name}", cells, own, "win-rates", judgments=files)
     for name in benchmarks.names(graph):
-        cells, own = benchmarks.cells(graph, name), benchmarks.judge(graph, name)
+        cells, own = benchmarks.cells(graph, name), benchmarks.words(graph, name)
         files = [
             f"results/benchmarks/{name}/{c.task}/{c.model}/{c.method}/seed{c.seed}"
             "/grades.parquet"
             for c in cells
         ]
-        yield table(name, cells, own, "" if own else "few-shot", grades=files)
+        yield table(name, cells, own, "benchmark", grades=files)
 
 
 def tables(graph: Graph) -> dict[str, Job]:

@@ -9,7 +9,7 @@ from selfgen.config.values import Value, Values
 from selfgen.core.errors import UserError
 from selfgen.core.provenance import spec_digest
 from selfgen.core.spec import to_json
-from selfgen.graph import dialogues
+from selfgen.graph import benchmarks, dialogues, judging
 from selfgen.graph.steps import Graph
 from selfgen.report.spec import Cell
 from selfgen.report.tables.verify import NATS, Known
@@ -38,17 +38,9 @@ def known_numbers(graph: Graph) -> tuple[Known, ...]:
 
 def judges(graph: Graph) -> dict[str, str]:
     """Who decides what stands in a table, by its name."""
-    evaluation, judges = graph.config.evaluation, graph.config.judges
-    asked = {f"win-rates-{name}": c.judge for name, c in evaluation.win_rates.items()}
-    for name, benchmark in (
-        ("alpaca-eval", evaluation.alpaca_eval),
-        ("mt-bench", evaluation.mt_bench),
-    ):
-        if benchmark:
-            asked[name] = benchmark.judge
-    return {
-        table: getattr(judges[name], "model", "a proxy")
-        for table, name in asked.items()
+    compared = judging.judges(graph).items()
+    return {f"win-rates-{name}": judge for name, judge in compared} | {
+        name: benchmarks.judge(graph, name).model for name in benchmarks.judged(graph)
     }
 
 

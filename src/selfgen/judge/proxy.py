@@ -18,7 +18,7 @@ from selfgen.data.prompts import PromptSpec, answer_ids, load_tokenizer, prompt_
 from selfgen.data.wheels import open_wheel
 from selfgen.evaluation.exposure import forced_choices
 from selfgen.generation.forced import Reference
-from selfgen.judge.pairs import Pair
+from selfgen.judge.pairs import Pair, row_of
 from selfgen.models.loading import load_for_generation, place
 
 BATCH = 64
@@ -101,17 +101,8 @@ def judged(
 ) -> list[dict[str, Any]]:
     """Rows as ``pairs.judged`` makes them, with both scores; equal scores are half a win."""
     return [
-        {
-            "id": pair.id,
-            "first": None,
-            "verdict": "",
-            "won": 0.5 if a == b else float(a > b),
-            "words": len(pair.answer.split()),
-            "opponent_words": len(pair.opponent.split()),
-            "reply": "",
-            "score": a,
-            "opponent_score": b,
-        }
+        row_of(pair, None, "", 0.5 if a == b else float(a > b), "")
+        | {"score": a, "opponent_score": b}
         for pair, a, b in zip(pairs, own, other, strict=True)
     ]
 

@@ -1,26 +1,34 @@
-"""What the steps of judging read, and the tables of what was judged."""
+"""What the steps of judging read."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from selfgen.core.spec import Device, Sampling
+from selfgen.core.errors import UserError
+from selfgen.core.spec import Device, from_json
 from selfgen.data.prompts import PromptSpec
 
 
 @dataclass(frozen=True)
 class EndpointSpec:
-    """A judge model behind an OpenAI-compatible endpoint.
-
-    Its address and key stand in the environment as ``{environment}_BASE_URL`` and
-    ``{environment}_API_KEY``, and nowhere else. At most ``concurrency`` requests at a time
-    and ``requests_per_minute`` (0: no limit), each with a ``timeout`` in seconds and
-    ``retries``. Prices are dollars a million tokens; ``budget``: the most dollars that may
-    be spent on the model in all.
-    """
+    """A judge model behind an OpenAI-compatible endpoint, whose address and key stand in the
+    environment as ``{environment}_BASE_URL`` and ``{environment}_API_KEY``, and nowhere
+    else."""
 
     model: str
     environment: str
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How an endpoint is asked and what that may cost. Part of no spec, since it changes no
+    reply.
+
+    At most ``concurrency`` requests at a time and ``requests_per_minute`` (0: no limit), each
+    with a ``timeout`` in seconds and ``retries``. Prices are dollars a million tokens;
+    ``budget``: the most dollars that may be spent on the model in all.
+    """
+
     concurrency: int
     requests_per_minute: int
     timeout: float
@@ -28,6 +36,13 @@ class EndpointSpec:
     input_price: float
     output_price: float
     budget: float
+
+
+def limits_of(text: str) -> Limits:
+    """The limits that a job was given, as JSON; raises UserError where there are none."""
+    if not text:
+        raise UserError("step: --set limits=JSON is missing: how the endpoint is asked")
+    return from_json(Limits, text)
 
 
 @dataclass(frozen=True)
@@ -46,7 +61,7 @@ class ProxySpec:
 
 
 @dataclass(frozen=True)
-class PairsSpec:
+class ComparisonSpec:
     """Two answers to each prompt of ``split``, and who says which is better.
 
     ``orders``: ``random`` or ``both``; ``unparsable``: ``count`` or ``coin``; ``template``:
@@ -68,29 +83,21 @@ class PairsSpec:
 
 
 @dataclass(frozen=True)
-class GradedSpec:
-    """Who grades the answers to a benchmark; ``generator``: what its answers are named."""
+class ConversationsSpec:
+    """Answers to the prompts of a ``benchmark``; ``temperature`` where it sets none."""
 
+    benchmark: str
+    prompt: PromptSpec
+    temperature: float
+    seed: int
+    device: Device
+    batch_size: int
+
+
+@dataclass(frozen=True)
+class GradesSpec:
+    """Who grades the answers to a ``benchmark``; ``generator`` is their model's name."""
+
+    benchmark: str
     endpoint: EndpointSpec
-    generator: str = ""
-
-
-@dataclass(frozen=True)
-class InstructionsSpec:
-    """Answers to the instructions of AlpacaEval."""
-
-    prompt: PromptSpec
-    sampling: Sampling
-    seed: int
-    device: Device
-    batch_size: int
-
-
-@dataclass(frozen=True)
-class TwoTurnsSpec:
-    """Answers to the two turns of MT-Bench's questions; temperatures are the categories'."""
-
-    prompt: PromptSpec
-    seed: int
-    device: Device
-    batch_size: int
+    generator: str

@@ -24,8 +24,9 @@ class Job:
     what a step wants to be called once its manifest is written.
 
     The knobs, by ``--set``: ``root``, where files of one's own lie; ``scratch``, the folder
-    of resumable state; ``replies``, that of judges' replies; ``shard``, which part of the
-    plan; ``engine`` of decoding (auto, sequential or speculative); of training
+    of resumable state; ``replies``, that of judges' replies; ``limits``, how an endpoint is
+    asked (``judge.spec.Limits`` as JSON); ``shard``, which part
+    of the plan; ``engine`` of decoding (auto, sequential or speculative); of training
     ``checkpoint_minutes``, ``micro_batch_tokens`` (of a forward pass; 0: by device),
     ``compile`` (torch.compile, which pays on a GPU), ``nodes`` (machines of a Slurm job) and
     ``launch`` (configuration of ``accelerate launch``).
@@ -42,6 +43,7 @@ class Job:
     root: Path = Path()
     scratch: Path | None = None
     replies: Path | None = None
+    limits: str = ""
     shard: int = 0
     engine: str = "auto"
     checkpoint_minutes: float = 10.0
@@ -58,6 +60,12 @@ class Job:
     def paths(self, name: str) -> list[Path]:
         """All files of an input; none where it was not given."""
         return list(self.inputs.get(name, ()))
+
+    def files(self) -> dict[str, Path]:
+        """The inputs that are one file or folder, by name."""
+        return {
+            name: paths[0] for name, paths in self.inputs.items() if len(paths) == 1
+        }
 
     def output(self, name: str) -> Path:
         """Where an output is to be written."""

@@ -20,7 +20,7 @@ from selfgen.report.registry import Drawn, Rows, Table, by_method, rows
 from selfgen.report.spec import TableSpec
 
 CSV = (
-    *("contest", "task", "model", "method", "decoding", "n", "seeds", "win_rate"),
+    *("comparison", "task", "model", "method", "decoding", "n", "seeds", "win_rate"),
     *("low", "high", "p", "holm", "unparsable", "first_preferred", "consistent"),
     *("words", "opponent_words"),
 )
@@ -28,13 +28,13 @@ CSV = (
 
 @dataclass(frozen=True)
 class WinRates:
-    """A contest, in the words of the table.
+    """A pairwise comparison, in the words of its table.
 
-    ``contest``: its name; ``judge`` and ``opponent`` as readers call them; ``proxy``: what
+    ``comparison``: its name; ``judge`` and ``opponent`` as readers call them; ``proxy``: what
     stands in for a judge; ``coin``: whether one is tossed for replies without a winner.
     """
 
-    contest: str
+    comparison: str
     judge: str
     opponent: str
     proxy: str
@@ -57,19 +57,19 @@ class Line:
     opponent_words: float
 
 
-def draw(verdicts: Sequence[Rows], spec: TableSpec[WinRates]) -> Drawn:
+def draw(judgments: Sequence[Rows], spec: TableSpec[WinRates]) -> Drawn:
     """How often the judge prefers a method's answers to the opponent's.
 
     From the rows of each cell, as ``judge.pairs.judged`` makes them."""
     how = bootstrap(spec)
     found = [
         _line(key, by_seed, how)
-        for key, by_seed in by_method(spec, verdicts, decoding=True).items()
+        for key, by_seed in by_method(spec, judgments, decoding=True).items()
     ]
     adjusted = holm([line.half.p for line in found])
     lines = [
         [
-            *(spec.own.contest, *line.key, line.wins.n, line.wins.seeds),
+            *(spec.own.comparison, *line.key, line.wins.n, line.wins.seeds),
             *(*numbers(line.wins), line.half.p, p),
             *(line.unparsable, line.first, line.consistent),
             *(line.words, line.opponent_words),
@@ -83,14 +83,14 @@ def _line(key: tuple[str, ...], by_seed: Mapping[int, Rows], how: Bootstrap) -> 
     rows = [row for part in by_seed.values() for row in part]
     wins = {seed: _wins(part) for seed, part in by_seed.items()}
     half = {seed: dict.fromkeys(items, 0.5) for seed, items in wins.items()}
-    named = [row for row in rows if row["verdict"]]
+    named = [row for row in rows if row["judgment"]]
     judged = [row for row in rows if row["first"] is not None]
     return Line(
         key,
         mean_interval(wins, how, key),
         paired_difference(wins, half, how, key),
         1 - len(named) / len(judged) if judged else 0.0,
-        sum(row["verdict"] == "A" for row in named) / len(named) if named else None,
+        sum(row["judgment"] == "A" for row in named) / len(named) if named else None,
         _consistent(by_seed.values()),
         sum(row["words"] for row in rows) / len(rows),
         sum(row["opponent_words"] for row in rows) / len(rows),
@@ -111,7 +111,7 @@ def _consistent(parts: Iterable[Rows]) -> float | None:
     for part in parts:
         orders: dict[str, list[float]] = {}
         for row in part:
-            if row["verdict"]:
+            if row["judgment"]:
                 orders.setdefault(row["id"], []).append(row["won"])
         both += [won[0] == won[1] for won in orders.values() if len(won) == 2]
     return sum(both) / len(both) if both else None
@@ -179,4 +179,4 @@ def _percent(share: float | None) -> Entry:
     return Entry(NOT_RUN if share is None else f"{100 * share:.1f}")
 
 
-TABLE = Table(draw, {"verdicts": rows}, WinRates)
+TABLE = Table(draw, {"judgments": rows}, WinRates)
