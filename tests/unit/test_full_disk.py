@@ -38,6 +38,11 @@ def disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", folder], check=True)
 
 
+@pytest.fixture(autouse=True)
+def starts_warm(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", path)
+
+
 def selfgen(*arguments: object) -> list[str]:
     """The lines that a verb ends with; it must fail."""
     command = [sys.executable, "-m", "selfgen", *map(str, arguments)]
