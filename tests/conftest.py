@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
-from selfgen.data.catalog import SOURCES
+from selfgen.graph.sources import WHEELS
 from tests.flow import REPO, Flow, clone
 from tests.warm import install, serving
 
@@ -86,7 +86,7 @@ def finished(once: Once, forks: Path | None) -> Flow:
     """A clone whose small run is done, by jobs that started warm; those to come do not."""
 
     def make(root: Path) -> None:
-        flow = clone(root, SOURCES["wiki"].filename)
+        flow = clone(root, WHEELS["wiki"].filename)
         shutil.copy2(SMALL, flow.root / "small.yaml")
         install(flow.root / "src", forks)
         done = flow.snakemake("--cores", "2", "--configfile", "small.yaml")

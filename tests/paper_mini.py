@@ -12,8 +12,8 @@ from typing import Any
 
 import yaml
 
-from selfgen.data.catalog import FILES
-from selfgen.data.hub import HubSpec
+from selfgen.data.pins import HubSpec
+from selfgen.graph.sources import FILES
 from selfgen.models.base import ModelSpec, create
 from selfgen.models.loading import save
 from tests.flow import REPO

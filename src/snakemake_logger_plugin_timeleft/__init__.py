@@ -1,8 +1,8 @@
 """Snakemake logger plugin: about how long the whole run still takes.
 
-``snakemake --logger timeleft`` adds a line beside Snakemake's own. Jobs to come are taken
-to last as long as the finished ones of their rule (of any rule, where it has none yet), and
-to run as many at a time as so far.
+``snakemake --logger timeleft`` adds a line to Snakemake's own. The estimate assumes that a
+job takes as long as finished jobs of its rule did (of any rule, if there is none yet), and
+that as many jobs run at a time as so far.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 
 FIRST = 0.2
-"""Silent until this share of the jobs is done: the first ones are downloads and the like."""
+"""No estimate before this share of the jobs is done: the first ones are mostly downloads."""
 
 EVERY = 10.0
-"""Least seconds between two lines."""
+"""Minimum seconds between two lines."""
 
 
 class Estimate:

@@ -20,12 +20,12 @@ import pytest
 import yaml
 from filelock import FileLock
 
-from selfgen.cli.common import write_rows
-from selfgen.core.spec import to_json
-from selfgen.data.wording import CHATML
+from selfgen.core.rows import write_rows
+from selfgen.data.chat_templates import CHATML
 from selfgen.models import base
 from selfgen.models.base import ModelSpec
 from selfgen.runtime import cluster
+from tests import steps
 from tests.cluster import lab
 from tests.flow import REPO, Flow, clone
 from tests.unit.test_training import SPEC, rows
@@ -251,7 +251,7 @@ def _trainer(root: Path) -> int:
         try:
             line = (path / "cmdline").read_bytes().split(b"\0")
             if (
-                b"train" in line
+                b"finetune" in line
                 and b"selfgen" in line
                 and path.joinpath("cwd").samefile(root)
             ):
@@ -268,14 +268,11 @@ def test_machines_of_a_job_train_together(slurm: lab.Lab, tmp_path: Path) -> Non
     model = ModelSpec("random", None, CHATML, "llama", shape)
     base.prepare(model, None, tmp_path / "base")
     write_rows(tmp_path / "rows.parquet", rows(4))
-    train = ["-m", "selfgen", "train", "--spec", to_json(SPEC), "--nodes", "2"]
-    train += ["--launch", "profiles/launch/fsdp2.yaml", "--root", str(REPO)]
-    files = {"rows": "rows.parquet", "weights": "base", "out": "weights"}
-    files |= {"curve": "curve.jsonl", "manifest": "manifest.json", "scratch": "scratch"}
-    for name, path in files.items():
-        train += [f"--{name}", str(tmp_path / path)]
+    how = {"nodes": 2, "launch": "profiles/launch/fsdp2.yaml", "root": REPO}
+    how["scratch"] = tmp_path / "scratch"
+    train = steps.training(SPEC, tmp_path, tmp_path, **how)
     done = subprocess.run(
-        ["srun", "--ntasks=2", sys.executable, *train],
+        ["srun", "--ntasks=2", *train],
         capture_output=True,
         text=True,
         check=False,

@@ -10,7 +10,7 @@ import pyarrow.parquet
 import pytest
 import yaml
 
-from selfgen.data.catalog import SOURCES
+from selfgen.graph.sources import WHEELS
 from tests.conftest import Once, Warm
 from tests.flow import Flow, clone
 
@@ -36,7 +36,7 @@ def configuration() -> dict[str, Any]:
 
 def copy(root: Path) -> Flow:
     """A clone in which nothing was run, at a place of its own."""
-    flow = clone(root, SOURCES["wiki"].filename)
+    flow = clone(root, WHEELS["wiki"].filename)
     flow.write_config("small.yaml", configuration())
     return flow
 

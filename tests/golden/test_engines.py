@@ -12,9 +12,9 @@ import torch
 from selfgen.core.errors import UserError
 from selfgen.core.spec import Sampling
 from selfgen.generation import engines, forced
-from selfgen.generation.decoding import Row, Sampler
+from selfgen.generation.decoding import Request, Sampler
 from selfgen.generation.sequential import Sequential
-from selfgen.generation.speculative import Windowed
+from selfgen.generation.speculative import Speculative
 from selfgen.models import attention
 from tests.golden.conftest import EOS, SPECIAL, build, built
 from tests.golden.test_forced import made, references, spec_of
@@ -22,8 +22,8 @@ from tests.golden.test_forced import made, references, spec_of
 SAMPLER = Sampler(Sampling(1.0), SPECIAL)
 
 
-def work(n: int = 6, answer: int = 10) -> list[Row]:
-    return [Row(i, [3, 4, 5 + i], answer, [7] * answer, [2, 5]) for i in range(n)]
+def work(n: int = 6, answer: int = 10) -> list[Request]:
+    return [Request(i, [3, 4, 5 + i], answer, [7] * answer, [2, 5]) for i in range(n)]
 
 
 class _Small:
@@ -40,7 +40,7 @@ class _Small:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
 
 
-@pytest.mark.parametrize("engine", ["sequential", "windowed"])
+@pytest.mark.parametrize("engine", ["sequential", "speculative"])
 def test_out_of_memory_halves_the_batch_and_loses_no_row(
     engine: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -51,7 +51,7 @@ def test_out_of_memory_halves_the_batch_and_loses_no_row(
     with caplog.at_level(logging.WARNING):
         assert made(model, rows, spec, engine) == expected
     assert small.refused >= 1
-    assert "going on with batches of 4 rows" in caplog.text
+    assert "going on with batches of 4 requests" in caplog.text
 
 
 def test_a_batch_that_cannot_be_measured_is_halved_all_the_same(
@@ -59,19 +59,19 @@ def test_a_batch_that_cannot_be_measured_is_halved_all_the_same(
 ) -> None:
     monkeypatch.setattr(engines, "MEASURED_PASSES", 0)
     rows, spec = references(13), spec_of(batch_size=8)
-    expected = made(built("llama"), rows, spec, "windowed")
+    expected = made(built("llama"), rows, spec, "speculative")
     model = build("llama")
     _Small(model, 100)
     with caplog.at_level(logging.WARNING):
-        assert made(model, rows, spec, "windowed") == expected
+        assert made(model, rows, spec, "speculative") == expected
     assert "not measured, a batch of 8 is out of memory" in caplog.text
 
 
-def test_one_row_that_does_not_fit_is_an_error() -> None:
+def test_one_request_that_does_not_fit_is_an_error() -> None:
     model = build("llama")
     _Small(model, 2)
-    with pytest.raises(UserError, match="out of memory with one row: lower max_promp"):
-        made(model, references(3), spec_of(batch_size=2), "windowed")
+    with pytest.raises(UserError, match="out of memory with one request: lower max_"):
+        made(model, references(3), spec_of(batch_size=2), "speculative")
 
 
 def test_long_rows_make_small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,21 +96,23 @@ def test_auto_takes_the_engine_that_it_says_is_faster(
     monkeypatch.setattr(engines, "MEASURED_PASSES", 0)
     with caplog.at_level(logging.INFO):
         engine = engines.make("auto", build("llama"), SAMPLER, work(answer=40), 6)
-    said = re.search(r"takes (\S+) s sequentially, at most (\S+) s wind", caplog.text)
+    said = re.search(r"takes (\S+) s sequentially, at most (\S+) s spec", caplog.text)
     assert said
-    faster = Windowed if float(said[2]) <= float(said[1]) else Sequential
+    faster = Speculative if float(said[2]) <= float(said[1]) else Sequential
     assert isinstance(engine, faster)
 
 
 def test_little_work_is_not_measured(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
         engine = engines.make("auto", build("llama"), SAMPLER, work(answer=40), 6)
-    assert isinstance(engine, Windowed)
+    assert isinstance(engine, Speculative)
     assert engine.cost == engines.COST["cpu"]
     assert "engine:" not in caplog.text
-    drawn = [Row(i, [3, 4], 10, [7] * 10, range(9)) for i in range(3)]
-    assert isinstance(engines.make("auto", build("llama"), SAMPLER, drawn, 3), Windowed)
-    drawn = [Row(i, [3, 4], 20, [7] * 20, range(19)) for i in range(3)]
+    drawn = [Request(i, [3, 4], 10, [7] * 10, range(9)) for i in range(3)]
+    assert isinstance(
+        engines.make("auto", build("llama"), SAMPLER, drawn, 3), Speculative
+    )
+    drawn = [Request(i, [3, 4], 20, [7] * 20, range(19)) for i in range(3)]
     assert isinstance(
         engines.make("auto", build("llama"), SAMPLER, drawn, 3), Sequential
     )
@@ -130,8 +132,10 @@ def test_a_model_that_cannot_be_laid_out_flat_decodes_sequentially() -> None:
     model = build("llama")
     model._supports_attention_backend = False
     assert isinstance(engines.make("auto", model, SAMPLER, work(), 4), Sequential)
-    with pytest.raises(UserError, match="windowed cannot run llama; allowed is sequ"):
-        engines.make("windowed", model, SAMPLER, work(), 4)
+    with pytest.raises(
+        UserError, match="speculative cannot run llama; allowed is sequ"
+    ):
+        engines.make("speculative", model, SAMPLER, work(), 4)
 
 
 def test_what_a_layout_cannot_compute_is_left_alone() -> None:
@@ -178,7 +182,7 @@ def test_progress_counts_rows_that_wait_for_an_earlier_one() -> None:
         spec_of(batch_size=3),
         SPECIAL,
         EOS,
-        engine="windowed",
+        engine="speculative",
         progress=lambda done, total: calls.append((done, total)),
     )
     assert next(run)["id"] == "long"

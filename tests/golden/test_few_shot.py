@@ -10,7 +10,7 @@ import pytest
 
 from selfgen.core.errors import UserError
 from selfgen.evaluation import few_shot
-from selfgen.evaluation.math import flexible, strict
+from selfgen.evaluation.metrics.numbers import flexible, strict
 
 lm_eval = pytest.importorskip("lm_eval")
 

@@ -118,13 +118,13 @@ def test_every_exact_engine_equals_the_oracle(
     batch_size: int,
     overhead: float,
 ) -> None:
-    """``overhead`` decides how far the windowed engine reads on over guesses: never, now
+    """``overhead`` decides how far the speculative engine reads on over guesses: never, now
     and then, to the end."""
     model, rows = built(kind, weights), references(n, content)
     spec = spec_of(beta=beta, sampling=sampling, batch_size=batch_size)
     wanted = expected(model, rows, spec)
     assert made(model, rows, spec, "sequential") == wanted
-    assert made(model, rows, spec, "windowed", overhead) == wanted
+    assert made(model, rows, spec, "speculative", overhead) == wanted
 
 
 def test_long_rows_and_a_common_beginning(model: Any) -> None:
@@ -137,7 +137,7 @@ def test_long_rows_and_a_common_beginning(model: Any) -> None:
     spec = spec_of(beta=0.3, batch_size=3)
     wanted = expected(model, rows, spec)
     for overhead in (0.0, 50.0, 1e6):
-        assert made(model, rows, spec, "windowed", overhead) == wanted
+        assert made(model, rows, spec, "speculative", overhead) == wanted
     assert made(model, rows, spec, "sequential") == wanted
 
 
@@ -149,7 +149,7 @@ def test_little_room_changes_nothing(
     rows = references(9, longest=25)
     wanted = expected(model, rows, spec_of())
     for overhead in (0.0, 1e6):
-        assert made(model, rows, spec_of(), "windowed", overhead) == wanted
+        assert made(model, rows, spec_of(), "speculative", overhead) == wanted
 
 
 def test_every_position_has_its_own_rate(model: Any) -> None:
@@ -162,7 +162,7 @@ def test_every_position_has_its_own_rate(model: Any) -> None:
             forced.Reference(row.id, row.epoch, row.prompt_ids, row.answer_ids, rates)
         )
     wanted = expected(model, rows, spec_of())
-    for engine in ("sequential", "windowed"):
+    for engine in ("sequential", "speculative"):
         assert made(model, rows, spec_of(), engine) == wanted
     drawn = [mask for _, mask in wanted.values()]
     assert any(mask[0] for mask in drawn)
@@ -184,7 +184,7 @@ def test_lora(merged: bool) -> None:
     rows, spec = references(6), spec_of()
     wanted = expected(model, rows, spec)
     assert wanted != expected(built("llama"), rows, spec), "the adapter does something"
-    for engine in ("sequential", "windowed"):
+    for engine in ("sequential", "speculative"):
         assert made(model, rows, spec, engine) == wanted
 
 
@@ -243,7 +243,7 @@ def test_rates_outside_0_to_1_are_refused() -> None:
         forced.mixing_mask(0, short, 0.0)
 
 
-@pytest.mark.parametrize("engine", ["sequential", "windowed"])
+@pytest.mark.parametrize("engine", ["sequential", "speculative"])
 def test_distribution_of_whole_answers(engine: str) -> None:
     """Every mixed answer of three tokens over five token ids, counted over many example
     ids, against its probability: rate and softmax on the mixed prefix, multiplied out."""

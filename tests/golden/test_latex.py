@@ -4,9 +4,9 @@ import time
 
 import pytest
 
-from selfgen.data.problems import boxed
-from selfgen.evaluation import latex
-from selfgen.evaluation.latex import equivalent, flexible, strict
+from selfgen.data.final_answers import boxed
+from selfgen.evaluation.metrics import latex
+from selfgen.evaluation.metrics.latex import equivalent, flexible, strict
 
 
 @pytest.mark.parametrize(

@@ -27,18 +27,18 @@ from selfgen.generation import (
     sequential,
     speculative,
 )
-from selfgen.generation.kv_cache import Slots
+from selfgen.generation.kv_cache import KVCache
 from selfgen.generation.onepass import OnePass
 from selfgen.generation.sequential import Sequential
-from selfgen.generation.speculative import Acceptance, Windowed, Work
+from selfgen.generation.speculative import Acceptance, Speculative, Work
 from tests.golden import test_free
 from tests.golden.conftest import EOS, VOCABULARY, built
 from tests.golden.mutation import EndlessError, Mutant, mutants
 from tests.golden.test_forced import expected, made, references, spec_of
 
 MODULES = {
-    speculative: "windowed",
-    kv_cache: "windowed",
+    speculative: "speculative",
+    kv_cache: "speculative",
     sequential: "sequential",
     onepass: "onepass",
 }
@@ -54,48 +54,48 @@ EARLIER = "when finished rows leave, and memory with them"
 PREFIX = "whether a common beginning is read once or for every row"
 SOFTMAX = "the same added to all scores, or to all keys"
 
-SETTLE, PREFIX_OF = Windowed._settle, Windowed._read_prefix
+SETTLE, PREFIX_OF = Speculative._settle, Speculative._read_prefix
 BATCH, ONE_PASS = Sequential._batch, OnePass._batch
 
 EQUIVALENT: dict[tuple[Any, ...], str] = {
     (Acceptance.add,): READ_AHEAD,
     (Acceptance.rate.fget,): READ_AHEAD,
     (Work.behind.fget,): READ_AHEAD,
-    (Windowed._spans,): READ_AHEAD,
-    (Windowed._read_on,): READ_AHEAD,
-    (Windowed.__call__, "assign", 1, "larger"): BUFFER,
-    (Windowed.__call__, "if", 2): EARLIER,
+    (Speculative._spans,): READ_AHEAD,
+    (Speculative._read_on,): READ_AHEAD,
+    (Speculative.__call__, "assign", 1, "larger"): BUFFER,
+    (Speculative.__call__, "if", 2): EARLIER,
     (PREFIX_OF, "if", 0): PREFIX,
     (PREFIX_OF, "assign", 2, "equality"): PREFIX,
     (PREFIX_OF, "assign", 3, "larger"): PREFIX,
     (PREFIX_OF, "if", 1): PREFIX,
     (PREFIX_OF, "expr", 2, "shift"): "what lies behind is written before it is read",
-    (Windowed._forward, "augassign"): COUNTED,
-    (Windowed._step, "augassign", 1, "sign"): COUNTED,
+    (Speculative._forward, "augassign"): COUNTED,
+    (Speculative._step, "augassign", 1, "sign"): COUNTED,
     (SETTLE, "if", 1): READ_AHEAD,
     (SETTLE, "assign", 4): READ_AHEAD,
     (SETTLE, "expr", 1, "shift"): READ_AHEAD,
     (SETTLE, "if", 3, "always"): "draws that could be kept are made again",
     (SETTLE, "for", 1, "larger"): "another guess",
     (SETTLE, "for", 1, "shift"): "another guess",
-    (Slots.__init__, "assign", 0, "shift"): BUFFER,
-    (Slots.__init__, "assign", 1, "first operand", 1): BUFFER,
-    (Slots.__init__, "assign", 1, "shift"): BUFFER,
-    (Slots.attend, "expr", 1, "shift", 1): SOFTMAX,
-    (Slots.attend, "assign", 5, "shift", 3): SOFTMAX,
-    (Slots.attend, "assign", 7, "shift", 0): "another key of the same mask",
-    (Slots.attend, "assign", 7, "shift", 2): BUFFER,
-    (Slots.attend, "if", 2, "never"): "one group, put in its place all the same",
-    (Slots.attend, "assign", 11, "shift"): BUFFER,
-    (Slots._mask, "if", 0, "always"): "made again for every layer",
-    (Slots._mask, "if", 0, "shift"): "made again for every layer",
-    (Slots._mask, "assign", 5, "shift", 2): SOFTMAX,
-    (Slots._make_groups, "assign", 0): "which spans share a call",
-    (Slots._group, "assign", 2, "always"): BUFFER,
-    (Slots._group, "assign", 3, "shift"): BUFFER,
-    (Slots._group, "assign", 6, "larger"): FILLER,
-    (Slots._group, "assign", 7, "larger"): FILLER,
-    (Slots._group, "assign", 7, "shift", 1): FILLER,
+    (KVCache.__init__, "assign", 0, "shift"): BUFFER,
+    (KVCache.__init__, "assign", 1, "first operand", 1): BUFFER,
+    (KVCache.__init__, "assign", 1, "shift"): BUFFER,
+    (KVCache.attend, "expr", 1, "shift", 1): SOFTMAX,
+    (KVCache.attend, "assign", 5, "shift", 3): SOFTMAX,
+    (KVCache.attend, "assign", 7, "shift", 0): "another key of the same mask",
+    (KVCache.attend, "assign", 7, "shift", 2): BUFFER,
+    (KVCache.attend, "if", 2, "never"): "one group, put in its place all the same",
+    (KVCache.attend, "assign", 11, "shift"): BUFFER,
+    (KVCache._mask, "if", 0, "always"): "made again for every layer",
+    (KVCache._mask, "if", 0, "shift"): "made again for every layer",
+    (KVCache._mask, "assign", 5, "shift", 2): SOFTMAX,
+    (KVCache._make_groups, "assign", 0): "which spans share a call",
+    (KVCache._group, "assign", 2, "always"): BUFFER,
+    (KVCache._group, "assign", 3, "shift"): BUFFER,
+    (KVCache._group, "assign", 6, "larger"): FILLER,
+    (KVCache._group, "assign", 7, "larger"): FILLER,
+    (KVCache._group, "assign", 7, "shift", 1): FILLER,
     (BATCH, "assign", 1, "larger"): FILLER,
     (BATCH, "assign", 3, "shift"): BUFFER,
     (BATCH, "assign", 4, "shift"): BUFFER,
@@ -221,7 +221,7 @@ def runs(engine: str) -> list[tuple[Callable[[], Any], Any]]:
         partial(mixed, engine, "gpt2", misses, 1e6),
         partial(mixed, engine, "mistral", ragged()),
     ]
-    if engine == "windowed":
+    if engine == "speculative":
         calls.append(partial(mixed, engine, "llama", ragged(), 0.0))
         calls.append(partial(in_parts, engine, "mistral", ragged()))
     if engine != "onepass":
@@ -284,10 +284,10 @@ def test_every_mutant_is_seen(function: str) -> None:
 
 def test_what_comes_out_is_that_of_the_oracle() -> None:
     """So that a mutant is compared with the truth, not with the engine."""
-    near = near_misses("windowed", "gpt2")
+    near = near_misses("speculative", "gpt2")
     for kind, rows in (("gpt2", near), ("mistral", ragged()), ("llama", ragged())):
         wanted = expected(of_kind(kind), rows, spec_of())
-        assert mixed("windowed", kind, rows) == wanted
+        assert mixed("speculative", kind, rows) == wanted
         assert mixed("sequential", kind, rows) == wanted
         one = expected(of_kind(kind), rows, spec_of(kind="onepass"))
         assert mixed("onepass", kind, rows) == one

@@ -8,7 +8,6 @@ import pytest
 
 from selfgen.core.errors import UserError
 from selfgen.data.prompts import PromptSpec
-from selfgen.data.wording import JUDGE
 from selfgen.judge import pairs
 from selfgen.judge.pairs import (
     Pair,
@@ -18,9 +17,10 @@ from selfgen.judge.pairs import (
     template_of,
     verdict_of,
 )
+from selfgen.judge.prompt import JUDGE
 from selfgen.judge.spec import PairsSpec
-from selfgen.report.spec import Cell
-from selfgen.report.win_rates import WinRatesSpec, tabulate
+from selfgen.report.spec import Cell, TableSpec
+from selfgen.report.tables.win_rates import WinRates, draw
 
 SPEC = PairsSpec("test", 0, PromptSpec("{prompt}", "?", 64, 32))
 TEMPLATE = "P {{post}} | {{summarya}} | {{summaryb}}"
@@ -114,17 +114,18 @@ def test_templates_of_files() -> None:
     assert set(pairs.PLACES) == {"{{post}}", "{{summarya}}", "{{summaryb}}"}
 
 
-TABLE = WinRatesSpec(
-    name="gpt",
-    cells=(Cell("s", "m", "bash", "direct", 0), Cell("s", "m", "bash", "direct", 1)),
+TABLE = TableSpec(
+    kind="win-rates",
+    name="win-rates-gpt",
+    scale="x",
+    columns=(),
     labels={"bash": "BASH"},
-    judge="judge-1",
-    opponent="the reference",
-    proxy="",
-    coin=False,
+    baseline="bash",
     bootstrap_samples=2000,
     confidence=0.95,
     seed=0,
+    cells=(Cell("s", "m", "bash", "direct", 0), Cell("s", "m", "bash", "direct", 1)),
+    own=WinRates("gpt", "judge-1", "the reference", proxy="", coin=False),
 )
 
 
@@ -154,9 +155,8 @@ def test_the_table_by_hand() -> None:
         *(_row("b", True, "A"), _row("b", False, "")),
         *(_row("c", True, ""), _row("c", False, "")),
     ]
-    found = tabulate([zero, one], TABLE)
-    assert set(found) == {f"win-rates-gpt.{kind}" for kind in ("md", "tex", "csv")}
-    header, line = (row.split(",") for row in found["win-rates-gpt.csv"].splitlines())
+    found = draw([zero, one], TABLE).texts()
+    header, line = (row.split(",") for row in found["csv"].splitlines())
     cells = dict(zip(header, line, strict=True))
     assert (cells["n"], cells["seeds"]) == ("2", "2")
     assert float(cells["win_rate"]) == pytest.approx(3.5 / 4)
@@ -165,23 +165,23 @@ def test_the_table_by_hand() -> None:
     assert float(cells["first_preferred"]) == pytest.approx(6 / 9)
     # Four prompts have both orders: a, c under seed 0, a under seed 1 agree; b does not.
     assert float(cells["consistent"]) == pytest.approx(3 / 4)
-    text = found["win-rates-gpt.md"]
+    text = found["md"]
     assert "decided by judge-1" in text and "| s | BASH | 87.5" in text
     assert "25.0 | 66.7 | 75.0 | 4.0 | 6.0 |" in text
 
 
 def test_a_proxy_is_named_one() -> None:
     rows = [_row("a", True, "A") | {"first": None, "verdict": ""} for _ in range(2)]
-    spec = replace(TABLE, judge="the proxy p", proxy="the nearer answer wins.")
-    text = tabulate([rows, rows], spec)["win-rates-gpt.md"]
+    own = replace(TABLE.own, judge="the proxy p", proxy="the nearer answer wins.")
+    text = draw([rows, rows], replace(TABLE, own=own)).texts()["md"]
     assert "A proxy, no judge: the nearer answer wins." in text
     assert "Unparsable" not in text
 
 
 def test_rows_survive_a_file(tmp_path: Path) -> None:
     """None, numbers and texts in one column."""
-    from selfgen.cli.common import read_rows, write_rows
+    from selfgen.core.rows import read_rows, write_rows
 
     rows = judged([Pair("a", "p", "x", "y", True)] * 2, ["Preferred: A", "?"], SPEC)
     write_rows(tmp_path / "v.parquet", rows)
-    assert json.dumps(read_rows([tmp_path / "v.parquet"])) == json.dumps(rows)
+    assert json.dumps(read_rows(tmp_path / "v.parquet")) == json.dumps(rows)

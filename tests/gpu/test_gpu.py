@@ -69,7 +69,7 @@ def fit(objective: str, device: Device, **changes: Any) -> tuple[Any, causal.Out
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("engine", ["sequential", "windowed", "auto"])
+@pytest.mark.parametrize("engine", ["sequential", "speculative", "auto"])
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
 def test_forced_pass_draws_what_the_cpu_draws(
     kind: str, engine: str, temperature: float
@@ -80,7 +80,7 @@ def test_forced_pass_draws_what_the_cpu_draws(
     assert made(build(kind).cuda(), rows, spec, engine) == expected
 
 
-@pytest.mark.parametrize("engine", ["sequential", "windowed"])
+@pytest.mark.parametrize("engine", ["sequential", "speculative"])
 @pytest.mark.parametrize("sampling", [Sampling(), Sampling(1.0)])
 def test_free_generation_writes_what_the_cpu_writes(
     engine: str, sampling: Sampling

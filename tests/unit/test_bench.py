@@ -32,13 +32,20 @@ def test_forced(
     sizes = ["--prompt-tokens", "4", "--answer-tokens", "8", "--long", "12"]
     assert bench("forced", *argv, *sizes) == 0
     runs = json.loads((tmp_path / "forced.json").read_text())
-    names = [forced.GENERATE, "sequential", "windowed", "auto", "onepass", forced.FLOOR]
+    names = [
+        forced.GENERATE,
+        "sequential",
+        "speculative",
+        "auto",
+        "onepass",
+        forced.FLOOR,
+    ]
     assert [t["name"] for t in runs["timings"]] == 2 * names
     assert all(len(t["seconds"]) == 2 for t in runs["timings"])
     assert runs["timings"][0]["tokens"] == 3 * 8
-    sequential, windowed = (runs["timings"][i]["notes"] for i in (1, 2))
-    assert windowed["passes"] < sequential["passes"] == 8
-    assert sequential["differ"] == windowed["differ"] == 0
+    sequential, speculative = (runs["timings"][i]["notes"] for i in (1, 2))
+    assert speculative["passes"] < sequential["passes"] == 8
+    assert sequential["differ"] == speculative["differ"] == 0
     page = (tmp_path / "forced.md").read_text()
     assert page.count("\n| ") == 2 + len(runs["timings"])
     assert "torch" in page.splitlines()[2]
@@ -148,12 +155,12 @@ def test_losses_that_differ_are_an_error() -> None:
 
 def test_median_and_ratio() -> None:
     case = {"T": 8, "batch": 2, "beta": 0.5, "temperature": 1.0}
-    times = {forced.GENERATE: [8.0, 6.0, 30.0], "windowed": [2.0, 1.0, 4.0]}
+    times = {forced.GENERATE: [8.0, 6.0, 30.0], "speculative": [2.0, 1.0, 4.0]}
     times[forced.FLOOR] = [1.0, 1.0, 1.0]
     timings = [
         harness.Timing(name, case, 16, seconds) for name, seconds in times.items()
     ]
     line = forced.page(timings).splitlines()[3].split("|")
     assert [cell.strip() for cell in line[1:10]] == [
-        "windowed", "8", "2", "0.5", "1.0", "8", "4.00", "", "2.00",
+        "speculative", "8", "2", "0.5", "1.0", "8", "4.00", "", "2.00",
     ]  # fmt: skip

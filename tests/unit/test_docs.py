@@ -13,7 +13,7 @@ from tests.flow import Flow
 
 from selfgen import __version__, config
 from selfgen.config.methods import BY_MIX
-from selfgen.data.catalog import SOURCES
+from selfgen.graph.sources import WHEELS
 from selfgen.graph.steps import Graph
 from selfgen.mixing import rows
 
@@ -162,7 +162,7 @@ def test_method_keys_exist() -> None:
 
 def test_data_names_every_source() -> None:
     page = (ROOT / "docs" / "data.md").read_text(encoding="utf-8")
-    for name, wheel in SOURCES.items():
+    for name, wheel in WHEELS.items():
         assert f"| `{name}` | {wheel.package} {wheel.version} |" in page
 
 

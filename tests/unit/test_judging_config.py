@@ -140,7 +140,7 @@ def test_tables_say_how_far_a_proxy_agrees(tmp_path: Path) -> None:
     against = {"against": "sft-continued"}
     rates = {name: {"judge": name, **against} for name in judges}
     update_config(raw, {"judges": judges, "evaluation": {"win_rates": rates}})
-    said = {n: judging.table(Graph(load(raw), ROOT), n).proxy for n in judges}
+    said = {n: judging.words(Graph(load(raw), ROOT), n).proxy for n in judges}
     with (ROOT / judging.AGREEMENT).open() as file:
         rows = {row["proxy"]: row for row in csv.DictReader(file)}
     for name, row in (("likely", "likelihood"), ("close", "similarity to the prompt")):
@@ -149,5 +149,5 @@ def test_tables_say_how_far_a_proxy_agrees(tmp_path: Path) -> None:
             f"Of {rows[row]['n']} pairs" in said[name] and f"in {same} %" in said[name]
         )
     assert said["near"].endswith("was not measured.")
-    bare = judging.table(Graph(load(raw), tmp_path), "likely").proxy
+    bare = judging.words(Graph(load(raw), tmp_path), "likely").proxy
     assert bare.endswith("was not measured.")

@@ -13,7 +13,7 @@ from tests.unit.test_training import SPEC, rows
 from selfgen.cli.main import main
 from selfgen.config import load
 from selfgen.core.errors import UserError
-from selfgen.data.wording import CHATML
+from selfgen.data.chat_templates import CHATML
 from selfgen.graph import cost
 from selfgen.graph.steps import Graph
 from selfgen.models.base import ModelSpec, create

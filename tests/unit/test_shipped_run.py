@@ -14,13 +14,13 @@ from snakemake.utils import update_config
 from selfgen import config
 from selfgen.core.errors import UserError
 from selfgen.core.spec import from_json, to_json
-from selfgen.evaluation.statistics import Bootstrap, paired_difference
-from selfgen.graph import judging, tables
+from selfgen.evaluation.statistics import paired_difference
+from selfgen.graph import tables
 from selfgen.graph.steps import Graph
-from selfgen.report import preference, ship, win_rates
+from selfgen.report import plot, ship, tabulate
 from selfgen.report.collect import cell_values
-from selfgen.report.render import render_all
-from selfgen.report.spec import Cell, TablesSpec
+from selfgen.report.measure import bootstrap
+from selfgen.report.spec import TableSpec
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "docs" / "reference"
@@ -45,45 +45,38 @@ def graph(run: Path) -> Graph:
     return Graph(config.load(merged), ROOT)
 
 
-@pytest.fixture(scope="module")
-def drawn(run: Path, graph: Graph) -> dict[str, bytes]:
-    spec = from_json(TablesSpec, (run / "tables" / "spec.json").read_text())
-    found = render_all(run / "collected", spec)
-    texts = {}
-    if tables.preferred(graph).parents:
-        scores = pd.read_parquet(run / "collected" / "scores.parquet")
-        texts |= preference.tabulate(scores, tables.preferred(graph))
-    for name in judging.names(graph) if (run / "verdicts").is_dir() else ():
-        spec = judging.table(graph, name)
-        rows = [
-            pd.read_parquet(_verdicts(run, name, cell)).to_dict("records")
-            for cell in spec.cells
-        ]
-        texts |= win_rates.tabulate(rows, spec)
-    return found | {name: text.encode() for name, text in texts.items()}
+def inputs(run: Path, found: tables.Job) -> dict[str, list[Path]]:
+    """The files of a table or figure in a shipped run."""
+    return {
+        name: [run / Path(path).relative_to("results") for path in paths]
+        for name, paths in found.inputs.items()
+    }
 
 
-def _verdicts(run: Path, contest: str, cell: Cell) -> Path:
-    folder = run / "verdicts" / contest / cell.task / cell.model / cell.method
-    return folder / cell.decoding / f"seed{cell.seed}.parquet"
+def test_every_shipped_table_is_drawn_again_byte_for_byte(run, graph) -> None:
+    """With the spec that is shipped beside it, which is that of today's configuration."""
+    shipped = {path.name: path.read_text() for path in (run / "tables").iterdir()}
+    files = {}
+    for name, found in tables.tables(graph).items():
+        spec = from_json(TableSpec, shipped[f"{name}.json"])
+        made = tabulate.texts(spec, inputs(run, found))
+        assert made["json"] == to_json(found.spec) + "\n"
+        files |= {f"{name}.{kind}": text for kind, text in made.items()}
+    assert files == shipped
 
 
-def test_every_shipped_table_is_drawn_again_byte_for_byte(run, drawn) -> None:
-    shipped = {path.name: path.read_bytes() for path in (run / "tables").iterdir()}
-    kinds = (".md", ".tex", ".csv", ".json")
-    assert {n: c for n, c in drawn.items() if n.endswith(kinds)} == shipped
-
-
-def test_every_figure_is_shipped(run, drawn) -> None:
+def test_every_figure_is_shipped(run, graph) -> None:
     shipped = {path.name for path in (run / "figures").iterdir()}
-    assert shipped == {n for n in drawn if n.endswith((".pdf", ".svg", ".png"))}
+    files = {
+        f"{name}.{kind}"
+        for name, found in tables.figures(graph).items()
+        for kind in plot.images(found.spec, inputs(run, found))
+    }
+    assert files == shipped
 
 
 def test_the_shipped_run_is_of_its_configuration(run: Path, graph: Graph) -> None:
     """Every job that ran a model had the spec that the configuration gives it today."""
-    assert (run / "tables" / "spec.json").read_text() == to_json(
-        tables.tables(graph)
-    ) + "\n"
     expected = {}
     for cell in graph.cells():
         node = (cell.task, cell.model, cell.method)
@@ -117,8 +110,8 @@ def _manifest(output: str) -> str:
 def test_fine_tuning_is_above_the_base_model_on_at_least_two_tasks() -> None:
     """The comparison that makes the others worth reading: paired, its interval off 0."""
     scores = pd.read_parquet(RUN / "collected" / "scores.parquet")
-    spec = from_json(TablesSpec, (RUN / "tables" / "spec.json").read_text())
-    how = Bootstrap(spec.bootstrap_samples, spec.confidence, spec.seed)
+    spec = from_json(TableSpec, (RUN / "tables" / "main.json").read_text())
+    how = bootstrap(spec)
     above = set()
     for column in spec.columns:
         rows = scores[

@@ -21,16 +21,17 @@ import pyarrow.parquet
 import pytest
 import torch
 import yaml
+from tests import steps
 from tests.conftest import SMALL
 from tests.flow import Flow
 
-from selfgen.cli.common import VLLM_PYTHON
+from selfgen.cli.step import VLLM_PYTHON
 from selfgen.config import load
 from selfgen.core.errors import UserError
 from selfgen.core.spec import Device, Sampling, from_json, to_json
+from selfgen.data.chat_templates import CHATML
 from selfgen.data.prompts import PromptSpec
 from selfgen.data.records import COLUMNS
-from selfgen.data.wording import CHATML
 from selfgen.generation.answers_spec import AnswersSpec
 from selfgen.generation.pass_spec import PassSpec
 from selfgen.graph.steps import Graph
@@ -104,24 +105,30 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def run(folder: Path, tmp_path: Path, path: str) -> Run:
-    """A verb of the command line as a job runs it."""
+    """A step as a job runs it."""
 
     def started(
-        verb: str, spec: Any, *arguments: str, out: str = "out", **more: str
+        step: str,
+        spec: Any,
+        out: str = "out",
+        shard: int = 0,
+        gpus: int = 1,
+        **more: str,
     ) -> subprocess.CompletedProcess[str]:
         hidden = (VLLM_PYTHON, "CUDA_VISIBLE_DEVICES")
         environment = {k: v for k, v in os.environ.items() if k not in hidden}
-        command = [sys.executable, "-m", "selfgen", verb, "--spec", to_json(spec)]
-        files = {
-            "records": folder / "records.parquet",
-            "weights": folder / "model",
-            "out": tmp_path / f"{out}.parquet",
-            "manifest": tmp_path / f"{out}.json",
-        }
-        for name, path in files.items():
-            command += [f"--{name}", str(path)]
+        made = "answers" if step == "generate_answers" else "tokens"
+        command = steps.command(
+            step,
+            spec,
+            {"records": folder / "records.parquet", "weights": folder / "model"},
+            {made: tmp_path / f"{out}.parquet", "manifest": tmp_path / f"{out}.json"},
+            threads=1,
+            gpus=gpus,
+            shard=shard,
+        )
         return subprocess.run(
-            [*command, "--threads", "1", *arguments],
+            command,
             env=environment | {"PYTHONPATH": path} | more,
             capture_output=True,
             text=True,
@@ -138,11 +145,11 @@ def read(folder: Path, name: str) -> tuple[list[dict[str, Any]], dict[str, Any]]
 
 
 @needs_vllm
-@pytest.mark.parametrize("shard", ["0", "1"])
-def test_backends_agree_on_greedy_answers(run: Run, tmp_path: Path, shard: str) -> None:
+@pytest.mark.parametrize("shard", [0, 1])
+def test_backends_agree_on_greedy_answers(run: Run, tmp_path: Path, shard: int) -> None:
     served = replace(ANSWERS, backend="vllm")
     for name, spec in (("own", ANSWERS), ("served", served)):
-        done = run("answers", spec, "--shard", shard, out=name, **{VLLM_PYTHON: PYTHON})
+        done = run("generate_answers", spec, name, shard, **{VLLM_PYTHON: PYTHON})
         assert done.returncode == 0, done.stderr[-3000:]
     own, facts = read(tmp_path, "own")
     rows, found = read(tmp_path, "served")
@@ -150,7 +157,7 @@ def test_backends_agree_on_greedy_answers(run: Run, tmp_path: Path, shard: str) 
     assert {row["ended"] for row in own} == {True, False}, "both ends must be compared"
     for key in ("template", "prompts", "generated_tokens", "device", "precision"):
         assert found[key] == facts[key], key
-    assert (facts["engine"], found["engine"]) == ("windowed", "vllm")
+    assert (facts["engine"], found["engine"]) == ("speculative", "vllm")
     assert found["vllm"] and found["spec"] == facts["spec"] | {"backend": "vllm"}
 
 
@@ -158,7 +165,7 @@ def test_backends_agree_on_greedy_answers(run: Run, tmp_path: Path, shard: str) 
 def test_drafts_are_rows_with_draws_of_their_own(run: Run, tmp_path: Path) -> None:
     served = replace(DRAFTS, backend="vllm")
     for name, spec in (("own", DRAFTS), ("one", served), ("two", served)):
-        done = run("pass", spec, out=name, **{VLLM_PYTHON: PYTHON})
+        done = run("generate_pass", spec, name, **{VLLM_PYTHON: PYTHON})
         assert done.returncode == 0, done.stderr[-3000:]
     own, one, two = (read(tmp_path, name)[0] for name in ("own", "one", "two"))
     assert one == two, "a seed says which text it is"
@@ -170,7 +177,7 @@ def test_drafts_are_rows_with_draws_of_their_own(run: Run, tmp_path: Path) -> No
 
 @pytest.mark.parametrize("other", [{}, {VLLM_PYTHON: sys.executable}])
 def test_an_environment_without_vllm_is_named(run: Run, other: dict[str, str]) -> None:
-    done = run("answers", replace(ANSWERS, backend="vllm"), **other)
+    done = run("generate_answers", replace(ANSWERS, backend="vllm"), **other)
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == (
         "error: generation.backend: found vllm, which is not installed here; allowed:"
@@ -181,15 +188,17 @@ def test_an_environment_without_vllm_is_named(run: Run, other: dict[str, str]) -
 
 def test_another_interpreter_must_be_there(run: Run) -> None:
     gone = {VLLM_PYTHON: "/no/python"}
-    done = run("answers", replace(ANSWERS, backend="vllm"), **gone)
+    done = run("generate_answers", replace(ANSWERS, backend="vllm"), **gone)
     line = f"error: {VLLM_PYTHON}: found /no/python: No such file or directory\n"
     assert (done.returncode, done.stderr) == (1, line)
-    assert run("answers", ANSWERS, **gone).returncode == 0, "it is nobody else's"
+    assert run("generate_answers", ANSWERS, **gone).returncode == 0, (
+        "it is nobody else's"
+    )
 
 
 def test_a_job_locks_as_many_gpus_as_it_is_given(run: Run) -> None:
     spec = replace(ANSWERS, backend="vllm", device=Device("cuda", "bf16"))
-    done = run("answers", spec, "--gpus", "2", CUDA_VISIBLE_DEVICES="4")
+    done = run("generate_answers", spec, gpus=2, CUDA_VISIBLE_DEVICES="4")
     assert done.stderr == "error: GPUs: found 4, needed are 2\n"
 
 
@@ -230,14 +239,15 @@ def test_jobs_of_free_text_ask_for_the_gpus(bare: Flow, tmp_path: Path) -> None:
     planned = flow.snakemake(*what)
     assert planned.returncode == 0, planned.stdout
     asked: dict[str, set[str]] = {}
+    name = r"'--name=(generate_answers|finetune|generate_pass) (?:\S*/(forced|free))?"
     for job in planned.stdout.split("\n\n"):
-        kind = re.search(r"--name '(answers|train|pass forced|pass free)", job)
-        if kind:
-            gpus = re.search(r"gpu=(\d).* (?:--gpus|--processes) (\d)", job, re.DOTALL)
-            asked.setdefault(kind[1], set()).add(gpus[1] + gpus[2])
+        if kind := re.search(name, job):
+            gpus = re.search(r"gpu=(\d).* --gpus=(\d)", job, re.DOTALL)
+            step = " ".join(filter(None, kind.groups()))
+            asked.setdefault(step, set()).add(gpus[1] + gpus[2])
     assert asked == {
-        **{"answers": {"22"}, "pass free": {"22"}},
-        **{"train": {"11"}, "pass forced": {"11"}},
+        **{"generate_answers": {"22"}, "generate_pass free": {"22"}},
+        **{"finetune": {"11"}, "generate_pass forced": {"11"}},
     }
 
 

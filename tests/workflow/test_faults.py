@@ -13,12 +13,12 @@ from pathlib import Path
 import pyarrow.parquet
 import pytest
 
-from selfgen.data.catalog import SOURCES
+from selfgen.graph.sources import WHEELS
 from tests.flow import Flow
 
 pytestmark = pytest.mark.slow
 RUN = ("--configfile", "small.yaml", "--cores", "2")
-WHEEL = f"resources/wheels/{SOURCES['wiki'].filename}"
+WHEEL = f"resources/wheels/{WHEELS['wiki'].filename}"
 
 
 def errors(output: str) -> list[str]:

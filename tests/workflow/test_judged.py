@@ -116,7 +116,7 @@ def test_win_rates(
     planned = flow.rules(*RUN)
     assert planned == {
         "judge_answers": 2 * METHODS - 1,
-        "tabulate_win_rates": 2,
+        "tabulate": 2,
     }
     endpoint.faults = [""] * 5 + ["500"] * 3
     done = flow.snakemake(*RUN, "--keep-going")
@@ -181,7 +181,7 @@ def test_benchmarks(
     assert (
         planned.pop("answer_benchmark") == planned.pop("grade_benchmark") == 2 * METHODS
     )
-    assert planned == {"tabulate_benchmark": 2}
+    assert planned == {"tabulate": 2}
     done = flow.snakemake(*RUN)
     assert done.returncode == 0, done.stdout
     m, other = 0.9168, 0.0832

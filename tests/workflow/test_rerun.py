@@ -21,7 +21,8 @@ AFTER_TRAINING = {
     "generate_answers",
     "score_answers",
     "collect_results",
-    "render_results",
+    "tabulate",
+    "plot",
     "render_samples",
 }
 
@@ -45,7 +46,7 @@ def docstring(flow: Flow) -> None:
 
 
 def unrelated(flow: Flow) -> None:
-    flow.replace("src/selfgen/cli/main.py", '"score": "score"', '"scores": "score"')
+    flow.replace("src/selfgen/cli/main.py", '"resume":', '"again":')
 
 
 def lost_metadata(flow: Flow) -> None:
@@ -105,13 +106,19 @@ def test_an_optimiser_key_reruns_its_stage(flow: Flow) -> None:
 
 def test_a_prompt_template_reruns_its_task(flow: Flow) -> None:
     """All but what is made of no prompt: records and base model."""
-    flow.replace("src/selfgen/data/wording.py", "in one short phrase", "in a phrase")
+    flow.replace(
+        "src/selfgen/tasks/wikipedia_descriptions.py",
+        "in one short phrase",
+        "in a phrase",
+    )
     made = {"generate_pass", "mix_rows", "finetune"}
     assert set(flow.rules(*SMALL)) == AFTER_TRAINING | made
 
 
 def test_a_prompt_template_of_another_task_reruns_nothing(flow: Flow) -> None:
-    flow.replace("src/selfgen/data/wording.py", "a one-line headline", "a headline")
+    flow.replace(
+        "src/selfgen/tasks/news_headlines.py", "a one-line headline", "a headline"
+    )
     assert flow.rules(*SMALL) == {}
 
 
@@ -132,7 +139,7 @@ def test_a_manifest_names_the_packages_that_it_was_made_with(flow: Flow) -> None
 
 def test_a_label_reruns_renderings_only(flow: Flow) -> None:
     flow.replace("small.yaml", "label: BASH", "label: Mixed")
-    assert set(flow.rules(*SMALL)) == {"render_results", "render_samples"}
+    assert flow.rules(*SMALL) == {"tabulate": 3, "plot": 2, "render_samples": 1}
 
 
 def test_a_failing_rule_shows_its_log(flow: Flow) -> None:

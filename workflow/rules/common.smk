@@ -1,13 +1,11 @@
 # Wiring of the rules: names, constraints, and functions of inputs.
 from functools import partial
 
-from selfgen.data.files import FileSpec, LocalSpec
-from selfgen.data.hub import HubSpec
-from selfgen.data.records import DATASETS
+from selfgen.data.pins import FileSpec, HubSpec, LocalSpec
 from selfgen.core.provenance import source_digest
+from selfgen.graph import scoring
+from selfgen.tasks import DATASETS, module
 
-# Downloads are shared by all scales; the path is relative, so a moved clone reruns nothing.
-RESOURCES = os.path.relpath(os.environ.get("SELFGEN_RESOURCES", ROOT / "resources"))
 HEAVY_GB = 7  # of a job that runs a model; measured peak: 4.9
 MEMORY_GB = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9
 HEAVY = {"mem": memory(HEAVY_GB), "runtime": "8h", "gpu": GRAPH.gpus()}
@@ -62,6 +60,9 @@ wildcard_constraints:
     source=any_of(GRAPH.sources),
 
 
+MIXED_BY_SCORE = ("selfgen.mixing.build", "selfgen.evaluation.metrics")
+
+
 def mixing_code(wildcards):
     """Code of mixing, and of what only some mixes read: graders, a function of one's own."""
     method = GRAPH.nodes[wildcards.node].method
@@ -70,8 +71,27 @@ def mixing_code(wildcards):
     if method.mix == "custom":
         own = method.function.rpartition(":")[0]
         return code_digest("selfgen.mixing.build") + source_digest(ROOT / own)
-    own = {"dpo": ["selfgen.evaluation.scores"], "pairs": ["selfgen.data.preferences"]}
-    return code_digest("selfgen.mixing.build", *own.get(method.mix, []))
+    if method.mix == "dpo":
+        return scoring_code(*MIXED_BY_SCORE)(wildcards)
+    own = ["selfgen.data.preferences"] if method.mix == "pairs" else []
+    return code_digest("selfgen.mixing.build", *own)
+
+
+def records_code(wildcards):
+    """Code of the builder and of the task's data set."""
+    dataset = GRAPH.config.tasks[wildcards.task].dataset
+    return code_digest("selfgen.tasks.build", module(dataset))
+
+
+def scoring_code(*step):
+    """Code of a step and of the metrics that it scores by, built-in ones and one's own."""
+
+    def of(wildcards):
+        found = GRAPH.config, wildcards.task
+        own = [source_digest(ROOT / path) for path in scoring.files(*found)]
+        return "".join([code_digest(*step, *scoring.modules(*found)), *own])
+
+    return of
 
 
 def rows_memory(wildcards, attempt):
@@ -110,17 +130,11 @@ def source_input(name):
 def sources_of(wildcards):
     """Wheels and files of a task. Their hashes are a parameter, so that another download
     of the same file reruns nothing: its time is `ancient`."""
-    return {
-        name.replace("-", "_"): source_input(name) for name in source_names(wildcards)
-    }
+    return {name: source_input(name) for name in source_names(wildcards)}
 
 
-def source_arguments(wildcards):
-    return [f"{name}={source_path(name)}" for name in source_names(wildcards)]
-
-
-def source_hashes(wildcards):
-    return [pin(name) for name in source_names(wildcards)]
+def source_pins(wildcards):
+    return [f"--pin={name}={pin(name)}" for name in source_names(wildcards)]
 
 
 def model_source(wildcards):
@@ -137,17 +151,12 @@ def model_source(wildcards):
     return []
 
 
-def model_argument(wildcards, input):
-    model = GRAPH.config.models[wildcards.model]
-    found = model.path if model.kind == "local" else input.get("source")
-    return ["--source", found] if found else []
-
-
-def model_pin(wildcards):
+def model_pins(wildcards):
     model = GRAPH.config.models[wildcards.model]
     if model.kind == "gguf":
-        return GRAPH.wheel(model.source).sha256
-    return getattr(model, "revision", None) or getattr(model, "path", "")
+        return [f"--pin=source={GRAPH.wheel(model.source).sha256}"]
+    found = getattr(model, "revision", None) or getattr(model, "path", "")
+    return [f"--pin=source={found}"] if found else []
 
 
 def checked_records(wildcards):
@@ -210,20 +219,6 @@ def cell_shards(cell):
     )
 
 
-def captioned(name, category, what, kind):
-    return report(
-        f"results/{'figures' if kind == 'svg' else 'tables'}/{name}.{kind}",
-        caption=f"../report/{name}.rst",
-        category=category,
-        labels={"what": what, "scale": GRAPH.config.scale},
-    )
-
-
-def verdict_path(contest, cell):
-    folder = f"results/verdicts/{contest}/{cell.task}/{cell.model}/{cell.method}"
-    return f"{folder}/{cell.decoding}/seed{cell.seed}.parquet"
-
-
 def scorer(wildcards):
     """The encoder of a proxy (`ancient`, as in `sources_of`), or the base model."""
     found = judging.scorer(GRAPH, wildcards.contest, wildcards.model)
@@ -256,8 +251,3 @@ def benchmark_files(answered):
 def few_shot_files(protocol):
     found = benchmarks.files(GRAPH, protocol)
     return [file_input(name) for name in found.values()]
-
-
-def benchmark_arguments(wildcards, input):
-    roles = ("baseline", "gamed", "questions", "references", "prompts")
-    return [x for role in roles if input.get(role) for x in (f"--{role}", input[role])]

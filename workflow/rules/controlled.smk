@@ -1,4 +1,5 @@
 # Small models trained from nothing: one process a regime and seed, then all tables.
+from selfgen import tasks
 from selfgen.graph import synthetic
 from selfgen.report.synthetic.render import figure_names, table_names
 
@@ -40,27 +41,25 @@ rule run_regime:
         mem=memory(3),
         runtime="2h",
     params:
-        spec=lambda w: to_json(synthetic.spec(REGIMES, w.regime, int(w.seed))),
-        code=code("selfgen.synthetic.run"),
+        **step(
+            "run_regime",
+            lambda w: to_json(synthetic.spec(REGIMES, w.regime, int(w.seed))),
+            lambda w: code_digest(
+                "selfgen.synthetic.run",
+                tasks.module(REGIMES.regimes[w.regime].task.dataset),
+            ),
+        ),
     shell:
-        'python -m selfgen controlled --spec {params.spec:q} --out "$(dirname {output.scores:q})"'
-        " --manifest {output.manifest:q} --scratch scratch/controlled --threads {threads}"
-        " --name '{wildcards.regime} {wildcards.seed}' > {log:q} 2>&1"
+        STEP
 
 
 rule collect_regimes:
     """Scores, positions, learning curves and costs of all regimes and seeds."""
     input:
-        runs=[
-            f"{run}/{name}"
-            for run in RUNS
-            for name in (
-                "scores.parquet",
-                "positions.parquet",
-                "curves.parquet",
-                "manifest.json",
-            )
-        ],
+        scores=[f"{run}/scores.parquet" for run in RUNS],
+        positions=[f"{run}/positions.parquet" for run in RUNS],
+        curves=[f"{run}/curves.parquet" for run in RUNS],
+        manifests=[f"{run}/manifest.json" for run in RUNS],
     output:
         COLLECTED,
         KEPT,
@@ -70,17 +69,15 @@ rule collect_regimes:
     conda:
         CONDA
     params:
-        runs=RUNS,
-        code=code("selfgen.report.synthetic.collect"),
+        **step("collect_regimes", lambda w: to_json(synthetic.collect(REGIMES))),
     shell:
-        "python -m selfgen collect-controlled --runs {params.runs:q}"
-        " --out results/collected > {log:q} 2>&1"
+        STEP
 
 
 rule render_ablations:
     """Tables and figures of the controlled runs: a pure function of what was collected."""
     input:
-        COLLECTED,
+        collected=COLLECTED,
     output:
         TABLES,
         [path for path in FIGURES if not path.endswith(".svg")],
@@ -100,9 +97,6 @@ rule render_ablations:
     conda:
         CONDA
     params:
-        spec=lambda w: to_json(ABLATIONS),
-        code=code("selfgen.report.synthetic.render"),
+        **step("render_ablations", lambda w: to_json(ABLATIONS)),
     shell:
-        "python -m selfgen render-controlled --spec {params.spec:q}"
-        " --collected results/collected --tables results/tables"
-        " --figures results/figures > {log:q} 2>&1"
+        STEP

@@ -14,10 +14,9 @@ rule fetch_wheel:
     conda:
         CONDA
     params:
-        spec=lambda w: to_json(GRAPH.wheel(WHEELS[w.filename])),
+        **step("fetch_wheel", lambda w: to_json(GRAPH.wheel(WHEELS[w.filename])), "-"),
     shell:
-        'python -m selfgen fetch --spec {params.spec:q} --folder "$(dirname {output.wheel:q})"'
-        " > {log:q} 2>&1"
+        STEP
 
 
 rule fetch_file:
@@ -33,10 +32,9 @@ rule fetch_file:
     conda:
         CONDA
     params:
-        spec=lambda w: to_json(GRAPH.files[FETCHED[w.fetched]]),
+        **step("fetch_file", lambda w: to_json(GRAPH.files[FETCHED[w.fetched]]), "-"),
     shell:
-        "python -m selfgen fetch-file --spec {params.spec:q} --out {output.file:q}"
-        " > {log:q} 2>&1"
+        STEP
 
 
 rule fetch_hub:
@@ -53,10 +51,9 @@ rule fetch_hub:
     conda:
         CONDA
     params:
-        spec=lambda w: to_json(HUBS[w.hub]),
+        **step("fetch_hub", lambda w: to_json(HUBS[w.hub]), "-"),
     shell:
-        "python -m selfgen fetch-hub --spec {params.spec:q} --out {output.listing:q}"
-        " > {log:q} 2>&1"
+        STEP
 
 
 rule build_records:
@@ -74,14 +71,9 @@ rule build_records:
         mem=memory(2),
         runtime="20m",
     params:
-        spec=spec(GRAPH.records, "task"),
-        code=code("selfgen.data.records"),
-        sources=source_arguments,
-        hashes=source_hashes,
+        **step("build_records", spec(GRAPH.records, "task"), records_code, source_pins),
     shell:
-        "python -m selfgen records --spec {params.spec:q} --source {params.sources:q}"
-        " --pin {params.hashes:q}"
-        " --out {output.records:q} --manifest {output.manifest:q} > {log:q} 2>&1"
+        STEP
 
 
 rule check_leakage:
@@ -96,11 +88,9 @@ rule check_leakage:
     conda:
         CONDA
     params:
-        spec=spec(GRAPH.leakage, "task"),
-        code=code("selfgen.data.leakage"),
+        **step("check_leakage", spec(GRAPH.leakage, "task")),
     shell:
-        "python -m selfgen leakage --spec {params.spec:q} --records {input.records:q}"
-        " --out {output.report:q} > {log:q} 2>&1"
+        STEP
 
 
 rule prepare_base:
@@ -118,10 +108,6 @@ rule prepare_base:
         mem=memory(4),
         runtime="30m",
     params:
-        spec=spec(GRAPH.model, "model"),
-        code=code("selfgen.models.base"),
-        pin=model_pin,
-        source=model_argument,
+        **step("prepare_base", spec(GRAPH.model, "model"), pins=model_pins),
     shell:
-        "python -m selfgen base --spec {params.spec:q} {params.source:q}"
-        " --pin {params.pin:q} --out {output.weights:q} --manifest {output.manifest:q} > {log:q} 2>&1"
+        STEP

@@ -6,7 +6,7 @@ rule generate_answers:
         weights=lambda w: GRAPH.weights(w.task, w.model, w.node, w.seed),
         drafts=drafts,
     output:
-        shard="results/answers/{task}/{model}/{node}/{decoding}/seed{seed}/shard{shard}.parquet",
+        answers="results/answers/{task}/{model}/{node}/{decoding}/seed{seed}/shard{shard}.parquet",
         manifest="results/answers/{task}/{model}/{node}/{decoding}/seed{seed}/shard{shard}.json",
     log:
         "logs/generate_answers/{task}/{model}/{node}/{decoding}/seed{seed}.shard{shard}.log",
@@ -16,14 +16,11 @@ rule generate_answers:
     resources:
         **GENERATING,
     params:
-        spec=spec(GRAPH.answers, "task", "node", "decoding", "seed"),
-        code=code("selfgen.generation.answers"),
+        **step(
+            "generate_answers", spec(GRAPH.answers, "task", "node", "decoding", "seed")
+        ),
     shell:
-        "python -m selfgen answers --spec {params.spec:q} --shard {wildcards.shard}"
-        " --records {input.records:q} --weights {input.weights:q}"
-        " --drafts {input.drafts:q} --out {output.shard:q}"
-        " --manifest {output.manifest:q} --threads {threads} --gpus {resources.gpu}"
-        " --name 'answers {wildcards.node} {wildcards.task}' > {log:q} 2>&1"
+        STEP
 
 
 rule score_answers:
@@ -44,12 +41,13 @@ rule score_answers:
         mem=memory(2),
         runtime="1h",
     params:
-        spec=spec(GRAPH.scores, "task"),
-        code=code("selfgen.evaluation.scores"),
+        **step(
+            "score_answers",
+            spec(GRAPH.scores, "task"),
+            scoring_code("selfgen.evaluation.scores"),
+        ),
     shell:
-        "python -m selfgen score --spec {params.spec:q} --records {input.records:q}"
-        " --answers {input.answers:q} --drafts {input.drafts:q}"
-        " --out {output.scores:q} > {log:q} 2>&1"
+        STEP
 
 
 rule measure_exposure:
@@ -69,13 +67,9 @@ rule measure_exposure:
     resources:
         **HEAVY,
     params:
-        spec=spec(GRAPH.exposure, "task", "seed"),
-        code=code("selfgen.evaluation.oracle"),
+        **step("measure_exposure", spec(GRAPH.exposure, "task", "seed")),
     shell:
-        "python -m selfgen exposure --spec {params.spec:q} --records {input.records:q}"
-        " --weights {input.weights:q} --oracle {input.oracle:q}"
-        " --out {output.errors:q} --manifest {output.manifest:q} --threads {threads}"
-        " --name 'exposure {wildcards.node} {wildcards.task}' > {log:q} 2>&1"
+        STEP
 
 
 rule measure_loss:
@@ -94,10 +88,6 @@ rule measure_loss:
     resources:
         **HEAVY,
     params:
-        spec=spec(partial(dialogues.loss, GRAPH), "task", "node"),
-        code=code("selfgen.evaluation.held_out"),
+        **step("measure_loss", spec(partial(dialogues.loss, GRAPH), "task", "node")),
     shell:
-        "python -m selfgen held-out-loss --spec {params.spec:q}"
-        " --dialogues {input.dialogues:q} --weights {input.weights:q}"
-        " --out {output.losses:q} --manifest {output.manifest:q} --threads {threads}"
-        " --name 'loss {wildcards.node} {wildcards.task}' > {log:q} 2>&1"
+        STEP

@@ -1,10 +1,23 @@
-# What every rule's parameters are made of.
+# What every rule is made of: its parameters, and the one command that runs any step.
 import re
 
 from selfgen.core.provenance import code_digest
 from selfgen.core.spec import to_json
+from selfgen.graph.rules import RULES, arguments
 
 CONDA = str(ROOT / "envs" / "selfgen.yaml")
+# Downloads are shared by all scales; the path is relative, so a moved clone reruns nothing.
+RESOURCES = os.path.relpath(os.environ.get("SELFGEN_RESOURCES", ROOT / "resources"))
+# Replies are paid for: they are kept beside the downloads, and shared by all scales.
+FOLDERS = {
+    "root": os.path.relpath(ROOT),
+    "scratch": "scratch",
+    "replies": f"{RESOURCES}/replies",
+}
+STEP = (
+    "python -m selfgen step {rule} --spec {params.spec:q} --code {params.code}"
+    " {params.pins:q} {params.job:q} --threads {threads} > {log:q} 2>&1"
+)
 
 
 def any_of(names):
@@ -23,10 +36,19 @@ def spec(function, *names):
     return of
 
 
-def code(module):
-    """Parameter of a rule, the digest of a step's code and of all it imports."""
-    digest = code_digest(module)
-    return lambda wildcards: digest
+def step(rule, spec, code=None, pins=()):
+    """Parameters of a rule. What depends on inputs, outputs or resources causes no rerun;
+    the others do."""
+
+    def job(wildcards, input, output, resources):
+        return arguments(rule, wildcards, input, output, resources, FOLDERS)
+
+    return {
+        "spec": spec,
+        "code": code or code_digest(*RULES[rule].modules),
+        "pins": pins,
+        "job": job,
+    }
 
 
 def memory(gb):

@@ -1,22 +1,6 @@
-# Contests: who says which of two answers is better, and one table for each.
-# Replies are paid for: they are kept beside the downloads, and shared by all scales.
-REPLIES = f"{RESOURCES}/replies"
-CONTESTS = judging.names(GRAPH)
-
-
-VERDICTS = {
-    name: [verdict_path(name, cell) for cell in judging.cells(GRAPH, name)]
-    for name in CONTESTS
-}
-WIN_RATES = expand(
-    "results/tables/win-rates-{contest}.{kind}",
-    contest=CONTESTS,
-    kind=["md", "tex", "csv"],
-)
-
-
+# Contests: who says which of two answers is better.
 wildcard_constraints:
-    contest=any_of(CONTESTS) or "none",
+    contest=any_of(judging.names(GRAPH)) or "none",
 
 
 rule judge_answers:
@@ -26,9 +10,7 @@ rule judge_answers:
         answers=lambda w: GRAPH.answer_shards(
             w.task, w.model, w.node, w.decoding, w.seed
         ),
-        opponents=lambda w: judging.opponents(
-            GRAPH, w.contest, w.task, w.model, w.seed
-        ),
+        opponents=lambda w: judging.opponents(GRAPH, w.contest, w.task, w.model, w.seed),
         scorer=scorer,
         prompt=judge_prompt,
     output:
@@ -43,39 +25,9 @@ rule judge_answers:
         mem=memory(4),
         runtime="8h",
     params:
-        spec=lambda w: to_json(
-            judging.pairs(GRAPH, w.contest, w.task, int(w.seed))
+        **step(
+            "judge_answers",
+            lambda w: to_json(judging.pairs(GRAPH, w.contest, w.task, int(w.seed))),
         ),
-        code=code("selfgen.judge.pairwise"),
-        files=lambda w, input: [
-            argument
-            for name in ("scorer", "prompt")
-            if input.get(name)
-            for argument in (f"--{name}", input.get(name))
-        ],
-        replies=REPLIES,
     shell:
-        "python -m selfgen judge --spec {params.spec:q} --records {input.records:q}"
-        " --answers {input.answers:q} --opponents {input.opponents:q} {params.files:q}"
-        " --replies {params.replies:q} --out {output.verdicts:q}"
-        " --manifest {output.manifest:q} --threads {threads}"
-        " --name '{wildcards.contest} {wildcards.node} {wildcards.task}' > {log:q} 2>&1"
-
-
-rule tabulate_win_rates:
-    """One table a contest."""
-    input:
-        verdicts=lambda w: VERDICTS[w.contest],
-    output:
-        expand("results/tables/win-rates-{{contest}}.{kind}", kind=["md", "tex", "csv"]),
-    log:
-        "logs/tabulate_win_rates/{contest}.log",
-    localrule: True
-    conda:
-        CONDA
-    params:
-        spec=lambda w: to_json(judging.table(GRAPH, w.contest)),
-        code=code("selfgen.report.win_rates"),
-    shell:
-        "python -m selfgen tabulate-win-rates --spec {params.spec:q}"
-        " --verdicts {input.verdicts:q} --tables results/tables > {log:q} 2>&1"
+        STEP

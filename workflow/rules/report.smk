@@ -10,40 +10,31 @@ COLLECTED = [
 ]
 MANIFESTS = "results/collected/manifests.json"
 KEPT = [*SCORES, MANIFESTS, *LEAKAGE]
-EXPOSED = [
-    f"results/exposure/{c.task}/{c.model}/{c.method}/seed{c.seed}.parquet"
-    for c in GRAPH.exposed()
-]
-LOSSES = [dialogues.path(cell) for cell in dialogues.cells(GRAPH)]
-RENDERED = [
-    *expand("results/tables/main.{kind}", kind=["md", "tex", "csv"]),
-    *expand("results/tables/details.{kind}", kind=["md", "tex", "csv"]),
-    *expand("results/tables/cost.{kind}", kind=["md", "csv"]),
-    "results/tables/spec.json",
-]
-if any(cell.decoding == "corrected" for cell in CELLS):
-    RENDERED += expand("results/tables/corrections.{kind}", kind=["md", "tex"])
-EXPOSURE = expand("results/tables/exposure.{kind}", kind=["md", "tex", "csv"])
-PREFERENCE = expand("results/tables/preference.{kind}", kind=["md", "tex", "csv"])
-HELD_OUT = expand("results/tables/held-out-loss.{kind}", kind=["md", "tex", "csv"])
 TABLES = [
-    *RENDERED,
+    *expand(
+        "results/tables/{table}.{kind}", table=DRAWN, kind=["md", "tex", "csv", "json"]
+    ),
     "results/tables/samples.md",
-    *(EXPOSURE if EXPOSED else []),
-    *(PREFERENCE if tables.preferred(GRAPH).parents else []),
-    *(HELD_OUT if LOSSES else []),
-    *WIN_RATES,
-    *JUDGED,
 ]
-# Held against known numbers, where the configuration names some.
-VERIFY = expand("results/tables/verify.{kind}", kind=["md", "tex", "csv"])
-HELD = verify.tables(VERIFIED, TABLES) if VERIFIED else []
-TABLES += VERIFY if VERIFIED else []
 FIGURES = expand(
-    "results/figures/{name}.{kind}",
-    name=["main", "curves"],
-    kind=["pdf", "svg", "png"],
+    "results/figures/{figure}.{kind}", figure=PLOTTED, kind=["pdf", "svg", "png"]
 )
+
+
+wildcard_constraints:
+    table=any_of(DRAWN),
+    figure=any_of(PLOTTED),
+
+
+def drawn(path, category):
+    """What the report page shows of a table or figure."""
+    return report(
+        path,
+        caption="../report/drawn.rst",
+        category=category,
+        labels={"name": "{table}" if "{table}" in path else "{figure}"}
+        | {"scale": GRAPH.config.scale},
+    )
 
 
 rule score_lead_1:
@@ -58,11 +49,13 @@ rule score_lead_1:
     conda:
         CONDA
     params:
-        spec=spec(GRAPH.scores, "task"),
-        code=code("selfgen.evaluation.scores"),
+        **step(
+            "score_lead_1",
+            spec(GRAPH.scores, "task"),
+            scoring_code("selfgen.evaluation.lead_1"),
+        ),
     shell:
-        "python -m selfgen lead-1 --spec {params.spec:q} --records {input.records:q}"
-        " --out {output.scores:q} > {log:q} 2>&1"
+        STEP
 
 
 rule collect_results:
@@ -83,37 +76,58 @@ rule collect_results:
     conda:
         CONDA
     params:
-        spec=lambda w: to_json(tables.collect(GRAPH)),
-        code=code("selfgen.cli.collect"),
+        **step("collect_results", lambda w: to_json(tables.collect(GRAPH))),
     shell:
-        "python -m selfgen collect --spec {params.spec:q} --scores {input.scores:q}"
-        " --manifests {input.manifests:q} --curves {input.curves:q}"
-        " --out results/collected > {log:q} 2>&1"
+        STEP
 
 
-rule render_results:
-    """Tables and figures: a pure function of the collected tables."""
+rule tabulate:
+    """One table of the registry, and the spec that it was drawn with."""
     input:
-        COLLECTED,
+        unpack(lambda w: DRAWN[w.table].inputs),
     output:
-        [path for path in RENDERED if not path.endswith(".csv")],
-        [path for path in FIGURES if not path.endswith(".svg")],
-        captioned("main", "Main results", "Figure", "svg"),
-        captioned("main", "Main results", "Table", "csv"),
-        captioned("details", "Main results", "All measures", "csv"),
-        captioned("curves", "Diagnostics", "Training curves", "svg"),
-        captioned("cost", "Diagnostics", "Time and memory", "csv"),
+        md="results/tables/{table}.md",
+        tex="results/tables/{table}.tex",
+        csv=drawn("results/tables/{table}.csv", "Tables"),
+        json="results/tables/{table}.json",
     log:
-        "logs/render_results.log",
+        "logs/tabulate/{table}.log",
     localrule: True
     conda:
         CONDA
     params:
-        spec=lambda w: to_json(tables.tables(GRAPH)),
-        code=code("selfgen.report.render"),
+        **step(
+            "tabulate",
+            lambda w: to_json(DRAWN[w.table].spec),
+            lambda w: code_digest("selfgen.report.tabulate", *DRAWN[w.table].modules),
+        ),
+        about=lambda w: DRAWN[w.table].about,
     shell:
-        "python -m selfgen render --spec {params.spec:q} --collected results/collected"
-        " --tables results/tables --figures results/figures > {log:q} 2>&1"
+        STEP
+
+
+rule plot:
+    """One figure of the registry."""
+    input:
+        unpack(lambda w: PLOTTED[w.figure].inputs),
+    output:
+        pdf="results/figures/{figure}.pdf",
+        svg=drawn("results/figures/{figure}.svg", "Figures"),
+        png="results/figures/{figure}.png",
+    log:
+        "logs/plot/{figure}.log",
+    localrule: True
+    conda:
+        CONDA
+    params:
+        **step(
+            "plot",
+            lambda w: to_json(PLOTTED[w.figure].spec),
+            lambda w: code_digest("selfgen.report.plot", *PLOTTED[w.figure].modules),
+        ),
+        about=lambda w: PLOTTED[w.figure].about,
+    shell:
+        STEP
 
 
 rule render_samples:
@@ -129,87 +143,6 @@ rule render_samples:
     conda:
         CONDA
     params:
-        spec=lambda w: to_json(tables.samples(GRAPH)),
-        code=code("selfgen.report.samples"),
-        records=lambda w, input: [
-            f"{task}={path}" for task, path in zip(TASKS, input.records)
-        ],
+        **step("render_samples", lambda w: to_json(tables.samples(GRAPH))),
     shell:
-        "python -m selfgen samples --spec {params.spec:q} --records {params.records:q}"
-        " --answers {input.answers:q} --out {output.page:q} > {log:q} 2>&1"
-
-
-rule tabulate_exposure:
-    """Accumulated errors against the oracle."""
-    input:
-        errors=EXPOSED,
-    output:
-        EXPOSURE,
-    log:
-        "logs/tabulate_exposure.log",
-    localrule: True
-    conda:
-        CONDA
-    params:
-        spec=lambda w: to_json(tables.exposure_table(GRAPH)),
-        code=code("selfgen.report.exposure"),
-    shell:
-        "python -m selfgen tabulate-exposure --spec {params.spec:q}"
-        " --errors {input.errors:q} --tables results/tables > {log:q} 2>&1"
-
-
-rule tabulate_losses:
-    """Losses on held-out dialogues."""
-    input:
-        losses=LOSSES,
-    output:
-        HELD_OUT,
-    log:
-        "logs/tabulate_losses.log",
-    localrule: True
-    conda:
-        CONDA
-    params:
-        spec=lambda w: to_json(dialogues.table(GRAPH)),
-        code=code("selfgen.report.held_out"),
-    shell:
-        "python -m selfgen tabulate-losses --spec {params.spec:q}"
-        " --losses {input.losses:q} --tables results/tables > {log:q} 2>&1"
-
-
-rule tabulate_preference:
-    """Methods with and without a preference stage after them."""
-    input:
-        scores="results/collected/scores.parquet",
-    output:
-        PREFERENCE,
-    log:
-        "logs/tabulate_preference.log",
-    localrule: True
-    conda:
-        CONDA
-    params:
-        spec=lambda w: to_json(tables.preferred(GRAPH)),
-        code=code("selfgen.report.preference"),
-    shell:
-        "python -m selfgen tabulate-preference --spec {params.spec:q}"
-        " --scores {input.scores:q} --tables results/tables > {log:q} 2>&1"
-
-
-rule verify:
-    """Results beside numbers that others measured."""
-    input:
-        HELD,
-    output:
-        VERIFY,
-    log:
-        "logs/verify.log",
-    localrule: True
-    conda:
-        CONDA
-    params:
-        spec=lambda w: to_json(VERIFIED),
-        code=code("selfgen.report.verify"),
-    shell:
-        "python -m selfgen verify --spec {params.spec:q} --tables results/tables"
-        " > {log:q} 2>&1"
+        STEP

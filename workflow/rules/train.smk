@@ -6,7 +6,7 @@ rule generate_pass:
         unpack(checked_records),
         weights=lambda w: GRAPH.weights(w.task, w.model, w.node, w.seed),
     output:
-        shard="results/passes/{task}/{model}/{node}/{pass_}/seed{seed}/shard{shard}.parquet",
+        tokens="results/passes/{task}/{model}/{node}/{pass_}/seed{seed}/shard{shard}.parquet",
         manifest="results/passes/{task}/{model}/{node}/{pass_}/seed{seed}/shard{shard}.json",
     log:
         "logs/generate_pass/{task}/{model}/{node}/{pass_}/seed{seed}.shard{shard}.log",
@@ -17,14 +17,9 @@ rule generate_pass:
     resources:
         **GENERATING,
     params:
-        spec=spec(GRAPH.generation, "task", "node", "pass_", "seed"),
-        code=code("selfgen.generation.passes"),
+        **step("generate_pass", spec(GRAPH.generation, "task", "node", "pass_", "seed")),
     shell:
-        "python -m selfgen pass --spec {params.spec:q} --shard {wildcards.shard}"
-        " --records {input.records:q} --weights {input.weights:q}"
-        " --out {output.shard:q} --manifest {output.manifest:q}"
-        " --threads {threads} --gpus {resources.gpu}"
-        " --name 'pass {wildcards.pass_} {wildcards.task}' > {log:q} 2>&1"
+        STEP
 
 
 rule mix_rows:
@@ -32,7 +27,7 @@ rule mix_rows:
     input:
         unpack(rows_from),
         tokenizer=lambda w: f"results/base/{w.model}",
-        shards=lambda w: GRAPH.pass_shards(w.task, w.model, w.node, w.seed),
+        passed=lambda w: GRAPH.pass_shards(w.task, w.model, w.node, w.seed),
         time_of=time_of,
     output:
         rows="results/rows/{task}/{model}/{node}/seed{seed}.parquet",
@@ -46,19 +41,13 @@ rule mix_rows:
         mem=rows_memory,
         runtime="1h",
     params:
-        spec=spec(partial(dialogues.rows, GRAPH), "task", "node", "seed"),
-        code=mixing_code,
-        root=os.path.relpath(ROOT),
-        data=lambda w, input: next(
-            [f"--{name}", input[name]]
-            for name in ("pairs", "dialogues", "records")
-            if input.get(name)
+        **step(
+            "mix_rows",
+            spec(partial(dialogues.rows, GRAPH), "task", "node", "seed"),
+            mixing_code,
         ),
     shell:
-        "python -m selfgen rows --spec {params.spec:q} {params.data:q}"
-        " --tokenizer {input.tokenizer:q} --pass {input.shards:q}"
-        " --time-of {input.time_of:q} --root {params.root:q}"
-        " --out {output.rows:q} --manifest {output.manifest:q} > {log:q} 2>&1"
+        STEP
 
 
 rule finetune:
@@ -90,18 +79,9 @@ rule finetune:
         # Tokens of a forward pass; 0: by device, and halved when memory runs out.
         micro_batch_tokens=0,
     params:
-        spec=spec(GRAPH.train, "task", "node", "seed"),
-        code=code("selfgen.training.causal"),
-        root=os.path.relpath(ROOT),
+        **step("finetune", spec(GRAPH.train, "task", "node", "seed")),
     shell:
-        "python -m selfgen train --spec {params.spec:q} --rows {input.rows:q}"
-        " --weights {input.weights:q} --out {output.weights:q} --curve {output.curve:q}"
-        " --manifest {output.manifest:q} --scratch scratch --threads {threads}"
-        " --checkpoint-minutes {resources.checkpoint_minutes}"
-        " --micro-batch-tokens {resources.micro_batch_tokens}"
-        " --processes {resources.gpu} --nodes {resources.nodes}"
-        " --launch={resources.launch:q} --root {params.root:q}"
-        " --name 'train {wildcards.node} {wildcards.task}' > {log:q} 2>&1"
+        STEP
 
 
 # The weights of all rounds but the last go once the next round has been trained.

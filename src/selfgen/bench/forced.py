@@ -14,12 +14,12 @@ import torch
 from selfgen.bench.harness import Contender, Timing, compare, table
 from selfgen.core.spec import Sampling
 from selfgen.generation import engines
-from selfgen.generation.decoding import Row, Sampler
+from selfgen.generation.decoding import Request, Sampler
 from selfgen.generation.onepass import OnePass
 
 FLOOR = "teacher-forced pass (floor)"
 GENERATE = "generate + processor"
-EXACT = ("sequential", "windowed", "auto")
+EXACT = ("sequential", "speculative", "auto")
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def cases(
     return grid + [Case(b, 1, prompt, long) for b in betas if long]
 
 
-def rows_of(case: Case, tokens: Sequence[int]) -> list[Row]:
+def rows_of(case: Case, tokens: Sequence[int]) -> list[Request]:
     """Rows cut from running text, at addresses that depend on the case alone."""
     stream = random.Random(0)
     rows = []
@@ -55,7 +55,7 @@ def rows_of(case: Case, tokens: Sequence[int]) -> list[Row]:
         drawn = [t for t in range(case.answer - 1) if stream.random() < case.beta]
         key = stream.getrandbits(62)
         rows.append(
-            Row(key, tokens[start:middle], case.answer, tokens[middle:end], drawn)
+            Request(key, tokens[start:middle], case.answer, tokens[middle:end], drawn)
         )
     return rows
 
@@ -96,7 +96,7 @@ def run(
 def _fill(
     name: str,
     model: Any,
-    rows: list[Row],
+    rows: list[Request],
     batch: int,
     sampler: Sampler,
     answers: dict[str, list[list[int]]],
@@ -113,7 +113,7 @@ def _fill(
 
 @torch.inference_mode()
 def with_generate(
-    model: Any, rows: list[Row], batch: int, sampling: Sampling
+    model: Any, rows: list[Request], batch: int, sampling: Sampling
 ) -> dict[str, Any]:
     """transformers' ``generate`` with a processor that leaves the reference's token alone
     where it is not the model's turn."""
@@ -134,7 +134,7 @@ def with_generate(
             return torch.where(self.drawn[:, t : t + 1], scores, only)
 
     greedy = sampling.temperature == 0
-    how = {} if greedy else {"temperature": sampling.temperature, "top_k": 0}
+    options = {} if greedy else {"temperature": sampling.temperature, "top_k": 0}
     for i in range(0, len(rows), batch):
         part = rows[i : i + batch]
         prompts = torch.tensor([row.prompt_ids for row in part], device=model.device)
@@ -153,13 +153,13 @@ def with_generate(
                 [Force(given, drawn, prompts.shape[1])]
             ),
             pad_token_id=0,
-            **how,
+            **options,
         )
     return {}
 
 
 @torch.inference_mode()
-def teacher_forced(model: Any, rows: list[Row], batch: int) -> dict[str, Any]:
+def teacher_forced(model: Any, rows: list[Request], batch: int) -> dict[str, Any]:
     """One forward pass over prompts and references, with all logits of the answers."""
     model.set_attn_implementation("sdpa")
     for i in range(0, len(rows), batch):

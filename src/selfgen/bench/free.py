@@ -23,7 +23,7 @@ from selfgen.models import loading
 
 GENERATE = "generate, arrival order"
 CONTINUOUS = "generate_batch, continuous batching"
-ENGINES = ("sequential", "windowed")
+ENGINES = ("sequential", "speculative")
 
 PAGE = 32
 """Tokens of a page of the cache of continuous batching on a CPU."""

@@ -1,4 +1,4 @@
-"""Timing of contenders side by side, and the page that shows it with its machine."""
+"""Timing of contenders side by side, and the page that shows the results."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class Timing:
-    """One contender on one case: seconds of each run, tokens of a run, what it peaked at.
+    """One contender on one case: seconds of each run, tokens of a run, peak memory.
 
     ``memory_mb``: peak of the device's allocations on CUDA, else of resident memory (Linux
     only; the weights are in it). ``notes``: further columns.
@@ -51,11 +51,11 @@ class Timing:
 
 Run = Callable[..., dict[str, Any]]
 Contender = tuple[str, Callable[[], dict[str, Any]]]
-"""A name and a run. It returns notes; ``seconds`` and ``memory_mb`` among them count instead
-of the wall time of the run and the peak of this process."""
+"""A name and a run, which returns notes. ``seconds`` and ``memory_mb`` among them replace the
+wall time of the run and the peak of this process."""
 
 KEPT = "freed memory kept"
-"""Added to the name of a contender that has it as the steps of this package do."""
+"""Added to the name of a contender that keeps freed memory, as our steps do."""
 
 
 class Apart:
@@ -68,7 +68,7 @@ class Apart:
     """
 
     def __init__(self, work: Run, *args: Any, device: Any, keep: bool) -> None:
-        self.how = (work, args, device, torch.get_num_threads(), keep)
+        self.call = (work, args, device, torch.get_num_threads(), keep)
         self.again = device.type == "cuda"
         self.pool: ProcessPoolExecutor | None = None
 
@@ -76,7 +76,7 @@ class Apart:
         if self.pool is None:
             spawn = multiprocessing.get_context("spawn")
             self.pool = ProcessPoolExecutor(1, mp_context=spawn)
-        notes = self.pool.submit(_work, *self.how).result()
+        notes = self.pool.submit(_work, *self.call).result()
         if not self.again:
             self.pool.shutdown()
             self.pool = None
@@ -150,7 +150,7 @@ def _peak(device: Any) -> float | None:
 
 
 def machine(where: Device) -> dict[str, Any]:
-    """Where the figures are from; enough to judge them, nothing that names a host."""
+    """The machine of the measurement, without anything that identifies the host."""
     cuda = where.device == "cuda"
     versions = provenance.versions()
     return {
@@ -198,9 +198,9 @@ class Bench:
     @classmethod
     def read(cls, path: Path) -> Bench:
         """What ``write`` wrote, from its JSON file."""
-        found = json.loads(path.read_text())
-        timings = [Timing(**timing) for timing in found.pop("timings")]
-        return cls(**found, timings=timings)
+        saved = json.loads(path.read_text())
+        timings = [Timing(**timing) for timing in saved.pop("timings")]
+        return cls(**saved, timings=timings)
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:

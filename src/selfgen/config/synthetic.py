@@ -19,7 +19,7 @@ from selfgen.config import (
 from selfgen.config.methods import Custom, Dpo, Method, Pairs
 from selfgen.config.sources import RandomModel
 from selfgen.core.types import NAME, Count, Keys, Share, known
-from selfgen.data.records import DATASETS
+from selfgen.tasks import DATASETS
 
 
 class Stop(Keys):

@@ -21,12 +21,12 @@ def _number(value: Any) -> Any:
 
 Number = Annotated[float, BeforeValidator(_number)]
 Share = Annotated[Number, Field(ge=0, le=1)]
-MOST = 10**12
-"""Of whatever is counted; what is more is a slip of the finger."""
+MAX_COUNT = 10**12
+"""Maximum of every count. Larger values are almost certainly typos."""
 
-Count = Annotated[int, Field(ge=1, le=MOST)]
-CountOrZero = Annotated[int, Field(ge=0, le=MOST)]
-CountFromTwo = Annotated[int, Field(ge=2, le=MOST)]
+Count = Annotated[int, Field(ge=1, le=MAX_COUNT)]
+CountOrZero = Annotated[int, Field(ge=0, le=MAX_COUNT)]
+CountFromTwo = Annotated[int, Field(ge=2, le=MAX_COUNT)]
 
 
 class Keys(BaseModel):
@@ -37,15 +37,15 @@ class Keys(BaseModel):
     )
 
 
-def hint(found: Any, allowed: list[str]) -> str:
-    """The end of a message: what is allowed, and what is nearest to what was found."""
-    near = difflib.get_close_matches(str(found), allowed, 1, 0.5)
+def hint(value: Any, allowed: list[str]) -> str:
+    """The end of a message: what is allowed, and what is nearest to ``value``."""
+    near = difflib.get_close_matches(str(value), allowed, 1, 0.5)
     return f", allowed: {', '.join(allowed)}" + (
         f"; nearest: {near[0]}" if near else ""
     )
 
 
-def known(path: str, found: str, allowed: dict[str, Any]) -> None:
-    """Raises ValueError unless ``found`` is one of ``allowed``."""
-    if found not in allowed:
-        raise ValueError(f"{path}: found {found!r}{hint(found, list(allowed))}")
+def known(path: str, value: str, allowed: dict[str, Any]) -> None:
+    """Raises ValueError unless ``value`` is one of ``allowed``."""
+    if value not in allowed:
+        raise ValueError(f"{path}: found {value!r}{hint(value, list(allowed))}")

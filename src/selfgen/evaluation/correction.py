@@ -51,7 +51,7 @@ class Turns:
 def turns(
     direct: Values,
     corrected: Values,
-    how: Bootstrap,
+    bootstrap: Bootstrap,
     names: Iterable[str],
     *,
     graded: bool = False,
@@ -75,8 +75,10 @@ def turns(
     pairs = {k: {i: (direct[k][i], corrected[k][i]) for i in ids} for k in seeds}
     strange = {x for side in pairs.values() for pair in side.values() for x in pair}
     if not graded and not strange <= {0, 1}:
-        found = min(strange - {0, 1})
-        raise UserError(f"{' '.join(names)}: found score {found}, allowed are 0 and 1")
+        not_binary = min(strange - {0, 1})
+        raise UserError(
+            f"{' '.join(names)}: found score {not_binary}, allowed are 0 and 1"
+        )
 
     def share(test: Callable[[float, float], float]) -> Values:
         return {k: {i: test(*ab) for i, ab in of.items()} for k, of in pairs.items()}
@@ -85,14 +87,15 @@ def turns(
     up, down = share(lambda a, b: float(b > a)), share(lambda a, b: float(b < a))
     wrong, right = share(lambda a, _: 1.0 - a), first
     return Turns(
-        first=mean_interval(first, how, names),
-        second=mean_interval(second, how, names),
-        gain=paired_difference(second, first, how, names),
-        improved=mean_interval(up, how, names),
-        worsened=mean_interval(down, how, names),
-        fixed=None if graded else ratio_interval(up, wrong, how, names),
-        broken=None if graded else ratio_interval(down, right, how, names),
-        edited=texts and mean_interval(_edits(texts, seeds, ids, names), how, names),
+        first=mean_interval(first, bootstrap, names),
+        second=mean_interval(second, bootstrap, names),
+        gain=paired_difference(second, first, bootstrap, names),
+        improved=mean_interval(up, bootstrap, names),
+        worsened=mean_interval(down, bootstrap, names),
+        fixed=None if graded else ratio_interval(up, wrong, bootstrap, names),
+        broken=None if graded else ratio_interval(down, right, bootstrap, names),
+        edited=texts
+        and mean_interval(_edits(texts, seeds, ids, names), bootstrap, names),
     )
 
 

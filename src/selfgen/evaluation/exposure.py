@@ -33,16 +33,16 @@ if TYPE_CHECKING:
     import torch
 
 BATCH_TOKENS = {"cpu": 2048, "cuda": 32768}
-"""Tokens of one forward pass, by device; changes memory and speed only."""
+"""Tokens of one forward pass, by device; affects memory and speed only."""
 
 COUNTS = ["n", "forced_wrong", "free_wrong", "after_error", "recovered"]
-"""Counts of answer positions in the frames below."""
+"""Columns that count answer positions."""
 
 Errors = Mapping[int, Mapping[str, Sequence[float]]]
 """Step errors of answers, in nats: seed -> prompt id -> [answer length]."""
 
 
-class Row(Protocol):
+class PromptAndAnswer(Protocol):
     """Token ids of a prompt and of the answer after it, as in ``forced.Reference``."""
 
     @property
@@ -107,7 +107,7 @@ class Accumulated:
 
 def forced_choices(
     model: Any,
-    rows: Sequence[Row],
+    rows: Sequence[PromptAndAnswer],
     *,
     banned: Sequence[int] = (),
     batch_tokens: int | None = None,
@@ -134,7 +134,11 @@ def forced_choices(
 
 
 def step_errors(
-    model: Any, oracle: Any, rows: Sequence[Row], *, batch_tokens: int | None = None
+    model: Any,
+    oracle: Any,
+    rows: Sequence[PromptAndAnswer],
+    *,
+    batch_tokens: int | None = None,
 ) -> list[list[float]]:
     """KL(oracle || model) of the next token before every answer token: [answer length]
     for each row, in nats, from fp32 softmaxes (eps_t(c) of Arora et al. 2022).
@@ -254,16 +258,16 @@ def accumulated(
     longest = max(lengths, default=0)
     tables = [_table(errors, longest) for errors in (free_errors, gold_errors)]
     sums = np.concatenate([table.sum(axis=0) for table in tables])
-    found: dict[int, Accumulated | None] = {}
+    reached: dict[int, Accumulated | None] = {}
     for length in lengths:
         free, gold = _until(sums[None], length)[0].tolist()
         unreached = math.isnan(free + gold)
-        found[length] = None if unreached else Accumulated(length, free, gold)
-    return found
+        reached[length] = None if unreached else Accumulated(length, free, gold)
+    return reached
 
 
 def excess_interval(
-    free: Errors, gold: Errors, length: int, how: Bootstrap, names: Iterable[str]
+    free: Errors, gold: Errors, length: int, bootstrap: Bootstrap, names: Iterable[str]
 ) -> Interval | None:
     """ExAccErr(length) in per cent with a percentile interval, paired by prompt.
 
@@ -282,7 +286,7 @@ def excess_interval(
         return (divided(*_until(sums.reshape(-1, 4, length), length).T) - 1) * 100
 
     by_prompt = table.reshape(len(seeds), len(ids), -1)
-    return sums_interval(by_prompt, excess, how)
+    return sums_interval(by_prompt, excess, bootstrap)
 
 
 def _table(answers: Sequence[Sequence[float]], length: int) -> np.ndarray:
@@ -295,15 +299,15 @@ def _table(answers: Sequence[Sequence[float]], length: int) -> np.ndarray:
 
 
 def _until(sums: np.ndarray, length: int) -> np.ndarray:
-    """R and G [samples, 2] of sums of two tables [samples, 4, steps]; NaN where a step
-    is had by no answer."""
+    """R and G [samples, 2] of sums of two tables [samples, 4, steps]; NaN where no
+    answer has a step."""
     errors, counts = sums[:, ::2, :length], sums[:, 1::2, :length]
     return divided(errors, counts).sum(axis=-1)
 
 
 def _read(
     models: Sequence[Any],
-    rows: Sequence[Row],
+    rows: Sequence[PromptAndAnswer],
     measure: Callable[..., list[Any]],
     batch_tokens: int | None,
 ) -> list[list[Any]]:
@@ -313,7 +317,7 @@ def _read(
 
     from selfgen.models import attention
 
-    found: list[list[Any]] = [[] for _ in rows]
+    results: list[list[Any]] = [[] for _ in rows]
     with torch.inference_mode(), ExitStack() as stack:
         for model in models:
             stack.callback(model.train, model.training)
@@ -341,11 +345,11 @@ def _read(
                 values += measure(wanted[part], *logits)
             left = iter(values)
             for i, row in zip(batch, chosen, strict=True):
-                found[i] = list(islice(left, len(row.answer_ids)))
-    return found
+                results[i] = list(islice(left, len(row.answer_ids)))
+    return results
 
 
-def _states(model: Any, packed: bool, rows: Sequence[Row]) -> torch.Tensor:
+def _states(model: Any, packed: bool, rows: Sequence[PromptAndAnswer]) -> torch.Tensor:
     """[answer tokens of the rows, size]: the state before each of them."""
     import torch
 
@@ -353,7 +357,7 @@ def _states(model: Any, packed: bool, rows: Sequence[Row]) -> torch.Tensor:
     from selfgen.models.loading import decoder
 
     body, device = decoder(model), model.get_output_embeddings().weight.device
-    # The last token is read by nobody.
+    # The last token is not read.
     reads = [[*row.prompt_ids, *row.answer_ids[:-1]] for row in rows]
     lengths = [len(read) for read in reads]
     tokens = torch.tensor([i for read in reads for i in read], device=device)
@@ -362,7 +366,7 @@ def _states(model: Any, packed: bool, rows: Sequence[Row]) -> torch.Tensor:
     return torch.cat([line[n - len(row.answer_ids) : n] for line, n, row in ends])
 
 
-def _batches(rows: Sequence[Row], tokens: int) -> Iterator[list[int]]:
+def _batches(rows: Sequence[PromptAndAnswer], tokens: int) -> Iterator[list[int]]:
     """Indices of rows of like length, at most ``tokens`` tokens (or one row) together."""
     for i, row in enumerate(rows):
         if not len(row.prompt_ids):

@@ -14,14 +14,19 @@ import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from selfgen.core.errors import UserError
+from selfgen.core.rows import write_rows
 from selfgen.core.spec import Device
-from selfgen.data.problems import boxed, read_gsm8k, read_math
+from selfgen.data.final_answers import boxed
 from selfgen.data.prompts import load_tokenizer
-from selfgen.evaluation import latex
+from selfgen.evaluation.metrics import latex
 from selfgen.models.loading import load_for_generation
+from selfgen.tasks import gsm8k, hendrycks_math
+
+if TYPE_CHECKING:
+    from selfgen.runtime.job import Job
 
 
 @dataclass(frozen=True)
@@ -76,9 +81,9 @@ def problems(protocol: str, files: Sequence[Path]) -> tuple[Rows, Rows]:
     """The problems that shots are drawn from, and those that are asked, in their order.
     The shots of ``minerva-math`` are the package's own."""
     if protocol == "gsm8k":
-        train, test = map(read_gsm8k, files)
+        train, test = map(gsm8k.read, files)
         return train, test
-    rows = read_math(files)
+    rows = hendrycks_math.read(files)
     return [], [row for row in rows if row["unique_id"].startswith("test/")]
 
 
@@ -174,3 +179,13 @@ def _rows(samples: Iterable[dict[str, Any]]) -> Rows:
             row[FILTERS[sample["filter"]]] = float(sample["exact_match"])
     keys = ("id", "strict", "flexible", "reply")
     return [{key: rows[i][key] for key in keys} for i in sorted(rows)]
+
+
+def step(spec: FewShotSpec, job: Job) -> dict[str, Any]:
+    """Answers to problems after some solved ones, and their grades."""
+    job.claim(spec.device.device)
+    rows, facts = evaluate(
+        job.paths("problems"), job.input("weights"), spec, job.progress("problems")
+    )
+    write_rows(job.output("grades"), rows)
+    return facts

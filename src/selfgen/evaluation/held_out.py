@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from selfgen.core.rows import write_rows
 from selfgen.data import dialogues
 from selfgen.data.prompts import load_tokenizer
 from selfgen.evaluation.exposure import forced_choices
@@ -17,9 +18,13 @@ from selfgen.evaluation.held_out_spec import LossSpec
 from selfgen.generation.forced import Reference
 from selfgen.mixing.blocks import pack
 from selfgen.models.loading import load_for_generation
+from selfgen.runtime.process import peak_memory_mb
+
+if TYPE_CHECKING:
+    from selfgen.runtime.job import Job
 
 AT_ONCE = 64
-"""Blocks between two reports of progress."""
+"""Number of blocks between two reports of progress."""
 
 
 def run(
@@ -44,9 +49,19 @@ def run(
     rows: list[dict[str, Any]] = []
     for start in range(0, len(blocks), AT_ONCE):
         part = blocks[start : start + AT_ONCE]
-        for block, found in zip(part, forced_choices(model, part), strict=True):
+        for block, reading in zip(part, forced_choices(model, part), strict=True):
             n = len(block.answer_ids)
-            rows.append({"id": block.id, "loss": found.nll / n, "tokens": n})
+            rows.append({"id": block.id, "loss": reading.nll / n, "tokens": n})
         if progress:
             progress(len(rows), len(blocks))
     return rows, {"device": device, "precision": precision}
+
+
+def step(spec: LossSpec, job: Job) -> dict[str, Any]:
+    """The loss of a model on held-out dialogues."""
+    job.claim(spec.device.device)
+    rows, facts = run(
+        job.input("dialogues"), job.input("weights"), spec, job.progress("blocks")
+    )
+    write_rows(job.output("losses"), rows)
+    return facts | {"peak_memory_mb": peak_memory_mb()}

@@ -6,15 +6,21 @@ Arora et al. 2022 (arXiv 2204.01171); the measures are ``evaluation.exposure``'s
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from selfgen.core.errors import UserError
+from selfgen.core.rows import write_rows
 from selfgen.data.examples import examples_of
 from selfgen.data.prompts import load_tokenizer
+from selfgen.data.records import read
 from selfgen.evaluation.exposure import step_errors
 from selfgen.evaluation.oracle_spec import ExposureSpec
 from selfgen.generation import forced, free
 from selfgen.models.loading import load_for_generation
+from selfgen.runtime.process import peak_memory_mb
+
+if TYPE_CHECKING:
+    from selfgen.runtime.job import Job
 
 Rows = list[dict[str, Any]]
 
@@ -67,3 +73,12 @@ def run(
         for example, a, b in zip(examples, *errors, strict=True)
     ]
     return rows, {"device": device, "precision": precision}
+
+
+def step(spec: ExposureSpec, job: Job) -> dict[str, Any]:
+    """Step errors of a model against the oracle."""
+    job.claim(spec.device.device)
+    records = read(job.input("records"), [spec.split])
+    rows, facts = run(records, job.input("weights"), job.input("oracle"), spec)
+    write_rows(job.output("errors"), rows)
+    return facts | {"peak_memory_mb": peak_memory_mb()}

@@ -58,22 +58,24 @@ class Difference:
         return int(self.low > 0) - int(self.high < 0)
 
 
-def mean_interval(values: Values, how: Bootstrap, names: Iterable[str]) -> Interval:
+def mean_interval(
+    values: Values, bootstrap: Bootstrap, names: Iterable[str]
+) -> Interval:
     """The mean of a cell over seeds and items, with a percentile interval.
 
-    ``names`` say in errors which cell it is; ``how.seed`` fixes the random draws. Items
+    ``names`` say in errors which cell it is; ``bootstrap.seed`` fixes the random draws. Items
     that not every seed has are left out. With one seed the interval covers items only.
     Raises UserError when no item is left.
     """
     names = list(names)
     seeds = sorted(values)
     matrix = _matrix([values[seed] for seed in seeds], _shared(values), names)
-    low, high = _percentiles(_means(matrix, how), how.confidence)
+    low, high = _percentiles(_means(matrix, bootstrap), bootstrap.confidence)
     return Interval(float(matrix.mean()), low, high, matrix.shape[1], len(seeds))
 
 
 def paired_difference(
-    a: Values, b: Values, how: Bootstrap, names: Iterable[str]
+    a: Values, b: Values, bootstrap: Bootstrap, names: Iterable[str]
 ) -> Difference:
     """The mean of ``a - b`` over the seeds and items that both have.
 
@@ -90,19 +92,19 @@ def paired_difference(
     left = _matrix([a[i] for i, _ in pairs], ids, names)
     right = _matrix([b[j] for _, j in pairs], ids, names)
     matrix = left - right
-    means = _means(matrix, how)
-    low, high = _percentiles(means, how.confidence)
+    means = _means(matrix, bootstrap)
+    low, high = _percentiles(means, bootstrap.confidence)
     # Sums that cancel are zero but for their last bits, which differ between CPUs.
     zero = 1e-9 * np.abs(matrix).max()
     tail = min(np.count_nonzero(means <= zero), np.count_nonzero(means >= -zero))
-    p = min(1.0, 2 * (int(tail) + 1) / (how.samples + 1))
+    p = min(1.0, 2 * (int(tail) + 1) / (bootstrap.samples + 1))
     return Difference(
         float(matrix.mean()), low, high, float(means.std()), p, len(ids), len(pairs)
     )
 
 
 def ratio_interval(
-    parts: Values, wholes: Values, how: Bootstrap, names: Iterable[str]
+    parts: Values, wholes: Values, bootstrap: Bootstrap, names: Iterable[str]
 ) -> Interval | None:
     """Sum of ``parts`` over sum of ``wholes``: a share among what differs from seed to
     seed, such as fixes among wrong answers.
@@ -113,13 +115,13 @@ def ratio_interval(
     names = list(names)
     seeds, ids = shared(parts, wholes, names)
     table = np.array([[(parts[k][i], wholes[k][i]) for i in ids] for k in seeds])
-    return sums_interval(table, lambda sums: divided(*sums.T), how)
+    return sums_interval(table, lambda sums: divided(*sums.T), bootstrap)
 
 
 def sums_interval(
     table: np.ndarray,
     statistic: Callable[[np.ndarray], np.ndarray],
-    how: Bootstrap,
+    bootstrap: Bootstrap,
 ) -> Interval | None:
     """A function of the sums of a table, with a percentile interval.
 
@@ -132,8 +134,8 @@ def sums_interval(
     value = float(statistic(table.sum(axis=(0, 1))[None])[0])
     if np.isnan(value):
         return None
-    found = statistic(_resampled(table, how))
-    low, high = _percentiles(found[~np.isnan(found)], how.confidence)
+    values = statistic(_resampled(table, bootstrap))
+    low, high = _percentiles(values[~np.isnan(values)], bootstrap.confidence)
     return Interval(value, low, high, n, seeds)
 
 
@@ -201,16 +203,16 @@ def _matrix(
     return np.array([[row[i] for i in order] for row in rows], dtype=float)
 
 
-def _means(matrix: np.ndarray, how: Bootstrap) -> np.ndarray:
+def _means(matrix: np.ndarray, bootstrap: Bootstrap) -> np.ndarray:
     """Bootstrap means of a seeds x items matrix."""
     seeds, n = matrix.shape
-    return _resampled(matrix[:, :, None], how)[:, 0] / (n * max(1, seeds - 1))
+    return _resampled(matrix[:, :, None], bootstrap)[:, 0] / (n * max(1, seeds - 1))
 
 
-def _resampled(table: np.ndarray, how: Bootstrap) -> np.ndarray:
+def _resampled(table: np.ndarray, bootstrap: Bootstrap) -> np.ndarray:
     """Sums [samples, columns] of a table [seeds, items, columns], resampled."""
     seeds, n, columns = table.shape
-    items, drawn = _draws(how, seeds, n)
+    items, drawn = _draws(bootstrap, seeds, n)
     flat = table.transpose(1, 0, 2).reshape(n, -1)
     parts = [
         items[i : i + 1024].astype(float) @ flat for i in range(0, len(items), 1024)
@@ -220,15 +222,17 @@ def _resampled(table: np.ndarray, how: Bootstrap) -> np.ndarray:
 
 
 @lru_cache(maxsize=8)
-def _draws(how: Bootstrap, seeds: int, n: int) -> tuple[np.ndarray, np.ndarray]:
+def _draws(bootstrap: Bootstrap, seeds: int, n: int) -> tuple[np.ndarray, np.ndarray]:
     """How often each bootstrap sample takes each item, and each seed. Cells of the same
     size share their draws, so that a whole table is resampled as one."""
-    rng = np.random.default_rng([how.seed, seeds, n])
-    items = rng.multinomial(n, np.full(n, 1 / n), size=how.samples).astype(np.int16)
+    rng = np.random.default_rng([bootstrap.seed, seeds, n])
+    items = rng.multinomial(n, np.full(n, 1 / n), size=bootstrap.samples).astype(
+        np.int16
+    )
     # One seed fewer than there are: drawing all of k seeds gives (k - 1) / k of the
     # variance, which matters at k = 3 (McCarthy and Snowden 1985).
     return items, rng.multinomial(
-        max(1, seeds - 1), np.full(seeds, 1 / seeds), size=how.samples
+        max(1, seeds - 1), np.full(seeds, 1 / seeds), size=bootstrap.samples
     )
 
 

@@ -8,16 +8,21 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from selfgen.core.errors import UserError
+from selfgen.core.rows import read_rows, write_rows
 from selfgen.core.spec import Device
 from selfgen.data.prompts import correction_ids, load_tokenizer, prompt_ids
+from selfgen.data.records import read
 from selfgen.generation import free, vllm_backend
 from selfgen.generation.answers_spec import AnswersSpec
 from selfgen.generation.pass_spec import PassSpec
 from selfgen.models.loading import load_for_generation
 from selfgen.runtime.process import peak_memory_mb
+
+if TYPE_CHECKING:
+    from selfgen.runtime.job import Job
 
 Rows = list[dict[str, Any]]
 Progress = Callable[[int, int], None] | None
@@ -65,8 +70,8 @@ def run_answers(
         free.Prompt(record["id"], 0, ids)
         for record, ids in zip(records, prompts, strict=True)
     ]
-    how = {"shard": shard, "engine": engine, "progress": progress}
-    return run_free(model, tokenizer, asked, spec, facts, **how)
+    options = {"shard": shard, "engine": engine, "progress": progress}
+    return run_free(model, tokenizer, asked, spec, facts, **options)
 
 
 def run_free(
@@ -75,9 +80,9 @@ def run_free(
     prompts: list[free.Prompt],
     spec: PassSpec | AnswersSpec,
     facts: dict[str, Any],
-    **how: Any,
+    **options: Any,
 ) -> Generated:
-    """Answers or drafts to ``prompts``; ``how``: shard, engine and progress."""
+    """Answers or drafts to ``prompts``; ``options``: shard, engine and progress."""
     facts |= {
         "template": _digest(tokenizer.chat_template),
         "prompts": _digest([list(prompt.prompt_ids) for prompt in prompts]),
@@ -92,7 +97,7 @@ def run_free(
         batch_size=spec.batch_size,
         shards=spec.shards,
         facts=facts,
-        **how,
+        **options,
     )
     return Generated(_free_facts(made, facts), facts)
 
@@ -100,7 +105,7 @@ def run_free(
 def load(
     weights: Path, where: Device, backend: str = "", gpus: int = 1
 ) -> tuple[Any, dict[str, Any]]:
-    """A model for ``free.complete``, and the facts that a manifest tells of where it runs."""
+    """A model for ``free.complete``, and where it runs, for the manifest."""
     if backend == "vllm":
         served = vllm_backend.load(weights, where, gpus)
         return served, {"device": served.device, "precision": served.precision}
@@ -109,7 +114,7 @@ def load(
 
 
 def _digest(value: Any) -> str:
-    """Of what every backend is given: the chat template, and the ids of all prompts."""
+    """Digest of what every backend is given: the chat template or the ids of all prompts."""
     return hashlib.sha256(json.dumps(value).encode()).hexdigest()[:16]
 
 
@@ -124,10 +129,27 @@ def _free_facts(
 
 
 def finish(facts: dict[str, Any], tokens: int, started: float) -> None:
-    """The facts that are known when the last row is out."""
+    """Add the facts that are known when the last row is written."""
     facts |= {
         "generated_tokens": tokens,
         # vLLM computes in processes of its own, and takes a fixed share of a GPU.
         "peak_memory_mb": None if "vllm" in facts else peak_memory_mb(),
         "generation_seconds": round(time.perf_counter() - started, 2),
     }
+
+
+def step(spec: AnswersSpec, job: Job) -> dict[str, Any]:
+    """Answers to the held-out records of a task."""
+    job.claim(spec.device.device)
+    made = run_answers(
+        read(job.input("records"), spec.splits),
+        read_rows(*job.paths("drafts")),
+        job.input("weights"),
+        spec,
+        shard=job.shard,
+        engine=job.engine,
+        gpus=max(1, job.gpus),
+        progress=job.progress("prompts"),
+    )
+    write_rows(job.output("answers"), made.rows)
+    return made.facts

@@ -1,4 +1,4 @@
-"""What every engine shares: a row to fill, the draw of a token, the order of the rows."""
+"""What every engine shares: a request to fill, the draw of a token, the order of work."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from selfgen.models.loading import decoder
 
 
 @dataclass(frozen=True)
-class Row:
+class Request:
     """One answer to fill, of ``limit`` tokens or up to ``stop``.
 
     ``drawn``: the answer positions, ascending, whose token the model chooses; ``given``:
-    the other tokens, and at a drawn position what the token is likely to be. A row without
-    ``given`` is drawn everywhere. ``key`` addresses its draws (``draws.row_key``).
+    the other tokens, and at a drawn position what the token is likely to be. A request
+    without ``given`` is drawn everywhere. ``key`` addresses its draws (``rng.row_key``).
     """
 
     key: int
@@ -42,7 +42,7 @@ class Row:
 
 
 Filled = Iterator[tuple[int, list[int]]]
-"""Index of a row and the tokens of its answer, in the order in which rows finish."""
+"""Index of a request and the tokens of its answer, in the order in which requests finish."""
 
 
 @dataclass
@@ -69,8 +69,8 @@ class Sampler:
         keys: torch.Tensor,
         positions: torch.Tensor,
     ) -> torch.Tensor:
-        """Token ids [n] after ``states`` [n, size], for row ``keys`` and answer
-        ``positions`` [n]. The vocabulary is projected to a few rows at a time."""
+        """Token ids [n] after ``states`` [n, size], for request ``keys`` and answer
+        ``positions`` [n]. The vocabulary is projected to a few states at a time."""
         vocabulary = head.weight.shape[0]
         size = max(1, (2**26 if states.is_cuda else 2**22) // vocabulary)
         parts = [
@@ -101,15 +101,15 @@ class ByBatch(ABC):
         self.body, self.head = decoder(model), model.get_output_embeddings()
         self.counts = Counts()
 
-    def __call__(self, rows: Sequence[Row], batch_size: int) -> Filled:
-        """Fill ``rows`` in the given order, ``batch_size`` at a time."""
-        for start in range(0, len(rows), batch_size):
-            batch = rows[start : start + batch_size]
+    def __call__(self, requests: Sequence[Request], batch_size: int) -> Filled:
+        """Fill ``requests`` in the given order, ``batch_size`` at a time."""
+        for start in range(0, len(requests), batch_size):
+            batch = requests[start : start + batch_size]
             yield from enumerate(self._batch(batch), start)
 
     @abstractmethod
-    def _batch(self, batch: Sequence[Row]) -> list[list[int]]:
-        """The answers of the rows of a batch, in their order."""
+    def _batch(self, batch: Sequence[Request]) -> list[list[int]]:
+        """The answers of the requests of a batch, in their order."""
 
 
 def truncate(scores: torch.Tensor, sampling: Sampling) -> torch.Tensor:
@@ -128,19 +128,19 @@ def truncate(scores: torch.Tensor, sampling: Sampling) -> torch.Tensor:
 def plan_batches(
     lengths: Sequence[int], ids: Sequence[str], size: int
 ) -> list[list[int]]:
-    """Batches of row indices: rows of like length together, the longest first.
+    """Batches of request indices: requests of like length together, the longest first.
 
     The plan depends on lengths and ids alone. A shard is a run of whole batches of it, so
     the number of shards changes no tensor shape.
     """
     if len(set(ids)) != len(ids):
-        raise UserError("generation: row ids are not unique")
+        raise UserError("generation: request ids are not unique")
     order = sorted(range(len(ids)), key=lambda i: (-lengths[i], ids[i]))
     return [order[i : i + size] for i in range(0, len(order), size)]
 
 
 def shard_of(batches: list[list[int]], shard: int, shards: int) -> list[int]:
-    """The rows of the run of whole batches that belongs to ``shard`` of ``shards``."""
+    """The requests of the run of whole batches that belongs to ``shard`` of ``shards``."""
     n = len(batches)
     chosen = batches[shard * n // shards : (shard + 1) * n // shards]
     return [index for batch in chosen for index in batch]
@@ -149,7 +149,7 @@ def shard_of(batches: list[list[int]], shard: int, shards: int) -> list[int]:
 def left_pad(
     sequences: Sequence[Sequence[int]], pad: int, device: Any
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """``(input_ids, attention_mask)``, both [rows, longest]."""
+    """``(input_ids, attention_mask)``, both [sequences, longest]."""
     length = max(map(len, sequences))
     ids = [[pad] * (length - len(s)) + list(s) for s in sequences]
     mask = [[0] * (length - len(s)) + [1] * len(s) for s in sequences]

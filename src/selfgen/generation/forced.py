@@ -20,7 +20,7 @@ import torch
 from selfgen.core.errors import UserError
 from selfgen.core.rng import row_key, uniform
 from selfgen.generation import engines
-from selfgen.generation.decoding import Row, Sampler, plan_batches, shard_of
+from selfgen.generation.decoding import Request, Sampler, plan_batches, shard_of
 from selfgen.generation.onepass import OnePass
 from selfgen.generation.pass_spec import PassSpec
 
@@ -52,7 +52,7 @@ def mixing_mask(seed: int, row: Reference, beta: float, span: int = 1) -> list[b
 def mixing_masks(
     seed: int, rows: Sequence[Reference], beta: float, span: int = 1
 ) -> list[list[bool]]:
-    """``mixing_mask`` of many rows, whose draws are made together.
+    """``mixing_mask`` of several rows at once.
 
     Raises UserError: a rate outside 0 to 1, or not one for each token.
     """
@@ -125,11 +125,11 @@ def run(
     drawn early only with ``eos: keep``.
 
     Args:
-        engine: how, not what: ``auto``, ``sequential`` or ``windowed``; in fp32 the tokens
-            are the same. Does not count for ``kind: onepass``.
-        facts: receives what the engine did, when the last row is out.
-        progress: called with (rows finished, rows in all); rows come in order, so some
-            may be finished that are not out yet.
+        engine: ``auto``, ``sequential`` or ``speculative``; in fp32 the tokens are the same.
+            Ignored for ``kind: onepass``.
+        facts: receives what the engine did, after the last row.
+        progress: called with (rows finished, rows in all). Rows are yielded in order, so
+            more may be finished than yielded.
 
     Raises:
         UserError: a rate outside 0 to 1, ids that are not unique, an unknown engine.
@@ -142,7 +142,7 @@ def run(
     chosen = [rows[i] for i in shard_of(plan, shard, spec.shards)]
     masks = mixing_masks(spec.seed, chosen, spec.beta, spec.span)
     work = [
-        Row(
+        Request(
             row_key(spec.seed, "token", row.epoch, row.id),
             row.prompt_ids,
             len(row.answer_ids),

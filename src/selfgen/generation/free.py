@@ -11,7 +11,7 @@ from selfgen.core.rng import row_key
 from selfgen.core.spec import Sampling
 from selfgen.data.prompts import answer_text
 from selfgen.generation import engines, vllm_backend
-from selfgen.generation.decoding import Row, Sampler, plan_batches, shard_of
+from selfgen.generation.decoding import Request, Sampler, plan_batches, shard_of
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def complete(
     plan = plan_batches(lengths, names, batch_size)
     chosen = [prompts[i] for i in shard_of(plan, shard, shards)]
     work = [
-        Row(
+        Request(
             row_key(seed, "free", prompt.epoch, prompt.id),
             prompt.prompt_ids,
             max_new_tokens,
@@ -72,14 +72,14 @@ def complete(
 
 
 def run(
-    model: Any, tokenizer: Any, prompts: Sequence[Prompt], *args: Any, **how: Any
+    model: Any, tokenizer: Any, prompts: Sequence[Prompt], *args: Any, **options: Any
 ) -> Iterator[dict[str, Any]]:
     """``complete`` as rows ``{id, epoch, text, tokens, ended}``.
 
     ``tokens`` counts generated tokens, EOS included; ``ended`` says whether EOS came
     before ``max_new_tokens``.
     """
-    for prompt, ids in complete(model, tokenizer, prompts, *args, **how):
+    for prompt, ids in complete(model, tokenizer, prompts, *args, **options):
         yield {
             "id": prompt.id,
             "epoch": prompt.epoch,

@@ -1,9 +1,9 @@
-"""A key-value cache whose rows stand at different positions, and attention over it.
+"""A key-value cache whose rows are at different positions, and attention over it.
 
-Each row has a slot of fixed capacity and keeps the key and value of position p at place p
-of it. A step takes any number of new tokens of any rows, flat and without padding; what a
-slot held at those positions is overwritten, and no token sees a later place than its own,
-so a wrong guess needs no clean-up.
+Each row has a slot of fixed capacity, which holds the key and value of position p at place
+p. A step takes any number of new tokens of any rows, flat and without padding. They
+overwrite what the slot held at those positions, and no token attends to a later place than
+its own, so a wrong guess needs no clean-up.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from torch.nn.functional import scaled_dot_product_attention
 from selfgen.models.attention import fold_groups, unfold_groups
 
 SHORT = 16
-"""Spans up to so many tokens share one padded attention call over the whole cache."""
+"""Longest span that is batched with padding, in one attention call over the whole cache."""
 
 ROUND = 16
-"""Attention sees a multiple of so many places: fewer shapes, and aligned ones."""
+"""Attention covers a multiple of this number of places: fewer shapes, and aligned ones."""
 
 
 BACKENDS = [
@@ -30,16 +30,17 @@ BACKENDS = [
     SDPBackend.EFFICIENT_ATTENTION,
     SDPBackend.MATH,
 ]
-"""Not cuDNN: it plans anew for every shape, and here hardly two steps have the same."""
+"""Without cuDNN, which makes a new plan for every shape: here almost every step has one."""
 
 
 @dataclass(frozen=True)
 class _Group:
     """Spans that attend in one padded call.
 
-    ``slots``: which, or None for all in place; ``queries`` [slots, longest]: flat indices,
-    any where there is none; ``tokens``: flat indices of the group, and ``places`` where
-    they stand in ``queries``; ``last`` [slots, longest]: the position of each query.
+    ``slots``: the slots, or None for all, in place; ``queries`` [slots, longest]: flat
+    indices, arbitrary where there is no query; ``tokens``: flat indices of the group;
+    ``places``: where they are in ``queries``; ``last`` [slots, longest]: the position of each
+    query.
     """
 
     slots: torch.Tensor | None
@@ -49,7 +50,7 @@ class _Group:
     last: torch.Tensor
 
 
-class Slots:
+class KVCache:
     """Keys and values of ``rows`` slots with ``capacity`` places, on one device."""
 
     def __init__(self, rows: int, capacity: int, device: Any) -> None:

@@ -9,16 +9,16 @@ from collections.abc import Sequence
 
 import torch
 
-from selfgen.generation.decoding import ByBatch, Row, left_pad
+from selfgen.generation.decoding import ByBatch, Request, left_pad
 
 
 class OnePass(ByBatch):
-    """Fills rows in one pass a batch."""
+    """Fills requests in one pass a batch."""
 
     @torch.inference_mode()
-    def _batch(self, batch: Sequence[Row]) -> list[list[int]]:
+    def _batch(self, batch: Sequence[Request]) -> list[list[int]]:
         # The last token is read by nobody.
-        sequences = [[*row.prompt_ids, *row.given[:-1]] for row in batch]
+        sequences = [[*request.prompt_ids, *request.given[:-1]] for request in batch]
         pad = self.model.config.pad_token_id or 0
         ids, mask = left_pad(sequences, pad, self.model.device)
         states = self.body(
@@ -28,14 +28,14 @@ class OnePass(ByBatch):
             use_cache=False,
         )[0]
         lines, before, keys, positions = [], [], [], []
-        for line, row in enumerate(batch):
-            for t in row.drawn:
+        for line, request in enumerate(batch):
+            for t in request.drawn:
                 lines.append(line)
-                # Counted from the right, where all rows end together.
-                before.append(ids.shape[1] - len(row.given) + t)
-                keys.append(row.key)
+                # Counted from the right, where all requests end together.
+                before.append(ids.shape[1] - len(request.given) + t)
+                keys.append(request.key)
                 positions.append(t)
-        answers = [list(row.given) for row in batch]
+        answers = [list(request.given) for request in batch]
         self.counts.passes += 1
         self.counts.forwarded += ids.numel()
         self.counts.projected += len(lines)

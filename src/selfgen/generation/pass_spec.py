@@ -15,7 +15,7 @@ class PassSpec:
 
     ``kind``: ``forced`` (left to right on the mixed prefix), ``onepass`` (from the reference
     prefix) or ``free`` (a draft). ``eos``: may the model draw EOS before the reference ends?
-    ``span``: drawn positions come in runs of so many. ``plain_share``: share of rows that
+    ``span``: length of the runs of drawn positions. ``plain_share``: share of rows that
     are not mixed. ``step_rows`` (rows of an optimiser step), ``steps`` and ``schedule`` say
     in which step a row will stand, where its rate depends on it. ``backend``: of a free
     pass, ``vllm``, or none for our own.

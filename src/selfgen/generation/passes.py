@@ -6,10 +6,12 @@ import time
 from collections.abc import Iterator, Sequence
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from selfgen.core.rows import write_rows
 from selfgen.data.examples import Example, examples_of
 from selfgen.data.prompts import load_tokenizer
+from selfgen.data.records import read
 from selfgen.generation import forced, free
 from selfgen.generation.answers import (
     Generated,
@@ -22,6 +24,9 @@ from selfgen.generation.answers import (
 from selfgen.generation.pass_spec import PassSpec
 from selfgen.mixing.order import is_plain, part_of, plan_steps
 from selfgen.mixing.schedules import rate_at
+
+if TYPE_CHECKING:
+    from selfgen.runtime.job import Job
 
 
 def run_pass(
@@ -42,8 +47,8 @@ def run_pass(
     tokenizer = load_tokenizer(weights)
     model, facts = load(weights, spec.device, spec.backend, gpus)
     examples = examples_of(records[spec.rows[0] : spec.rows[1]], spec.prompt, tokenizer)
-    how = {"shard": shard, "engine": engine, "progress": progress}
-    return pass_over(model, tokenizer, examples, spec, facts, **how)
+    options = {"shard": shard, "engine": engine, "progress": progress}
+    return pass_over(model, tokenizer, examples, spec, facts, **options)
 
 
 def pass_over(
@@ -52,9 +57,9 @@ def pass_over(
     examples: Sequence[Example],
     spec: PassSpec,
     facts: dict[str, Any],
-    **how: Any,
+    **options: Any,
 ) -> Generated:
-    """``run_pass`` with a model and examples that are loaded already; ``how``: shard,
+    """``run_pass`` with a model and examples that are loaded already; ``options``: shard,
     engine and progress. ``facts`` receives what was done."""
     asked = rates(examples, spec)
     if spec.kind == "free":
@@ -65,7 +70,7 @@ def pass_over(
             for i, epoch in asked
             for j in range(spec.candidates)
         ]
-        return run_free(model, tokenizer, drafts, spec, facts, **how)
+        return run_free(model, tokenizer, drafts, spec, facts, **options)
     references = [
         forced.Reference(
             examples[i].id,
@@ -83,7 +88,7 @@ def pass_over(
         tokenizer.all_special_ids,
         tokenizer.eos_token_id,
         facts=facts,
-        **how,
+        **options,
     )
     by_id = {example.id: example.answer_ids for example in examples}
     return Generated(_forced_facts(made, by_id, facts), facts)
@@ -99,7 +104,7 @@ def rates(
     """
     if not spec.step_rows:
         pairs = product(range(len(examples)), range(spec.epochs))
-        found: dict[tuple[int, int], float | None] = dict.fromkeys(pairs)
+        rate_of: dict[tuple[int, int], float | None] = dict.fromkeys(pairs)
     else:
         steps = plan_steps(
             [example.id for example in examples],
@@ -108,16 +113,16 @@ def rates(
             batch_size=spec.step_rows,
             seed=spec.seed,
         )
-        found = {
+        rate_of = {
             address: spec.schedule
             and rate_at(spec.schedule, spec.beta, number, len(steps))
             for number, step in part_of(steps, spec.steps)
             for address in step
         }
-    for i, epoch in found if spec.plain_share else ():
+    for i, epoch in rate_of if spec.plain_share else ():
         if is_plain(spec.seed, examples[i].id, epoch, spec.plain_share):
-            found[i, epoch] = 0.0
-    return found
+            rate_of[i, epoch] = 0.0
+    return rate_of
 
 
 def _forced_facts(
@@ -134,3 +139,19 @@ def _forced_facts(
         yield row
     facts |= {"drawn_tokens": drawn, "changed_tokens": changed}
     finish(facts, tokens, started)
+
+
+def step(spec: PassSpec, job: Job) -> dict[str, Any]:
+    """Self-generated tokens over the training records of a task."""
+    job.claim(spec.device.device)
+    made = run_pass(
+        read(job.input("records"), ["train"]),
+        job.input("weights"),
+        spec,
+        shard=job.shard,
+        engine=job.engine,
+        gpus=max(1, job.gpus),
+        progress=job.progress("rows"),
+    )
+    write_rows(job.output("tokens"), made.rows)
+    return made.facts

@@ -1,7 +1,7 @@
 """The sequential engine: a batch, a key-value cache, one pass a token.
 
-Rows are left-padded, and finished rows leave the batch. It asks nothing of a model but a
-cache, so it also serves those that ``selfgen.models.attention`` cannot lay out flat.
+Requests are left-padded, and finished ones leave the batch. It asks nothing of a model but
+a cache, so it also serves those that ``selfgen.models.attention`` cannot lay out flat.
 """
 
 from __future__ import annotations
@@ -10,31 +10,32 @@ from collections.abc import Sequence
 
 import torch
 
-from selfgen.generation.decoding import ByBatch, Row, left_pad
+from selfgen.generation.decoding import ByBatch, Request, left_pad
 
 
 class Sequential(ByBatch):
-    """Fills rows one token a pass."""
+    """Fills requests one token a pass."""
 
     @torch.inference_mode()
-    def _batch(self, batch: Sequence[Row]) -> list[list[int]]:
+    def _batch(self, batch: Sequence[Request]) -> list[list[int]]:
         from transformers import DynamicCache
 
         device = self.model.device
         pad = self.model.config.pad_token_id or 0
-        ids, mask = left_pad([row.prompt_ids for row in batch], pad, device)
-        longest = max(row.limit for row in batch)
+        ids, mask = left_pad([request.prompt_ids for request in batch], pad, device)
+        longest = max(request.limit for request in batch)
         given = torch.zeros((len(batch), longest), dtype=torch.int64)
         drawn = torch.zeros((len(batch), longest), dtype=torch.bool)
-        for line, row in enumerate(batch):
-            given[line, : len(row.given)] = torch.tensor(row.given)
-            drawn[line, torch.tensor(row.positions, dtype=torch.int64)] = True
+        for line, request in enumerate(batch):
+            given[line, : len(request.given)] = torch.tensor(request.given)
+            drawn[line, torch.tensor(request.positions, dtype=torch.int64)] = True
         given, drawn = given.to(device), drawn.to(device)
-        limits = torch.tensor([row.limit for row in batch], device=device)
+        limits = torch.tensor([request.limit for request in batch], device=device)
         stops = torch.tensor(
-            [-1 if row.stop is None else row.stop for row in batch], device=device
+            [-1 if request.stop is None else request.stop for request in batch],
+            device=device,
         )
-        keys = torch.tensor([row.key for row in batch], device=device)
+        keys = torch.tensor([request.key for request in batch], device=device)
         lines = torch.arange(len(batch), device=device)
         alive = torch.ones_like(lines, dtype=torch.bool)
         answers: list[list[int]] = [[] for _ in batch]

@@ -1,6 +1,6 @@
-"""The windowed engine: only drawn positions cost a pass, and each row goes at its own pace.
+"""The speculative engine: only drawn positions cost a pass, at each request's own pace.
 
-A row's answer is known up to its next drawn position, so one pass reads everything up to
+A request's answer is known up to its next drawn position, so one pass reads everything up to
 there: passes are counted in drawn tokens, not in tokens, and no token is read twice. Where
 a pass is far from filling the machine, it also reads on over drawn positions as if their
 guess (the reference, or what an earlier pass drew there) were right. The draws at those
@@ -8,7 +8,7 @@ positions are then checked from left to right: up to the first that differs from
 they are what left-to-right decoding draws, since they were made on the same context with
 the same noise; what was read behind it is read again. Why this is exact: docs/method.md.
 
-Rows that are finished make room for the next ones, so the batch stays full.
+Requests that are finished make room for the next ones, so the batch stays full.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ from typing import Any
 import numpy as np
 import torch
 
-from selfgen.generation.decoding import Counts, Filled, Row, Sampler
-from selfgen.generation.kv_cache import Slots
+from selfgen.generation.decoding import Counts, Filled, Request, Sampler
+from selfgen.generation.kv_cache import KVCache
 from selfgen.models.attention import forward_flat
 from selfgen.models.loading import decoder
 
 STEP_TOKENS = {"cpu": 1024, "mps": 4096, "cuda": 16384}
-"""New tokens of one pass at most; a longer prompt is read in parts."""
+"""Maximum number of new tokens in one pass; a longer prompt is read in parts."""
 
 MIN_PREFIX = 8
-"""A shorter common beginning of all prompts is not worth reading on its own."""
+"""A shorter common beginning of all prompts is not read on its own."""
 
 
 @dataclass
 class Acceptance:
-    """How often a guess was right: a running share that starts at a half."""
+    """How often a guess was right: a running share that starts at one half."""
 
     right: float = 1.0
     seen: float = 2.0
@@ -51,14 +51,14 @@ class Acceptance:
 
 @dataclass
 class Work:
-    """A row in its slot. Positions count from the start of the prompt.
+    """A request in its slot. Positions count from the start of the prompt.
 
     ``marks[front]`` is the next position to draw; ``cached``: tokens before it are final
     and read; ``guessed``: positions whose guess is a draw of an earlier pass.
     """
 
     index: int
-    row: Row
+    request: Request
     tokens: np.ndarray
     marks: list[int]
     cached: int
@@ -66,12 +66,14 @@ class Work:
     guessed: set[int] = field(default_factory=set)
 
     @classmethod
-    def start(cls, index: int, row: Row, cached: int) -> Work:
-        prompt = len(row.prompt_ids)
-        tokens = np.zeros(len(row), dtype=np.int64)
-        tokens[:prompt] = row.prompt_ids
-        tokens[prompt : prompt + len(row.given)] = row.given
-        return cls(index, row, tokens, [prompt + t for t in row.positions], cached)
+    def start(cls, index: int, request: Request, cached: int) -> Work:
+        prompt = len(request.prompt_ids)
+        tokens = np.zeros(len(request), dtype=np.int64)
+        tokens[:prompt] = request.prompt_ids
+        tokens[prompt : prompt + len(request.given)] = request.given
+        return cls(
+            index, request, tokens, [prompt + t for t in request.positions], cached
+        )
 
     @property
     def behind(self) -> int:
@@ -80,13 +82,13 @@ class Work:
 
     @property
     def answer(self) -> list[int]:
-        end = len(self.tokens) if self.row.given else self.marks[self.front - 1] + 1
-        return self.tokens[len(self.row.prompt_ids) : end].tolist()
+        end = len(self.tokens) if self.request.given else self.marks[self.front - 1] + 1
+        return self.tokens[len(self.request.prompt_ids) : end].tolist()
 
 
 @dataclass(frozen=True)
 class Span:
-    """What a pass reads of a row: positions up to ``end``, and the draws it checks."""
+    """What a pass reads of a request: positions up to ``end``, and the draws it checks."""
 
     slot: int
     work: Work
@@ -99,18 +101,18 @@ class Span:
 
 @dataclass(frozen=True)
 class Cost:
-    """What things take, in the time that one more token takes in a pass: ``overhead`` of a
-    pass, and ``draw`` of a draw (vocabulary projection and noise)."""
+    """Costs in units of one more token in a pass: ``overhead`` of a pass, and ``draw`` of a
+    draw (vocabulary projection and noise)."""
 
     overhead: float
     draw: float
 
 
-class Windowed:
-    """Fills rows, reading on over guesses as far as that pays at the given ``cost``.
+class Speculative:
+    """Fills requests, reading on over guesses as far as that pays at the given ``cost``.
 
-    A pass of n tokens takes as long as overhead + n tokens. With R rows in the batch, a
-    pass less for one row is therefore worth overhead / R tokens.
+    A pass of n tokens takes as long as overhead + n tokens. With R requests in the batch, a
+    pass less for one request is therefore worth overhead / R tokens.
     """
 
     def __init__(self, model: Any, sampler: Sampler, cost: Cost) -> None:
@@ -120,38 +122,38 @@ class Windowed:
         self.counts = Counts()
 
     @torch.inference_mode()
-    def __call__(self, rows: Sequence[Row], batch_size: int) -> Filled:
-        """Fill ``rows`` in the given order, at most ``batch_size`` at a time."""
-        size = min(batch_size, len(rows))
-        slots = Slots(size, max(map(len, rows), default=0), self.model.device)
-        prefix = self._read_prefix(rows, slots)
-        waiting = iter(enumerate(rows))
+    def __call__(self, requests: Sequence[Request], batch_size: int) -> Filled:
+        """Fill ``requests`` in the given order, at most ``batch_size`` at a time."""
+        size = min(batch_size, len(requests))
+        cache = KVCache(size, max(map(len, requests), default=0), self.model.device)
+        prefix = self._read_prefix(requests, cache)
+        waiting = iter(enumerate(requests))
         empty = list(range(size))
         active: dict[int, Work] = {}
         while True:
             while empty and (entry := next(waiting, None)):
-                index, row = entry
-                if row.positions:
-                    active[empty.pop()] = Work.start(index, row, prefix)
+                index, request = entry
+                if request.positions:
+                    active[empty.pop()] = Work.start(index, request, prefix)
                 else:
-                    yield index, list(row.given)
+                    yield index, list(request.given)
             if not active:
                 return
-            if len(active) <= slots.rows // 2:  # nothing is waiting
+            if len(active) <= cache.rows // 2:  # nothing is waiting
                 kept = sorted(active)
-                slots.keep(kept)
+                cache.keep(kept)
                 active = {new: active[old] for new, old in enumerate(kept)}
                 empty = []
-            for slot in self._step(active, slots):
+            for slot in self._step(active, cache):
                 work = active.pop(slot)
                 empty.append(slot)
                 yield work.index, work.answer
 
-    def _read_prefix(self, rows: Sequence[Row], slots: Slots) -> int:
+    def _read_prefix(self, requests: Sequence[Request], cache: KVCache) -> int:
         """Read the common beginning of all prompts once, for all slots; its length."""
-        if len(rows) < 2:
+        if len(requests) < 2:
             return 0
-        prompts = [list(row.prompt_ids) for row in rows]
+        prompts = [list(request.prompt_ids) for request in requests]
         # What the first and the last in sorted order share, all share.
         ends = zip(min(prompts), max(prompts), strict=False)
         shared = [
@@ -160,16 +162,16 @@ class Windowed:
         length = min(len(shared), min(map(len, prompts)) - 1)
         if length < MIN_PREFIX:
             return 0
-        size = STEP_TOKENS[slots.device.type]
+        size = STEP_TOKENS[cache.device.type]
         for start in range(0, length, size):
             end = min(length, start + size)
-            self._forward(slots, [0], [start], [end], np.array(shared[start:end]))
-        slots.copy_prefix(length)
+            self._forward(cache, [0], [start], [end], np.array(shared[start:end]))
+        cache.copy_prefix(length)
         return length
 
     def _forward(
         self,
-        slots: Slots,
+        cache: KVCache,
         which: list[int],
         starts: list[int],
         ends: list[int],
@@ -177,15 +179,15 @@ class Windowed:
     ) -> torch.Tensor:
         self.counts.passes += 1
         self.counts.forwarded += len(tokens)
-        positions = slots.step(np.array(which), np.array(starts), np.array(ends))
-        ids = torch.from_numpy(tokens).to(slots.device, non_blocking=True)
-        return forward_flat(self.body, ids, positions, slots)
+        positions = cache.step(np.array(which), np.array(starts), np.array(ends))
+        ids = torch.from_numpy(tokens).to(cache.device, non_blocking=True)
+        return forward_flat(self.body, ids, positions, cache)
 
-    def _step(self, active: dict[int, Work], slots: Slots) -> list[int]:
-        """One pass over all rows; returns the slots whose rows are finished."""
-        spans = self._spans(active, STEP_TOKENS[slots.device.type])
+    def _step(self, active: dict[int, Work], cache: KVCache) -> list[int]:
+        """One pass over all requests; returns the slots whose requests are finished."""
+        spans = self._spans(active, STEP_TOKENS[cache.device.type])
         states = self._forward(
-            slots,
+            cache,
             [span.slot for span in spans],
             [span.work.cached for span in spans],
             [span.end for span in spans],
@@ -197,15 +199,15 @@ class Windowed:
             work = span.work
             for mark in work.marks[work.front : work.front + span.checks]:
                 before.append(first + mark - 1 - work.cached)
-                keys.append(work.row.key)
-                positions.append(mark - len(work.row.prompt_ids))
+                keys.append(work.request.key)
+                positions.append(mark - len(work.request.prompt_ids))
             first += len(span)
         draws: list[int] = []
         if before:
             self.counts.projected += len(before)
             where, keys_, at = torch.tensor(
                 [before, keys, positions], dtype=torch.int64
-            ).to(slots.device)
+            ).to(cache.device)
             draws = self.sampler(self.head, states[where], keys_, at).tolist()
         finished, used = [], 0
         for span in spans:
@@ -215,9 +217,9 @@ class Windowed:
         return finished
 
     def _spans(self, active: dict[int, Work], room: int) -> list[Span]:
-        """What to read of each row: at least to its next draw, as far as there is room.
+        """What to read of each request: at least to its next draw, as far as there is room.
 
-        Rows with little to read come first, so that a long prompt cannot hold them up.
+        Requests with little to read come first, so that a long prompt cannot hold them up.
         """
         worth = self.cost.overhead / len(active)
         spans = []
@@ -246,7 +248,7 @@ class Windowed:
         """
         work, checks, right = span.work, 1, 1.0
         marks = work.marks
-        while work.row.given and work.front + checks < len(marks):
+        while work.request.given and work.front + checks < len(marks):
             over, mark = marks[work.front + checks - 1], marks[work.front + checks]
             known = self.guess if over in work.guessed else self.reference
             right *= known.rate
@@ -258,7 +260,7 @@ class Windowed:
         return Span(span.slot, work, marks[work.front + checks - 1], checks)
 
     def _settle(self, span: Span, draws: list[int]) -> bool:
-        """Take over the draws up to the first wrong guess; is the row finished?"""
+        """Take over the draws up to the first wrong guess; is the request finished?"""
         work = span.work
         if not draws:
             work.cached = span.end
@@ -266,13 +268,13 @@ class Windowed:
         for number, token in enumerate(draws):
             mark = work.marks[work.front]
             right = bool(work.tokens[mark] == token)
-            if work.row.given:
+            if work.request.given:
                 known = self.guess if mark in work.guessed else self.reference
                 known.add(right)
             work.tokens[mark] = token
             work.front += 1
             work.cached = mark
-            if token == work.row.stop:
+            if token == work.request.stop:
                 return True
             if not right:
                 for later, guess in enumerate(draws[number + 1 :], work.front):

@@ -1,4 +1,4 @@
-"""Free-running generation by vLLM: the same prompts, rows and shards as by our own engines.
+"""Free-running generation by vLLM: the same prompts and shards as by our own engines.
 
 vLLM pins a torch and a transformers of its own, so it lives in an environment of its own
 (envs/vllm.txt) and is imported only where it is asked for. Greedy text in fp32 is that of
@@ -17,16 +17,16 @@ import torch
 
 from selfgen.core.errors import UserError
 from selfgen.core.spec import Device
-from selfgen.generation.decoding import Filled, Row, Sampler
+from selfgen.generation.decoding import Filled, Request, Sampler
 from selfgen.models.loading import parameters, place
 
 CPU_CACHE = 2**30
-"""Bytes of keys and values on a CPU, where vLLM would take most of the machine's memory."""
+"""Bytes of the key-value cache on a CPU: by default vLLM takes most of the memory."""
 
 
 @dataclass(frozen=True)
 class Served:
-    """A model that vLLM will load, on a device of that kind; ``gpus``: how many."""
+    """A model that vLLM will load on a device of this kind; ``gpus``: number of GPUs."""
 
     weights: Path
     device: str
@@ -35,25 +35,25 @@ class Served:
 
     def fill(
         self,
-        rows: Sequence[Row],
+        requests: Sequence[Request],
         sampler: Sampler,
         batch_size: int,
         progress: Callable[[int, int], None] | None = None,
     ) -> Filled:
-        """The answers to ``rows`` as they finish, at most ``batch_size`` at a time."""
-        if not rows:
+        """The answers to ``requests`` as they finish, at most ``batch_size`` at a time."""
+        if not requests:
             return
-        engine = self._start(max(map(len, rows)), batch_size)
-        for index, row in enumerate(rows):
-            prompt = {"prompt_token_ids": list(row.prompt_ids)}
-            engine.add_request(str(index), prompt, sampling_of(row, sampler))
+        engine = self._start(max(map(len, requests)), batch_size)
+        for index, request in enumerate(requests):
+            prompt = {"prompt_token_ids": list(request.prompt_ids)}
+            engine.add_request(str(index), prompt, sampling_of(request, sampler))
         done = 0
         while engine.has_unfinished_requests():
             for output in engine.step():
                 if output.finished:
                     done += 1
                     if progress:
-                        progress(done, len(rows))
+                        progress(done, len(requests))
                     yield int(output.request_id), list(output.outputs[0].token_ids)
         engine.engine_core.shutdown()
 
@@ -76,7 +76,7 @@ class Served:
         ).llm_engine
 
     def facts(self) -> dict[str, Any]:
-        """What the manifest says of the backend."""
+        """What the manifest records about the backend."""
         import vllm
 
         return {"engine": "vllm", "vllm": vllm.__version__, "gpus": self.gpus}
@@ -87,7 +87,7 @@ def load(weights: Path, where: Device, gpus: int = 1) -> Served:
 
     Raises UserError: vLLM is not installed here, or was built for another device.
     """
-    # Nothing is told to anybody, and its processes take the CPU threads of this one.
+    # Disable usage telemetry; its processes share the CPU threads of this one.
     os.environ["VLLM_NO_USAGE_STATS"] = "1"
     os.environ["OMP_NUM_THREADS"] = str(torch.get_num_threads())
     os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")
@@ -109,18 +109,18 @@ def load(weights: Path, where: Device, gpus: int = 1) -> Served:
     return Served(weights, device, precision, gpus if device == "cuda" else 1)
 
 
-def sampling_of(row: Row, sampler: Sampler) -> Any:
-    """How vLLM samples a row: as ``Sampler`` would, by a stream of the row's own."""
+def sampling_of(request: Request, sampler: Sampler) -> Any:
+    """How vLLM samples a request: as ``Sampler`` would, by a stream of the request's own."""
     from vllm import SamplingParams
 
     return SamplingParams(
         temperature=sampler.sampling.temperature,
         top_k=sampler.sampling.top_k,
         top_p=sampler.sampling.top_p,
-        seed=row.key & (2**63 - 1),
-        max_tokens=row.limit,
+        seed=request.key & (2**63 - 1),
+        max_tokens=request.limit,
         ignore_eos=True,  # of the model's folder; ours is the tokenizer's
-        stop_token_ids=[row.stop],
+        stop_token_ids=[request.stop],
         logit_bias={token: float("-inf") for token in sampler.banned} or None,
         detokenize=False,
     )

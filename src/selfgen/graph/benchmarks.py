@@ -8,11 +8,11 @@ from selfgen.core.spec import Sampling
 from selfgen.data.prompts import PromptSpec
 from selfgen.evaluation.few_shot import FewShotSpec
 from selfgen.graph import sources
-from selfgen.graph import tables as renderings
 from selfgen.graph.judging import endpoint
 from selfgen.graph.steps import Graph
 from selfgen.judge.spec import GradedSpec, InstructionsSpec, TwoTurnsSpec
-from selfgen.report.spec import BenchmarkSpec, Cell
+from selfgen.report.spec import Cell
+from selfgen.report.tables.alpaca_eval import Judged
 
 FILES = {
     "alpaca-eval": ("baseline", "gamed"),
@@ -86,17 +86,11 @@ def few_shot(graph: Graph, name: str) -> FewShotSpec:
     return FewShotSpec(name, items, graph.device(), size)
 
 
-def table(graph: Graph, name: str) -> BenchmarkSpec:
-    tables, judges = renderings.tables(graph), graph.config.judges
-    judged = name not in FEW_SHOT
-    return BenchmarkSpec(
-        cells=tuple(cells(graph, name)),
-        labels=tables.labels,
-        judge=judges[_benchmark(graph, name).judge].model if judged else "",
-        bootstrap_samples=tables.bootstrap_samples,
-        confidence=tables.confidence,
-        seed=tables.seed,
-    )
+def judge(graph: Graph, name: str) -> Judged | None:
+    """Who judges a benchmark, if anybody does."""
+    if name in FEW_SHOT:
+        return None
+    return Judged(graph.config.judges[_benchmark(graph, name).judge].model)
 
 
 def _benchmark(graph: Graph, name: str) -> Benchmark:

@@ -6,11 +6,10 @@ from __future__ import annotations
 from selfgen.config.dialogues import Dialogues
 from selfgen.config.methods import Trained
 from selfgen.evaluation.held_out_spec import LossSpec
-from selfgen.graph import tables as renderings
 from selfgen.graph.steps import Graph
 from selfgen.mixing.blocks import BlocksSpec
 from selfgen.mixing.spec import RowsSpec
-from selfgen.report.spec import Cell, LossTableSpec
+from selfgen.report.spec import Cell
 
 
 def of(graph: Graph, task: str, node: str) -> Dialogues | None:
@@ -51,15 +50,3 @@ def path(cell: Cell) -> str:
 def loss(graph: Graph, task: str, node: str) -> LossSpec:
     found = of(graph, task, node)
     return LossSpec(found.test_rows, found.block_tokens, graph.device())
-
-
-def table(graph: Graph) -> LossTableSpec:
-    tables = renderings.tables(graph)
-    return LossTableSpec(
-        cells=tuple(cells(graph)),
-        labels=tables.labels,
-        scale=tables.scale,
-        bootstrap_samples=tables.bootstrap_samples,
-        confidence=tables.confidence,
-        seed=tables.seed,
-    )

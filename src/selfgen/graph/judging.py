@@ -6,13 +6,13 @@ import csv
 
 from selfgen.config.judging import Endpoint, Judge, Similarity, WinRate
 from selfgen.core.errors import UserError
-from selfgen.data.wording import JUDGE
 from selfgen.graph import sources
-from selfgen.graph import tables as renderings
 from selfgen.graph.steps import Graph
 from selfgen.judge.pairs import template_of
+from selfgen.judge.prompt import JUDGE
 from selfgen.judge.spec import EndpointSpec, PairsSpec, ProxySpec
-from selfgen.report.spec import Cell, WinRatesSpec
+from selfgen.report.spec import Cell
+from selfgen.report.tables.win_rates import WinRates
 
 PROXIES = {
     "reference": "the answer whose embedding is nearer to the reference's wins.",
@@ -121,25 +121,22 @@ def endpoint(judge: Endpoint) -> EndpointSpec:
     )
 
 
-def table(graph: Graph, name: str) -> WinRatesSpec:
+def words(graph: Graph, name: str) -> WinRates:
+    """What the table of a contest says of it."""
     contest, judge = _contest(graph, name), _judge(graph, name)
-    tables = renderings.tables(graph)
     proxy = ""
     if not isinstance(judge, Endpoint):
         kind = judge.to if isinstance(judge, Similarity) else judge.kind
         proxy = f"{PROXIES[kind]} {_agreement(graph, kind)}"
     against = contest.against
-    return WinRatesSpec(
-        name=name,
-        cells=tuple(cells(graph, name)),
-        labels=tables.labels,
+    return WinRates(
+        contest=name,
         judge=f"the proxy {contest.judge}" if proxy else judge.model,
-        opponent="the reference" if against == "reference" else tables.labels[against],
+        opponent="the reference"
+        if against == "reference"
+        else graph.config.methods[against].label,
         proxy=proxy,
         coin=contest.unparsable == "coin",
-        bootstrap_samples=tables.bootstrap_samples,
-        confidence=tables.confidence,
-        seed=tables.seed,
     )
 
 

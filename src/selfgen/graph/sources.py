@@ -9,21 +9,31 @@ from pathlib import Path
 from selfgen.config import Config
 from selfgen.config import sources as c
 from selfgen.core.errors import UserError
-from selfgen.data.catalog import FILES, SOURCES
-from selfgen.data.files import FileSpec, LocalSpec
-from selfgen.data.hub import MODEL_FILES, HubSpec
-from selfgen.data.records import DATASETS
-from selfgen.data.wheels import WheelSpec
-from selfgen.data.wording import BARE, CHATML, CHATS
+from selfgen.data import catalog
+from selfgen.data.chat_templates import BARE, CHATML, CHATS
+from selfgen.data.listing import MODEL_FILES
+from selfgen.data.pins import FileSpec, HubSpec, LocalSpec, WheelSpec
 from selfgen.models.base import ModelSpec
+from selfgen.tasks import DATASETS, pinned
 
 File = FileSpec | HubSpec | LocalSpec
+
+_OF_DATA = pinned()
+WHEELS = catalog.WHEELS | {
+    name: found for name, found in _OF_DATA.items() if isinstance(found, WheelSpec)
+}
+"""The wheels that are known without a configuration."""
+
+FILES = catalog.FILES | {
+    name: found for name, found in _OF_DATA.items() if not isinstance(found, WheelSpec)
+}
+"""The files that are known without a configuration."""
 
 
 def wheels(config: Config) -> dict[str, WheelSpec]:
     """All wheels by name."""
     own = config.sources.items()
-    return SOURCES | {
+    return WHEELS | {
         name: WheelSpec(w.package, w.version, w.filename, w.sha256) for name, w in own
     }
 
@@ -43,18 +53,18 @@ def _file(file: c.File) -> File:
 
 def check(config: Config) -> None:
     """Raises UserError where the configuration names a file or a folder that is unknown."""
-    known, pinned = files(config), wheels(config)
+    known, packaged = files(config), wheels(config)
     for name, model in config.models.items():
-        if isinstance(model, c.GgufModel) and model.source not in pinned:
+        if isinstance(model, c.GgufModel) and model.source not in packaged:
             raise UserError(
                 f"config: models.{name}.source: found {model.source!r}, allowed:"
-                f" {', '.join(pinned)}"
+                f" {', '.join(packaged)}"
             )
         if isinstance(model, c.LocalModel) and not Path(model.path).is_dir():
             raise UserError(f"config: models.{name}.path: found no folder {model.path}")
     for name, task in config.tasks.items():
         read = DATASETS[task.dataset].sources
-        if missing := [x for x in read if x not in known | pinned]:
+        if missing := [x for x in read if x not in known | packaged]:
             raise UserError(
                 f"config: tasks.{name}.dataset: {task.dataset} reads what is not in files:"
                 f" {', '.join(missing)}"

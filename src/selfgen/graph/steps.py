@@ -14,24 +14,20 @@ from selfgen.config import methods as m
 from selfgen.core.errors import UserError
 from selfgen.core.spec import Device, Sampling, Steps
 from selfgen.data.leakage import LeakageSpec
+from selfgen.data.pins import WheelSpec
 from selfgen.data.prompts import PromptSpec
-from selfgen.data.records import DATASETS
 from selfgen.data.spec import RecordsSpec
-from selfgen.data.wheels import WheelSpec
-from selfgen.data.wording import ANSWER_PREFIXES, CUT_AFTER, TEMPLATES
 from selfgen.evaluation.oracle_spec import ExposureSpec
 from selfgen.evaluation.scores import ScoresSpec
 from selfgen.generation.answers_spec import AnswersSpec
 from selfgen.generation.pass_spec import PassSpec
-from selfgen.graph import lineage, sources
+from selfgen.graph import lineage, scoring, sources
 from selfgen.graph.lineage import Node, Pass
 from selfgen.mixing.spec import RowsSpec
 from selfgen.models.base import ModelSpec
 from selfgen.report.spec import Cell
+from selfgen.tasks import DATASETS
 from selfgen.training.spec import LoraSpec, Preference, TrainSpec, TwoPass
-
-SUMMARIES = ("news-headlines", "wikipedia-descriptions")
-"""Data sets whose prompt's first sentence is a baseline."""
 
 
 class Graph:
@@ -43,6 +39,7 @@ class Graph:
         self.nodes = lineage.resolve(config.methods)
         self.sources, self.files = sources.wheels(config), sources.files(config)
         sources.check(config)
+        scoring.check(config, root)
         for name, method in config.methods.items():
             own = getattr(method, "function", "").rpartition(":")[0]
             if own and not (root / own).is_file():
@@ -189,14 +186,15 @@ class Graph:
     def prompt(self, task: str, node: str | None = None) -> PromptSpec:
         """The texts of a task; a method may have a correction turn of its own."""
         t = self.config.tasks[task]
+        dataset = DATASETS[t.dataset]
         method = self.nodes[node].method if node else None
         return PromptSpec(
-            t.template or TEMPLATES[t.dataset],
+            t.template or dataset.template,
             getattr(method, "correction", None) or t.correction,
             t.max_prompt_tokens,
             t.max_new_tokens,
-            ANSWER_PREFIXES.get(t.dataset, ""),
-            CUT_AFTER.get(t.dataset, ""),
+            dataset.answer_prefix,
+            dataset.cut_after,
         )
 
     def generation(self, task: str, generator: str, name: str, seed: int) -> PassSpec:
@@ -250,7 +248,7 @@ class Graph:
             drafts=getattr(method, "drafts", "own"),
             candidates=getattr(method, "candidates", 1),
             metric=self.metric(task) if isinstance(method, m.Dpo) else "",
-            grader=self.grader(task) if isinstance(method, m.Dpo) else "",
+            column=self.column(task) if isinstance(method, m.Dpo) else "",
             wall=bool(getattr(method, "wall_of", None)),
             function=getattr(method, "function", ""),
             reads=getattr(method, "reads", ""),
@@ -310,24 +308,22 @@ class Graph:
         )
 
     def scores(self, task: str) -> ScoresSpec:
-        grader = self.grader(task)
-        graders = ("overlap", grader) if grader else ("overlap",)
-        return ScoresSpec(graders, self.record_splits(task))
+        return ScoresSpec(scoring.names(self.config, task), self.record_splits(task))
 
     def metric(self, task: str) -> str:
         """The main metric of a task."""
-        return "strict" if self.grader(task) else "rougeL"
+        return scoring.main(self.config, task)[0]
 
-    def grader(self, task: str) -> str:
-        """The grader of a task's final answers, or nothing."""
-        return DATASETS[self.config.tasks[task].dataset].grader
+    def column(self, task: str) -> str:
+        """The column of a task's main metric that methods are compared by."""
+        return scoring.main(self.config, task)[1]
 
     def lead_1(self) -> list[Cell]:
         """The first-sentence row of the tasks that summarise."""
         return [
             Cell(task, "-", "lead-1", "direct", (t.seeds or self.config.seeds)[0])
             for task, t in self.config.tasks.items()
-            if t.dataset in SUMMARIES
+            if DATASETS[t.dataset].lead_1
         ]
 
     def exposed(self) -> list[Cell]:

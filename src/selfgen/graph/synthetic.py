@@ -8,7 +8,7 @@ from dataclasses import replace
 from selfgen.config.methods import Bash, Plain, Random
 from selfgen.config.synthetic import Controlled, Regime
 from selfgen.graph.steps import Graph
-from selfgen.report.synthetic.spec import AblationSpec, RegimeSpec
+from selfgen.report.synthetic.spec import AblationSpec, CollectSpec, RegimeSpec
 from selfgen.synthetic.spec import ControlledSpec, NodeSpec, StopSpec
 
 
@@ -60,6 +60,11 @@ def _node(graph: Graph, regime: Regime, task: str, name: str, seed: int) -> Node
         curve_every=curves.every if curves and name in curves.methods else 0,
         decodings=tuple(node.method.decodings) if name == node.declared else (),
     )
+
+
+def collect(config: Controlled) -> CollectSpec:
+    """All runs, in the order in which their files are read."""
+    return CollectSpec(tuple((r, s) for r in config.regimes for s in config.seeds))
 
 
 def tables(config: Controlled) -> AblationSpec:

@@ -1,11 +1,125 @@
-"""From the graph to what each rendering reads."""
+"""The tables and figures of a configuration: which there are, and what each reads."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
 from selfgen.config import methods as m
-from selfgen.data.records import DATASETS
+from selfgen.graph import benchmarks, dialogues, judging, scoring, verify
 from selfgen.graph.steps import Graph
 from selfgen.report import spec as r
+from selfgen.report.figures import FIGURES
+from selfgen.report.registry import Rendering, all_tables
+from selfgen.report.tables.exposure import Exposure
+from selfgen.report.tables.preference import Preference
+from selfgen.report.tables.verify import KnownNumbers
+from selfgen.tasks import DATASETS
+
+COLLECTED = {
+    "scores": "results/collected/scores.parquet",
+    "runs": "results/collected/runs.csv",
+    "timings": "results/collected/timings.csv",
+    "curves": "results/collected/curves.csv",
+}
+"""What is collected of all cells."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What draws a table or figure: its spec, its inputs by name, the modules of its code,
+    and what a reader of the report page should know."""
+
+    spec: r.TableSpec[Any]
+    inputs: dict[str, list[str]]
+    modules: tuple[str, ...]
+    about: str
+
+
+def _entries(graph: Graph) -> Iterator[Job]:
+    """All tables of a configuration but ``verify``, which reads others."""
+    table = partial(_job, graph, all_tables())
+    for name in ("main", "details", "cost"):
+        yield table(name)
+    if any(cell.decoding == "corrected" for cell in graph.cells()):
+        yield table("corrections")
+    if own := _preference(graph):
+        yield table("preference", own=own)
+    if cells := graph.exposed():
+        files = [
+            f"results/exposure/{c.task}/{c.model}/{c.method}/seed{c.seed}.parquet"
+            for c in cells
+        ]
+        yield table("exposure", cells, _exposure(graph), errors=files)
+    if cells := dialogues.cells(graph):
+        yield table("held-out-loss", cells, losses=map(dialogues.path, cells))
+    for name in judging.names(graph):
+        cells, own = judging.cells(graph, name), judging.words(graph, name)
+        files = [
+            f"results/verdicts/{name}/{c.task}/{c.model}/{c.method}/{c.decoding}"
+            f"/seed{c.seed}.parquet"
+            for c in cells
+        ]
+        yield table(f"win-rates-{name}", cells, own, "win-rates", verdicts=files)
+    for name in benchmarks.names(graph):
+        cells, own = benchmarks.cells(graph, name), benchmarks.judge(graph, name)
+        files = [
+            f"results/benchmarks/{name}/{c.task}/{c.model}/{c.method}/seed{c.seed}"
+            "/grades.parquet"
+            for c in cells
+        ]
+        yield table(name, cells, own, "" if own else "few-shot", grades=files)
+
+
+def tables(graph: Graph) -> dict[str, Job]:
+    """All tables of a configuration by name."""
+    found = {job.spec.name: job for job in _entries(graph)}
+    known = verify.known_numbers(graph)
+    held = [one for one in known if one.number.table in found]
+    if known:
+        read = tuple(n for n in found if n in {one.number.table for one in held})
+        found["verify"] = _job(
+            graph,
+            all_tables(),
+            "verify",
+            own=KnownNumbers(known, read, verify.judges(graph)),
+            tables=[f"results/tables/{name}.csv" for name in read],
+            manifests=dict.fromkeys(path for one in held for path in one.manifests),
+        )
+    return found
+
+
+def figures(graph: Graph) -> dict[str, Job]:
+    """All figures of a configuration by name."""
+    return {name: _job(graph, FIGURES, name) for name in FIGURES}
+
+
+def samples(graph: Graph) -> r.TableSpec[None]:
+    """The cells whose answers stand side by side, in order."""
+    return _spec(graph, "samples", "samples", graph.cells(), None)
+
+
+def _job(
+    graph: Graph,
+    known: Mapping[str, Rendering[Any]],
+    name: str,
+    cells: Sequence[r.Cell] = (),
+    own: Any = None,
+    kind: str = "",
+    **files: Iterable[str],
+) -> Job:
+    """``kind``: its name in the registry, where that is another; ``files``: its inputs that
+    are not ``COLLECTED``, of each cell in order."""
+    drawn = known[kind or name]
+    inputs = {x: list(files[x]) if x in files else [COLLECTED[x]] for x in drawn.reads}
+    spec = _spec(graph, kind or name, name, cells, own)
+    # Tables of scores ask metrics what they are called.
+    own = (
+        scoring.modules(graph.config, *graph.config.tasks) if "scores" in inputs else ()
+    )
+    return Job(spec, inputs, (drawn.draw.__module__, *own), drawn.about)
 
 
 def collect(graph: Graph) -> r.CollectSpec:
@@ -27,43 +141,40 @@ def collect(graph: Graph) -> r.CollectSpec:
     )
 
 
-def exposure_table(graph: Graph) -> r.ExposureTableSpec:
-    evaluation, labels = graph.config.evaluation, tables(graph).labels
-    oracle = evaluation.oracle
-    name = labels[oracle.method] + (f" ({oracle.model})" if oracle.model else "")
-    return r.ExposureTableSpec(
-        cells=tuple(graph.exposed()),
-        labels=labels,
-        oracle=name,
-        lengths=tuple(oracle.lengths),
-        scale=graph.config.scale,
-        bootstrap_samples=evaluation.bootstrap_samples,
-        confidence=evaluation.confidence,
-        seed=graph.config.seeds[0],
-    )
-
-
-def tables(graph: Graph) -> r.TablesSpec:
+def _spec(
+    graph: Graph, kind: str, name: str, cells: Sequence[r.Cell], own: Any
+) -> r.TableSpec[Any]:
     columns = []
     for task, t in graph.config.tasks.items():
-        metric = graph.metric(task)
+        column = graph.column(task)
         for split in graph.record_splits(task):
             shared = split in DATASETS[t.dataset].shared_templates
             title = task if split == "test" else f"{task}, {split.replace('_', ' ')}"
-            columns.append(r.Column(task, split, metric, title, shared))
+            columns.append(r.Column(task, split, column, title, shared))
     evaluation = graph.config.evaluation
-    return r.TablesSpec(
+    return r.TableSpec(
+        kind=kind,
+        name=name,
         scale=graph.config.scale,
         columns=tuple(columns),
-        labels={name: m.label for name, m in graph.config.methods.items()},
+        labels={name: method.label for name, method in graph.config.methods.items()},
         baseline=evaluation.baseline,
         bootstrap_samples=evaluation.bootstrap_samples,
         confidence=evaluation.confidence,
         seed=graph.config.seeds[0],
+        cells=tuple(cells),
+        own=own,
     )
 
 
-def preferred(graph: Graph) -> r.PreferredSpec:
+def _exposure(graph: Graph) -> Exposure:
+    oracle = graph.config.evaluation.oracle
+    label = graph.config.methods[oracle.method].label
+    name = label + (f" ({oracle.model})" if oracle.model else "")
+    return Exposure(name, tuple(oracle.lengths))
+
+
+def _preference(graph: Graph) -> Preference | None:
     """Methods with a preference stage after them, and that stage."""
     methods = graph.config.methods
     pairs = {
@@ -72,9 +183,8 @@ def preferred(graph: Graph) -> r.PreferredSpec:
         if isinstance(method, m.PREFERENCES)
         and isinstance(methods[method.parent], m.Trained)
     }
-    kinds = {name: methods[name].mix for name in pairs}
-    return r.PreferredSpec(tables(graph), pairs, kinds)
-
-
-def samples(graph: Graph) -> r.SamplesSpec:
-    return r.SamplesSpec(tuple(graph.cells()), tables(graph))
+    return (
+        Preference(pairs, {name: methods[name].mix for name in pairs})
+        if pairs
+        else None
+    )

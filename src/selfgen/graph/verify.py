@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import yaml
 
 from selfgen.config import checked
@@ -14,17 +12,17 @@ from selfgen.core.spec import to_json
 from selfgen.graph import dialogues
 from selfgen.graph.steps import Graph
 from selfgen.report.spec import Cell
-from selfgen.report.verify import NATS, Known, VerifySpec
+from selfgen.report.tables.verify import NATS, Known
 
 
-def spec(graph: Graph) -> VerifySpec | None:
-    """What the rule reads; None where the configuration names no file.
+def known_numbers(graph: Graph) -> tuple[Known, ...]:
+    """Numbers that others measured; none where the configuration names no file.
 
     Raises UserError: the file cannot be read, or a value in it is wrong.
     """
     name = graph.config.evaluation.values
     if name is None:
-        return None
+        return ()
     path = graph.root / name
     try:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -35,27 +33,11 @@ def spec(graph: Graph) -> VerifySpec | None:
         found = checked(Values, raw if isinstance(raw, dict) else {"values": raw})
     except UserError as error:
         raise UserError(str(error).replace("config:", f"{name}:")) from None
-    return VerifySpec(
-        known=tuple(_known(graph, value) for value in found.values),
-        scale=graph.config.scale,
-        judges=_judges(graph),
-        confidence=graph.config.evaluation.confidence,
-    )
+    return tuple(Known(value, _manifests(graph, value)) for value in found.values)
 
 
-def tables(verified: VerifySpec, made: list[str]) -> list[str]:
-    """Those of the tables ``made`` that known numbers are held against."""
-    wanted = {f"{known.table}.csv" for known in verified.known}
-    return [path for path in made if Path(path).name in wanted]
-
-
-def _known(graph: Graph, value: Value) -> Known:
-    fields = value.model_dump()
-    fields["columns"] = tuple(value.columns)
-    return Known(**fields, manifests=_manifests(graph, value))
-
-
-def _judges(graph: Graph) -> dict[str, str]:
+def judges(graph: Graph) -> dict[str, str]:
+    """Who decides what stands in a table, by its name."""
     evaluation, judges = graph.config.evaluation, graph.config.judges
     asked = {f"win-rates-{name}": c.judge for name, c in evaluation.win_rates.items()}
     for name, benchmark in (

@@ -8,6 +8,7 @@ computes, by a file that was fetched before.
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,10 +16,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from selfgen.core.errors import UserError
-from selfgen.judge.client import Judge, Request
+from selfgen.core.rows import read_rows, write_rows
+from selfgen.judge.client import Judge, Request, announce
+from selfgen.judge.spec import GradedSpec
 
 if TYPE_CHECKING:
     import pandas
+
+    from selfgen.runtime.job import Job
 
 ANNOTATOR = "weighted_alpaca_eval_gpt4_turbo"
 """The annotator of AlpacaEval 2.0."""
@@ -173,3 +178,35 @@ def _fetched(glm: Any, gamed: Path) -> Iterator[None]:
         yield
     finally:
         glm.hf_hub_download = download
+
+
+def step(spec: GradedSpec, job: Job) -> dict[str, Any]:
+    """A judge's preferences between a model's outputs and the baseline's."""
+    judge = Judge(spec.endpoint, job.replies)
+    outputs = [
+        {key: row[key] for key in ("instruction", "output")}
+        | {"generator": spec.generator}
+        for row in read_rows(job.input("answers"))
+    ]
+    found = annotate(
+        outputs,
+        json.loads(job.input("baseline").read_text(encoding="utf-8")),
+        judge,
+        before=lambda requests: announce(judge, requests),
+        progress=job.progress("replies"),
+    )
+    row = leaderboard_row(found, next(iter(job.paths("gamed")), None))
+    controlled = found.get("glm_preference")
+    rows = [
+        {
+            "id": str(i),
+            "won": None if preference != preference else preference - 1,
+            "controlled": None if controlled is None else float(controlled[i]),
+            "length": len(output),
+        }
+        for i, (preference, output) in enumerate(
+            zip(found["preference"], found["output_2"], strict=True)
+        )
+    ]
+    write_rows(job.output("grades"), rows)
+    return {"row": row}

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from selfgen.core.rows import write_rows
 from selfgen.core.spec import Sampling
 from selfgen.data.prompts import (
     answer_text,
@@ -16,7 +18,11 @@ from selfgen.data.prompts import (
 )
 from selfgen.generation import free
 from selfgen.generation.answers import Progress, load
+from selfgen.judge.mt_bench import load_questions
 from selfgen.judge.spec import InstructionsSpec, TwoTurnsSpec
+
+if TYPE_CHECKING:
+    from selfgen.runtime.job import Job
 
 Rows = list[dict[str, Any]]
 
@@ -129,3 +135,19 @@ def answer_dialogues(
     ]
     tokens = sum(len(ids) for made in (first, second) for ids in made.values())
     return rows, facts | {"generated_tokens": tokens}
+
+
+def step(spec: InstructionsSpec | TwoTurnsSpec, job: Job) -> dict[str, Any]:
+    """Answers of a checkpoint to the prompts of a benchmark."""
+    job.claim(spec.device.device)
+    weights, progress = job.input("weights"), job.progress("prompts")
+    if isinstance(spec, InstructionsSpec):
+        baseline = json.loads(job.input("baseline").read_text(encoding="utf-8"))
+        instructions = [row["instruction"] for row in baseline]
+        rows, facts = answer_instructions(instructions, weights, spec, progress)
+    else:
+        questions = load_questions(job.input("questions"), job.input("references"))
+        dialogues = [Dialogue(str(q.id), q.turns, q.temperature) for q in questions]
+        rows, facts = answer_dialogues(dialogues, weights, spec, progress)
+    write_rows(job.output("answers"), rows)
+    return facts

@@ -343,3 +343,18 @@ def _client(spec: EndpointSpec) -> tuple[Any, str]:
         max_retries=spec.retries,
     )
     return client, key
+
+
+def announce(judge: Judge, requests: Sequence[Request]) -> None:
+    """Log what asking will cost, before the first call."""
+    found, spec = judge.estimate(requests), judge.spec
+    log.info(
+        "judge %s: %d requests, %d of them kept; the others cost about $%.4f at most;"
+        " $%.4f of a budget of $%g are spent",
+        spec.model,
+        found.total,
+        found.total - found.asked,
+        found.dollars,
+        found.spent,
+        spec.budget,
+    )

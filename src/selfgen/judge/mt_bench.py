@@ -12,9 +12,15 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from selfgen.core.errors import UserError
+from selfgen.core.rows import read_rows, write_rows
+from selfgen.judge.client import Judge, announce
+from selfgen.judge.spec import GradedSpec
+
+if TYPE_CHECKING:
+    from selfgen.runtime.job import Job
 
 TEMPERATURES = {
     "writing": 0.7,
@@ -160,3 +166,27 @@ def _lines(path: Path) -> list[dict[str, Any]]:
         return [json.loads(line) for line in text.splitlines() if line.strip()]
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: cannot be read: {error}") from None
+
+
+def step(spec: GradedSpec, job: Job) -> dict[str, Any]:
+    """A judge's ratings of both turns, 1 to 10."""
+    judge = Judge(spec.endpoint, job.replies)
+    questions = load_questions(job.input("questions"), job.input("references"))
+    prompts = load_prompts(job.input("prompts"))
+    answers = {
+        row["id"]: (row["first"], row["second"])
+        for row in read_rows(job.input("answers"))
+    }
+    asked = [(question, turn) for question in questions for turn in (1, 2)]
+    requests = [
+        request_of(question, answers[str(question.id)], turn, prompts)
+        for question, turn in asked
+    ]
+    announce(judge, requests)
+    replies = judge.ask(requests, job.progress("replies"))
+    texts = {
+        (question.id, turn): reply.text
+        for (question, turn), reply in zip(asked, replies, strict=True)
+    }
+    write_rows(job.output("grades"), graded(questions, texts))
+    return {}

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from selfgen.core.errors import UserError
+from selfgen.core.rows import read_rows, write_rows
+from selfgen.data.records import read
 from selfgen.judge import pairs as asking
-from selfgen.judge.client import Judge, Request
+from selfgen.judge.client import Judge, Request, announce
 from selfgen.judge.pairs import Pair
 from selfgen.judge.spec import PairsSpec
+
+if TYPE_CHECKING:
+    from selfgen.runtime.job import Job
 
 Rows = list[dict[str, Any]]
 
@@ -92,3 +97,23 @@ def _by_proxy(
     else:
         raise UserError(f"proxy: found {kind!r}, allowed: similarity, likelihood")
     return proxy.judged(made, *scores)
+
+
+def step(spec: PairsSpec, job: Job) -> dict[str, Any]:
+    """Who wins, pair by pair, by a judge or by a proxy."""
+    if spec.proxy:
+        job.claim(spec.proxy.device.device)
+    opponents = job.paths("opponents")
+    rows, facts = run(
+        read(job.input("records"), [spec.split]),
+        read_rows(*job.paths("answers")),
+        read_rows(*opponents) if opponents else None,
+        spec,
+        replies=job.replies,
+        scorer=next(iter(job.paths("scorer")), None),
+        prompt=next(iter(job.paths("prompt")), None),
+        before=announce,
+        progress=job.progress("pairs"),
+    )
+    write_rows(job.output("verdicts"), rows)
+    return facts

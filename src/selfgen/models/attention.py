@@ -7,7 +7,7 @@ heads is a run of query positions of one key head. Measured with SmolLM2-135M on
 
 With a ``layout`` the model is given the tokens of many rows as one sequence of batch 1, so
 that no layer computes padding, and the layout alone knows which row each token is of:
-``Packed`` (whole rows, for training) here, ``Slots`` (new tokens of rows whose past is
+``Packed`` (whole rows, for training) here, ``KVCache`` (new tokens of rows whose past is
 cached) in ``selfgen.generation.kv_cache``. transformers passes keyword arguments of a model
 through to the attention function; its own continuous batching relies on the same.
 """

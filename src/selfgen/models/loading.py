@@ -12,7 +12,7 @@ from selfgen.core.spec import Device
 log = logging.getLogger(__name__)
 
 SMALL_MODEL = 5_000_000
-"""Below this many parameters fp32 is faster than bf16 on a CPU (measured)."""
+"""With fewer parameters fp32 is faster than bf16 on a CPU (measured)."""
 
 
 def load(folder: Path) -> Any:
@@ -50,7 +50,7 @@ def decoder(model: Any) -> Any:
 
 
 def place(spec: Device, parameters: int) -> tuple[str, str]:
-    """``(device, precision)`` for a model of so many parameters.
+    """``(device, precision)`` for a model with that number of parameters.
 
     Precision is ``fp32`` or ``bf16``; ``auto`` takes bf16 where the hardware multiplies it
     (CUDA with bf16, CPU with AMX) and the model is not tiny.
@@ -74,7 +74,7 @@ def place(spec: Device, parameters: int) -> tuple[str, str]:
 
 
 def parameters(folder: Path) -> int:
-    """How many parameters the causal LM in ``folder`` has; none of them is read."""
+    """Number of parameters of the causal LM in ``folder``; no weight is read."""
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 

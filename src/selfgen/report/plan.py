@@ -148,7 +148,7 @@ def rates(folder: Path) -> Rates:
         seconds = sorted(ours["seconds"])[len(ours["seconds"]) // 2]
         shares = {
             TRAINING: ours["tokens"] / seconds * ours["notes"]["flops"],
-            DRAWING: 2 * parameters * speeds["windowed"],
+            DRAWING: 2 * parameters * speeds["speculative"],
             WRITING: 2 * parameters * speeds["sequential"],
         }
     except (OSError, ValueError, KeyError, TypeError, StopIteration) as error:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from selfgen.core.provenance import atomic, write_json
+from selfgen.report.collect import collect_scores
 from selfgen.report.spec import CollectSpec
 
 if TYPE_CHECKING:
     import pandas
+
+    from selfgen.runtime.job import Job
 
 RUNS = (
     *("task", "model", "method", "seed", "parent"),
@@ -122,3 +128,24 @@ def collect_curves(curves: Mapping[str, str]) -> pandas.DataFrame:
             )
     names = ["task", "model", "method", "seed", "step", "loss", "learning_rate"]
     return pd.DataFrame(rows, columns=names)
+
+
+def step(spec: CollectSpec, job: Job) -> dict[str, Any]:
+    """The four tables that renderings read, and all manifests in one file."""
+    import pandas as pd
+
+    frames = [pd.read_parquet(path) for path in job.paths("scores")]
+    cells = [asdict(cell) for cell in spec.cells]
+    scores = collect_scores(zip(cells, frames, strict=True))
+    manifests = {
+        path.as_posix(): json.loads(path.read_text(encoding="utf-8"))
+        for path in job.paths("manifests")
+    }
+    runs, timings = collect_runs(manifests, spec)
+    curves = {path.as_posix(): path.read_text() for path in job.paths("curves")}
+    with atomic(job.output("scores.parquet")) as partial:
+        scores.to_parquet(partial, index=False)
+    frames = {"runs": runs, "timings": timings, "curves": collect_curves(curves)}
+    job.write({f"{n}.csv": frame.to_csv(index=False) for n, frame in frames.items()})
+    write_json(job.output("manifests.json"), manifests)
+    return {}

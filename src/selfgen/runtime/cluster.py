@@ -16,21 +16,21 @@ _JOB = re.compile(r"(?:SLURM jobid|external jobid) '?(\d+)")
 def cancel(folder: Path, seconds: float = 120.0) -> list[str]:
     """Cancel the live jobs of runs in ``folder``, and wait until they are gone.
 
-    Snakemake's logs name them: the run, which is the name of its jobs, and each of them.
-    All logs are read, since the latest may be of a run that only found the folder locked.
-    Returns their numbers; none where the run had nothing to do with Slurm.
+    Snakemake's logs name the run, which is also the name of its jobs, and each job. All logs
+    are read: the latest may belong to a run that found the folder locked. Returns the numbers
+    of the jobs; none where the run did not use Slurm.
 
-    Raises UserError: they are still there after so many ``seconds``.
+    Raises UserError: jobs are left after ``seconds``.
     """
     logs = (folder / ".snakemake" / "log").glob("*.snakemake.log")
     text = "".join(p.read_text(encoding="utf-8", errors="replace") for p in logs)
-    found = set(_JOB.findall(text))
+    named = set(_JOB.findall(text))
     if runs := _RUN.findall(text):
-        found |= _squeue(f"--name={','.join(runs)}")
-    jobs = sorted(found & _squeue(), key=int) if found else []
+        named |= _squeue(f"--name={','.join(runs)}")
+    jobs = sorted(named & _squeue(), key=int) if named else []
     if not jobs:
         return []
-    subprocess.run(["scancel", *jobs], check=True)
+    subprocess.run(["scancel", *jobs], check=True)  # noqa: S607 (by PATH, as Slurm's are)
     end = time.monotonic() + seconds
     while left := sorted(_squeue().intersection(jobs), key=int):
         if time.monotonic() > end:

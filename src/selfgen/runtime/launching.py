@@ -8,8 +8,12 @@ from pathlib import Path
 
 from selfgen.core.errors import UserError
 
+STATE = "SELFGEN_STATE"
+"""Variable by which a launcher names to its processes the folder of the state, and says that
+it has checked the inputs."""
+
 PORTS = range(20000, 60000)
-"""Where the machines of a job meet; the job's number picks one."""
+"""Ports at which the machines of a job meet; the job's number selects one."""
 
 
 def command(
@@ -20,12 +24,13 @@ def command(
     nodes: int = 1,
     config: Path | None = None,
 ) -> list[str]:
-    """The command that runs ``selfgen`` with ``arguments`` in so many ``processes``, as many
-    on each of the ``nodes``; they find ``LOCAL_RANK`` in their environment.
+    """The command that runs ``selfgen`` with ``arguments`` in ``processes`` processes, as
+    many on each of the ``nodes``; each has ``LOCAL_RANK`` in its environment.
 
-    ``config``: of ``accelerate launch``, which several nodes need, since it says what they
-    share. On one node the port is a free one. Of several, each runs the command as a task of
-    one step of a Slurm job; outside of such a step the command is one that starts it.
+    ``config``: the configuration of ``accelerate launch``; required for several nodes, since
+    it says what they share. On one node a free port is used. On several, each node runs the
+    command as a task of one step of a Slurm job; outside of such a step the returned command
+    starts one.
 
     Raises UserError: a missing file, processes that the nodes cannot share, or several nodes
     without a config or without Slurm.

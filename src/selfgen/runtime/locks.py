@@ -1,16 +1,17 @@
-"""What one job has for itself while its process lives: a lock for each GPU of this machine,
-and for the folder of a training's state."""
+"""Locks that a job holds while its process lives: one for each GPU of this machine that it
+uses, and one for the folder of its training state."""
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
 import re
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
-from typing import IO
+
+from filelock import FileLock, Timeout
 
 from selfgen.core.errors import UserError
 
@@ -18,31 +19,33 @@ log = logging.getLogger(__name__)
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 SCHEDULERS = ("SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID", "JOB_ID", "LOCAL_RANK")
-"""Variables that a scheduler sets in its jobs, or a launcher in its processes; their choice
-of devices stands."""
+"""Variables that a scheduler sets in its jobs, or a launcher in its processes: the devices
+are chosen already."""
 
 SECONDS = 1.0
-"""Between two looks at devices that are all taken."""
+"""Seconds between two attempts to lock."""
 
-_held: list[IO[str]] = []
+_held: list[FileLock] = []
 
 
 def devices() -> list[str]:
-    """What this process may see: ``CUDA_VISIBLE_DEVICES``, else every device there is."""
+    """The devices of this process: ``CUDA_VISIBLE_DEVICES``, else all of the machine."""
     if VISIBLE in os.environ:
         return [name for name in os.environ[VISIBLE].split(",") if name.strip()]
-    found = (re.fullmatch(r"nvidia(\d+)", p.name) for p in Path("/dev").glob("nvidia*"))
-    return sorted((match[1] for match in found if match), key=int)
+    matches = (
+        re.fullmatch(r"nvidia(\d+)", p.name) for p in Path("/dev").glob("nvidia*")
+    )
+    return sorted((match[1] for match in matches if match), key=int)
 
 
 def take(count: int = 1, folder: Path | None = None) -> list[str]:
-    """Lock ``count`` devices, waiting until so many are free, and let this process and its
-    children see them alone.
+    """Lock ``count`` devices, waiting until they are free, and let this process and its
+    children see only them.
 
-    Returns their names; none, and nothing is changed, where there is no device or where a
-    scheduler has chosen. The locks go with the process, however it ends, but stay when it
-    becomes another program. ``folder``: of the locks; by default one for each user among the
-    temporary files.
+    Returns their names. Where there is no device, or a scheduler has chosen, it returns none
+    and changes nothing. The locks end with the process, however it ends, but survive
+    ``exec``. ``folder``: where the lock files are; by default a folder of this user among
+    the temporary files.
 
     Raises UserError: there are fewer devices.
     """
@@ -52,17 +55,16 @@ def take(count: int = 1, folder: Path | None = None) -> list[str]:
     if count > len(allowed):
         raise UserError(f"GPUs: found {', '.join(allowed)}, needed are {count}")
     folder = folder or Path(tempfile.gettempdir()) / f"selfgen-gpus-{os.getuid()}"
-    folder.mkdir(parents=True, exist_ok=True)
     waiting = False
     while True:
         # All or none: two jobs with a half each would wait for ever.
-        locked = {name: file for name in allowed if (file := _lock(folder, name))}
-        taken = list(locked)[:count] if len(locked) >= count else []
-        for name, file in locked.items():
-            if name not in taken:
-                file.close()
+        locks = {name: _lock(folder, name) for name in allowed}
+        free = [name for name, lock in locks.items() if lock.is_locked]
+        taken = free[:count] if len(free) >= count else []
+        for name in free[len(taken) :]:
+            locks[name].release()
         if taken:
-            _held.extend(locked[name] for name in taken)
+            _held.extend(locks[name] for name in taken)
             os.environ[VISIBLE] = ",".join(taken)
             log.info("GPU %s", os.environ[VISIBLE])
             return taken
@@ -73,32 +75,27 @@ def take(count: int = 1, folder: Path | None = None) -> list[str]:
 
 
 def hold(folder: Path) -> bool:
-    """Lock a folder, which need not be there, waiting for another job that has it; True
-    where one had. The lock is a file beside it."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    waited = False
-    while not (file := _lock(folder.parent, folder.name)):
-        if not waited:
-            log.info("waiting for another job that has %s", folder)
-            waited = True
-        time.sleep(SECONDS)
-    _held.append(file)
+    """Lock a folder, which need not exist, waiting while another job has it. Returns whether
+    it had to wait. The lock is a file beside the folder."""
+    lock = _lock(folder.parent, folder.name)
+    if waited := not lock.is_locked:
+        log.info("waiting for another job that has %s", folder)
+        lock.acquire(poll_interval=SECONDS)
+    _held.append(lock)
     return waited
 
 
 def drop(folder: Path) -> None:
-    """Nobody needs to wait for the folder any more."""
+    """Remove the lock file of a folder that is no longer needed."""
     (folder.parent / f"{folder.name}.lock").unlink(missing_ok=True)
 
 
-def _lock(folder: Path, device: str) -> IO[str] | None:
+def _lock(folder: Path, device: str) -> FileLock:
+    """A lock, held if nobody else has it; it stays when this process becomes another
+    program, such as a launcher."""
     # It may be named by a UUID, or be a part of a device; the name is never a path.
-    name = re.sub(r"[^\w-]", "_", device)
-    file = (folder / f"{name}.lock").open("w")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.close()
-        return None
-    os.set_inheritable(file.fileno(), True)
-    return file
+    file = folder / (re.sub(r"[^\w-]", "_", device) + ".lock")
+    lock = FileLock(file, on_acquired=lambda opened: os.set_inheritable(opened, True))
+    with suppress(Timeout):
+        lock.acquire(blocking=False)
+    return lock

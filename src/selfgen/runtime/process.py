@@ -1,4 +1,4 @@
-"""What a process that computes sets up, once, before it does."""
+"""Set-up of a process before it computes: threads, memory, garbage collection."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import gc
 
 
 def search_less_for_cycles() -> None:
-    """Let Python's collector look at new objects by the 50,000, and not at all at the end.
+    """Collect garbage only every 50,000 new objects, and not at exit.
 
-    torch and transformers make millions of objects that stay: of a job that answers with a
-    tiny model, a sixth of the time went into searching those again and again.
+    torch and transformers make millions of objects that stay alive; searching them again and
+    again took a sixth of the time of a job that answers with a tiny model.
     """
     gc.set_threshold(50_000)
     atexit.register(gc.freeze)
@@ -27,9 +27,8 @@ def set_threads(threads: int) -> None:
 def keep_freed_memory() -> None:
     """Let glibc keep large freed blocks for the next allocation of this process.
 
-    It gives them back to the system otherwise, and every step faults them in anew: of
-    SmolLM2-135M's training on two cores that was an eighth of the time. Without glibc
-    nothing is changed.
+    Otherwise they go back to the system, and every step faults them in again: an eighth of
+    the training time of SmolLM2-135M on two cores. Does nothing without glibc.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt
@@ -41,7 +40,7 @@ def keep_freed_memory() -> None:
 
 
 def peak_memory_mb() -> float:
-    """Peak memory of this process: of the GPU where one is used, else resident."""
+    """Peak memory of this process: on the GPU where one is used, else resident."""
     import resource
     import sys
 

@@ -19,14 +19,15 @@ log = logging.getLogger(__name__)
 IGNORE = -100
 """A label that is not trained on, as in transformers."""
 
-Row = dict[str, Any]
+TrainingRow = dict[str, Any]
+"""``step, id, epoch, input_ids, labels`` and, of pairs, ``role``."""
 
 Result = TypeVar("Result")
 
 
 def steps_of(
-    rows: Iterable[Row] | Path, part: Steps | None = None
-) -> Sequence[list[Row]]:
+    rows: Iterable[TrainingRow] | Path, part: Steps | None = None
+) -> Sequence[list[TrainingRow]]:
     """The rows of each optimiser step; of a Parquet file they are read when asked for.
 
     Raises:
@@ -40,7 +41,7 @@ def steps_of(
     return StoredSteps(rows, part)
 
 
-class StoredSteps(Sequence[list[Row]]):
+class StoredSteps(Sequence[list[TrainingRow]]):
     """The steps of a Parquet file of rows, of which one row group is in memory."""
 
     def __init__(self, path: Path, part: Steps | None) -> None:
@@ -61,11 +62,11 @@ class StoredSteps(Sequence[list[Row]]):
     def __len__(self) -> int:
         return len(self.ends) - 1
 
-    def __getitem__(self, step: int) -> list[Row]:
+    def __getitem__(self, step: int) -> list[TrainingRow]:
         if not 0 <= step < len(self):
             raise IndexError(step)
         first, last = self.ends[step], self.ends[step + 1]
-        rows: list[Row] = []
+        rows: list[TrainingRow] = []
         for group, (start, end) in enumerate(itertools.pairwise(self.starts)):
             a, b = max(first, start), min(last, end)
             if a < b:
@@ -91,17 +92,17 @@ def _ends(named: Iterable[tuple[int, str]], part: Steps | None) -> list[int]:
     return ends
 
 
-def labelled(rows: Iterable[Row]) -> int:
+def labelled(rows: Iterable[TrainingRow]) -> int:
     """Labelled tokens of some rows; the first position can carry none."""
     return sum(label != IGNORE for row in rows for label in row["labels"][1:])
 
 
-def tokens_of(rows: Iterable[Row]) -> int:
+def tokens_of(rows: Iterable[TrainingRow]) -> int:
     """Tokens that the model reads in some rows."""
     return sum(len(row["input_ids"]) for row in rows)
 
 
-def collate(rows: list[Row], device: Any) -> dict[str, Any]:
+def collate(rows: list[TrainingRow], device: Any) -> dict[str, Any]:
     """A micro-batch as ``LabelLoss`` takes it. Labels are unshifted in the rows, as in
     transformers: the state at position t - 1 is asked for ``labels[t]``."""
     ids, before, labels = [], [], []
@@ -120,12 +121,14 @@ def collate(rows: list[Row], device: Any) -> dict[str, Any]:
     }
 
 
-def micro_batches(groups: list[list[Row]], tokens: int) -> Iterator[list[Row]]:
+def micro_batches(
+    groups: list[list[TrainingRow]], tokens: int
+) -> Iterator[list[TrainingRow]]:
     """The rows of a step in runs of similar length, each of at most ``tokens`` tokens (one
     group, if that alone is longer). The rows of a group stay together, in their order."""
     sized = [(tokens_of(group), group) for group in groups]
     sized.sort(key=lambda item: (item[0], item[1][0]["id"]))
-    batch: list[Row] = []
+    batch: list[TrainingRow] = []
     size = 0
     for length, group in sized:
         if batch and size + length > tokens:
@@ -137,10 +140,12 @@ def micro_batches(groups: list[list[Row]], tokens: int) -> Iterator[list[Row]]:
         yield batch
 
 
-def shares(groups: list[list[Row]], processes: int) -> list[list[list[Row]]]:
+def shares(
+    groups: list[list[TrainingRow]], processes: int
+) -> list[list[list[TrainingRow]]]:
     """The groups of a step dealt out: the longest first, each to the process that has the
     fewest tokens. Every process does this for itself and takes its own."""
-    dealt: list[list[list[Row]]] = [[] for _ in range(processes)]
+    dealt: list[list[list[TrainingRow]]] = [[] for _ in range(processes)]
     tokens = [0] * processes
     for group in sorted(groups, key=lambda group: (-tokens_of(group), group[0]["id"])):
         least = tokens.index(min(tokens))
@@ -175,7 +180,9 @@ class Passes:
         self.process, self.processes, self.share = process, processes, share
 
     def run(
-        self, groups: list[list[Row]], work: Callable[[list[list[Row]], int], Result]
+        self,
+        groups: list[list[TrainingRow]],
+        work: Callable[[list[list[TrainingRow]], int], Result],
     ) -> Result:
         """The result of ``work`` on the forward passes of ``groups``, or of its share:
         their rows, and how many of them count, which are the first."""
@@ -212,7 +219,9 @@ class Passes:
             )
         return None
 
-    def cut(self, groups: list[list[Row]]) -> tuple[list[list[Row]], int]:
+    def cut(
+        self, groups: list[list[TrainingRow]]
+    ) -> tuple[list[list[TrainingRow]], int]:
         """The forward passes of this process, and how many of them count."""
         cuts = [
             [*micro_batches(dealt, self.tokens)]

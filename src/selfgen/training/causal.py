@@ -23,7 +23,14 @@ import torch
 from selfgen.core.errors import UserError
 from selfgen.core.spec import Steps
 from selfgen.models.loading import decoder, place
-from selfgen.training.batches import IGNORE, Passes, Row, collate, labelled, steps_of
+from selfgen.training.batches import (
+    IGNORE,
+    Passes,
+    TrainingRow,
+    collate,
+    labelled,
+    steps_of,
+)
 from selfgen.training.labels import LabelLoss
 from selfgen.training.preference import PairLoss
 from selfgen.training.spec import TrainSpec
@@ -40,7 +47,7 @@ MICRO_BATCH_TOKENS = {"cpu": 2048, "mps": 4096, "cuda": 16384}
 
 def train(
     model: Any,
-    rows: Iterable[Row] | Path,
+    rows: Iterable[TrainingRow] | Path,
     spec: TrainSpec,
     *,
     banned: Sequence[int] = (),
@@ -199,7 +206,7 @@ class Update:
     scheduler: Any
     max_grad_norm: float
 
-    def __call__(self, rows: list[Row], number: int) -> dict[str, float]:
+    def __call__(self, rows: list[TrainingRow], number: int) -> dict[str, float]:
         """Change the weights; returns the step's entry in the curve."""
         if labelled(rows) == 0:
             raise UserError(f"rows: step {number} has no labelled token")
@@ -222,12 +229,12 @@ class Update:
             "grad_norm": float(norm),
         }
 
-    def _backward(self, rows: list[Row]) -> dict[str, float]:
+    def _backward(self, rows: list[TrainingRow]) -> dict[str, float]:
         """Gradients of the mean loss; returns the means that the objective names."""
         accelerator, objective = self.accelerator, self.objective
         totals = objective.totals(rows)
 
-        def work(parts: list[list[Row]], counted: int) -> list[float]:
+        def work(parts: list[list[TrainingRow]], counted: int) -> list[float]:
             means = torch.zeros(len(objective.names), device=accelerator.device)
             for number, part in enumerate(parts):
                 # Gradients of whole copies meet once, after the last passes; kept until

@@ -15,7 +15,7 @@ from torch.nn.functional import cross_entropy
 from selfgen.models import attention
 from selfgen.models.loading import decoder
 from selfgen.training import batches
-from selfgen.training.batches import Passes, Row
+from selfgen.training.batches import Passes, TrainingRow
 
 
 class LabelLoss(torch.nn.Module):
@@ -69,25 +69,25 @@ class LabelLoss(torch.nn.Module):
         return attention.states(decoder(self.model), input_ids, lengths, self.flat)
 
     def begin(
-        self, steps: Sequence[list[Row]], passes: Passes, accelerator: Any
+        self, steps: Sequence[list[TrainingRow]], passes: Passes, accelerator: Any
     ) -> int:
         """What has to be known of all rows before the first step; returns the tokens that
         were forwarded for it."""
         return 0
 
-    def at_step(self, rows: list[Row], step: int) -> list[Row]:
+    def at_step(self, rows: list[TrainingRow], step: int) -> list[TrainingRow]:
         """The rows of a step, with what ``collate`` needs to know of the step."""
         return rows
 
-    def groups(self, rows: list[Row]) -> list[list[Row]]:
+    def groups(self, rows: list[TrainingRow]) -> list[list[TrainingRow]]:
         """The rows of a step, with those together that one forward pass must see."""
         return [[row] for row in rows]
 
-    def collate(self, rows: list[Row], device: Any) -> dict[str, Any]:
+    def collate(self, rows: list[TrainingRow], device: Any) -> dict[str, Any]:
         """Arguments of ``forward`` for a micro-batch."""
         return batches.collate(rows, device)
 
-    def totals(self, rows: list[Row]) -> tuple[int, ...]:
+    def totals(self, rows: list[TrainingRow]) -> tuple[int, ...]:
         """What the sums of ``forward`` are divided by in a step of these rows."""
         return (batches.labelled(rows),)
 
@@ -95,6 +95,6 @@ class LabelLoss(torch.nn.Module):
         """A micro-batch's part [names] in the means of its step."""
         return sums[None] / totals[0]
 
-    def forwarded(self, rows: list[Row]) -> int:
+    def forwarded(self, rows: list[TrainingRow]) -> int:
         """Tokens that go through the model in a step of rows from ``at_step``."""
         return batches.tokens_of(rows)

@@ -20,7 +20,7 @@ from torch.nn.functional import cross_entropy, logsigmoid
 
 from selfgen.core.errors import UserError
 from selfgen.training import batches
-from selfgen.training.batches import Passes, Row
+from selfgen.training.batches import Passes, TrainingRow
 from selfgen.training.labels import LabelLoss
 from selfgen.training.spec import Preference
 
@@ -98,15 +98,17 @@ class PairLoss(LabelLoss):
         """Summed log-probability [rows] of the labels of each row, of which it has
         ``counts``."""
         logits = self.logits(input_ids, before, lengths)
-        found = -cross_entropy(logits.float(), labels, reduction="none")
+        log_probs = -cross_entropy(logits.float(), labels, reduction="none")
         # Rows side by side, not index_add, whose order of summation varies on a GPU.
-        number = torch.tensor(counts, device=found.device)
-        inside = torch.arange(max(counts), device=found.device) < number[:, None]
-        return found.new_zeros(inside.shape).masked_scatter(inside, found).sum(1)
+        number = torch.tensor(counts, device=log_probs.device)
+        inside = torch.arange(max(counts), device=log_probs.device) < number[:, None]
+        return (
+            log_probs.new_zeros(inside.shape).masked_scatter(inside, log_probs).sum(1)
+        )
 
     @torch.no_grad()
     def begin(
-        self, steps: Sequence[list[Row]], passes: Passes, accelerator: Any
+        self, steps: Sequence[list[TrainingRow]], passes: Passes, accelerator: Any
     ) -> int:
         """The reference's log-probabilities, from the weights as they are now, in the
         forward passes of training, so that all margins start at 0. LoRA's adapters start
@@ -126,23 +128,23 @@ class PairLoss(LabelLoss):
         return read
 
     def _refer(
-        self, parts: list[list[Row]], module: Any, accelerator: Any
+        self, parts: list[list[TrainingRow]], module: Any, accelerator: Any
     ) -> dict[Any, float]:
-        found = {}
+        reference = {}
         for rows in parts:
             with accelerator.autocast():
                 log_probs = module(**_counted(rows, accelerator.device))
-            found |= zip(map(_address, rows), log_probs.tolist(), strict=True)
-        return found
+            reference |= zip(map(_address, rows), log_probs.tolist(), strict=True)
+        return reference
 
-    def groups(self, rows: list[Row]) -> list[list[Row]]:
+    def groups(self, rows: list[TrainingRow]) -> list[list[TrainingRow]]:
         """The pairs of a step.
 
         Raises:
             UserError: a pair without its other half, with one twice, or with an answer
                 that has no labelled token.
         """
-        pairs: dict[tuple[str, int], list[Row]] = {}
+        pairs: dict[tuple[str, int], list[TrainingRow]] = {}
         for row in rows:
             pairs.setdefault((row["id"], row["epoch"]), []).append(row)
         for (name, epoch), pair in pairs.items():
@@ -156,13 +158,13 @@ class PairLoss(LabelLoss):
                 )
         return list(pairs.values())
 
-    def collate(self, rows: list[Row], device: Any) -> dict[str, Any]:
+    def collate(self, rows: list[TrainingRow], device: Any) -> dict[str, Any]:
         reference = [self.reference[_address(row)] for row in rows]
         return _counted(rows, device) | {
             "reference": torch.tensor(reference, device=device).view(-1, 2)
         }
 
-    def totals(self, rows: list[Row]) -> tuple[int, ...]:
+    def totals(self, rows: list[TrainingRow]) -> tuple[int, ...]:
         """Pairs, and labelled tokens of the chosen answers."""
         chosen = [row for row in rows if row["role"] == CHOSEN]
         return len(chosen), batches.labelled(chosen)
@@ -173,14 +175,14 @@ class PairLoss(LabelLoss):
         return torch.stack([loss, sums[2] / pairs, sums[3] / pairs])
 
 
-def _counted(rows: list[Row], device: Any) -> dict[str, Any]:
+def _counted(rows: list[TrainingRow], device: Any) -> dict[str, Any]:
     counts = [batches.labelled([row]) for row in rows]
     return batches.collate(rows, device) | {"counts": counts}
 
 
-def _address(row: Row) -> tuple[str, int, str]:
+def _address(row: TrainingRow) -> tuple[str, int, str]:
     return row["id"], row["epoch"], row["role"]
 
 
-def _answered(row: Row) -> bool:
+def _answered(row: TrainingRow) -> bool:
     return batches.labelled([row]) > 0

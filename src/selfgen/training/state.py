@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from selfgen.training.batches import Row, labelled
+from selfgen.training.batches import TrainingRow, labelled
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +30,11 @@ class Outcome:
     curve: list[dict[str, float]] = field(default_factory=list)
 
     def add(
-        self, point: dict[str, float], rows: list[Row], forwarded: int, seconds: float
+        self,
+        point: dict[str, float],
+        rows: list[TrainingRow],
+        forwarded: int,
+        seconds: float,
     ) -> None:
         """Count a step of these rows, whose entry in the curve is ``point``."""
         self.steps += 1
@@ -52,12 +56,12 @@ class Checkpoints:
 
     def restore(self) -> Outcome | None:
         """Load the newest complete checkpoint; None where there is none."""
-        found = sorted(self.folder.glob("step-*")) if self.folder else []
-        found = [path for path in found if path.suffix != ".tmp"]
-        if not found:
+        saved = sorted(self.folder.glob("step-*")) if self.folder else []
+        saved = [path for path in saved if path.suffix != ".tmp"]
+        if not saved:
             return None
-        self.accelerator.load_state(str(found[-1]))
-        outcome = Outcome(**json.loads((found[-1] / "outcome.json").read_text()))
+        self.accelerator.load_state(str(saved[-1]))
+        outcome = Outcome(**json.loads((saved[-1] / "outcome.json").read_text()))
         log.info("resumed after step %d", outcome.steps)
         return outcome
 

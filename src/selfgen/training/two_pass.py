@@ -23,7 +23,7 @@ from selfgen.core.errors import UserError
 from selfgen.core.rng import gumbel, row_key, uniform
 from selfgen.mixing.schedules import rate_at
 from selfgen.training import batches
-from selfgen.training.batches import IGNORE, Row
+from selfgen.training.batches import IGNORE, TrainingRow
 from selfgen.training.labels import LabelLoss
 from selfgen.training.spec import TwoPass
 
@@ -31,7 +31,9 @@ MARKS = "marks"
 """Column of a row: ``(answer position, position in the row)`` of each token to replace."""
 
 
-def marks(rows: Sequence[Row], rate: float, seed: int) -> list[list[tuple[int, int]]]:
+def marks(
+    rows: Sequence[TrainingRow], rate: float, seed: int
+) -> list[list[tuple[int, int]]]:
     """The positions of each row that take the model's token, each with probability
     ``rate``. The labelled positions are the answer; its last token is no context."""
     answers = [
@@ -77,20 +79,20 @@ class TwoPassLoss(LabelLoss):
         self.spec, self.seed, self.total = spec, seed, total
         self.banned = list(banned)
 
-    def at_step(self, rows: list[Row], step: int) -> list[Row]:
+    def at_step(self, rows: list[TrainingRow], step: int) -> list[TrainingRow]:
         rate = rate_at(self.spec.schedule, self.spec.beta, step, self.total)
-        found = marks(rows, rate, self.seed)
-        return [row | {MARKS: m} for row, m in zip(rows, found, strict=True)]
+        marked = marks(rows, rate, self.seed)
+        return [row | {MARKS: m} for row, m in zip(rows, marked, strict=True)]
 
-    def collate(self, rows: list[Row], device: Any) -> dict[str, Any]:
+    def collate(self, rows: list[TrainingRow], device: Any) -> dict[str, Any]:
         return batches.collate(self.mix(rows, device), device)
 
-    def forwarded(self, rows: list[Row]) -> int:
+    def forwarded(self, rows: list[TrainingRow]) -> int:
         """The first pass reads the rows in which something is replaced."""
         first = batches.tokens_of(row for row in rows if row[MARKS])
         return first + batches.tokens_of(rows)
 
-    def mix(self, rows: list[Row], device: Any) -> list[Row]:
+    def mix(self, rows: list[TrainingRow], device: Any) -> list[TrainingRow]:
         """Rows of ``at_step`` with the model's choice at their marks: the first pass."""
         marked = [row for row in rows if row[MARKS]]
         if not marked:
@@ -105,7 +107,7 @@ class TwoPassLoss(LabelLoss):
         return mixed
 
     @torch.no_grad()
-    def _draw(self, rows: list[Row], device: Any) -> list[int]:
+    def _draw(self, rows: list[TrainingRow], device: Any) -> list[int]:
         """The model's tokens at the marks of ``rows``, one row after the other."""
         ids, before, keys, positions = [], [], [], []
         for row in rows:
