@@ -83,7 +83,7 @@ def strike(
 ) -> Counter[str]:
     """Kill all at a moment of that kind, and a drawn time later; what was going on then.
     A run that ends before is not killed."""
-    first, end = _step(flow), time.monotonic() + 60
+    first, end = _step(flow), time.monotonic() + 300
 
     def comes() -> bool:
         if moment in ("checkpoint", "finetune") and _step(flow) < first + 5:

@@ -10,7 +10,6 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from selfgen.report.render import render_all
 
 from selfgen.core.spec import from_json
 from selfgen.graph.sources import WHEELS

@@ -37,6 +37,11 @@ def disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", folder], check=True)
 
 
+@pytest.fixture(autouse=True)
+def starts_warm(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", path)
+
+
 def failed(command: list[str]) -> list[str]:
     """The lines that a step ends with; it must fail."""
     done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -1,4 +1,4 @@
-"""Results held against known numbers: the tolerance by hand, and every verdict."""
+"""Results held against known numbers: the tolerance by hand, and every outcome."""
 
 from __future__ import annotations
 
@@ -77,16 +77,16 @@ def test_the_tolerance_by_hand() -> None:
     together .011823; with our own .01, .015485."""
     found = held(0.34)
     assert found.tolerance == pytest.approx(0.015485, abs=1e-6)
-    assert (found.verdict, found.measured) == ("met", pytest.approx((0.34, 0.33, 0.35)))
-    assert held(0.343).verdict == "not met"
-    assert held(0.312).verdict == "met"
-    assert held(0.311).verdict == "not met"
+    assert (found.outcome, found.measured) == ("met", pytest.approx((0.34, 0.33, 0.35)))
+    assert held(0.343).outcome == "not met"
+    assert held(0.312).outcome == "met"
+    assert held(0.311).outcome == "not met"
     no_share = held(0.34, changed(n=None))
     assert no_share.tolerance == pytest.approx((0.01**2 + 0.00294**2) ** 0.5, abs=1e-6)
 
 
 @pytest.mark.parametrize(
-    ("number", "manifests", "spec", "value", "verdict", "why"),
+    ("number", "manifests", "spec", "value", "outcome", "why"),
     [
         (
             *({}, {}, {"scale": "laptop"}, 0.34),
@@ -109,13 +109,13 @@ def test_what_cannot_be_said(
     manifests: dict[str, str],
     spec: dict[str, Any],
     value: float | str,
-    verdict: str,
+    outcome: str,
     why: str,
 ) -> None:
     known = Known(changed(**number), manifests)
     ours, digests = {"wins": table(value)}, {"a": "1", "b": "3"}
     found = hold(known, replace(SPEC, **spec), ours, digests)
-    assert found.verdict == verdict
+    assert found.outcome == outcome
     assert found.why.startswith(why)
     assert found.tolerance is None
 
@@ -148,15 +148,15 @@ def test_a_manifest_of_another_spec_is_found(
     spec = from_json(TableSpec, to_json(replace(SPEC, own=own)))
     inputs = {"tables": [Path("wins.csv")], "manifests": [Path("manifest.json")]}
 
-    def verdict() -> str:
+    def outcome() -> str:
         text = tabulate.texts(spec, inputs)["csv"]
-        return next(csv.DictReader(io.StringIO(text)))["verdict"]
+        return next(csv.DictReader(io.StringIO(text)))["outcome"]
 
-    assert verdict() == "stale", "no manifest at all"
+    assert outcome() == "stale", "no manifest at all"
     for found, expected in ((Sampling(0.7), "met"), (Sampling(0.8), "stale")):
         values = json.loads(to_json(found))
         Path("manifest.json").write_text(json.dumps({"spec": values, "other": 1}))
-        assert verdict() == expected
+        assert outcome() == expected
 
 
 def test_a_loss_by_hand() -> None:
@@ -173,9 +173,9 @@ def test_a_loss_by_hand() -> None:
     )
     ours = {"held-out-loss": [row]}
     found = hold(Known(number, {}), SPEC, ours, {})
-    assert (found.verdict, found.tolerance) == ("met", pytest.approx(0.004))
+    assert (found.outcome, found.tolerance) == ("met", pytest.approx(0.004))
     other = Known(number.model_copy(update={"value": 1.2395}), {})
-    assert hold(other, SPEC, ours, {}).verdict == "not met"
+    assert hold(other, SPEC, ours, {}).outcome == "not met"
     own = KnownNumbers((Known(number, {}),), ("held-out-loss",), {})
     pages = draw([[row]], {}, replace(SPEC, own=own)).texts()
     assert "| met | 1.2375 | 1.2345<br>[1.2305, 1.2385] | 0.0040 |" in pages["md"]

@@ -40,3 +40,13 @@ def gathered(template, shards):
     part = paths.shard(template, shards)
     files = [part.replace("{shard}", str(number)) for number in range(shards)]
     return {"parts": files, "manifests": list(map(paths.manifest, files))}
+
+
+def drawn(path, category, name):
+    """What the report page shows of a table or figure."""
+    return report(
+        path,
+        caption="../report/drawn.rst",
+        category=category,
+        labels={"name": name, "scale": config["scale"]},
+    )

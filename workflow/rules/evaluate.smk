@@ -41,7 +41,7 @@ if ANSWERS_SHARDS > 1:
         conda:
             CONDA
         params:
-            **step("generate_answers"),
+            **step("generate_answers", "gather_answers"),
         shell:
             STEP
 

@@ -1,10 +1,10 @@
-# What every rule is made of: its files, its parameters, and the one command of all steps.
+# What all rules are made of: files, parameters, and the one command that runs any step.
 import re
 
 CONDA = str(ROOT / "envs" / "selfgen.yaml")
 STEP = (
-    "python -m selfgen step {rule} --spec {params.spec:q} --code {params.code}"
-    " {params.pins:q} {params.job:q} --threads {threads} > {log:q} 2>&1"
+    "python -m selfgen step {params.job:q} --spec {params.spec:q} --code {params.code}"
+    " {params.pins:q} --threads {threads} > {log:q} 2>&1"
 )
 
 
@@ -27,12 +27,13 @@ def inputs(name):
     return of
 
 
-def step(name):
-    """Parameters of a rule. `job` depends on the job and causes no rerun; the others do.
-    Functions, since Snakemake would take the braces of a text for wildcards."""
+def step(name, run=None):
+    """Parameters of a rule. `job`, which begins with the name of the step, causes no rerun;
+    the others do. Functions, since Snakemake would take the braces of a text for wildcards.
+    """
 
     def job(wildcards, input, output, resources):
-        return GRAPH.arguments(name, wildcards, input, output, resources)
+        return GRAPH.arguments(run or name, wildcards, input, output, resources)
 
     return {
         "spec": lambda wildcards: GRAPH.spec(name, wildcards),

@@ -1,12 +1,4 @@
 # Collected tables, and every rendering drawn from them.
-def drawn(path, category, name):
-    """What the report page shows of a table or figure."""
-    return report(
-        path,
-        caption="../report/drawn.rst",
-        category=category,
-        labels={"name": name, "scale": config["scale"]},
-    )
 
 
 rule collect_results:

@@ -43,7 +43,7 @@ if PASS_SHARDS > 1:
         conda:
             CONDA
         params:
-            **step("generate_pass"),
+            **step("generate_pass", "gather_pass"),
         shell:
             STEP
 
@@ -80,9 +80,7 @@ rule finetune:
     log:
         paths.log("finetune", paths.TRAINED),
     benchmark:
-        paths.log("finetune", paths.TRAINED)
-        .replace("logs/", "benchmarks/")
-        .replace(".log", ".jsonl")
+        paths.TIMED
     wildcard_constraints:
         checkpoint=any_of(NAMES["kept"]),
     priority: 1
@@ -112,5 +110,3 @@ use rule finetune as finetune_round with:
         manifest=paths.TRAINED,
     wildcard_constraints:
         checkpoint=any_of(NAMES["round"]),
-    params:
-        **step("finetune_round"),

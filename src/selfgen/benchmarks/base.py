@@ -61,7 +61,7 @@ class Measure:
     column: str
     header: str
     where: Mapping[str, str | int] = field(default_factory=dict)
-    unit: float = 100
+    unit: int = 100
     digits: int = 2
     interval: bool = True
 

@@ -200,7 +200,6 @@ INPUTS: dict[str, Callable[..., Any]] = {
     "generate_pass": _pass,
     "mix_rows": _rows,
     "finetune": _training,
-    "finetune_round": _training,
     "generate_answers": _answers,
     "score_answers": _scores,
     "score_lead_1": _records,

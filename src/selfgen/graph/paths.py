@@ -28,6 +28,9 @@ CURVE = f"results/models/{_MODEL}/curve.jsonl"
 TRAINED = f"results/models/{_MODEL}/manifest.json"
 """The manifest of weights and curve."""
 
+TIMED = f"benchmarks/finetune/{_MODEL}.jsonl"
+"""What Snakemake measures of a training."""
+
 ANSWERS = f"results/answers/{_DECODED}.parquet"
 SCORES = f"results/scores/{_DECODED}.parquet"
 LEAD_1 = "results/scores/{task}/lead-1.parquet"

@@ -18,8 +18,6 @@ class Rule:
         return self.code or (self.module,)
 
 
-_TRAINING = Rule("selfgen.training.step", ("selfgen.training.causal",))
-
 RULES = {
     "fetch_wheel": Rule("selfgen.data.wheels"),
     "fetch_file": Rule("selfgen.data.files"),
@@ -29,8 +27,7 @@ RULES = {
     "prepare_base": Rule("selfgen.models.base"),
     "generate_pass": Rule("selfgen.generation.passes"),
     "mix_rows": Rule("selfgen.mixing.step", ("selfgen.mixing.build",)),
-    "finetune": _TRAINING,
-    "finetune_round": _TRAINING,
+    "finetune": Rule("selfgen.training.step", ("selfgen.training.causal",)),
     "gather_pass": Rule("selfgen.generation.gather"),
     "gather_answers": Rule("selfgen.generation.gather"),
     "generate_answers": Rule("selfgen.generation.answers"),

@@ -43,7 +43,6 @@ SPECS: dict[str, Callable[..., Any]] = {
     "generate_pass": Graph.generation,
     "mix_rows": dialogues.rows,
     "finetune": Graph.train,
-    "finetune_round": Graph.train,
     "generate_answers": Graph.answers,
     "score_answers": Graph.scores,
     "score_lead_1": Graph.scores,
@@ -123,10 +122,10 @@ class Workflow:
     def arguments(
         self, rule: str, wildcards: Any, input: Any, output: Any, resources: Any
     ) -> list[str]:
-        """The other arguments of ``selfgen step`` for a job, which cause no rerun, from what
-        Snakemake knows of it. Resources that are run knobs are passed on."""
+        """The name of a step and those of its arguments that cause no rerun, from what
+        Snakemake knows of a job. Resources that are run knobs are passed on."""
         address = "/".join(map(str, wildcards))
-        found = [f"--name={rule} {address}".rstrip()]
+        found = [rule, f"--name={rule} {address}".rstrip()]
         for kind, named in (("input", input), ("output", output)):
             for name, item in named._allitems():
                 files = [item] if isinstance(item, str) else item

@@ -20,7 +20,7 @@ from selfgen.report.registry import Drawn, Rows, Table, csv_rows
 from selfgen.report.spec import TableSpec
 
 CSV = (
-    *("what", "kind", "value", "measured", "low", "high", "tolerance", "verdict"),
+    *("what", "kind", "value", "measured", "low", "high", "tolerance", "outcome"),
     *("why", "source", "caveat"),
 )
 MET, NOT_MET = "met", "not met"
@@ -56,7 +56,7 @@ class Held:
     number: Value
     measured: tuple[float, float, float] | None
     tolerance: float | None
-    verdict: str
+    outcome: str
     why: str = ""
 
 
@@ -131,7 +131,7 @@ def _line(held: Held) -> list[str | float | None]:
     return [
         *(number.what, number.kind, number.value),
         *(held.measured or (None,) * 3),
-        *(held.tolerance, held.verdict, held.why, number.source, number.caveat),
+        *(held.tolerance, held.outcome, held.why, number.source, number.caveat),
     ]
 
 
@@ -142,7 +142,7 @@ def _grid(found: Sequence[Held], spec: TableSpec[KnownNumbers]) -> Grid:
         [
             Entry(held.number.what),
             Entry(held.number.kind),
-            _verdict(held, numbers),
+            _outcome(held, numbers),
             Entry(_shown(held.number, held.number.value)),
             _ours(held),
             Entry(_shown(held.number, held.tolerance)),
@@ -156,7 +156,7 @@ def _grid(found: Sequence[Held], spec: TableSpec[KnownNumbers]) -> Grid:
         title=f"Results beside known numbers, in percent (scale: {spec.scale}).",
         header=[
             Entry(text)
-            for text in ("What", "Kind", "Verdict", "Known", "Ours", "Tolerance")
+            for text in ("What", "Kind", "Outcome", "Known", "Ours", "Tolerance")
         ],
         rows=rows,
         notes=[
@@ -170,10 +170,10 @@ def _grid(found: Sequence[Held], spec: TableSpec[KnownNumbers]) -> Grid:
     )
 
 
-def _verdict(held: Held, numbers: Mapping[str, int]) -> Entry:
+def _outcome(held: Held, numbers: Mapping[str, int]) -> Entry:
     """Unverifiable numbers always show their caveat."""
     number = numbers.get(held.number.caveat)
-    return Entry(held.verdict + (f" ({number})" if number else ""), below=held.why)
+    return Entry(held.outcome + (f" ({number})" if number else ""), below=held.why)
 
 
 def _ours(held: Held) -> Entry:
