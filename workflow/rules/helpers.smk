@@ -3,7 +3,7 @@ import re
 
 CONDA = str(ROOT / "envs" / "selfgen.yaml")
 STEP = (
-    "python -m selfgen step {params.job:q} --spec {params.spec:q} --code {params.code}"
+    "python -m selfgen step {params.job:q} --spec {params.spec:q} --code {params.code:q}"
     " {params.pins:q} --threads {threads} > {log:q} 2>&1"
 )
 
