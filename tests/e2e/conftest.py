@@ -54,7 +54,8 @@ def whole(once: Once, warm: Warm) -> Flow:
 
 
 def results(root: Path) -> dict[str, Any]:
-    """The bytes of all files that must be the same. Times and speeds are in manifests, curves, timings and costs."""
+    """The bytes of all files that must be the same. Times and speeds are in manifests,
+    curves, timings and costs."""
     folder = root / "results"
     found: dict[str, Any] = {
         str(path.relative_to(root)): path.read_bytes()
