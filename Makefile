@@ -33,9 +33,7 @@ test-all: .venv/ready ## everything, and a run that is killed 25 times
 	SELFGEN_KILLS=25 $(PYTEST)
 
 resume: .venv/ready ## go on after a crash, as it was called: make resume DIRECTORY=runs/paper ARGS="..."
-	$(BIN)/selfgen cancel --directory $(DIRECTORY)
-	$(BIN)/snakemake --unlock --directory $(DIRECTORY) $(ARGS)
-	$(BIN)/snakemake --directory $(DIRECTORY) $(ARGS)
+	$(BIN)/selfgen resume --directory $(DIRECTORY) -- $(ARGS)
 
 report: .venv/ready ## report.html of the laptop run
 	$(BIN)/snakemake --report report.html

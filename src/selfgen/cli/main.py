@@ -70,8 +70,9 @@ def main(argv: list[str] | None = None) -> int:
         logging.getLogger(noisy).setLevel(logging.WARNING)
     process.search_less_for_cycles()
     argv = sys.argv[1:] if argv is None else argv
+    fetches = argv[:1] == ["resume"] or argv[:2] == ["step", "fetch_hub"]
     for name, value in DEFAULTS.items():
-        if (name, argv[:2]) != ("HF_HUB_OFFLINE", ["step", "fetch_hub"]):
+        if not (fetches and name == "HF_HUB_OFFLINE"):
             os.environ.setdefault(name, value)
     verb = argv[0] if argv else ""
     if verb and not verb.startswith("-") and verb not in VERBS:

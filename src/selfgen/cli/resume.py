@@ -24,7 +24,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(args: Namespace) -> None:
     jobs = cluster.cancel(args.directory)
     if jobs:
-        print(f"cancelled: {', '.join(jobs)}")
+        print(f"cancelled: {', '.join(jobs)}", flush=True)
     given = args.snakemake[1:] if args.snakemake[:1] == ["--"] else args.snakemake
     command = [sys.executable, "-m", "snakemake", "--directory", str(args.directory)]
     subprocess.run([*command, "--unlock", *given], check=True)

@@ -95,9 +95,9 @@ def _costs(manifest: dict[str, Any]) -> list[list[Any]]:
 def step(spec: CollectSpec, job: Job) -> dict[str, Any]:
     """The tables that renderings read, of all regimes and seeds."""
     frames, manifests = collect(spec, job.inputs)
-    with atomic(job.output("scores.parquet")) as partial:
+    with atomic(job.output("scores")) as partial:
         frames["scores"].to_parquet(partial, index=False, compression="zstd")
     names = ("positions", "curves", "runs")
-    job.write({f"{name}.csv": frames[name].to_csv(index=False) for name in names})
-    write_json(job.output("manifests.json"), manifests)
+    job.write({name: frames[name].to_csv(index=False) for name in names})
+    write_json(job.output("manifests"), manifests)
     return {}

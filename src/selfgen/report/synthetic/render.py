@@ -148,5 +148,5 @@ def render_figures(measured: Measured, spec: AblationSpec) -> dict[str, bytes]:
 
 def step(spec: AblationSpec, job: Job) -> dict[str, Any]:
     """Every table and figure of what was collected."""
-    job.write(render_all(job.paths("collected")[0].parent, spec))
+    job.write(render_all(job.input("scores").parent, spec))
     return {}
