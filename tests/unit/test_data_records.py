@@ -14,8 +14,10 @@ from selfgen.core.errors import UserError
 from selfgen.core.hashing import unit
 from selfgen.data import records
 from selfgen.data.dataset import DataSet, record, split_of
+from selfgen.data.pins import Source
 from selfgen.data.records import COLUMNS, read
 from selfgen.data.spec import RecordsSpec
+from selfgen.evaluation.metrics import METRICS
 from selfgen.tasks import DATASETS
 from selfgen.tasks.build import build
 
@@ -139,7 +141,12 @@ def test_registry() -> None:
         "qa",
         "gsm-symbolic",
     }
+    pins: dict[str, Source] = {}
     for dataset in DATASETS.values():
         assert (
             set(dataset.shared_templates) < set(dataset.splits) <= set(records.SPLITS)
         )
+        assert "{prompt}" in dataset.template
+        assert set(dataset.metrics) <= set(METRICS) and dataset.metrics
+        for name, pin in dataset.sources.items():
+            assert pins.setdefault(name, pin) == pin, f"{name} is two files"

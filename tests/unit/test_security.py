@@ -22,10 +22,8 @@ UNPICKLES = ("pickle", "cPickle", "_pickle", "dill", "marshal", "shelve", "jobli
 UNPACKS = ("extractall", "unpack_archive")
 IMPORTS = ("exec_module", "import_module")
 OWN_CODE = {
-    # A method of the user's own, from a file that the configuration names.
-    ("src/selfgen/mixing/build.py", "exec_module"),
-    # A metric of the user's own, likewise.
-    ("src/selfgen/evaluation/own_metric.py", "exec_module"),
+    # A method or a metric of the user's own, from a file that the configuration names.
+    ("src/selfgen/core/own_code.py", "exec_module"),
     # The modules of a package of ours: data sets, metrics.
     ("src/selfgen/core/registry.py", "import_module"),
     # A verb, by a table of the package.

@@ -16,7 +16,7 @@ from selfgen.report.registry import Drawn, Table, score_frame
 def draw(scores, spec):
     """Words of the answers of each method."""
     words = scores.groupby("method")["words"].mean()
-    rows = [[Entry(spec.labels[m]), Entry(f"{n:.1f}")] for m, n in words.items()]
+    rows = [[Entry(spec.labels.get(m, m)), Entry(f"{n:.1f}")] for m, n in words.items()]
     made = Grid(spec.name, "Lengths.", [Entry("Method"), Entry("Words")], rows)
     return Drawn([made], ("method", "words"), [*words.items()])
 

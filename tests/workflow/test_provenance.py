@@ -219,14 +219,14 @@ def test_what_loads_data_makes_no_training_anew(source: Path, changed: Changed) 
         if path.stem != "build":  # controlled runs build their records themselves
             edit(source, f"tasks/{path.stem}", unused)
     read = ("tables", "leakage", "factbook", "wikipedia", "templates", "expressions")
-    for module in (*read, "files", "hub", "retries", "catalog"):
+    for module in (*read, "wheels", "files", "hub", "retries", "catalog"):
         edit(source, f"data/{module}", unused)
     assert not changed("data/final_answers", unused) & COMPUTE
 
 
 def test_a_retry_makes_no_records_anew(source: Path, changed: Changed) -> None:
-    edit(source, "data/hub", unused)
-    edit(source, "data/files", unused)
+    for module in ("wheels", "files", "hub"):
+        edit(source, f"data/{module}", unused)
     assert changed("data/retries", unused) == set()
 
 

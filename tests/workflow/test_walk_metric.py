@@ -79,7 +79,8 @@ def test_chrf_as_a_column(
         "score_answers": 4,
         "score_lead_1": 1,
         "collect_results": 1,
-        "render_results": 1,
+        "tabulate": 3,
+        "plot": 2,
     }
     warm(flow)
     done = flow.snakemake(*RUN)

@@ -250,3 +250,14 @@ def benchmark_files(answering):
 def benchmark_code(rule):
     """Code of a step and of its benchmark."""
     return lambda w: code_digest(*benchmarks.code(benchmark_of(w), rule))
+
+
+def drawn(path, category):
+    """What the report page shows of a table or figure."""
+    return report(
+        path,
+        caption="../report/drawn.rst",
+        category=category,
+        labels={"name": "{table}" if "{table}" in path else "{figure}"}
+        | {"scale": GRAPH.config.scale},
+    )

@@ -1,4 +1,4 @@
-# What every rule is made of: its parameters, and the one command that runs any step.
+# What all rules are made of: their parameters, and the one command that runs any step.
 import re
 
 from selfgen.core.provenance import code_digest
@@ -15,7 +15,7 @@ FOLDERS = {
     "replies": f"{RESOURCES}/replies",
 }
 STEP = (
-    "python -m selfgen step {rule} --spec {params.spec:q} --code {params.code}"
+    "python -m selfgen step {params.step} --spec {params.spec:q} --code {params.code}"
     " {params.pins:q} {params.job:q} --threads {threads} > {log:q} 2>&1"
 )
 
@@ -44,6 +44,7 @@ def step(rule, spec, code=None, pins=()):
         return arguments(rule, wildcards, input, output, resources, FOLDERS)
 
     return {
+        "step": rule,
         "spec": spec,
         "code": code or code_digest(*RULES[rule].modules),
         "pins": pins,

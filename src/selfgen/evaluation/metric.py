@@ -25,6 +25,7 @@ class Metric:
 
 def gold(record: Mapping[str, Any]) -> str:
     """The final answer of a record; raises UserError where it has none."""
-    if not record.get("answer"):
+    answer: str | None = record.get("answer")
+    if not answer:
         raise UserError(f"records: {record['id']} has no answer to grade against")
-    return record["answer"]
+    return answer

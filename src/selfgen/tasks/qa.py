@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from selfgen.data import factbook, wikipedia
+from selfgen.data.archive import read_member
 from selfgen.data.dataset import DataSet, record, split_of
 from selfgen.data.pins import WheelSpec
 from selfgen.data.spec import RecordsSpec
 from selfgen.data.text import sentences, squeeze, too_long
-from selfgen.data.wheels import read_member
 from selfgen.data.wikipedia import Article
 
 CHATTERBOT_SOURCE = "chatterbot-corpus==1.3.3"

@@ -34,15 +34,19 @@ def load(sources: dict[str, Path], spec: RecordsSpec) -> Iterator[dict[str, Any]
         for number, (where, row) in enumerate(tables.read(sources[name])):
             first = (row.get("messages") or [])[:2]
             texts = [turn.get("content") for turn in first if isinstance(turn, dict)]
-            if len(texts) != 2 or not all(isinstance(text, str) for text in texts):
-                raise UserError(
-                    f"{where}: needed are messages with a question and answer"
-                )
+            match texts:
+                case [str() as question, str() as answer]:
+                    pass
+                case _:
+                    raise UserError(
+                        f"{where}: needed are messages with a question and answer"
+                    )
             found.append(
                 record(
                     spec.task,
                     f"{name}-{number}",
-                    *texts,
+                    question,
+                    answer,
                     split=name.removeprefix("ultrachat-"),
                     source="HuggingFaceH4/ultrachat_200k",
                     licence="MIT",

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 from selfgen.evaluation.metric import Metric
 
 if TYPE_CHECKING:
-    from sacrebleu.metrics import CHRF
+    from sacrebleu.metrics.chrf import CHRF
 
 
 @cache
 def _scorer() -> CHRF:
-    from sacrebleu.metrics import CHRF
+    from sacrebleu.metrics.chrf import CHRF
 
     return CHRF()
 
