@@ -310,7 +310,7 @@ class _Run:
         # A judge of one token may choose a blank and say all that counts by probabilities.
         if not (isinstance(text, str) and text.strip()) and not logprobs:
             raise Unusable(f"an empty completion (finish_reason {reason})")
-        return Reply(text or "", reason, *tokens, logprobs)
+        return Reply(text or "", reason, *tokens, logprobs=logprobs)
 
     def _pay(self, *tokens: int) -> None:
         self.replies.pay(self.spec.model, *tokens)
