@@ -71,6 +71,8 @@ def step(
     spec: ComparisonSpec | SimilaritySpec | LikelihoodSpec, job: Job
 ) -> dict[str, Any]:
     """Which of two answers is better, by a judge or by a proxy."""
+    if not isinstance(spec, ComparisonSpec):
+        job.claim(spec.device.device)
     found = matched(
         read(job.input("records"), [spec.split]),
         read_rows(*job.paths("answers")),
@@ -87,7 +89,6 @@ def step(
     else:
         from selfgen.judge import proxy
 
-        job.claim(spec.device.device)
         rows, facts = (
             proxy.compare(found, spec, job.input("scorer")),
             {"pairs": len(found)},
