@@ -41,7 +41,7 @@ def mini(files: dict[str, dict[str, str]]) -> dict[str, Any]:
     """The configuration. ``files``: where small ones lie in the place of those that the
     catalogue has by address."""
     config = copy.deepcopy(paper())
-    config |= {"scale": "paper-mini", "device": "cpu", "precision": "fp32", "shards": 1}
+    config |= {"scale": "paper-mini", "device": "cpu", "precision": "fp32"}
     for task in config["tasks"].values():
         task["seeds"] = task["seeds"][:1]
         task["train_rows"] = 12

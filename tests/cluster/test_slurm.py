@@ -220,16 +220,17 @@ def test_shards_share_a_job_or_are_an_array(
     """Four shards of answers: two jobs of two each, then one array of four tasks."""
     warm(flow)
     since = len(slurm.jobs())
-    config = configuration() | {"shards": 4}
+    config = configuration()
     config["tasks"]["descriptions"]["test_rows"] = 16
-    config["decoding"]["batch_size"] = 4
     flow.write_config("small.yaml", config)
     target = "results/scores/descriptions/tiny/base/direct/seed0.parquet"
     run = (*PLUGIN, "--configfile", "small.yaml", "--until", "generate_answers")
+    run += ("--notemp", "--set-resources", "generate_answers:shards=4")
+    run += ("generate_answers:batch_size=4",)
     pairs = ("--groups", "generate_answers=shards", "--group-components", "shards=2")
     done = flow.snakemake(*run, *pairs, "--", target)
     assert done.returncode == 0, done.stdout[-5000:]
-    shards = flow.root / "results/answers/descriptions/tiny/base/direct/seed0"
+    shards = flow.root / "results/answers/descriptions/tiny/base/direct/seed0.shards"
     before = {path.name: path.read_bytes() for path in shards.glob("*.parquet")}
     assert len(before) == 4
     grouped = [j for j in slurm.jobs()[since:] if "shards" in j["Comment"]]

@@ -6,7 +6,6 @@ import os
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet
 import pytest
 import yaml
 
@@ -16,8 +15,7 @@ from tests.flow import Flow, clone
 
 RUN = ("--configfile", "small.yaml")
 KILLS = int(os.environ.get("SELFGEN_KILLS", "5"))
-SAME = ("figures", "records", "rows", "scores")
-IN_SHARDS = ("answers", "passes")
+SAME = ("answers", "figures", "passes", "records", "rows", "scores")
 
 
 def configuration() -> dict[str, Any]:
@@ -56,8 +54,8 @@ def whole(once: Once, warm: Warm) -> Flow:
 
 
 def results(root: Path) -> dict[str, Any]:
-    """All that must be the same: bytes of files, and rows of what is written in shards.
-    Times and speeds are in manifests, curves, timings and costs."""
+    """The bytes of all files that must be the same. Times and speeds are in manifests,
+    curves, timings and costs."""
     folder = root / "results"
     found: dict[str, Any] = {
         str(path.relative_to(root)): path.read_bytes()
@@ -73,13 +71,4 @@ def results(root: Path) -> dict[str, Any]:
         )
         if not path.name.startswith("cost")
     }
-    for name in IN_SHARDS:
-        for shards in {path.parent for path in (folder / name).rglob("*.parquet")}:
-            found[str(shards.relative_to(root))] = in_order(shards)
     return found
-
-
-def in_order(shards: Path) -> list[dict[str, Any]]:
-    """The rows of all shards of a folder, one after the other."""
-    paths = sorted(shards.glob("shard*.parquet"))
-    return [r for path in paths for r in pyarrow.parquet.read_table(path).to_pylist()]

@@ -28,6 +28,7 @@ from tests.unit.test_training import SPEC, rows
 STEPS = 120
 CORES = ("--cores", "3")
 OFTEN = ("--set-resources", "finetune:checkpoint_minutes=0")
+SHARDS = ("generate_answers:shards=2", "generate_pass:shards=2")
 MOMENTS = ("checkpoint", "finetune", "generate_pass", "generate_answers", "any")
 
 
@@ -36,7 +37,7 @@ def start(flow: Flow) -> subprocess.Popen[bytes]:
     environment = os.environ | {"PYTHONPATH": "", "PATH": "/usr/bin:/bin"}
     with (flow.root / "run.log").open("ab") as log:
         return subprocess.Popen(
-            [Path(sys.executable).parent / "snakemake", *RUN, *CORES, *OFTEN],
+            [Path(sys.executable).parent / "snakemake", *RUN, *CORES, *OFTEN, *SHARDS],
             cwd=flow.root,
             env=environment,
             stdout=log,
@@ -186,7 +187,6 @@ def training(root: Path, name: str) -> subprocess.Popen[bytes]:
 def test_killed_runs_end_with_the_same_bytes(whole: Flow, tmp_path: Path) -> None:
     """Nor does it matter where it runs, on how many cores, and in how many jobs."""
     flow = copy(tmp_path / "another folder")
-    flow.write_config("small.yaml", flow.config("small.yaml") | {"shards": 2})
     draw, seen, resumed = random.Random(0), Counter(), 0
     for number in range(KILLS):
         run = start(flow)
@@ -203,12 +203,10 @@ def test_killed_runs_end_with_the_same_bytes(whole: Flow, tmp_path: Path) -> Non
     assert sorted(found) == sorted(expected)
     assert [name for name in expected if found[name] != expected[name]] == []
     for name in (name for name in found if name.startswith("results/passes")):
-        ids = {(row["id"], row["epoch"]) for row in found[name]}
-        assert len(ids) == len(found[name])
-        cut = [
-            pyarrow.parquet.read_table(p) for p in (flow.root / name).glob("*.parquet")
-        ]
-        assert len(cut) == 2 and all(table.num_rows for table in cut)
+        rows = pyarrow.parquet.read_table(flow.root / name).to_pylist()
+        assert len({(row["id"], row["epoch"]) for row in rows}) == len(rows)
+        made = json.loads((flow.root / name).with_suffix(".json").read_text())["run"]
+        assert [part["shard"] for part in made] == [0, 1]
     assert flow.rules(*RUN) == {}
 
 

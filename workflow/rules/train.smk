@@ -1,70 +1,88 @@
 # Passes, training rows, fine-tuning. Their jobs are long and others wait for them, so
 # they go first; the many short jobs of answers then fill the end of a run.
+# In several jobs, each of a part of the plan: by --set-resources or a profile,
+# generate_pass:shards=4. The parts go once they are gathered (docs/rerun.md).
+PASS_SHARDS = shards_of("generate_pass")
+
+
 rule generate_pass:
     """Self-generated tokens over the training records: mixed answers or drafts."""
     input:
-        unpack(checked_records),
-        weights=lambda w: GRAPH.weights(w.task, w.model, w.node, w.seed),
+        unpack(inputs("generate_pass")),
     output:
-        tokens="results/passes/{task}/{model}/{node}/{pass_}/seed{seed}/shard{shard}.parquet",
-        manifest="results/passes/{task}/{model}/{node}/{pass_}/seed{seed}/shard{shard}.json",
+        **shard_of(paths.PASSED, "tokens", PASS_SHARDS),
     log:
-        "logs/generate_pass/{task}/{model}/{node}/{pass_}/seed{seed}.shard{shard}.log",
+        paths.log("generate_pass", shard_name(paths.PASSED, PASS_SHARDS)),
     priority: 1
     conda:
         CONDA
     threads: model_threads
     resources:
-        **GENERATING,
+        **HEAVY,
+        shards=1,
+        batch_size=64,
     params:
-        **step("generate_pass", spec(GRAPH.generation, "task", "node", "pass_", "seed")),
+        **step("generate_pass"),
     shell:
         STEP
 
 
+if PASS_SHARDS > 1:
+
+    rule gather_pass:
+        """The parts one after the other."""
+        input:
+            unpack(inputs("generate_pass")),
+            **gathered(paths.PASSED, PASS_SHARDS),
+        output:
+            tokens=paths.PASSED,
+            manifest=paths.manifest(paths.PASSED),
+        log:
+            paths.log("gather_pass", paths.PASSED),
+        localrule: True
+        conda:
+            CONDA
+        params:
+            **step("generate_pass", "gather_pass"),
+        shell:
+            STEP
+
+
 rule mix_rows:
-    """Training rows of a node, in training order."""
+    """Training rows of a checkpoint, in training order."""
     input:
-        unpack(rows_from),
-        tokenizer=lambda w: f"results/base/{w.model}",
-        passed=lambda w: GRAPH.pass_shards(w.task, w.model, w.node, w.seed),
-        time_of=time_of,
+        unpack(inputs("mix_rows")),
     output:
-        rows="results/rows/{task}/{model}/{node}/seed{seed}.parquet",
-        manifest="results/rows/{task}/{model}/{node}/seed{seed}.json",
+        rows=paths.ROWS,
+        manifest=paths.manifest(paths.ROWS),
     log:
-        "logs/mix_rows/{task}/{model}/{node}/seed{seed}.log",
+        paths.log("mix_rows", paths.ROWS),
     priority: 1
     conda:
         CONDA
     resources:
-        mem=rows_memory,
+        mem=lambda w, attempt: memory(GRAPH.rows_gb(w))(w, attempt),
         runtime="1h",
     params:
-        **step(
-            "mix_rows",
-            spec(partial(dialogues.rows, GRAPH), "task", "node", "seed"),
-            mixing_code,
-        ),
+        **step("mix_rows"),
     shell:
         STEP
 
 
 rule finetune:
-    """Fine-tune a node from its parent's weights; resumes from scratch/."""
+    """Fine-tune a checkpoint from its parent's weights; resumes from scratch/."""
     input:
-        rows="results/rows/{task}/{model}/{node}/seed{seed}.parquet",
-        weights=lambda w: GRAPH.parent_weights(w.task, w.model, w.node, w.seed),
+        unpack(inputs("finetune")),
     output:
-        weights=directory("results/models/{task}/{model}/{node}/seed{seed}/weights"),
-        curve="results/models/{task}/{model}/{node}/seed{seed}/curve.jsonl",
-        manifest="results/models/{task}/{model}/{node}/seed{seed}/manifest.json",
+        weights=directory(paths.WEIGHTS),
+        curve=paths.CURVE,
+        manifest=paths.TRAINED,
     log:
-        "logs/finetune/{task}/{model}/{node}/seed{seed}.log",
+        paths.log("finetune", paths.TRAINED),
     benchmark:
-        "benchmarks/finetune/{task}/{model}/{node}/seed{seed}.jsonl"
+        paths.TIMED
     wildcard_constraints:
-        node=any_of(sorted(set(GRAPH.nodes) - set(ROUNDS))),
+        checkpoint=any_of(NAMES["kept"]),
     priority: 1
     conda:
         CONDA
@@ -79,7 +97,7 @@ rule finetune:
         # Tokens of a forward pass; 0: by device, and halved when memory runs out.
         micro_batch_tokens=0,
     params:
-        **step("finetune", spec(GRAPH.train, "task", "node", "seed")),
+        **step("finetune"),
     shell:
         STEP
 
@@ -87,10 +105,8 @@ rule finetune:
 # The weights of all rounds but the last go once the next round has been trained.
 use rule finetune as finetune_round with:
     output:
-        weights=temp(
-            directory("results/models/{task}/{model}/{node}/seed{seed}/weights")
-        ),
-        curve="results/models/{task}/{model}/{node}/seed{seed}/curve.jsonl",
-        manifest="results/models/{task}/{model}/{node}/seed{seed}/manifest.json",
+        weights=temp(directory(paths.WEIGHTS)),
+        curve=paths.CURVE,
+        manifest=paths.TRAINED,
     wildcard_constraints:
-        node=any_of(ROUNDS) or "none",
+        checkpoint=any_of(NAMES["round"]),

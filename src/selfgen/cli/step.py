@@ -84,11 +84,16 @@ def run(args: Namespace) -> None:
     if facts is None:
         return
     if "manifest" in job.outputs:
-        # Jobs run side by side, so only with both is it known how long a whole run took.
-        facts["started_at"] = round(started_at, 1)
-        facts["wall_seconds"] = round(time.perf_counter() - started, 2)
         made = {name: path for name, path in job.outputs.items() if name != "manifest"}
-        facts["outputs"] = {p.name: provenance.sha256(p) for p in made.values()}
+        # Jobs run side by side, so only with both times is it known how long a whole run
+        # took. What is gathered from the parts of other jobs tells theirs.
+        facts = {
+            "started_at": round(started_at, 1),
+            "wall_seconds": round(time.perf_counter() - started, 2),
+            "run": job.told(),
+            "outputs": {p.name: provenance.sha256(p) for p in made.values()},
+            **facts,
+        }
         hashes = job.hashes or checked(job.inputs, pins)
         found = provenance.manifest(args.spec, hashes, job.code, facts)
         provenance.write_json(job.output("manifest"), found)

@@ -190,19 +190,6 @@ class Generation(Keys):
         description="`vllm` needs an environment of its own (docs/paper.md). Forced passes"
         " and benchmarks are always `selfgen`'s.",
     )
-    tensor_parallel: Count = Field(
-        default=1,
-        description="GPUs that a job of `vllm` spreads a model over; changes no spec.",
-    )
-
-    @model_validator(mode="after")
-    def _spreads(self) -> Generation:
-        if self.tensor_parallel > 1 and self.backend != "vllm":
-            raise ValueError(
-                f"tensor_parallel: found {self.tensor_parallel}, allowed with the backend"
-                f" {self.backend}: 1"
-            )
-        return self
 
 
 class Config(Keys):
@@ -250,9 +237,6 @@ class Config(Keys):
         default={}, description="Who decides comparisons: models, or proxies."
     )
     leakage: Leakage = Field(default=Leakage(), description="Leakage guard.")
-    shards: Count = Field(
-        default=1, description="Jobs that a generation pass is split into."
-    )
 
     @model_validator(mode="after")
     def _consistent(self) -> Config:

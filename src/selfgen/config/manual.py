@@ -34,9 +34,9 @@ line that names the key and the nearest valid one.
 
 - A key that is not set takes the default of this page. A file given with `--configfile`
   inherits nothing from `config/config.yaml`, unless that is named before it.
-- `--config` is for text and for single numbers at the top level (`device=cpu`,
-  `shards=4`). Snakemake hands numbers inside lists and sections over as text, which is
-  refused. Put those into a small file: `--configfile config/config.yaml more.yaml`.
+- `--config` is for text at the top level (`device=cpu`). Snakemake hands numbers inside
+  lists and sections over as text, which is refused. Put those into a small file:
+  `--configfile config/config.yaml more.yaml`.
 - On top means key by key: sections are merged, lists are replaced, nothing is removed.
 - Give every scale its own folder: `snakemake --configfile config/smoke.yaml --directory
   runs/smoke`. Otherwise its results replace those of the laptop scale. Downloads are

@@ -9,7 +9,6 @@ from pydantic import Field, model_validator
 
 from selfgen.config import (
     Config,
-    Decoding,
     Evaluation,
     Stage,
     Task,
@@ -130,7 +129,6 @@ class Controlled(Keys):
             tasks={regime: found.task},
             stages=found.stages,
             methods=found.methods,
-            decoding=Decoding(batch_size=512),
             evaluation=self.evaluation.model_copy(update={"baseline": found.baseline}),
         )
 

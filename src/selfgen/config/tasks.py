@@ -27,7 +27,6 @@ class Decoding(Keys):
     top_p: Annotated[Number, Field(gt=0, le=1)] = Field(
         default=1.0, description="1 is off."
     )
-    batch_size: Count = Field(default=64, description="Prompts generated together.")
 
 
 class Task(Keys):

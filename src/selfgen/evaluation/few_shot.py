@@ -35,14 +35,17 @@ class FewShotSpec:
     benchmark: str
     items: int | None
     device: Device
-    batch_size: int
 
 
 Progress = Callable[[int, int], None] | None
 
 
 def evaluate(
-    files: Files, weights: Path, spec: FewShotSpec, progress: Progress = None
+    files: Files,
+    weights: Path,
+    spec: FewShotSpec,
+    progress: Progress = None,
+    batch_size: int = 64,
 ) -> tuple[Rows, dict[str, Any]]:
     """Rows ``{id, strict, flexible, reply}`` of the problems in order, grades 0 or 1, and
     facts. ``files``: of the benchmark, by the keys that name them.
@@ -60,7 +63,7 @@ def evaluate(
     test = test[: spec.items]
     tokenizer = load_tokenizer(weights)
     model, device, precision = load_for_generation(weights, spec.device)
-    lm = HFLM(pretrained=model, tokenizer=tokenizer, batch_size=spec.batch_size)
+    lm = HFLM(pretrained=model, tokenizer=tokenizer, batch_size=batch_size)
     lm.set_cache_hook(_Ticks(progress, len(test)))
     facts = {"device": device, "precision": precision, "lm_eval": __version__}
     return ask(lm, spec.benchmark, train, test), facts
@@ -163,7 +166,11 @@ def step(spec: FewShotSpec, job: Job) -> dict[str, Any]:
     """Answers to problems after some solved ones, and their grades."""
     job.claim(spec.device.device)
     rows, facts = evaluate(
-        job.files(), job.input("weights"), spec, job.progress("problems")
+        job.files(),
+        job.input("weights"),
+        spec,
+        job.progress("problems"),
+        job.batch_size,
     )
     write_rows(job.output("grades"), rows)
     return facts

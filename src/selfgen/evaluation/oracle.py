@@ -26,7 +26,11 @@ Rows = list[dict[str, Any]]
 
 
 def run(
-    records: Rows, weights: Path, oracle: Path, spec: ExposureSpec
+    records: Rows,
+    weights: Path,
+    oracle: Path,
+    spec: ExposureSpec,
+    batch_size: int = 64,
 ) -> tuple[Rows, dict[str, Any]]:
     """Rows ``{id, free, gold}`` and facts.
 
@@ -51,7 +55,7 @@ def run(
         spec.sampling,
         seed=spec.seed,
         max_new_tokens=spec.prompt.max_answer_tokens,
-        batch_size=spec.batch_size,
+        batch_size=batch_size,
     )
     own = {prompt.id: ids for prompt, ids in answers}
     errors = [
@@ -79,6 +83,8 @@ def step(spec: ExposureSpec, job: Job) -> dict[str, Any]:
     """Step errors of a model against the oracle."""
     job.claim(spec.device.device)
     records = read(job.input("records"), [spec.split])
-    rows, facts = run(records, job.input("weights"), job.input("oracle"), spec)
+    rows, facts = run(
+        records, job.input("weights"), job.input("oracle"), spec, job.batch_size
+    )
     write_rows(job.output("errors"), rows)
     return facts | {"peak_memory_mb": peak_memory_mb()}

@@ -43,15 +43,13 @@ def run_answers(
     weights: Path,
     spec: AnswersSpec,
     *,
-    shard: int = 0,
-    engine: str = "auto",
     gpus: int = 1,
-    progress: Progress = None,
+    **options: Any,
 ) -> Generated:
     """Answers ``{id, epoch, text, tokens, ended}`` to held-out records.
 
     With ``spec.decoding`` ``corrected``, ``drafts`` are the direct answers.
-    ``gpus``: that vLLM spreads the model over.
+    ``gpus``: that vLLM spreads the model over; ``options`` as in ``run_free``.
     """
     tokenizer = load_tokenizer(weights)
     if spec.decoding == "corrected":
@@ -70,7 +68,6 @@ def run_answers(
         free.Prompt(record["id"], 0, ids)
         for record, ids in zip(records, prompts, strict=True)
     ]
-    options = {"shard": shard, "engine": engine, "progress": progress}
     return run_free(model, tokenizer, asked, spec, facts, **options)
 
 
@@ -82,7 +79,8 @@ def run_free(
     facts: dict[str, Any],
     **options: Any,
 ) -> Generated:
-    """Answers or drafts to ``prompts``; ``options``: shard, engine and progress."""
+    """Answers or drafts to ``prompts``; ``options`` as in ``free.complete``: batch_size,
+    shard, shards, engine and progress."""
     facts |= {
         "template": _digest(tokenizer.chat_template),
         "prompts": _digest([list(prompt.prompt_ids) for prompt in prompts]),
@@ -94,8 +92,6 @@ def run_free(
         spec.sampling,
         seed=spec.seed,
         max_new_tokens=spec.prompt.max_answer_tokens,
-        batch_size=spec.batch_size,
-        shards=spec.shards,
         facts=facts,
         **options,
     )
@@ -146,9 +142,8 @@ def step(spec: AnswersSpec, job: Job) -> dict[str, Any]:
         read_rows(*job.paths("drafts")),
         job.input("weights"),
         spec,
-        shard=job.shard,
-        engine=job.engine,
         gpus=max(1, job.gpus),
+        **job.decoding(),
         progress=job.progress("prompts"),
     )
     write_rows(job.output("answers"), made.rows)

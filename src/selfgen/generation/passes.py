@@ -15,7 +15,6 @@ from selfgen.data.records import read
 from selfgen.generation import forced, free
 from selfgen.generation.answers import (
     Generated,
-    Progress,
     Rows,
     finish,
     load,
@@ -34,20 +33,17 @@ def run_pass(
     weights: Path,
     spec: PassSpec,
     *,
-    shard: int = 0,
-    engine: str = "auto",
     gpus: int = 1,
-    progress: Progress = None,
+    **options: Any,
 ) -> Generated:
     """A pass over training records.
 
     ``records`` are the training records in file order; ``spec.rows`` is the slice of them.
-    ``gpus``: that vLLM spreads the model over.
+    ``gpus``: that vLLM spreads the model over; ``options`` as in ``run_free``.
     """
     tokenizer = load_tokenizer(weights)
     model, facts = load(weights, spec.device, spec.backend, gpus)
     examples = examples_of(records[spec.rows[0] : spec.rows[1]], spec.prompt, tokenizer)
-    options = {"shard": shard, "engine": engine, "progress": progress}
     return pass_over(model, tokenizer, examples, spec, facts, **options)
 
 
@@ -59,8 +55,8 @@ def pass_over(
     facts: dict[str, Any],
     **options: Any,
 ) -> Generated:
-    """``run_pass`` with a model and examples that are loaded already; ``options``: shard,
-    engine and progress. ``facts`` receives what was done."""
+    """``run_pass`` with a model and examples that are loaded already; ``options`` as in
+    ``run_free``. ``facts`` receives what was done."""
     asked = rates(examples, spec)
     if spec.kind == "free":
         drafts = [
@@ -148,9 +144,8 @@ def step(spec: PassSpec, job: Job) -> dict[str, Any]:
         read(job.input("records"), ["train"]),
         job.input("weights"),
         spec,
-        shard=job.shard,
-        engine=job.engine,
         gpus=max(1, job.gpus),
+        **job.decoding(),
         progress=job.progress("rows"),
     )
     write_rows(job.output("tokens"), made.rows)

@@ -69,23 +69,24 @@ def code(name: str, rule: str) -> tuple[str, ...]:
     return *RULES[rule].modules, benchmarks.module(name)
 
 
-def answers(graph: Graph, name: str, seed: int) -> ConversationsSpec:
-    found = _section(graph, name)
+def answers(graph: Graph, benchmark: str, seed: int) -> ConversationsSpec:
+    found = _section(graph, benchmark)
     return ConversationsSpec(
-        benchmark=name,
+        benchmark=benchmark,
         prompt=PromptSpec(
             found.template, "", found.max_prompt_tokens, found.max_new_tokens
         ),
         temperature=getattr(found, "temperature", 0.0),
         seed=seed,
         device=graph.device(),
-        batch_size=graph.config.decoding.batch_size,
     )
 
 
-def grades(graph: Graph, name: str, model: str, node: str, seed: int) -> GradesSpec:
-    endpoint = judging.endpoint(judge(graph, name))
-    return GradesSpec(name, endpoint, f"{model}/{node}/seed{seed}")
+def grades(
+    graph: Graph, benchmark: str, model: str, checkpoint: str, seed: int
+) -> GradesSpec:
+    endpoint = judging.endpoint(judge(graph, benchmark))
+    return GradesSpec(benchmark, endpoint, f"{model}/{checkpoint}/seed{seed}")
 
 
 def limits(graph: Graph, name: str) -> Limits:
@@ -93,9 +94,8 @@ def limits(graph: Graph, name: str) -> Limits:
     return judging.limits_of(judge(graph, name))
 
 
-def shots(graph: Graph, name: str) -> FewShotSpec:
-    items, size = _section(graph, name).items, graph.config.decoding.batch_size
-    return FewShotSpec(name, items, graph.device(), size)
+def shots(graph: Graph, benchmark: str) -> FewShotSpec:
+    return FewShotSpec(benchmark, _section(graph, benchmark).items, graph.device())
 
 
 def work(graph: Graph, name: str) -> tuple[int, int, int]:

@@ -14,7 +14,7 @@ from selfgen.config import methods as m
 from selfgen.config import sources as c
 from selfgen.config.judging import Endpoint
 from selfgen.core.errors import UserError
-from selfgen.graph import benchmarks, dialogues, judging
+from selfgen.graph import benchmarks, dialogues, judging, paths
 from selfgen.graph.steps import Graph
 from selfgen.mixing.blocks import BlocksSpec
 from selfgen.mixing.spec import RowsSpec
@@ -51,13 +51,13 @@ def works(graph: Graph) -> list[Work]:
 
 def _trained(graph: Graph) -> list[Work]:
     found = []
-    for task, model, node, seed in graph.trained():
-        spec = dialogues.rows(graph, task, node, seed)
+    for task, model, checkpoint, seed in graph.trained():
+        spec = dialogues.rows(graph, task, checkpoint, seed)
         if isinstance(spec, BlocksSpec):
             tokens = spec.rows * spec.epochs * DIALOGUE_TOKENS
             found.append(Work(TRAINING, task, model, 1, tokens))
             continue
-        method = graph.nodes[node].method
+        method = graph.checkpoints[checkpoint].method
         prompt, answer = spec.prompt.max_prompt_tokens, spec.prompt.max_answer_tokens
         row = prompt + answer
         if isinstance(method, m.Rac):
@@ -65,7 +65,7 @@ def _trained(graph: Graph) -> list[Work]:
         if isinstance(method, m.Pairs):
             row = spec.max_tokens
         pairs = isinstance(method, m.PREFERENCES)
-        rounds = graph.nodes[node].rounds
+        rounds = graph.checkpoints[checkpoint].rounds
         tokens = row * (1 + pairs) * _rows(spec) // rounds
         # Pairs are read once before training, and two passes before each step.
         before = tokens if pairs or isinstance(method, m.TwoPass) else 0
@@ -80,8 +80,8 @@ def _rows(spec: RowsSpec) -> int:
 def _passes(graph: Graph) -> list[Work]:
     """Every pass once, though several methods may read it."""
     found: dict[tuple[str, ...], Work] = {}
-    for task, model, node, seed in graph.trained():
-        passed = graph.passed(node)
+    for task, model, checkpoint, seed in graph.trained():
+        passed = graph.passed(checkpoint)
         if passed is None:
             continue
         spec = graph.generation(task, passed.generator, passed.name, seed)
@@ -90,7 +90,7 @@ def _passes(graph: Graph) -> list[Work]:
         step = WRITING if passed.kind == "free" else DRAWING
         address = (task, model, passed.generator, passed.name, str(seed))
         found[address] = Work(
-            *(step, task, model, spec.shards),
+            *(step, task, model, 1),
             read=rows * prompt,
             written=rows * answer,
         )
@@ -107,7 +107,7 @@ def _answers(graph: Graph) -> list[Work]:
         rows = _held_out(graph, cell.task)
         found.append(
             Work(
-                *(WRITING, cell.task, cell.model, spec.shards),
+                *(WRITING, cell.task, cell.model, 1),
                 read=rows * prompt,
                 written=rows * answer,
             )
@@ -200,7 +200,7 @@ def _parameters(graph: Graph, name: str) -> int:
 
             return create(graph.model(name))[0].num_parameters()
         local = Path(getattr(model, "path", ""))
-        for folder in (Path(f"results/base/{name}"), local):
+        for folder in (Path(paths.fill(paths.BASE, model=name)), local):
             if (folder / "config.json").exists():
                 config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
                 return AutoModelForCausalLM.from_config(config).num_parameters()
@@ -214,10 +214,10 @@ def disk(graph: Graph, sizes: dict[str, int], found: list[Work]) -> Disk:
     """What the run leaves on the disk; ``sizes`` of base models, and the ``found`` works."""
     kept: Counter[str] = Counter()
     rounds: Counter[str] = Counter()
-    for _, model, node, _ in graph.trained():
-        if node == graph.nodes[node].declared:
+    for _, model, checkpoint, _ in graph.trained():
+        if checkpoint == graph.checkpoints[checkpoint].declared:
             kept[model] += 1
-            rounds[model] += graph.nodes[node].rounds > 1
+            rounds[model] += graph.checkpoints[checkpoint].rounds > 1
     models = graph.config.models.items()
     bases = {k: (sizes[k], isinstance(model, c.HubModel)) for k, model in models}
     return report.disk(bases, kept, rounds, found)

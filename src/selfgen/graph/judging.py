@@ -7,7 +7,7 @@ from dataclasses import fields
 
 from selfgen.config.judging import Endpoint, Judge, Likelihood, Similarity, WinRate
 from selfgen.core.errors import UserError
-from selfgen.graph import sources
+from selfgen.graph import paths, sources
 from selfgen.graph.steps import Graph
 from selfgen.judge.pairs import template_of
 from selfgen.judge.prompt import JUDGE
@@ -75,7 +75,7 @@ def opponents(
         return []
     own = graph.seeds(task, against)
     seed = seed if int(seed) in own else own[0]
-    return graph.answer_shards(task, model, against, "direct", seed)
+    return [graph.answers_file(task, model, against, "direct", seed)]
 
 
 def scorer(graph: Graph, name: str, model: str) -> str | None:
@@ -85,19 +85,19 @@ def scorer(graph: Graph, name: str, model: str) -> str | None:
         return None
     if isinstance(judge, Similarity):
         return f"wheel {judge.source}"
-    return f"weights results/base/{model}"
+    return f"weights {paths.fill(paths.BASE, model=model)}"
 
 
 def spec(
-    graph: Graph, name: str, task: str, seed: int
+    graph: Graph, comparison: str, task: str, seed: int
 ) -> ComparisonSpec | SimilaritySpec | LikelihoodSpec:
-    found, judge = _comparison(graph, name), _judge(graph, name)
+    found, judge = _comparison(graph, comparison), _judge(graph, comparison)
     split = graph.record_splits(task)[0]
     if isinstance(judge, Similarity):
         return SimilaritySpec(split, graph.device(), judge.to, judge.member)
     if isinstance(judge, Likelihood):
         return LikelihoodSpec(split, graph.device(), graph.prompt(task))
-    template, constant = _template(graph, name)
+    template, constant = _template(graph, comparison)
     return ComparisonSpec(
         split=split,
         seed=seed,

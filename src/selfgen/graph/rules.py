@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import PurePath
-from typing import Any
-
-from selfgen.runtime.job import KNOBS
 
 
 @dataclass(frozen=True)
@@ -33,6 +28,8 @@ RULES = {
     "generate_pass": Rule("selfgen.generation.passes"),
     "mix_rows": Rule("selfgen.mixing.step", ("selfgen.mixing.build",)),
     "finetune": Rule("selfgen.training.step", ("selfgen.training.causal",)),
+    "gather_pass": Rule("selfgen.generation.gather"),
+    "gather_answers": Rule("selfgen.generation.gather"),
     "generate_answers": Rule("selfgen.generation.answers"),
     "score_answers": Rule("selfgen.evaluation.scores"),
     "score_lead_1": Rule("selfgen.evaluation.lead_1"),
@@ -50,35 +47,3 @@ RULES = {
     "collect_regimes": Rule("selfgen.report.synthetic.collect"),
     "render_ablations": Rule("selfgen.report.synthetic.render"),
 }
-
-
-def arguments(
-    rule: str,
-    wildcards: Any,
-    input: Any,
-    output: Any,
-    resources: Any,
-    settings: Mapping[str, str],
-) -> list[str]:
-    """Arguments of ``selfgen step`` for a job, from what Snakemake knows of it.
-
-    A file without a name is named by its own. Resources that are run knobs are passed on;
-    ``settings``: knobs that are the same for all jobs.
-    """
-    address = "/".join(map(str, wildcards))
-    found = [f"--name={rule} {address}".rstrip()]
-    for kind, files in (("input", input), ("output", output)):
-        found += [f"--{kind}={name}={path}" for name, path in _named(files)]
-    if gpus := resources.get("gpu"):
-        found.append(f"--gpus={gpus}")
-    knobs = dict(settings)
-    if "shard" in dict(wildcards.items()):
-        knobs["shard"] = wildcards.shard
-    knobs |= {name: resources.get(name) for name in KNOBS if resources.get(name)}
-    return [*found, *(f"--set={name}={value}" for name, value in knobs.items())]
-
-
-def _named(files: Any) -> Iterator[tuple[str, str]]:
-    for name, item in files._allitems():
-        for path in [item] if isinstance(item, str) else item:
-            yield name or PurePath(path).name, path

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING
 
 from selfgen import benchmarks
 from selfgen.config import Config
@@ -16,6 +17,9 @@ from selfgen.data.listing import MODEL_FILES
 from selfgen.data.pins import FileSpec, HubSpec, LocalSpec, WheelSpec
 from selfgen.models.base import ModelSpec
 from selfgen.tasks import DATASETS, pinned
+
+if TYPE_CHECKING:
+    from selfgen.graph.steps import Graph
 
 File = FileSpec | HubSpec | LocalSpec
 
@@ -131,3 +135,57 @@ def hub_name(spec: HubSpec) -> str:
     if spec.kind == "model":
         return name
     return f"{name}-{hashlib.sha256(' '.join(spec.files).encode()).hexdigest()[:8]}"
+
+
+# Where they lie, which only a graph knows.
+
+
+def location(resources: str, found: File | WheelSpec) -> str:
+    """A file as its readers take it: the file, or the listing of what a hub has sent."""
+    if isinstance(found, LocalSpec):
+        return found.path
+    if isinstance(found, WheelSpec):
+        return f"{resources}/wheels/{found.filename}"
+    if isinstance(found, HubSpec):
+        return f"{resources}/hub/{hub_name(found)}.listing"
+    return f"{resources}/files/{found.sha256[:12]}-{PurePath(found.url).name}"
+
+
+def path(graph: Graph, name: str) -> str:
+    """A wheel or a file by its name."""
+    return location(graph.resources, (graph.files | graph.sources)[name])
+
+
+def pins(graph: Graph, task: str) -> dict[str, str]:
+    """What says that the sources of a task are the same: a hash, a commit, or nothing but
+    the time of a local file, whose path it is."""
+    known = graph.files | graph.sources
+    names = DATASETS[graph.config.tasks[task].dataset].sources
+    return {name: _pin(known[name]) for name in names}
+
+
+def model_pin(graph: Graph, model: str) -> dict[str, str]:
+    """The same of the source of a base model."""
+    found = graph.config.models[model]
+    if isinstance(found, c.GgufModel):
+        return {"source": graph.wheel(found.source).sha256}
+    if isinstance(found, c.HubModel):
+        return {"source": found.revision}
+    return {"source": found.path} if isinstance(found, c.LocalModel) else {}
+
+
+def _pin(found: File | WheelSpec) -> str:
+    if isinstance(found, LocalSpec):
+        return found.path
+    return found.revision if isinstance(found, HubSpec) else found.sha256
+
+
+def fetched_wheels(graph: Graph) -> dict[str, WheelSpec]:
+    """All wheels by the name of their file."""
+    return {wheel.filename: wheel for wheel in graph.sources.values()}
+
+
+def fetched_files(graph: Graph) -> dict[str, FileSpec]:
+    """All files at an address by the name that they have on disk."""
+    found = [file for file in graph.files.values() if isinstance(file, FileSpec)]
+    return {PurePath(location(graph.resources, file)).name: file for file in found}

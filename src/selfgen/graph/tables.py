@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from selfgen.config import methods as m
-from selfgen.graph import benchmarks, dialogues, judging, scoring, verify
+from selfgen.graph import benchmarks, dialogues, judging, paths, scoring, verify
 from selfgen.graph.steps import Graph
 from selfgen.report import spec as r
 from selfgen.report.figures import FIGURES
@@ -17,14 +17,6 @@ from selfgen.report.tables.exposure import Exposure
 from selfgen.report.tables.preference import Preference
 from selfgen.report.tables.verify import KnownNumbers
 from selfgen.tasks import DATASETS
-
-COLLECTED = {
-    "scores": "results/collected/scores.parquet",
-    "runs": "results/collected/runs.csv",
-    "timings": "results/collected/timings.csv",
-    "curves": "results/collected/curves.csv",
-}
-"""What is collected of all cells."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +32,7 @@ class Job:
 
 def _entries(graph: Graph) -> Iterator[Job]:
     """All tables of a configuration but ``verify``, which reads others."""
-    table = partial(_job, graph, all_tables())
+    table = functools.partial(_job, graph, all_tables())
     for name in ("main", "details", "cost"):
         yield table(name)
     if any(cell.decoding == "corrected" for cell in graph.cells()):
@@ -48,31 +40,21 @@ def _entries(graph: Graph) -> Iterator[Job]:
     if stages := _preference(graph):
         yield table("preference", own=stages)
     if cells := graph.exposed():
-        files = [
-            f"results/exposure/{c.task}/{c.model}/{c.method}/seed{c.seed}.parquet"
-            for c in cells
-        ]
+        files = [paths.of_cell(paths.EXPOSURE, cell) for cell in cells]
         yield table("exposure", cells, _exposure(graph), errors=files)
     if cells := dialogues.cells(graph):
         yield table("held-out-loss", cells, losses=map(dialogues.path, cells))
     for name in judging.names(graph):
         cells, words = judging.cells(graph, name), judging.words(graph, name)
-        files = [
-            f"results/judgments/{name}/{c.task}/{c.model}/{c.method}/{c.decoding}"
-            f"/seed{c.seed}.parquet"
-            for c in cells
-        ]
+        files = [paths.of_cell(paths.JUDGMENTS, c, comparison=name) for c in cells]
         yield table(f"win-rates-{name}", cells, words, "win-rates", judgments=files)
     for name in benchmarks.names(graph):
         cells, graded = benchmarks.cells(graph, name), benchmarks.words(graph, name)
-        files = [
-            f"results/benchmarks/{name}/{c.task}/{c.model}/{c.method}/seed{c.seed}"
-            "/grades.parquet"
-            for c in cells
-        ]
+        files = [paths.of_cell(paths.GRADES, c, benchmark=name) for c in cells]
         yield table(name, cells, graded, "benchmark", grades=files)
 
 
+@functools.cache
 def tables(graph: Graph) -> dict[str, Job]:
     """All tables of a configuration by name."""
     found = {job.spec.name: job for job in _entries(graph)}
@@ -85,12 +67,13 @@ def tables(graph: Graph) -> dict[str, Job]:
             all_tables(),
             "verify",
             own=KnownNumbers(known, read, verify.judges(graph)),
-            tables=[f"results/tables/{name}.csv" for name in read],
+            tables=[paths.fill(paths.TABLE, table=name, kind="csv") for name in read],
             manifests=dict.fromkeys(path for one in held for path in one.manifests),
         )
     return found
 
 
+@functools.cache
 def figures(graph: Graph) -> dict[str, Job]:
     """All figures of a configuration by name."""
     return {name: _job(graph, FIGURES, name) for name in FIGURES}
@@ -111,9 +94,11 @@ def _job(
     **files: Iterable[str],
 ) -> Job:
     """``kind``: its name in the registry, where that is another; ``files``: its inputs that
-    are not ``COLLECTED``, of each cell in order."""
+    are not ``paths.COLLECTED``, of each cell in order."""
     drawn = known[kind or name]
-    inputs = {x: list(files[x]) if x in files else [COLLECTED[x]] for x in drawn.reads}
+    inputs = {
+        x: list(files[x]) if x in files else [paths.COLLECTED[x]] for x in drawn.reads
+    }
     spec = _spec(graph, kind or name, name, cells, own)
     # Tables of scores ask metrics what they are called.
     own = (
@@ -123,22 +108,49 @@ def _job(
 
 
 def collect(graph: Graph) -> r.CollectSpec:
-    chained: dict[str, tuple[str, ...]] = {}
-    passes: dict[str, tuple[str, ...]] = {}
-    for name, node in graph.nodes.items():
-        found = graph.passed(name)
-        address = (f"{found.generator}/{found.name}",) if found else ()
-        chained[node.declared] = (*chained.get(node.declared, ()), name)
-        passes[node.declared] = (*passes.get(node.declared, ()), *address)
+    """Whose scores, weights, passes and answers the collected files are."""
     return r.CollectSpec(
         cells=(*graph.lead_1(), *graph.cells()),
         parents={
             name: getattr(method, "parent", None)
             for name, method in graph.config.methods.items()
         },
-        nodes=chained,
-        passes=passes,
+        trained=tuple(r.Trained(*address) for address in graph.trained()),
+        checkpoints={name: found.declared for name, found in graph.checkpoints.items()},
+        passed=tuple(made for made, _ in _passed(graph)),
     )
+
+
+def collected(graph: Graph) -> dict[str, list[str]]:
+    """The files that are collected by name, those of each in the order of ``collect``."""
+    cells = graph.cells()
+    answers = [paths.of_cell(paths.ANSWERS, cell) for cell in cells]
+    trained = [
+        dict(zip(("task", "model", "checkpoint", "seed"), address, strict=True))
+        for address in graph.trained()
+    ]
+    first = [paths.fill(paths.LEAD_1, task=cell.task) for cell in graph.lead_1()]
+    return {
+        "scores": [*first, *(paths.of_cell(paths.SCORES, cell) for cell in cells)],
+        "trained": [paths.fill(paths.TRAINED, **address) for address in trained],
+        "curves": [paths.fill(paths.CURVE, **address) for address in trained],
+        "passed": [paths.manifest(file) for _, file in _passed(graph)],
+        "answers": list(map(paths.manifest, answers)),
+    }
+
+
+def _passed(graph: Graph) -> list[tuple[r.Passed, str]]:
+    """Every pass once, with the checkpoints that are trained on it, and its file."""
+    readers: dict[str, list[str]] = {}
+    made = {}
+    for task, model, checkpoint, seed in graph.trained():
+        if file := graph.pass_file(task, model, checkpoint, seed):
+            readers.setdefault(file, []).append(checkpoint)
+            made[file] = (task, model, seed)
+    return [
+        (r.Passed(task, model, seed, tuple(readers[file])), file)
+        for file, (task, model, seed) in made.items()
+    ]
 
 
 def _spec(

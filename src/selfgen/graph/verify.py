@@ -9,7 +9,7 @@ from selfgen.config.values import Value, Values
 from selfgen.core.errors import UserError
 from selfgen.core.provenance import spec_digest
 from selfgen.core.spec import to_json
-from selfgen.graph import benchmarks, dialogues, judging
+from selfgen.graph import benchmarks, dialogues, judging, paths
 from selfgen.graph.steps import Graph
 from selfgen.report.spec import Cell
 from selfgen.report.tables.verify import NATS, Known
@@ -57,32 +57,31 @@ def _manifests(graph: Graph, value: Value) -> dict[str, str]:
             decoding,
         ):
             continue
-        node = cell.method
-        while graph.nodes[node].parent is not None:
-            found |= _made(graph, cell, node)
-            node = graph.nodes[node].parent
+        checkpoint = cell.method
+        while graph.checkpoints[checkpoint].parent is not None:
+            found |= _made(graph, cell, checkpoint)
+            checkpoint = graph.checkpoints[checkpoint].parent
         if value.table in NATS and dialogues.of(graph, task, method):
             loss = to_json(dialogues.loss(graph, task, method))
-            path = dialogues.path(cell).replace(".parquet", ".json")
-            found[path] = spec_digest(loss)
+            found[paths.manifest(dialogues.path(cell))] = spec_digest(loss)
             continue
         answers = to_json(graph.answers(task, method, decoding, cell.seed))
-        for shard in graph.answer_shards(task, model, method, decoding, cell.seed):
-            found[shard.replace(".parquet", ".json")] = spec_digest(answers)
+        path = paths.manifest(paths.of_cell(paths.ANSWERS, cell))
+        found[path] = spec_digest(answers)
     return found
 
 
-def _made(graph: Graph, cell: Cell, node: str) -> dict[str, str]:
-    """The manifests of a node's pass, rows and weights, with digests of today's specs."""
+def _made(graph: Graph, cell: Cell, checkpoint: str) -> dict[str, str]:
+    """The manifests of a checkpoint's pass, rows and weights, with their digests today."""
     task, model, seed = cell.task, cell.model, cell.seed
-    rows = dialogues.rows(graph, task, node, seed)
-    train = graph.train(task, node, seed)
+    address = {"task": task, "model": model, "checkpoint": checkpoint, "seed": seed}
+    rows = dialogues.rows(graph, task, checkpoint, seed)
+    train = graph.train(task, checkpoint, seed)
     specs: dict[str, object] = {
-        f"results/rows/{task}/{model}/{node}/seed{seed}.json": rows,
-        f"results/models/{task}/{model}/{node}/seed{seed}/manifest.json": train,
+        paths.manifest(paths.fill(paths.ROWS, **address)): rows,
+        paths.fill(paths.TRAINED, **address): train,
     }
-    if passed := graph.passed(node):
+    if passed := graph.passed(checkpoint):
         drawn = graph.generation(task, passed.generator, passed.name, seed)
-        for shard in graph.pass_shards(task, model, node, str(seed)):
-            specs[shard.replace(".parquet", ".json")] = drawn
+        specs[paths.manifest(graph.pass_file(**address) or "")] = drawn
     return {path: spec_digest(to_json(spec)) for path, spec in specs.items()}

@@ -34,6 +34,7 @@ def answer(
     weights: Path,
     spec: ConversationsSpec,
     progress: Progress = None,
+    batch_size: int = 64,
 ) -> tuple[Rows, dict[str, Any]]:
     """Rows ``{id, turn, prompt, answer, tokens, ended}`` and facts: turns are counted from
     1, and a second one is asked after the first was answered. ``tokens`` and ``ended`` as in
@@ -68,7 +69,7 @@ def answer(
                 Sampling(temperature),
                 seed=spec.seed,
                 max_new_tokens=spec.prompt.max_answer_tokens,
-                batch_size=spec.batch_size,
+                batch_size=batch_size,
                 facts=engine,
             )
             for prompt, ids in made:
@@ -93,6 +94,8 @@ def step(spec: ConversationsSpec, job: Job) -> dict[str, Any]:
     """Answers of a checkpoint to the prompts of a benchmark."""
     job.claim(spec.device.device)
     asked = JUDGED[spec.benchmark].conversations(job.files())
-    rows, facts = answer(asked, job.input("weights"), spec, job.progress("answers"))
+    rows, facts = answer(
+        asked, job.input("weights"), spec, job.progress("answers"), job.batch_size
+    )
     write_rows(job.output("answers"), rows)
     return facts

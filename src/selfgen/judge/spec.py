@@ -87,7 +87,6 @@ class ConversationsSpec:
     temperature: float
     seed: int
     device: Device
-    batch_size: int
 
 
 @dataclass(frozen=True)

@@ -60,14 +60,37 @@ class TableSpec(Generic[Own]):
 
 
 @dataclass(frozen=True)
-class CollectSpec:
-    """Which score files there are, and how nodes hang together.
+class Trained:
+    """A checkpoint that is fine-tuned."""
 
-    ``cells`` name the score files in order; ``parents`` and ``passes`` give each method's
-    parent and the ``generator/pass`` whose tokens it was mixed from.
+    task: str
+    model: str
+    checkpoint: str
+    seed: int
+
+
+@dataclass(frozen=True)
+class Passed:
+    """A generation pass, and the checkpoints that are trained on what it wrote."""
+
+    task: str
+    model: str
+    seed: int
+    checkpoints: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class CollectSpec:
+    """Whose the collected files are, those of each kind in order.
+
+    ``cells``: of the scores; those with a model also of the answers. ``trained``: of the
+    manifests of trainings and of the curves; ``passed``: of the manifests of passes.
+    ``parents``: each method's parent; ``checkpoints``: the method of each checkpoint, of
+    which a method of several rounds has one a round.
     """
 
     cells: tuple[Cell, ...]
     parents: dict[str, str | None]
-    nodes: dict[str, tuple[str, ...]]
-    passes: dict[str, tuple[str, ...]]
+    trained: tuple[Trained, ...]
+    checkpoints: dict[str, str]
+    passed: tuple[Passed, ...]

@@ -25,8 +25,9 @@ class Job:
 
     The knobs, by ``--set``: ``root``, where files of one's own lie; ``scratch``, the folder
     of resumable state; ``replies``, that of judges' replies; ``limits``, how an endpoint is
-    asked (``judge.spec.Limits`` as JSON); ``shard``, which part
-    of the plan; ``engine`` of decoding (auto, sequential or speculative); of training
+    asked (``judge.spec.Limits`` as JSON). Of generation: ``batch_size``, prompts at a time;
+    ``shard`` of ``shards`` parts of the plan; ``engine`` (auto, sequential or speculative).
+    Of training:
     ``checkpoint_minutes``, ``micro_batch_tokens`` (of a forward pass; 0: by device),
     ``compile`` (torch.compile, which pays on a GPU), ``nodes`` (machines of a Slurm job) and
     ``launch`` (configuration of ``accelerate launch``).
@@ -44,7 +45,9 @@ class Job:
     scratch: Path | None = None
     replies: Path | None = None
     limits: str = ""
+    batch_size: int = 64
     shard: int = 0
+    shards: int = 1
     engine: str = "auto"
     checkpoint_minutes: float = 10.0
     micro_batch_tokens: int = 0
@@ -79,6 +82,18 @@ class Job:
             data = content.encode() if isinstance(content, str) else content
             with atomic(self.output(name)) as partial:
                 partial.write_bytes(data)
+
+    def decoding(self) -> dict[str, Any]:
+        """How tokens are generated, as ``generation`` takes it."""
+        names = ("batch_size", "shard", "shards", "engine")
+        return {name: getattr(self, name) for name in names}
+
+    def told(self) -> dict[str, Any]:
+        """What of the machine and the knobs a manifest tells: in bf16 they may change how
+        sums are rounded."""
+        hidden = ("root", "scratch", "replies", "limits", "launch")
+        names = ["threads", "gpus", *(name for name in KNOBS if name not in hidden)]
+        return {name: getattr(self, name) for name in names}
 
     def progress(self, unit: str, *, resumes: bool = False) -> Progress:
         """Progress lines that count in ``unit``."""

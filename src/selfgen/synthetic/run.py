@@ -191,9 +191,8 @@ class Regime:
                 self.examples,
                 node.passed,
                 facts,
-                shard=0,
+                batch_size=measure.BATCH,
                 engine="sequential",
-                progress=None,
             ).rows
             self.passes[key] = ([*rows], facts)
         rows, facts = self.passes[key]
