@@ -7,43 +7,58 @@ from pathlib import Path
 import pytest
 
 from selfgen.core.errors import UserError
-from selfgen.data.prompts import PromptSpec
 from selfgen.judge import pairs
+from selfgen.judge.comparison import matched
 from selfgen.judge.pairs import (
     Pair,
     judged,
     judgment_of,
-    pairs_of,
+    ordered,
     request_of,
     template_of,
 )
 from selfgen.judge.prompt import JUDGE
-from selfgen.judge.spec import ComparisonSpec
+from selfgen.judge.spec import ComparisonSpec, EndpointSpec
 from selfgen.report.spec import Cell, TableSpec
 from selfgen.report.tables.win_rates import WinRates, draw
 
-SPEC = ComparisonSpec("test", 0, PromptSpec("{prompt}", "?", 64, 32))
+SPEC = ComparisonSpec("test", 0, EndpointSpec("judge-1", "X"))
 TEMPLATE = "P {{post}} | {{summarya}} | {{summaryb}}"
-PROMPTS = {f"i{n}": f"prompt {n}" for n in range(40)}
-ANSWERS = {name: f"own {name}" for name in PROMPTS}
-OTHERS = {name: f"other {name}" for name in PROMPTS}
+PAIRS = [Pair(f"i{n}", f"prompt {n}", f"own {n}", f"other {n}") for n in range(40)]
 
 
 def test_the_order_has_an_address() -> None:
     """About half come first; the same ones whatever else is in the list, others under
     another seed; both orders are two pairs."""
-    made = pairs_of(PROMPTS, ANSWERS, OTHERS, SPEC)
+    made = ordered(PAIRS, SPEC)
     first = {pair.id for pair in made if pair.first}
-    assert [pair.id for pair in made] == list(PROMPTS) and 10 < len(first) < 30
-    some = {name: ANSWERS[name] for name in list(ANSWERS)[30:]}
-    again = pairs_of(PROMPTS, some, OTHERS, SPEC)
-    assert {pair.id for pair in again if pair.first} == first & set(some)
-    other = pairs_of(PROMPTS, ANSWERS, OTHERS, replace(SPEC, seed=1))
+    assert [p.id for p in made] == [p.id for p in PAIRS] and 10 < len(first) < 30
+    again = ordered(PAIRS[30:], SPEC)
+    assert {p.id for p in again if p.first} == first & {p.id for p in PAIRS[30:]}
+    other = ordered(PAIRS, replace(SPEC, seed=1))
     assert {pair.id for pair in other if pair.first} != first
-    both = pairs_of(PROMPTS, some, OTHERS, replace(SPEC, orders="both"))
+    both = ordered(PAIRS[30:], replace(SPEC, orders="both"))
     assert [pair.first for pair in both] == [True, False] * 10
-    with pytest.raises(UserError, match="1 answers without an opponent: x"):
-        pairs_of(PROMPTS, {"x": "y"}, OTHERS, SPEC)
+
+
+def test_every_answer_meets_its_opponent() -> None:
+    """The reference, or the answer of another model; only of the split that is asked for."""
+    records = [
+        {"id": f"i{n}", "split": split, "prompt": f"p{n}", "reference": f"r{n}"}
+        for n, split in enumerate(("test", "test", "train"))
+    ]
+    answers = [{"id": f"i{n}", "text": f"a{n}"} for n in range(3)]
+    others = [{"id": f"i{n}", "text": f"o{n}"} for n in range(3)]
+    found = matched(records, answers, None, "test")
+    assert [(p.id, p.answer, p.opponent) for p in found] == [
+        *(("i0", "a0", "r0"), ("i1", "a1", "r1")),
+    ]
+    found = matched(records, answers, others, "test")
+    assert [(p.opponent, p.reference) for p in found] == [("o0", "r0"), ("o1", "r1")]
+    with pytest.raises(UserError, match="1 answers without an opponent: i1"):
+        matched(records, answers, others[:1], "test")
+    with pytest.raises(UserError, match="found 1 to the 2 prompts of test"):
+        matched(records, answers[:1], others, "test")
 
 
 def test_a_request_by_hand() -> None:

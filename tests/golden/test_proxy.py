@@ -3,6 +3,7 @@
 import math
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -13,9 +14,9 @@ from selfgen.data.prompts import PromptSpec, answer_ids, load_tokenizer, prompt_
 from selfgen.data.wheels import fetch
 from selfgen.graph.sources import WHEELS as PINNED
 from selfgen.judge import proxy
-from selfgen.judge.comparison import run
+from selfgen.judge.comparison import matched
 from selfgen.judge.pairs import Pair
-from selfgen.judge.spec import ComparisonSpec, ProxySpec
+from selfgen.judge.spec import LikelihoodSpec, SimilaritySpec
 from selfgen.models import loading
 from selfgen.models.base import ModelSpec, prepare
 
@@ -110,7 +111,7 @@ def test_likelihood_by_hand(base: Path) -> None:
 
 
 def test_wins_by_hand() -> None:
-    made = [Pair(str(i), "p", "own words", "other", True) for i in range(3)]
+    made = [Pair(str(i), "p", "own words", "other") for i in range(3)]
     rows = proxy.judged(made, [0.5, 0.2, 0.3], [0.1, 0.4, 0.3])
     assert [row["won"] for row in rows] == [1.0, 0.0, 0.5]
     assert (rows[0]["first"], rows[0]["judgment"], rows[0]["words"]) == (None, "", 2)
@@ -124,17 +125,17 @@ def test_comparisons_by_proxies(wheel: Path, base: Path) -> None:
     ]
     answers = [{"id": r["id"], "text": r["reference"]} for r in records]
     others = [{"id": r["id"], "text": "Something else altogether."} for r in records]
-    near = ProxySpec("similarity", CPU, "reference", "tiny/model")
-    spec = ComparisonSpec("test", 0, PROMPT, proxy=near)
-    rows, facts = run(records, answers, others, spec, scorer=wheel)
-    assert [row["won"] for row in rows] == [1.0, 1.0] and facts == {"pairs": 2}
-    turned, _ = run(records, others, answers, spec, scorer=wheel)
-    assert [row["won"] for row in turned] == [0.0, 0.0]
-    likely = ComparisonSpec("test", 0, PROMPT, proxy=ProxySpec("likelihood", CPU))
-    rows, _ = run(records, answers, None, likely, scorer=base)
-    assert [row["won"] for row in rows] == [0.5, 0.5]  # both are the reference
-    with pytest.raises(UserError, match="found 1 to the 2 prompts of test"):
-        run(records, answers[:1], others, spec, scorer=wheel)
+    near = SimilaritySpec("test", CPU, "reference", "tiny/model")
+    likely = LikelihoodSpec("test", CPU, PROMPT)
+
+    def won(spec: Any, answers: list[dict], others: list | None, scorer: Path) -> list:
+        found = matched(records, answers, others, "test")
+        return [row["won"] for row in proxy.compare(found, spec, scorer)]
+
+    assert won(near, answers, others, wheel) == [1.0, 1.0]
+    assert won(near, others, answers, wheel) == [0.0, 0.0]
+    # Both are the reference.
+    assert won(likely, answers, None, base) == [0.5, 0.5]
 
 
 @pytest.mark.slow

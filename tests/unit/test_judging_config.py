@@ -151,3 +151,24 @@ def test_tables_say_how_far_a_proxy_agrees(tmp_path: Path) -> None:
     assert said["near"].endswith("was not measured.")
     bare = judging.words(Graph(load(raw), tmp_path), "likely").proxy
     assert bare.endswith("was not measured.")
+
+
+def test_how_an_endpoint_is_asked_is_no_part_of_a_spec(tmp_path: Path) -> None:
+    """So that changing it reruns nothing; it reaches the job all the same."""
+    asked = {"judge": "gpt", "tasks": ["descriptions"]}
+    found = []
+    for knobs in ({}, {"concurrency": 3, "retries": 1, "timeout": 9.0, "budget": 7.0}):
+        raw = yaml.safe_load(SMALL.read_text())
+        more = {"win_rates": {"x": {"judge": "gpt"}}, "mt_bench": asked}
+        update_config(raw, {"judges": {"gpt": JUDGE | knobs}, "evaluation": more})
+        graph = Graph(load(raw), tmp_path)
+        specs = (
+            judging.spec(graph, "x", "descriptions", 0),
+            benchmarks.grades(graph, "mt-bench", "tiny", "sft", 0),
+        )
+        limits = judging.limits(graph, "x")
+        assert benchmarks.limits(graph, "mt-bench") == limits
+        found.append((specs, limits))
+    (before, defaults), (after, limits) = found
+    assert before == after and defaults != limits
+    assert (limits.concurrency, limits.retries, limits.timeout) == (3, 1, 9.0)

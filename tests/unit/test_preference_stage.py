@@ -79,6 +79,7 @@ SPEC = TableSpec(
     bootstrap_samples=200,
     confidence=0.95,
     seed=0,
+    cells=(),
     own=Preference(
         parents={"sft-dpo": "sft", "rac-dpo": "rac", "rac-given": "rac"},
         kinds={"sft-dpo": "spin", "rac-dpo": "spin", "rac-given": "pairs"},

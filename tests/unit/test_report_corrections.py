@@ -25,6 +25,8 @@ SPEC = TableSpec(
     bootstrap_samples=200,
     confidence=0.95,
     seed=0,
+    cells=(),
+    own=None,
 )
 
 

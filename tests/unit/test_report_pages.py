@@ -25,7 +25,7 @@ COLUMNS = (
     Column("math", "seen", "flexible", "Math, seen templates", True),
 )
 HOW = (LABELS, "sft-continued", 500, 0.95, 0)
-SPEC = TableSpec("main", "main", "laptop", COLUMNS, *HOW)
+SPEC = TableSpec("main", "main", "laptop", COLUMNS, *HOW, (), None)
 
 
 def _fake_scores():
@@ -262,7 +262,7 @@ def _samples(columns, *answers):
     rows = [
         [{"id": f"q{i}", "text": text} for i in range(9)] for _, _, text, _ in answers
     ]
-    return rows, TableSpec("samples", "samples", "tiny", columns, *HOW, cells)
+    return rows, TableSpec("samples", "samples", "tiny", columns, *HOW, cells, None)
 
 
 def test_samples_page():

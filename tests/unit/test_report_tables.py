@@ -30,7 +30,7 @@ FLAT = [0.5, 0.5, 0.5, 0.5]
 
 def _spec(*columns):
     columns = columns or (SUM,)
-    how = (LABELS, "sft-continued", 999, 0.95, 0)
+    how = (LABELS, "sft-continued", 999, 0.95, 0, (), None)
     return TableSpec("main", "main", "tiny", columns, *how)
 
 

@@ -50,6 +50,7 @@ SPEC = TableSpec(
     bootstrap_samples=1,
     confidence=0.95,
     seed=0,
+    cells=(),
     own=KnownNumbers((Known(ANCHOR, {}),), ("wins",), {"wins": "gpt-3.5"}),
 )
 

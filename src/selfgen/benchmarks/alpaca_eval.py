@@ -205,7 +205,8 @@ def leaderboard_row(
 
 
 def _read(path: Path) -> list[dict[str, Any]]:
-    return json.loads(path.read_text(encoding="utf-8"))
+    rows: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
+    return rows
 
 
 def _check(outputs: Sequence[Output], baseline: Sequence[Output]) -> None:

@@ -6,11 +6,12 @@ are what the steps, the tables and the plan ask.
 
 from __future__ import annotations
 
+import dataclasses
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 from pydantic import Field
 
@@ -26,12 +27,15 @@ Request = Mapping[str, Any]
 """What a judge is asked, without the model: ``messages``, ``temperature``, ..."""
 
 
-class Reply(Protocol):
-    """What a judge answers; ``logprobs`` where they were asked for."""
+@dataclass(frozen=True)
+class Reply:
+    """What a judge answered; ``logprobs`` as the endpoint gave them, where asked for."""
 
     text: str
     finish_reason: str
-    logprobs: Any
+    prompt_tokens: int
+    completion_tokens: int
+    logprobs: Any = None
 
 
 Ask = Callable[[Sequence[Request]], Sequence[Reply]]
@@ -60,7 +64,7 @@ class Measure:
     field: str
     column: str
     header: str
-    where: Mapping[str, str | int] = field(default_factory=dict)
+    where: Mapping[str, str | int] = dataclasses.field(default_factory=dict)
     unit: int = 100
     digits: int = 2
     interval: bool = True

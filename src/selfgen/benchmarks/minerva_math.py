@@ -52,7 +52,7 @@ class MinervaMath(FewShot):
         from lm_eval.tasks.minerva_math import utils
 
         said = utils.normalize_final_answer(utils.get_unnormalized_answer(reply))
-        return utils.is_equiv(said, problem["answer"])
+        return bool(utils.is_equiv(said, problem["answer"]))
 
     @staticmethod
     def gold(problem: Mapping[str, Any]) -> str:

@@ -106,7 +106,7 @@ def _task(name: str, folder: Path, train: Rows, test: Rows) -> dict[str, Any]:
     benchmark = FEW_SHOT[name]
     path = Path(lm_eval.__file__).parent / "tasks" / benchmark.task_file
     try:
-        task = load_yaml(path)
+        task: dict[str, Any] = load_yaml(path)
     except (ImportError, AssertionError) as error:
         raise UserError(f"few-shot: {error}") from None
     data_files = {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from selfgen import benchmarks
 from selfgen.benchmarks import BENCHMARKS, FEW_SHOT, JUDGED
@@ -115,7 +115,7 @@ def words(graph: Graph, name: str) -> Graded:
 
 def judge(graph: Graph, name: str) -> Endpoint:
     """Who grades one of ``judged``."""
-    return graph.config.judges[_section(graph, name).judge]
+    return cast("Endpoint", graph.config.judges[_section(graph, name).judge])
 
 
 def _section(graph: Graph, name: str) -> Any:

@@ -5,13 +5,19 @@ from __future__ import annotations
 import csv
 from dataclasses import fields
 
-from selfgen.config.judging import Endpoint, Judge, Similarity, WinRate
+from selfgen.config.judging import Endpoint, Judge, Likelihood, Similarity, WinRate
 from selfgen.core.errors import UserError
 from selfgen.graph import paths, sources
 from selfgen.graph.steps import Graph
 from selfgen.judge.pairs import template_of
 from selfgen.judge.prompt import JUDGE
-from selfgen.judge.spec import ComparisonSpec, EndpointSpec, Limits, ProxySpec
+from selfgen.judge.spec import (
+    ComparisonSpec,
+    EndpointSpec,
+    LikelihoodSpec,
+    Limits,
+    SimilaritySpec,
+)
 from selfgen.report.spec import Cell
 from selfgen.report.tables.win_rates import WinRates
 
@@ -82,25 +88,24 @@ def scorer(graph: Graph, name: str, model: str) -> str | None:
     return f"weights {paths.fill(paths.BASE, model=model)}"
 
 
-def spec(graph: Graph, comparison: str, task: str, seed: int) -> ComparisonSpec:
+def spec(
+    graph: Graph, comparison: str, task: str, seed: int
+) -> ComparisonSpec | SimilaritySpec | LikelihoodSpec:
     found, judge = _comparison(graph, comparison), _judge(graph, comparison)
-    common = {
-        "split": graph.record_splits(task)[0],
-        "seed": seed,
-        "prompt": graph.prompt(task),
-    }
-    if not isinstance(judge, Endpoint):
-        near = isinstance(judge, Similarity)
-        parts = (judge.to, judge.member) if near else ()
-        # A proxy sees no order, so that each pair is one.
-        proxy = ProxySpec(judge.kind, graph.device(), *parts)
-        return ComparisonSpec(**common, proxy=proxy)
+    split = graph.record_splits(task)[0]
+    if isinstance(judge, Similarity):
+        return SimilaritySpec(split, graph.device(), judge.to, judge.member)
+    if isinstance(judge, Likelihood):
+        return LikelihoodSpec(split, graph.device(), graph.prompt(task))
+    template, constant = _template(graph, comparison)
     return ComparisonSpec(
-        **common,
+        split=split,
+        seed=seed,
         endpoint=endpoint(judge),
         orders=found.orders,
         unparsable=found.unparsable,
-        **_template(graph, comparison),
+        template=template,
+        constant=constant,
         temperature=found.temperature,
         max_tokens=found.max_tokens,
     )
@@ -124,21 +129,24 @@ def limits_of(judge: Endpoint) -> Limits:
 def judges(graph: Graph) -> dict[str, str]:
     """Who decides each comparison: a model, or a proxy."""
     return {
-        name: getattr(_judge(graph, name), "model", "a proxy") for name in names(graph)
+        name: judge.model if isinstance(judge, Endpoint) else "a proxy"
+        for name, judge in ((name, _judge(graph, name)) for name in names(graph))
     }
 
 
 def words(graph: Graph, name: str) -> WinRates:
     """What the table of a comparison says of it."""
     found, judge = _comparison(graph, name), _judge(graph, name)
-    proxy = ""
-    if not isinstance(judge, Endpoint):
+    decided, proxy = f"the proxy {found.judge}", ""
+    if isinstance(judge, Endpoint):
+        decided = judge.model
+    else:
         kind = judge.to if isinstance(judge, Similarity) else judge.kind
         proxy = f"{PROXIES[kind]} {_agreement(graph, kind)}"
     against = found.against
     return WinRates(
         comparison=name,
-        judge=f"the proxy {found.judge}" if proxy else judge.model,
+        judge=decided,
         opponent="the reference"
         if against == "reference"
         else graph.config.methods[against].label,
@@ -163,15 +171,15 @@ def prompt_file(graph: Graph, name: str) -> str | None:
     return found if asked and found in graph.files else None
 
 
-def _template(graph: Graph, name: str) -> dict[str, str]:
-    """The judge prompt, ours or that of a file of the repository, is a part of the spec; of
-    a file that is fetched, the name of the text in it."""
+def _template(graph: Graph, name: str) -> tuple[str, str]:
+    """The judge prompt, ours or that of a file of the repository, or else the name of the
+    text in a file that is fetched."""
     prompt = _comparison(graph, name).prompt
     if prompt is None:
-        return {"template": JUDGE}
+        return JUDGE, ""
     path, _, constant = prompt.partition(":")
     if prompt_file(graph, name):
-        return {"constant": constant}
+        return "", constant
     where = f"config: evaluation.win_rates.{name}.prompt"
     try:
         text = (graph.root / path).read_text(encoding="utf-8")
@@ -181,7 +189,7 @@ def _template(graph: Graph, name: str) -> dict[str, str]:
             f" {', '.join(graph.files)}"
         ) from None
     try:
-        return {"template": template_of(text, constant or None)}
+        return template_of(text, constant or None), ""
     except UserError as error:
         raise UserError(f"{where}: {error}") from None
 

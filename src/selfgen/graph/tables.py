@@ -37,21 +37,21 @@ def _entries(graph: Graph) -> Iterator[Job]:
         yield table(name)
     if any(cell.decoding == "corrected" for cell in graph.cells()):
         yield table("corrections")
-    if own := _preference(graph):
-        yield table("preference", own=own)
+    if stages := _preference(graph):
+        yield table("preference", own=stages)
     if cells := graph.exposed():
         files = [paths.of_cell(paths.EXPOSURE, cell) for cell in cells]
         yield table("exposure", cells, _exposure(graph), errors=files)
     if cells := dialogues.cells(graph):
         yield table("held-out-loss", cells, losses=map(dialogues.path, cells))
     for name in judging.names(graph):
-        cells, own = judging.cells(graph, name), judging.words(graph, name)
+        cells, words = judging.cells(graph, name), judging.words(graph, name)
         files = [paths.of_cell(paths.JUDGMENTS, c, comparison=name) for c in cells]
-        yield table(f"win-rates-{name}", cells, own, "win-rates", judgments=files)
+        yield table(f"win-rates-{name}", cells, words, "win-rates", judgments=files)
     for name in benchmarks.names(graph):
-        cells, own = benchmarks.cells(graph, name), benchmarks.words(graph, name)
+        cells, graded = benchmarks.cells(graph, name), benchmarks.words(graph, name)
         files = [paths.of_cell(paths.GRADES, c, benchmark=name) for c in cells]
-        yield table(name, cells, own, "benchmark", grades=files)
+        yield table(name, cells, graded, "benchmark", grades=files)
 
 
 @functools.cache

@@ -16,12 +16,16 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from selfgen.benchmarks.base import Request
+from selfgen.benchmarks.base import Reply, Request
 from selfgen.core.errors import UserError
-from selfgen.judge.replies import Replies, Reply, key_of
+from selfgen.core.spec import from_json
+from selfgen.judge.replies import Replies, key_of
 from selfgen.judge.spec import EndpointSpec, Limits
+
+if TYPE_CHECKING:
+    from selfgen.runtime.job import Job
 
 log = logging.getLogger(__name__)
 
@@ -74,28 +78,36 @@ class Judge:
         is reached, requests without a usable reply. Replies that came are kept, so that the
         same call goes on where it stopped.
         """
-        asked = {key_of(self.spec.model, r): r for r in requests}
-        found = {key: self.replies.get(key) for key in asked}
-        if any(reply is None for reply in found.values()):
+        asked = self._keyed(requests)
+        found = self._kept(asked)
+        if len(found) < len(asked):
             self._announce(requests)
             with self.replies.alone():
                 # Another process may have asked for the same in the meantime.
-                found = {key: self.replies.get(key) for key in asked}
-                missing = {k: asked[k] for k, reply in found.items() if reply is None}
+                found = self._kept(asked)
+                missing = {k: r for k, r in asked.items() if k not in found}
                 found |= self._ask(missing, len(asked), progress)
         return [found[key_of(self.spec.model, r)] for r in requests]
 
     def estimate(self, requests: Iterable[Request]) -> Estimate:
         """About what ``ask`` will cost, by the length of the prompts in characters, if every
         completion is as long as it may be."""
-        asked = {key_of(self.spec.model, r): r for r in requests}
-        missing = [r for key, r in asked.items() if self.replies.get(key) is None]
+        asked = self._keyed(requests)
+        kept = self._kept(asked)
+        missing = [request for key, request in asked.items() if key not in kept]
         dollars = sum(self._about(request) for request in missing)
         return Estimate(len(asked), len(missing), dollars, self.spent())
 
     def spent(self) -> float:
         """Dollars that were spent on the model until now."""
         return self._price(*self.replies.paid(self.spec.model))
+
+    def _keyed(self, requests: Iterable[Request]) -> dict[str, Request]:
+        return {key_of(self.spec.model, request): request for request in requests}
+
+    def _kept(self, keys: Iterable[str]) -> dict[str, Reply]:
+        found = ((key, self.replies.get(key)) for key in keys)
+        return {key: reply for key, reply in found if reply is not None}
 
     def _announce(self, requests: Sequence[Request]) -> None:
         """What asking will cost, before the first call."""
@@ -298,7 +310,7 @@ class _Run:
         # A judge of one token may choose a blank and say all that counts by probabilities.
         if not (isinstance(text, str) and text.strip()) and not logprobs:
             raise Unusable(f"an empty completion (finish_reason {reason})")
-        return Reply(text or "", reason, *tokens, logprobs)
+        return Reply(text or "", reason, *tokens, logprobs=logprobs)
 
     def _pay(self, *tokens: int) -> None:
         self.replies.pay(self.spec.model, *tokens)
@@ -357,3 +369,10 @@ def _client(spec: EndpointSpec, limits: Limits) -> tuple[Any, str]:
         max_retries=limits.retries,
     )
     return client, key
+
+
+def judge_of(spec: EndpointSpec, job: Job) -> Judge:
+    """The judge of a job; raises UserError where it does not say how to ask."""
+    if not job.limits or job.replies is None:
+        raise UserError("step: needed are --set limits=JSON and --set replies=FOLDER")
+    return Judge(spec, from_json(Limits, job.limits), job.replies)

@@ -3,116 +3,95 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from selfgen.core.errors import UserError
 from selfgen.core.rows import read_rows, write_rows
 from selfgen.data.records import read
-from selfgen.judge import pairs as asking
-from selfgen.judge.client import Judge
+from selfgen.judge import pairs
+from selfgen.judge.client import Judge, judge_of
 from selfgen.judge.pairs import Pair
-from selfgen.judge.spec import ComparisonSpec, Limits, limits_of
+from selfgen.judge.spec import ComparisonSpec, LikelihoodSpec, SimilaritySpec
 
 if TYPE_CHECKING:
     from selfgen.runtime.job import Job
 
-
 Rows = list[dict[str, Any]]
 
 
-def run(
-    records: Rows,
-    answers: Rows,
-    opponents: Rows | None,
-    spec: ComparisonSpec,
-    *,
-    limits: Limits | None = None,
-    replies: Path | None = None,
-    scorer: Path | None = None,
-    prompt: Path | None = None,
-    progress: Callable[[int, int], None] | None = None,
-) -> tuple[Rows, dict[str, Any]]:
-    """Rows ``{id, first, judgment, won, words, opponent_words, reply}``, and facts.
+def matched(
+    records: Rows, answers: Rows, opponents: Rows | None, split: str
+) -> list[Pair]:
+    """The answer to each record of a split and its opponent: that of another model, or the
+    reference.
 
-    Args:
-        records: of ``spec.split`` and others.
-        opponents: answers of the other model; None: the references.
-        limits: of the endpoint, where one is asked.
-        replies: the folder where an endpoint's replies are kept.
-        scorer: of a proxy: the encoder's wheel, or the base model's folder.
-        prompt: the judge prompt, where ``spec.template`` is empty.
-
-    Raises UserError: as ``pairs_of`` and ``Judge.ask``.
+    Raises UserError: a record without an answer, or an answer without an opponent.
     """
-    chosen = {r["id"]: r for r in records if r["split"] == spec.split}
+    chosen = {r["id"]: r for r in records if r["split"] == split}
     texts = {a["id"]: a["text"] for a in answers if a["id"] in chosen}
     if len(texts) < len(chosen):
         raise UserError(
-            f"answers: found {len(texts)} to the {len(chosen)} prompts of {spec.split}"
+            f"answers: found {len(texts)} to the {len(chosen)} prompts of {split}"
         )
-    others = (
-        {i: r["reference"] for i, r in chosen.items()}
-        if opponents is None
-        else {a["id"]: a["text"] for a in opponents}
-    )
-    prompts = {i: r["prompt"] for i, r in chosen.items()}
-    made = asking.pairs_of(prompts, texts, others, spec)
-    if spec.proxy:
-        return _by_proxy(made, chosen, spec, scorer), {"pairs": len(made)}
-    judge = Judge(spec.endpoint, limits, replies)
-    template = spec.template or asking.template_of(
-        prompt.read_text(encoding="utf-8"), spec.constant or None
-    )
-    requests = [asking.request_of(pair, template, spec) for pair in made]
+    others = {i: r["reference"] for i, r in chosen.items()}
+    if opponents is not None:
+        others = {a["id"]: a["text"] for a in opponents}
+    if missing := [i for i in texts if i not in others]:
+        raise UserError(
+            f"pairs: {len(missing)} answers without an opponent: {', '.join(missing[:3])}"
+        )
+    return [
+        Pair(i, r["prompt"], texts[i], others[i], reference=r["reference"])
+        for i, r in ((i, chosen[i]) for i in texts)
+    ]
+
+
+def by_judge(
+    found: list[Pair],
+    spec: ComparisonSpec,
+    judge: Judge,
+    template: str,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[Rows, dict[str, Any]]:
+    """Rows as ``pairs.judged`` makes them, and facts; raises UserError as ``Judge.ask``."""
+    asked = pairs.ordered(found, spec)
+    requests = [pairs.request_of(pair, template, spec) for pair in asked]
     spent = judge.spent()
-    found = [reply.text for reply in judge.ask(requests, progress)]
-    rows = asking.judged(made, found, spec)
+    replies = [reply.text for reply in judge.ask(requests, progress)]
+    rows = pairs.judged(asked, replies, spec)
     facts = {
-        "pairs": len(made),
+        "pairs": len(rows),
         "unparsable": sum(not row["judgment"] for row in rows),
         "dollars": round(judge.spent() - spent, 6),
     }
     return rows, facts
 
 
-def _by_proxy(
-    made: list[Pair], records: dict[str, Any], spec: ComparisonSpec, scorer: Path
-) -> Rows:
-    from selfgen.judge import proxy
-
-    kind = spec.proxy.kind
-    sides = ([pair.answer for pair in made], [pair.opponent for pair in made])
-    if kind == "similarity":
-        encoder = proxy.Encoder(scorer, spec.proxy.member, spec.proxy.device)
-        near = [records[pair.id][spec.proxy.to] for pair in made]
-        scores = [encoder.similarity(texts, near) for texts in sides]
-    elif kind == "likelihood":
-        asked = [pair.prompt for pair in made]
-        scores = [
-            proxy.log_likelihood(scorer, asked, texts, spec.prompt, spec.proxy.device)
-            for texts in sides
-        ]
-    else:
-        raise UserError(f"proxy: found {kind!r}, allowed: similarity, likelihood")
-    return proxy.judged(made, *scores)
-
-
-def step(spec: ComparisonSpec, job: Job) -> dict[str, Any]:
+def step(
+    spec: ComparisonSpec | SimilaritySpec | LikelihoodSpec, job: Job
+) -> dict[str, Any]:
     """Which of two answers is better, by a judge or by a proxy."""
-    if spec.proxy:
-        job.claim(spec.proxy.device.device)
-    opponents = job.paths("opponents")
-    rows, facts = run(
+    if not isinstance(spec, ComparisonSpec):
+        job.claim(spec.device.device)
+    found = matched(
         read(job.input("records"), [spec.split]),
         read_rows(*job.paths("answers")),
-        read_rows(*opponents) if opponents else None,
-        spec,
-        limits=limits_of(job.limits) if spec.endpoint else None,
-        replies=job.replies,
-        scorer=next(iter(job.paths("scorer")), None),
-        prompt=next(iter(job.paths("prompt")), None),
-        progress=job.progress("pairs"),
+        read_rows(*job.paths("opponents")) if job.paths("opponents") else None,
+        spec.split,
     )
+    if isinstance(spec, ComparisonSpec):
+        template = spec.template
+        if not template:
+            text = job.input("prompt").read_text(encoding="utf-8")
+            template = pairs.template_of(text, spec.constant or None)
+        judge, progress = judge_of(spec.endpoint, job), job.progress("pairs")
+        rows, facts = by_judge(found, spec, judge, template, progress)
+    else:
+        from selfgen.judge import proxy
+
+        rows, facts = (
+            proxy.compare(found, spec, job.input("scorer")),
+            {"pairs": len(found)},
+        )
     write_rows(job.output("judgments"), rows)
     return facts

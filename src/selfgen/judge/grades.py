@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from selfgen.benchmarks import JUDGED
 from selfgen.core.rows import read_rows, write_rows
-from selfgen.judge.client import Judge
-from selfgen.judge.spec import GradesSpec, limits_of
+from selfgen.judge.client import judge_of
+from selfgen.judge.spec import GradesSpec
 
 if TYPE_CHECKING:
     from selfgen.runtime.job import Job
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def step(spec: GradesSpec, job: Job) -> dict[str, Any]:
     """What a judge says of the answers to a benchmark."""
-    judge = Judge(spec.endpoint, limits_of(job.limits), job.replies)
+    judge = judge_of(spec.endpoint, job)
     spent, progress = judge.spent(), job.progress("replies")
     rows, facts = JUDGED[spec.benchmark].grade(
         read_rows(job.input("answers")),

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from selfgen.core.errors import UserError
@@ -29,40 +29,28 @@ JUDGMENT = re.compile(r"Preferred:\W*(?:Summary\s+)?([AB])\W*$", re.M)
 
 @dataclass(frozen=True)
 class Pair:
-    """One answer and its opponent; ``first``: whether the answer is shown as A."""
+    """An answer to a prompt and its opponent; ``first``: whether the answer is shown as A,
+    None where no order is shown."""
 
     id: str
     prompt: str
     answer: str
     opponent: str
-    first: bool
+    first: bool | None = None
+    reference: str = ""
 
 
-def pairs_of(
-    prompts: Mapping[str, str],
-    answers: Mapping[str, str],
-    opponents: Mapping[str, str],
-    spec: ComparisonSpec,
-) -> list[Pair]:
-    """The pairs of all ids of ``answers``, in an order drawn by address, or in both.
-
-    Raises UserError: an answer without prompt or opponent.
-    """
-    missing = [i for i in answers if i not in prompts or i not in opponents]
-    if missing:
-        raise UserError(
-            f"pairs: {len(missing)} answers without an opponent: {', '.join(missing[:3])}"
-        )
-    orders = (True, False) if spec.orders == "both" else (None,)
+def ordered(pairs: Sequence[Pair], spec: ComparisonSpec) -> list[Pair]:
+    """The pairs in an order drawn by address, or each in both orders."""
     return [
-        Pair(i, prompts[i], answer, opponents[i], _first(spec.seed, i, order))
-        for i, answer in answers.items()
-        for order in orders
+        replace(pair, first=first)
+        for pair in pairs
+        for first in (
+            (True, False)
+            if spec.orders == "both"
+            else (unit(pair.id, f"order/{spec.seed}") < 0.5,)
+        )
     ]
-
-
-def _first(seed: int, name: str, order: bool | None) -> bool:
-    return unit(name, f"order/{seed}") < 0.5 if order is None else order
 
 
 def request_of(pair: Pair, template: str, spec: ComparisonSpec) -> dict[str, Any]:
@@ -130,17 +118,15 @@ def judged(
         won = None if judgment is None else float((judgment == "A") == pair.first)
         if won is None and spec.unparsable == "coin":
             won = float(unit(pair.id, f"coin/{spec.seed}/{pair.first}") < 0.5)
-        rows.append(row_of(pair, pair.first, judgment or "", won, reply))
+        rows.append(row_of(pair, judgment or "", won, reply))
     return rows
 
 
-def row_of(
-    pair: Pair, first: bool | None, judgment: str, won: float | None, reply: str
-) -> dict[str, Any]:
-    """One row of ``judged``; ``first`` is None where no order was shown."""
+def row_of(pair: Pair, judgment: str, won: float | None, reply: str) -> dict[str, Any]:
+    """One row of ``judged``."""
     return {
         "id": pair.id,
-        "first": first,
+        "first": pair.first,
         "judgment": judgment,
         "won": won,
         "words": len(pair.answer.split()),

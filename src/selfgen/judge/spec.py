@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from selfgen.core.errors import UserError
-from selfgen.core.spec import Device, from_json
+from selfgen.core.spec import Device
 from selfgen.data.prompts import PromptSpec
 
 
@@ -38,48 +37,45 @@ class Limits:
     budget: float
 
 
-def limits_of(text: str) -> Limits:
-    """The limits that a job was given, as JSON; raises UserError where there are none."""
-    if not text:
-        raise UserError("step: --set limits=JSON is missing: how the endpoint is asked")
-    return from_json(Limits, text)
-
-
-@dataclass(frozen=True)
-class ProxySpec:
-    """A score that stands in for a judge, where there is none.
-
-    ``kind``: ``similarity`` (cosine of sentence embeddings with what ``to`` names,
-    ``reference`` or ``prompt``; the encoder is the folder ``member`` of a wheel) or
-    ``likelihood`` (mean log-likelihood of a token under an untouched base model).
-    """
-
-    kind: str
-    device: Device
-    to: str = ""
-    member: str = ""
-
-
 @dataclass(frozen=True)
 class ComparisonSpec:
-    """Two answers to each prompt of ``split``, and who says which is better.
+    """Two answers to each prompt of ``split``, and a judge that says which is better.
 
     ``orders``: ``random`` or ``both``; ``unparsable``: ``count`` or ``coin``; ``template``:
-    what an endpoint is asked, or else ``constant``, its name in a fetched Python file;
-    ``prompt``: the words around a record.
+    what the judge is asked, or else ``constant``, its name in a fetched Python file.
     """
 
     split: str
     seed: int
-    prompt: PromptSpec
-    endpoint: EndpointSpec | None = None
-    proxy: ProxySpec | None = None
+    endpoint: EndpointSpec
     orders: str = "random"
     unparsable: str = "count"
     template: str = ""
     constant: str = ""
     temperature: float = 0.0
     max_tokens: int = 256
+
+
+@dataclass(frozen=True)
+class SimilaritySpec:
+    """Two answers to each prompt of ``split``: the one whose sentence embedding has the
+    larger cosine with what ``to`` names, ``reference`` or ``prompt``, wins. The encoder is
+    the folder ``member`` of a wheel."""
+
+    split: str
+    device: Device
+    to: str
+    member: str
+
+
+@dataclass(frozen=True)
+class LikelihoodSpec:
+    """As ``SimilaritySpec``, but the answer with the larger mean log-likelihood of a token
+    under an untouched base model wins; ``prompt``: the words around a record."""
+
+    split: str
+    device: Device
+    prompt: PromptSpec
 
 
 @dataclass(frozen=True)

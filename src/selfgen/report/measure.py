@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from selfgen.core.errors import UserError
 from selfgen.evaluation.statistics import (
@@ -41,6 +41,9 @@ class Score:
     difference: Difference | None = None
     holm: float | None = None
     best: bool = False
+
+
+MaybeScore = TypeVar("MaybeScore", Score, Score | None)
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,7 @@ class Numbers:
     def size(self, column: int) -> int:
         """The number of items of a column; 0 when nothing was run."""
         return max(
-            (row.scores[column].mean.n for row in self.rows if row.scores[column]),
+            (score.mean.n for row in self.rows if (score := row.scores[column])),
             default=0,
         )
 
@@ -125,13 +128,17 @@ def main_table(
     )
 
 
-def with_holm(scores: Mapping[Any, Score | None]) -> dict[Any, Score | None]:
+def with_holm(scores: Mapping[Any, MaybeScore]) -> dict[Any, MaybeScore]:
     """Scores with Holm's correction over all of their differences."""
-    tested = {k: score for k, score in scores.items() if score and score.difference}
-    adjusted = holm([score.difference.p for score in tested.values()])
-    return dict(scores) | {
-        key: replace(score, holm=p)
-        for (key, score), p in zip(tested.items(), adjusted, strict=True)
+    tested = {
+        key: score.difference.p
+        for key, score in scores.items()
+        if score and score.difference
+    }
+    adjusted = dict(zip(tested, holm([*tested.values()]), strict=True))
+    return {
+        key: replace(score, holm=adjusted.get(key)) if score else score
+        for key, score in scores.items()
     }
 
 

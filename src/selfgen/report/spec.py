@@ -37,7 +37,8 @@ class TableSpec(Generic[Own]):
     ``kind`` is its entry in the registry and ``name`` the stem of its files; they differ
     where one kind makes several tables. ``columns`` are the scores of the main table,
     ``labels`` what readers call the methods. ``cells`` say in order whose results the files
-    are, one or several a cell; ``own`` is what only this kind of table needs.
+    are, one or several a cell; ``own`` is what only this kind of table needs, None where that
+    is nothing.
     """
 
     kind: str
@@ -49,8 +50,8 @@ class TableSpec(Generic[Own]):
     bootstrap_samples: int
     confidence: float
     seed: int
-    cells: tuple[Cell, ...] = ()
-    own: Own | None = None
+    cells: tuple[Cell, ...]
+    own: Own
 
     @property
     def percent(self) -> str:

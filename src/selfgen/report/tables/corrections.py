@@ -68,8 +68,8 @@ def corrected(scores: pandas.DataFrame, spec: TableSpec[Any]) -> dict[Key, Found
         own = scores[
             (scores["task"] == column.task) & (scores["split"] == column.split)
         ]
-        second = own[own["decoding"] == "corrected"]
-        for (model, method), after in second.groupby(["model", "method"], sort=False):
+        later = own[own["decoding"] == "corrected"]
+        for (model, method), after in later.groupby(["model", "method"], sort=False):
             before = own[
                 (own["decoding"] == "direct")
                 & (own["model"] == model)
@@ -78,11 +78,11 @@ def corrected(scores: pandas.DataFrame, spec: TableSpec[Any]) -> dict[Key, Found
             if before.empty:
                 continue
             how, names = bootstrap(spec), [column.title, model, spec.labels[method]]
-            values = (cell_values(part, column.metric) for part in (before, after))
+            first, second = (cell_values(x, column.metric) for x in (before, after))
             graded = not metrics.right_or_wrong(column.metric)
             edits = cell_values(after, "edited")
             rows[column, model, method] = (
-                turns(*values, how, names, graded=graded),
+                turns(first, second, how, names, graded=graded),
                 mean_interval(edits, how, names) if edits else None,
             )
     return rows

@@ -46,7 +46,7 @@ def draw(errors: Sequence[Rows], spec: TableSpec[Exposure]) -> Drawn:
         for length, sums in accumulated(
             _flat(free), _flat(gold), spec.own.lengths
         ).items():
-            excess = sums and excess_interval(free, gold, length, how, key)
+            excess = excess_interval(free, gold, length, how, key) if sums else None
             measured = [sums.free, sums.gold, sums.acc] if sums else [None] * 3
             lines.append([*key, length, n, len(by_seed), *measured, *numbers(excess)])
             shown[key] += [

@@ -107,7 +107,8 @@ def _entry(score: Score | None, confidence: float) -> Entry:
     if score is None:
         return Entry(NOT_RUN)
     found = score.difference
-    mark = arrow(found.sign, score.holm < 1 - confidence) if found else ""
+    twice = score.holm is not None and score.holm < 1 - confidence
+    mark = arrow(found.sign, twice) if found else ""
     return bracketed(score.mean, mark=mark, bold=score.best)
 
 

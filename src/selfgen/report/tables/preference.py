@@ -129,7 +129,7 @@ def _compared(
                 names = (column.title, str(model), name)
                 alone, after = values[spec.own.parents[name]], values[name]
                 other = spec.own.baseline(name, spec.baseline)
-                intervals = [
+                intervals: list[Interval | Difference | None] = [
                     mean_interval(alone, how, names),
                     mean_interval(after, how, names),
                     paired_difference(after, alone, how, names),
@@ -137,7 +137,7 @@ def _compared(
                     if other
                     else None,
                 ]
-                yield column, str(model), name, intervals
+                yield column, str(model), str(name), intervals
 
 
 TABLE = Table(draw, {"scores": score_frame}, Preference)
