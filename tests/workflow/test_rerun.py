@@ -101,6 +101,13 @@ def test_a_run_knob_reruns_nothing(flow: Flow, knob: str) -> None:
     assert flow.rules(*SMALL, "--set-resources", knob) == {}
 
 
+def test_a_run_knob_of_zero_is_passed_on(bare: Flow) -> None:
+    done = bare.snakemake(
+        "-n", "-p", "--set-resources", "finetune:checkpoint_minutes=0"
+    )
+    assert "--set=checkpoint_minutes=0" in done.stdout
+
+
 @pytest.mark.slow
 def test_several_jobs_make_the_file_of_one(
     flow: Flow, warm: Callable[[Flow], None]

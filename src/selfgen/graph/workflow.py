@@ -134,12 +134,12 @@ class Workflow:
                 found += [f"--{kind}={name or PurePath(f).name}={f}" for f in files]
         if gpus := resources.get("gpu"):
             found.append(f"--gpus={gpus}")
-        knobs = {**self.folders} | {
-            name: value
-            for name in KNOBS
-            for value in (dict(wildcards.items()).get(name) or resources.get(name),)
-            if value
-        }
+        knobs: dict[str, Any] = dict(self.folders)
+        given = dict(wildcards.items())
+        for name in KNOBS:
+            value = given.get(name, resources.get(name))
+            if value not in (None, ""):  # 0 says something
+                knobs[name] = value
         return [*found, *(f"--set={name}={value}" for name, value in knobs.items())]
 
     @property
