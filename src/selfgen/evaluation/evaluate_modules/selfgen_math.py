@@ -20,7 +20,9 @@ class SelfgenMath(evaluate.Metric):
             ),
         )
 
-    def _compute(self, predictions: list[str], references: list[str]) -> dict[str, float]:
+    def _compute(
+        self, predictions: list[str], references: list[str]
+    ) -> dict[str, float]:
         pairs = list(zip(predictions, references, strict=True))
         return {
             "strict": sum(strict(p, r) for p, r in pairs) / len(pairs),

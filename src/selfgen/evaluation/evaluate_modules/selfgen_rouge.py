@@ -20,6 +20,8 @@ class SelfgenRouge(evaluate.Metric):
             ),
         )
 
-    def _compute(self, predictions: list[str], references: list[str]) -> dict[str, float]:
+    def _compute(
+        self, predictions: list[str], references: list[str]
+    ) -> dict[str, float]:
         scores = [rouge(p, r) for p, r in zip(predictions, references, strict=True)]
         return {name: sum(s[name] for s in scores) / len(scores) for name in ROUGE}
