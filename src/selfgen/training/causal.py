@@ -33,7 +33,7 @@ from selfgen.training.batches import (
 )
 from selfgen.training.labels import LabelLoss
 from selfgen.training.preference import PairLoss
-from selfgen.training.spec import TrainSpec
+from selfgen.training.spec import LoraSpec, TrainSpec
 from selfgen.training.state import Checkpoints, Outcome
 from selfgen.training.two_pass import TwoPassLoss
 
@@ -96,7 +96,7 @@ def train(
     steps = steps_of(rows, spec.steps)
     part = spec.steps or Steps(0, len(steps), len(steps))
     if spec.lora:
-        model = _adapt(model, spec)
+        model = _adapt(model, spec.lora)
     model.train()
     parameters = [p for p in model.parameters() if p.requires_grad]
     optimizer, scheduler = _optimizer(parameters, spec, part, device)
@@ -277,10 +277,13 @@ def _optimizer(
     """A fresh optimiser, and the learning rates of the whole stage from ``part.first`` on."""
     from transformers import get_scheduler
 
-    common = {"lr": spec.learning_rate, "weight_decay": spec.weight_decay}
+    common: dict[str, Any] = {
+        "lr": spec.learning_rate,
+        "weight_decay": spec.weight_decay,
+    }
     if spec.optimizer == "rmsprop":
         # Its other numbers are torch's, as transformers' Trainer leaves them.
-        optimizer = torch.optim.RMSprop(parameters, **common)
+        optimizer: torch.optim.Optimizer = torch.optim.RMSprop(parameters, **common)
     else:
         optimizer = torch.optim.AdamW(
             parameters,
@@ -313,17 +316,17 @@ def _compile(model: Any) -> None:
             layer.compile(dynamic=True)
 
 
-def _adapt(model: Any, spec: TrainSpec) -> Any:
+def _adapt(model: Any, lora: LoraSpec) -> Any:
     from peft import LoraConfig, get_peft_model
 
-    modules = spec.lora.target_modules
+    modules = lora.target_modules
     return get_peft_model(
         model,
         LoraConfig(
             task_type="CAUSAL_LM",
-            r=spec.lora.rank,
-            lora_alpha=spec.lora.alpha,
-            lora_dropout=spec.lora.dropout,
+            r=lora.rank,
+            lora_alpha=lora.alpha,
+            lora_dropout=lora.dropout,
             target_modules=modules if isinstance(modules, str) else list(modules),
         ),
     )
