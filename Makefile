@@ -7,7 +7,7 @@ ARGS ?= --cores $(CORES)
 PIP_ARGS ?=
 WORKERS ?= 2
 BIN := .venv/bin
-PYTEST := $(BIN)/pytest --numprocesses $(WORKERS) --dist loadgroup
+PYTEST := $(BIN)/pytest --numprocesses $(WORKERS) --dist worksteal
 RUN := SELFGEN_PROGRESS=terminal $(BIN)/snakemake --logger timeleft --cores $(CORES)
 
 reproduce: .venv/ready ## the laptop scale: tables and figures in results/
@@ -39,9 +39,7 @@ lint: .venv/ready ## check formats, lint and types
 	$(BIN)/mypy
 
 resume: .venv/ready ## go on after a crash, as it was called: make resume DIRECTORY=runs/paper ARGS="..."
-	$(BIN)/selfgen cancel --directory $(DIRECTORY)
-	$(BIN)/snakemake --unlock --directory $(DIRECTORY) $(ARGS)
-	$(BIN)/snakemake --directory $(DIRECTORY) $(ARGS)
+	$(BIN)/selfgen resume --directory $(DIRECTORY) -- $(ARGS)
 
 report: .venv/ready ## report.html of the laptop run
 	$(BIN)/snakemake --report report.html

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -12,8 +13,8 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
-from selfgen.data.catalog import SOURCES
-from tests.flow import Flow, clone
+from selfgen.graph.sources import WHEELS
+from tests.flow import REPO, Flow, clone
 from tests.warm import install, serving
 
 # Before torch is loaded: models are tiny, and each of the workers has a core to itself.
@@ -34,6 +35,11 @@ def pytest_configure_node(node: Any) -> None:
     node.workerinput["forks"] = str(config.stash[FORKS] or "")
 
 
+def pytest_collection_finish() -> None:
+    """What is loaded by now is not garbage; not to look at it halves some tests."""
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True)
 def environment() -> Iterator[None]:
     """What a verb says to its process is not said to those that later tests start."""
@@ -43,7 +49,8 @@ def environment() -> Iterator[None]:
     os.environ.update(before)
 
 
-Once = Callable[[str, Callable[[Path], Flow]], Flow]
+Once = Callable[[str, Callable[[Path], None]], Flow]
+Warm = Callable[[Flow], None]
 
 
 @pytest.fixture(scope="session")
@@ -55,7 +62,7 @@ def once(
     if worker_id != "master":
         folder = folder.parent
 
-    def made(name: str, make: Callable[[Path], Flow]) -> Flow:
+    def made(name: str, make: Callable[[Path], None]) -> Flow:
         with FileLock(folder / f"{name}.lock"):
             done = folder / f"{name}.done"
             if not done.exists():
@@ -78,14 +85,13 @@ def bare(tmp_path_factory: pytest.TempPathFactory, forks: Path | None) -> Flow:
 def finished(once: Once, forks: Path | None) -> Flow:
     """A clone whose small run is done, by jobs that started warm; those to come do not."""
 
-    def make(root: Path) -> Flow:
-        flow = clone(root, SOURCES["wiki"].filename)
+    def make(root: Path) -> None:
+        flow = clone(root, WHEELS["wiki"].filename)
         shutil.copy2(SMALL, flow.root / "small.yaml")
         install(flow.root / "src", forks)
         done = flow.snakemake("--cores", "2", "--configfile", "small.yaml")
         assert done.returncode == 0, done.stdout
         (flow.root / "src" / "sitecustomize.py").unlink(missing_ok=True)
-        return flow
 
     return once("finished", make)
 
@@ -108,7 +114,15 @@ def forks(request: pytest.FixtureRequest) -> Iterator[Path | None]:
 
 
 @pytest.fixture(scope="session")
-def warm(forks: Path | None) -> Callable[[Flow], None]:
+def path(forks: Path | None, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Where Python looks first, so that verbs, launchers and scripts start warm."""
+    folder = tmp_path_factory.mktemp("path")
+    install(folder, forks)
+    return os.pathsep.join(map(str, (folder, REPO, REPO / "src")))
+
+
+@pytest.fixture(scope="session")
+def warm(forks: Path | None) -> Warm:
     """Lets Snakemake and the jobs of a clone start warm."""
 
     def install_in(flow: Flow) -> None:

@@ -38,7 +38,8 @@ class HubServer(ThreadingHTTPServer):
     """``seen``: method, path, range and authorization of every request. ``private``: name
     of a repository and the token that it needs, ``gated``: those who ask for it get 403.
     ``pins``: commits of repositories that bear the name of a real one's. ``aliases``:
-    revisions that every repository has, too. ``renamed``: what listings call a file."""
+    revisions that every repository has, too. ``renamed``: what listings call a file,
+    ``sizes``: the bytes that they say it has."""
 
     daemon_threads = True
 
@@ -52,6 +53,7 @@ class HubServer(ThreadingHTTPServer):
         self.pins: dict[str, str] = {}
         self.aliases: set[str] = set()
         self.renamed: dict[str, str] = {}
+        self.sizes: dict[str, int] = {}
         self.ranges = True
         self.lock = threading.Lock()
 
@@ -138,7 +140,8 @@ class _Handler(BaseHTTPRequestHandler):
             body = path.read_bytes()
             blob = hashlib.sha1(b"blob %d\0" % len(body) + body).hexdigest()
             name = self.server.renamed.get(name, name)
-            entry = {"type": "file", "path": name, "size": len(body), "oid": blob}
+            size = self.server.sizes.get(name, len(body))
+            entry = {"type": "file", "path": name, "size": size, "oid": blob}
             if len(body) > LARGE:
                 large = hashlib.sha256(body).hexdigest()
                 entry["lfs"] = {"oid": large, "size": len(body), "pointerSize": 130}
@@ -227,7 +230,9 @@ class _Handler(BaseHTTPRequestHandler):
 @contextmanager
 def serve(root: Path) -> Iterator[HubServer]:
     server = HubServer(root)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(
+        target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
+    ).start()
     try:
         yield server
     finally:

@@ -117,7 +117,9 @@ class _Handler(BaseHTTPRequestHandler):
 def serve(answer: Answer) -> Iterator[JudgeServer]:
     """A server on a free port of loopback, for as long as the block lasts."""
     server = JudgeServer(answer)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(
+        target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
+    )
     thread.start()
     try:
         yield server

@@ -12,8 +12,8 @@ from typing import Any
 
 import yaml
 
-from selfgen.data.catalog import FILES
-from selfgen.data.hub import HubSpec
+from selfgen.data.pins import HubSpec
+from selfgen.graph.sources import FILES
 from selfgen.models.base import ModelSpec, create
 from selfgen.models.loading import save
 from tests.flow import REPO
@@ -41,7 +41,7 @@ def mini(files: dict[str, dict[str, str]]) -> dict[str, Any]:
     """The configuration. ``files``: where small ones lie in the place of those that the
     catalogue has by address."""
     config = copy.deepcopy(paper())
-    config |= {"scale": "paper-mini", "device": "cpu", "precision": "fp32", "shards": 1}
+    config |= {"scale": "paper-mini", "device": "cpu", "precision": "fp32"}
     for task in config["tasks"].values():
         task["seeds"] = task["seeds"][:1]
         task["train_rows"] = 12

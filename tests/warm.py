@@ -44,7 +44,7 @@ def _warm():
     module = call[1] if call[:1] == ["-m"] else ""
     if not (module in {modules} or call and call[0].endswith(".py")):
         return
-    if module == "selfgen" and call[2].startswith("fetch"):
+    if module == "selfgen" and call[3:4] and call[3].startswith("fetch"):
         return  # the libraries were told to stay offline
     with socket.socket(socket.AF_UNIX) as server:
         server.connect({path!r})

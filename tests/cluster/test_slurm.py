@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -17,13 +18,14 @@ from typing import Any
 
 import pytest
 import yaml
+from filelock import FileLock
 
-from selfgen.cli.common import write_rows
-from selfgen.core.spec import to_json
-from selfgen.data.wording import CHATML
+from selfgen.core.rows import write_rows
+from selfgen.data.chat_templates import CHATML
 from selfgen.models import base
 from selfgen.models.base import ModelSpec
 from selfgen.runtime import cluster
+from tests import steps
 from tests.cluster import lab
 from tests.flow import REPO, Flow, clone
 from tests.unit.test_training import SPEC, rows
@@ -43,7 +45,9 @@ STEPS = 400
 
 @pytest.fixture(scope="module")
 def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[lab.Lab]:
-    with lab.start(tmp_path_factory.mktemp("slurm") / "lab") as running:
+    # There is one /etc/slurm; another worker waits.
+    lock = FileLock(Path(tempfile.gettempdir()) / "selfgen-slurm.lock")
+    with lock, lab.start(tmp_path_factory.mktemp("slurm") / "lab") as running:
         yield running
 
 
@@ -216,16 +220,17 @@ def test_shards_share_a_job_or_are_an_array(
     """Four shards of answers: two jobs of two each, then one array of four tasks."""
     warm(flow)
     since = len(slurm.jobs())
-    config = configuration() | {"shards": 4}
+    config = configuration()
     config["tasks"]["descriptions"]["test_rows"] = 16
-    config["decoding"]["batch_size"] = 4
     flow.write_config("small.yaml", config)
     target = "results/scores/descriptions/tiny/base/direct/seed0.parquet"
     run = (*PLUGIN, "--configfile", "small.yaml", "--until", "generate_answers")
+    run += ("--notemp", "--set-resources", "generate_answers:shards=4")
+    run += ("generate_answers:batch_size=4",)
     pairs = ("--groups", "generate_answers=shards", "--group-components", "shards=2")
     done = flow.snakemake(*run, *pairs, "--", target)
     assert done.returncode == 0, done.stdout[-5000:]
-    shards = flow.root / "results/answers/descriptions/tiny/base/direct/seed0"
+    shards = flow.root / "results/answers/descriptions/tiny/base/direct/seed0.shards"
     before = {path.name: path.read_bytes() for path in shards.glob("*.parquet")}
     assert len(before) == 4
     grouped = [j for j in slurm.jobs()[since:] if "shards" in j["Comment"]]
@@ -247,7 +252,7 @@ def _trainer(root: Path) -> int:
         try:
             line = (path / "cmdline").read_bytes().split(b"\0")
             if (
-                b"train" in line
+                b"finetune" in line
                 and b"selfgen" in line
                 and path.joinpath("cwd").samefile(root)
             ):
@@ -264,14 +269,11 @@ def test_machines_of_a_job_train_together(slurm: lab.Lab, tmp_path: Path) -> Non
     model = ModelSpec("random", None, CHATML, "llama", shape)
     base.prepare(model, None, tmp_path / "base")
     write_rows(tmp_path / "rows.parquet", rows(4))
-    train = ["-m", "selfgen", "train", "--spec", to_json(SPEC), "--nodes", "2"]
-    train += ["--launch", "profiles/launch/fsdp2.yaml", "--root", str(REPO)]
-    files = {"rows": "rows.parquet", "weights": "base", "out": "weights"}
-    files |= {"curve": "curve.jsonl", "manifest": "manifest.json", "scratch": "scratch"}
-    for name, path in files.items():
-        train += [f"--{name}", str(tmp_path / path)]
+    how = {"nodes": 2, "launch": "profiles/launch/fsdp2.yaml", "root": REPO}
+    how["scratch"] = tmp_path / "scratch"
+    train = steps.training(SPEC, tmp_path, tmp_path, **how)
     done = subprocess.run(
-        ["srun", "--ntasks=2", sys.executable, *train],
+        ["srun", "--ntasks=2", *train],
         capture_output=True,
         text=True,
         check=False,

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet
 import pytest
 import yaml
 
-from selfgen.data.catalog import SOURCES
+from selfgen.graph.sources import WHEELS
+from tests.conftest import Once, Warm
 from tests.flow import Flow, clone
 
 RUN = ("--configfile", "small.yaml")
 KILLS = int(os.environ.get("SELFGEN_KILLS", "5"))
-SAME = ("figures", "records", "rows", "scores")
-IN_SHARDS = ("answers", "passes")
+SAME = ("answers", "figures", "passes", "records", "rows", "scores")
 
 
 def configuration() -> dict[str, Any]:
@@ -36,27 +34,28 @@ def configuration() -> dict[str, Any]:
 
 def copy(root: Path) -> Flow:
     """A clone in which nothing was run, at a place of its own."""
-    flow = clone(root, SOURCES["wiki"].filename)
+    flow = clone(root, WHEELS["wiki"].filename)
     flow.write_config("small.yaml", configuration())
     return flow
 
 
 @pytest.fixture(scope="session")
-def whole(
-    tmp_path_factory: pytest.TempPathFactory, warm: Callable[[Flow], None]
-) -> Flow:
+def whole(once: Once, warm: Warm) -> Flow:
     """The run, on two cores, with one job a pass, whose jobs start warm; tests only read
     it."""
-    flow = copy(tmp_path_factory.mktemp("whole") / "clone")
-    warm(flow)
-    done = flow.snakemake(*RUN, "--cores", "2")
-    assert done.returncode == 0, done.stdout[-5000:]
-    return flow
+
+    def make(root: Path) -> None:
+        flow = copy(root)
+        warm(flow)
+        done = flow.snakemake(*RUN, "--cores", "2")
+        assert done.returncode == 0, done.stdout[-5000:]
+
+    return once("whole", make)
 
 
 def results(root: Path) -> dict[str, Any]:
-    """All that must be the same: bytes of files, and rows of what is written in shards.
-    Times and speeds are in manifests, curves, timings and costs."""
+    """The bytes of all files that must be the same. Times and speeds are in manifests,
+    curves, timings and costs."""
     folder = root / "results"
     found: dict[str, Any] = {
         str(path.relative_to(root)): path.read_bytes()
@@ -72,13 +71,4 @@ def results(root: Path) -> dict[str, Any]:
         )
         if not path.name.startswith("cost")
     }
-    for name in IN_SHARDS:
-        for shards in {path.parent for path in (folder / name).rglob("*.parquet")}:
-            found[str(shards.relative_to(root))] = in_order(shards)
     return found
-
-
-def in_order(shards: Path) -> list[dict[str, Any]]:
-    """The rows of all shards of a folder, one after the other."""
-    paths = sorted(shards.glob("shard*.parquet"))
-    return [r for path in paths for r in pyarrow.parquet.read_table(path).to_pylist()]

@@ -16,11 +16,11 @@ from pathlib import Path
 import pyarrow.parquet
 import pytest
 
-from selfgen.cli.common import write_rows
-from selfgen.core.spec import to_json
-from selfgen.data.wording import CHATML
+from selfgen.core.rows import write_rows
+from selfgen.data.chat_templates import CHATML
 from selfgen.models import base
 from selfgen.models.base import ModelSpec
+from tests import steps
 from tests.e2e.conftest import KILLS, RUN, copy, results
 from tests.flow import Flow
 from tests.unit.test_training import SPEC, rows
@@ -28,7 +28,8 @@ from tests.unit.test_training import SPEC, rows
 STEPS = 120
 CORES = ("--cores", "3")
 OFTEN = ("--set-resources", "finetune:checkpoint_minutes=0")
-MOMENTS = ("checkpoint", "train", "pass", "answers", "any")
+SHARDS = ("generate_answers:shards=2", "generate_pass:shards=2")
+MOMENTS = ("checkpoint", "finetune", "generate_pass", "generate_answers", "any")
 
 
 def start(flow: Flow) -> subprocess.Popen[bytes]:
@@ -36,7 +37,7 @@ def start(flow: Flow) -> subprocess.Popen[bytes]:
     environment = os.environ | {"PYTHONPATH": "", "PATH": "/usr/bin:/bin"}
     with (flow.root / "run.log").open("ab") as log:
         return subprocess.Popen(
-            [Path(sys.executable).parent / "snakemake", *RUN, *CORES, *OFTEN],
+            [Path(sys.executable).parent / "snakemake", *RUN, *CORES, *OFTEN, *SHARDS],
             cwd=flow.root,
             env=environment,
             stdout=log,
@@ -69,12 +70,12 @@ def kill(session: int) -> None:
                 continue
 
 
-def verbs(session: int) -> dict[int, str]:
+def steps_of(session: int) -> dict[int, str]:
     """The live jobs, and what they do."""
     return {
-        process: line[line.index("selfgen") + 1]
+        process: line[line.index("selfgen") + 2]
         for process, line in members(session).items()
-        if "selfgen" in line[:-1] and "-m" in line
+        if "selfgen" in line[:-2] and "-m" in line
     }
 
 
@@ -83,13 +84,13 @@ def strike(
 ) -> Counter[str]:
     """Kill all at a moment of that kind, and a drawn time later; what was going on then.
     A run that ends before is not killed."""
-    first, end = _step(flow), time.monotonic() + 60
+    first, end = _step(flow), time.monotonic() + 300
 
     def comes() -> bool:
-        if moment in ("checkpoint", "train") and _step(flow) < first + 5:
+        if moment in ("checkpoint", "finetune") and _step(flow) < first + 5:
             return False
-        wanted = {"checkpoint": "train", "any": ""}.get(moment, moment)
-        return not wanted or wanted in verbs(run.pid).values()
+        wanted = {"checkpoint": "finetune", "any": ""}.get(moment, moment)
+        return not wanted or wanted in steps_of(run.pid).values()
 
     while run.poll() is None and not comes() and time.monotonic() < end:
         time.sleep(0.01)
@@ -98,7 +99,7 @@ def strike(
     elif run.poll() is None:
         _stop_in_a_write(flow, run)
     alive = run.poll() is None
-    seen = Counter(set(verbs(run.pid).values())) if alive else Counter()
+    seen = Counter(set(steps_of(run.pid).values())) if alive else Counter()
     kill(run.pid)
     run.wait()
     seen["checkpoint"] = alive and _writes(flow)
@@ -107,7 +108,9 @@ def strike(
 
 def _stop_in_a_write(flow: Flow, run: subprocess.Popen[bytes]) -> None:
     """Let no training go on that writes a checkpoint."""
-    while trainings := [p for p, verb in verbs(run.pid).items() if verb == "train"]:
+    while trainings := [
+        p for p, name in steps_of(run.pid).items() if name == "finetune"
+    ]:
         for _ in range(200):
             if _writes(flow):
                 for process in trainings:
@@ -159,10 +162,10 @@ def test_a_killed_training_ends_with_the_same_weights(tmp_path: Path) -> None:
         assert training(tmp_path, name).wait(300) == 0
     assert "resumed after step" in (tmp_path / "killed.log").read_text()
     for name in ("model.safetensors", "config.json", "tokenizer.json"):
-        files = [tmp_path / f"{kind}-weights" / name for kind in ("killed", "whole")]
+        files = [tmp_path / kind / "weights" / name for kind in ("killed", "whole")]
         assert files[0].read_bytes() == files[1].read_bytes(), name
     curves = [
-        [json.loads(line) for line in (tmp_path / f"{name}-curve").open()]
+        [json.loads(line) for line in (tmp_path / name / "curve.jsonl").open()]
         for name in ("killed", "whole")
     ]
     for point in (*curves[0], *curves[1]):
@@ -171,12 +174,9 @@ def test_a_killed_training_ends_with_the_same_weights(tmp_path: Path) -> None:
 
 
 def training(root: Path, name: str) -> subprocess.Popen[bytes]:
-    """The verb alone, in a session of its own; a checkpoint after every step."""
-    given = {"rows": "rows.parquet", "weights": "base", "scratch": "scratch"}
-    given |= {"out": f"{name}-weights", "curve": f"{name}-curve"}
-    given |= {"manifest": f"{name}.json", "checkpoint-minutes": "0", "threads": "1"}
-    command = [sys.executable, "-m", "selfgen", "train", "--spec", to_json(SPEC)]
-    command += [text for key, value in given.items() for text in (f"--{key}", value)]
+    """The step alone, in a session of its own; a checkpoint after every step."""
+    how = {"scratch": "scratch", "checkpoint_minutes": 0, "threads": 1}
+    command = steps.training(SPEC, Path(), Path(name), **how)
     with (root / f"{name}.log").open("ab") as log:
         return subprocess.Popen(
             command, cwd=root, stdout=log, stderr=log, start_new_session=True
@@ -187,7 +187,6 @@ def training(root: Path, name: str) -> subprocess.Popen[bytes]:
 def test_killed_runs_end_with_the_same_bytes(whole: Flow, tmp_path: Path) -> None:
     """Nor does it matter where it runs, on how many cores, and in how many jobs."""
     flow = copy(tmp_path / "another folder")
-    flow.write_config("small.yaml", flow.config("small.yaml") | {"shards": 2})
     draw, seen, resumed = random.Random(0), Counter(), 0
     for number in range(KILLS):
         run = start(flow)
@@ -197,19 +196,17 @@ def test_killed_runs_end_with_the_same_bytes(whole: Flow, tmp_path: Path) -> Non
     last = start(flow)
     assert last.wait(600) == 0, (flow.root / "run.log").read_text()[-5000:]
     resumed += _resumed(flow)
-    for what in ("checkpoint", "train", "pass"):
+    for what in ("checkpoint", "finetune", "generate_pass"):
         assert seen[what], f"no kill came during {what}: {seen}"
     assert resumed, "no training went on from a checkpoint"
     expected, found = results(whole.root), results(flow.root)
     assert sorted(found) == sorted(expected)
     assert [name for name in expected if found[name] != expected[name]] == []
     for name in (name for name in found if name.startswith("results/passes")):
-        ids = {(row["id"], row["epoch"]) for row in found[name]}
-        assert len(ids) == len(found[name])
-        cut = [
-            pyarrow.parquet.read_table(p) for p in (flow.root / name).glob("*.parquet")
-        ]
-        assert len(cut) == 2 and all(table.num_rows for table in cut)
+        rows = pyarrow.parquet.read_table(flow.root / name).to_pylist()
+        assert len({(row["id"], row["epoch"]) for row in rows}) == len(rows)
+        made = json.loads((flow.root / name).with_suffix(".json").read_text())["run"]
+        assert [part["shard"] for part in made] == [0, 1]
     assert flow.rules(*RUN) == {}
 
 

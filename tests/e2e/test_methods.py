@@ -5,12 +5,12 @@ from __future__ import annotations
 import csv
 import json
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.conftest import Once, Warm
 from tests.flow import Flow, clone
 
 pytestmark = pytest.mark.slow
@@ -20,13 +20,15 @@ NODES = Path("results/models/sums/tiny")
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory, warm: Callable[[Flow], None]) -> Flow:
-    flow = clone(tmp_path_factory.mktemp("methods") / "clone")
-    warm(flow)
-    shutil.copy2(CONFIG, flow.root / "methods.yaml")
-    done = flow.snakemake("--cores", "2", "--configfile", "methods.yaml")
-    assert done.returncode == 0, done.stdout
-    return flow
+def run(once: Once, warm: Warm) -> Flow:
+    def make(root: Path) -> None:
+        flow = clone(root)
+        warm(flow)
+        shutil.copy2(CONFIG, flow.root / "methods.yaml")
+        done = flow.snakemake("--cores", "2", "--configfile", "methods.yaml")
+        assert done.returncode == 0, done.stdout
+
+    return once("methods", make)
 
 
 def manifest(flow: Flow, node: str) -> dict[str, Any]:

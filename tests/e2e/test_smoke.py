@@ -5,15 +5,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import pytest
 
 from selfgen.core.spec import from_json
-from selfgen.data.catalog import SOURCES
-from selfgen.report.render import render_all
-from selfgen.report.spec import TablesSpec
+from selfgen.graph.sources import WHEELS
+from selfgen.report import plot, tabulate
+from selfgen.report.figures import FIGURES
+from selfgen.report.spec import TableSpec
 from tests.flow import Flow, clone
 
 CONFIG = "config/smoke.yaml"
@@ -27,9 +29,14 @@ def snakemake(flow: Flow, folder: Path, *arguments: str) -> str:
     return done.stdout
 
 
+def _collected(results: Path) -> dict[str, list[Path]]:
+    """What the tables of the smoke configuration read."""
+    return {path.stem: [path] for path in (results / "collected").iterdir()}
+
+
 @pytest.mark.slow
 def test_smoke_runs_to_its_tables(tmp_path: Path, warm: Callable[[Flow], None]) -> None:
-    flow = clone(tmp_path / "clone", *(w.filename for w in SOURCES.values()))
+    flow = clone(tmp_path / "clone", *(w.filename for w in WHEELS.values()))
     warm(flow)
     run = partial(snakemake, flow, tmp_path / "run")
     output = run("--logger", "timeleft")
@@ -41,12 +48,17 @@ def test_smoke_runs_to_its_tables(tmp_path: Path, warm: Callable[[Flow], None]) 
     results = tmp_path / "run/results"
     assert (results / "tables" / "main.tex").read_text().count("\\toprule") == 1
     assert "Nothing to be done" in run()
-    spec = from_json(TablesSpec, (results / "tables" / "spec.json").read_text())
-    for name, content in render_all(results / "collected", spec).items():
-        kind = "figures" if name.endswith((".pdf", ".svg", ".png")) else "tables"
-        assert (results / kind / name).read_bytes() == content, name
+    for path in (results / "tables").glob("*.json"):
+        spec = from_json(TableSpec, path.read_text())
+        drawn = tabulate.texts(spec, _collected(results))
+        for kind, text in drawn.items():
+            assert path.with_suffix(f".{kind}").read_text() == text, spec.name
+    for name in FIGURES:
+        drawn = plot.images(replace(spec, kind=name, name=name), _collected(results))
+        for kind, content in drawn.items():
+            assert (results / "figures" / f"{name}.{kind}").read_bytes() == content
     report = tmp_path / "report.html"
     run("--report", str(report))
     page = report.read_text(encoding="utf-8")
-    for text in ("Main results", "Diagnostics", "Training curves", "main.csv"):
+    for text in ("Tables", "Figures", "Training loss per labelled token", "main.csv"):
         assert text in page, text

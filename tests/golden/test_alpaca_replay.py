@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from selfgen.benchmarks import alpaca_eval
 from selfgen.core.errors import UserError
-from selfgen.judge import alpaca
 from selfgen.judge.client import Judge
-from selfgen.judge.spec import EndpointSpec
+from selfgen.judge.spec import EndpointSpec, Limits
 from tests.judge_server import serve
 
 DATA = Path(__file__).parents[3] / "shared" / "data" / "alpaca_eval"
@@ -24,9 +24,8 @@ pytestmark = [
         not DATA.is_dir(), reason="needs the AlpacaEval files of ../shared/data"
     ),
 ]
-SPEC = EndpointSpec(
-    "gpt-4-1106-preview", "TEST_JUDGE", 8, 0, 30.0, 2, 10.0, 30.0, 100.0
-)
+SPEC = EndpointSpec("gpt-4-1106-preview", "TEST_JUDGE")
+LIMITS = Limits(8, 0, 30.0, 2, 10.0, 30.0, 100.0)
 
 
 def load(name: str) -> list[dict]:
@@ -54,13 +53,15 @@ def row(
         with serve(answer) as server:
             monkeypatch.setenv("TEST_JUDGE_BASE_URL", server.url)
             monkeypatch.setenv("TEST_JUDGE_API_KEY", "x")
-            found = alpaca.annotate(outputs, baseline, Judge(SPEC, tmp_path))
+            found = alpaca_eval.annotate(
+                outputs, baseline, Judge(SPEC, LIMITS, tmp_path).ask
+            )
             # Two outputs are the baseline's own words, which needs no judge.
             assert len(server.seen) == 803
             body = server.seen[0][1]
         assert (body["model"], body["max_tokens"]) == ("gpt-4-1106-preview", 1)
         assert body["logprobs"] and body["top_logprobs"] == 5
-        return alpaca.leaderboard_row(found, DATA / "df_gamed.csv")
+        return alpaca_eval.leaderboard_row(found, DATA / "df_gamed.csv")
 
     return made
 
@@ -153,4 +154,4 @@ def test_instructions_must_be_those_of_the_baseline(
 ) -> None:
     outputs, baseline, _ = files
     with pytest.raises(UserError, match="1 instructions of the baseline without"):
-        alpaca.annotate(outputs[1:], baseline, Judge(SPEC, tmp_path))
+        alpaca_eval.annotate(outputs[1:], baseline, Judge(SPEC, LIMITS, tmp_path).ask)

@@ -44,12 +44,12 @@ class _Small:
 def test_out_of_memory_halves_the_batch_and_loses_no_row(
     engine: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    rows, spec = references(13), spec_of(batch_size=8)
-    expected = made(built("llama"), rows, spec, engine)
+    rows, spec = references(13), spec_of()
+    expected = made(built("llama"), rows, spec, engine, batch_size=8)
     model = build("llama")
     small = _Small(model, 60)
     with caplog.at_level(logging.WARNING):
-        assert made(model, rows, spec, engine) == expected
+        assert made(model, rows, spec, engine, batch_size=8) == expected
     assert small.refused >= 1
     assert "going on with batches of 4 requests" in caplog.text
 
@@ -58,12 +58,12 @@ def test_a_batch_that_cannot_be_measured_is_halved_all_the_same(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(engines, "MEASURED_PASSES", 0)
-    rows, spec = references(13), spec_of(batch_size=8)
-    expected = made(built("llama"), rows, spec, "speculative")
+    rows, spec = references(13), spec_of()
+    expected = made(built("llama"), rows, spec, "speculative", batch_size=8)
     model = build("llama")
     _Small(model, 100)
     with caplog.at_level(logging.WARNING):
-        assert made(model, rows, spec, "speculative") == expected
+        assert made(model, rows, spec, "speculative", batch_size=8) == expected
     assert "not measured, a batch of 8 is out of memory" in caplog.text
 
 
@@ -71,7 +71,7 @@ def test_one_request_that_does_not_fit_is_an_error() -> None:
     model = build("llama")
     _Small(model, 2)
     with pytest.raises(UserError, match="out of memory with one request: lower max_"):
-        made(model, references(3), spec_of(batch_size=2), "speculative")
+        made(model, references(3), spec_of(), "speculative", batch_size=2)
 
 
 def test_long_rows_make_small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -179,9 +179,10 @@ def test_progress_counts_rows_that_wait_for_an_earlier_one() -> None:
     run = forced.run(
         built("llama"),
         rows,
-        spec_of(batch_size=3),
+        spec_of(),
         SPECIAL,
         EOS,
+        batch_size=3,
         engine="speculative",
         progress=lambda done, total: calls.append((done, total)),
     )

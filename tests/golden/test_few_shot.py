@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from selfgen.benchmarks import FEW_SHOT
 from selfgen.core.errors import UserError
 from selfgen.evaluation import few_shot
-from selfgen.evaluation.math import flexible, strict
+from selfgen.evaluation.metrics.numbers import flexible, strict
 
 lm_eval = pytest.importorskip("lm_eval")
 
@@ -96,7 +97,7 @@ def test_problems_of_math(tmp_path: Path) -> None:
     main, rest = tmp_path / "main", tmp_path / "rest"
     main.write_text(row("test/algebra/10.json") + row("train/algebra/1.json"))
     rest.write_text(row("test/algebra/9.json"))
-    train, test = few_shot.problems("minerva-math", [main, rest])
+    train, test = FEW_SHOT["minerva-math"].problems({"main": main, "rest": rest})
     assert train == []
     names = [problem["unique_id"] for problem in test]
     assert names == ["test/algebra/9.json", "test/algebra/10.json"]
@@ -104,7 +105,7 @@ def test_problems_of_math(tmp_path: Path) -> None:
     with pytest.raises(
         UserError, match=r"rest: found unique_id 'test/algebra/10.json'"
     ):
-        few_shot.problems("minerva-math", [main, rest])
+        FEW_SHOT["minerva-math"].problems({"main": main, "rest": rest})
 
 
 @pytest.mark.slow
@@ -113,8 +114,8 @@ def test_problems_of_math(tmp_path: Path) -> None:
 )
 def test_gold_answers_of_gsm8k_are_right() -> None:
     """A model that says the solutions has all right; one that is one off, none."""
-    files = [GSM8K / "train.jsonl", GSM8K / "test.jsonl"]
-    train, test = few_shot.problems("gsm8k", files)
+    files = {split: GSM8K / f"{split}.jsonl" for split in ("train", "test")}
+    train, test = FEW_SHOT["gsm8k"].problems(files)
     assert (len(train), len(test)) == (7473, 1319)
     gold = [" " + problem["answer"] for problem in test]
     wrong = [text + "1" for text in gold]

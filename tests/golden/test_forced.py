@@ -35,7 +35,6 @@ def spec_of(**changes: Any) -> PassSpec:
         "prompt": PROMPT,
         "sampling": Sampling(1.0),
         "device": Device("cpu", "fp32"),
-        "batch_size": 4,
         "beta": 0.5,
     }
     return PassSpec(**(fields | changes))
@@ -59,10 +58,16 @@ def references(n: int, seed: int = 0, longest: int = 12) -> Rows:
 
 
 def made(
-    model: Any, rows: Rows, spec: PassSpec, engine: str, overhead: float = 64.0
+    model: Any,
+    rows: Rows,
+    spec: PassSpec,
+    engine: str,
+    overhead: float = 64.0,
+    batch_size: int = 4,
 ) -> dict[str, tuple[list[int], list[bool]]]:
     with mock.patch.dict(engines.COST, cpu=Cost(overhead, 0.0)):
-        out = list(forced.run(model, rows, spec, SPECIAL, EOS, engine=engine))
+        how = {"engine": engine, "batch_size": batch_size}
+        out = list(forced.run(model, rows, spec, SPECIAL, EOS, **how))
     return {row["id"]: (row["tokens"], row["drawn"]) for row in out}
 
 
@@ -121,10 +126,11 @@ def test_every_exact_engine_equals_the_oracle(
     """``overhead`` decides how far the speculative engine reads on over guesses: never, now
     and then, to the end."""
     model, rows = built(kind, weights), references(n, content)
-    spec = spec_of(beta=beta, sampling=sampling, batch_size=batch_size)
+    spec = spec_of(beta=beta, sampling=sampling)
     wanted = expected(model, rows, spec)
-    assert made(model, rows, spec, "sequential") == wanted
-    assert made(model, rows, spec, "speculative", overhead) == wanted
+    size = {"batch_size": batch_size}
+    assert made(model, rows, spec, "sequential", **size) == wanted
+    assert made(model, rows, spec, "speculative", overhead, **size) == wanted
 
 
 def test_long_rows_and_a_common_beginning(model: Any) -> None:
@@ -134,11 +140,11 @@ def test_long_rows_and_a_common_beginning(model: Any) -> None:
         forced.Reference(r.id, r.epoch, [*shared, *r.prompt_ids], r.answer_ids)
         for r in references(6, longest=50)
     ]
-    spec = spec_of(beta=0.3, batch_size=3)
+    spec = spec_of(beta=0.3)
     wanted = expected(model, rows, spec)
     for overhead in (0.0, 50.0, 1e6):
-        assert made(model, rows, spec, "speculative", overhead) == wanted
-    assert made(model, rows, spec, "sequential") == wanted
+        assert made(model, rows, spec, "speculative", overhead, 3) == wanted
+    assert made(model, rows, spec, "sequential", batch_size=3) == wanted
 
 
 def test_little_room_changes_nothing(
@@ -216,11 +222,13 @@ def test_batches_and_shards_change_nothing(
 ) -> None:
     rows = references(11)
     alone = {r["id"]: r for r in forced.run(model, rows, spec_of(), SPECIAL, EOS)}
-    spec = spec_of(batch_size=batch_size, shards=shards)
+    size = {"batch_size": batch_size, "shards": shards}
     parts = [
         row
         for shard in range(shards)
-        for row in forced.run(model, rows[::-1], spec, SPECIAL, EOS, shard=shard)
+        for row in forced.run(
+            model, rows[::-1], spec_of(), SPECIAL, EOS, shard=shard, **size
+        )
     ]
     assert len(parts) == len(rows)
     assert {row["id"]: row for row in parts} == alone
@@ -263,8 +271,8 @@ def test_distribution_of_whole_answers(engine: str) -> None:
     model.get_output_embeddings().weight.data.mul_(15)
     n, beta, prompt, answer = 4000, 0.6, [5, 3], [4, 6, 7, EOS]
     rows = [forced.Reference(f"s{i}", 0, prompt, answer) for i in range(n)]
-    spec = spec_of(beta=beta, batch_size=500)
-    out = made(model, rows, spec, engine, overhead=1e6)
+    spec = spec_of(beta=beta)
+    out = made(model, rows, spec, engine, 1e6, batch_size=500)
     counts: dict[tuple[int, ...], int] = {}
     for tokens, _ in out.values():
         counts[tuple(tokens[:3])] = counts.get(tuple(tokens[:3]), 0) + 1

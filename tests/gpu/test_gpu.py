@@ -75,9 +75,9 @@ def test_forced_pass_draws_what_the_cpu_draws(
     kind: str, engine: str, temperature: float
 ) -> None:
     rows = references(40, longest=40)
-    spec = spec_of(batch_size=16, sampling=Sampling(temperature))
-    expected = made(build(kind), rows, spec, "sequential")
-    assert made(build(kind).cuda(), rows, spec, engine) == expected
+    spec = spec_of(sampling=Sampling(temperature))
+    expected = made(build(kind), rows, spec, "sequential", batch_size=16)
+    assert made(build(kind).cuda(), rows, spec, engine, batch_size=16) == expected
 
 
 @pytest.mark.parametrize("engine", ["sequential", "speculative"])

@@ -192,7 +192,7 @@ def test_which_methods_are_on_the_beta_axis() -> None:
 @pytest.mark.parametrize(
     ("path", "value", "words"),
     [
-        ("task/dataset", "qa", ["words.task.dataset", "'qa'", "allowed: extraction"]),
+        ("task/dataset", "qa", ["words.task.dataset", "'qa'", "allowed: chains"]),
         ("model/characters", None, ["words.model.characters", "required"]),
         ("baseline", "sftt", ["words.baseline", "nearest: sft"]),
         ("curves/methods", ["bsh"], ["curves.methods", "nearest: bash"]),

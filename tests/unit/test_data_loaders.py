@@ -10,10 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from selfgen.data import factbook, news, qa, wikipedia
+from selfgen.data import factbook
+from selfgen.data.dataset import split_of
 from selfgen.data.records import COLUMNS
 from selfgen.data.spec import RecordsSpec
-from selfgen.data.text import split_of
+from selfgen.tasks import news_headlines as news
+from selfgen.tasks import qa
+from selfgen.tasks import wikipedia_descriptions as wikipedia
 
 
 def write_wheel(path: Path, members: dict[str, str | bytes]) -> Path:

@@ -14,11 +14,12 @@ from pathlib import Path
 import pytest
 
 from selfgen.core.errors import UserError
-from selfgen.data import gsm_symbolic, templates
+from selfgen.data import templates
+from selfgen.data.dataset import split_of
 from selfgen.data.spec import RecordsSpec
 from selfgen.data.template_functions import POOL_FUNCTIONS, Combinations, plain_number
 from selfgen.data.templates import Template
-from selfgen.data.text import split_of
+from selfgen.tasks import gsm_symbolic
 
 WORDS = {"names": ["Ada", "Bo", "Cy", "Di"], "words": ["one", "two", "three", "four"]}
 

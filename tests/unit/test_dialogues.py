@@ -19,18 +19,19 @@ from tests.unit.test_prompts import folder, tokenizer  # noqa: F401 (fixtures)
 
 from selfgen.config import load, synthetic
 from selfgen.core.errors import UserError
-from selfgen.core.spec import Device, from_json, to_json
+from selfgen.core.spec import Device
+from selfgen.data.chat_templates import ZEPHYR
 from selfgen.data.dialogues import read
 from selfgen.data.prompts import dialogue_ids
-from selfgen.data.wording import ZEPHYR
 from selfgen.evaluation import held_out
 from selfgen.evaluation.held_out_spec import LossSpec
 from selfgen.graph import dialogues as wiring
 from selfgen.graph.steps import Graph
+from selfgen.graph.tables import tables
 from selfgen.mixing.blocks import BlocksSpec
 from selfgen.models import loading
-from selfgen.report.held_out import tabulate
-from selfgen.report.spec import Cell, LossTableSpec
+from selfgen.report.spec import Cell, TableSpec
+from selfgen.report.tables.held_out_loss import draw
 
 ROLES = ("user", "assistant")
 
@@ -135,7 +136,10 @@ def test_the_loss_is_that_of_transformers(tmp_path: Path, folder: Path) -> None:
 def test_table() -> None:
     """Two seeds of two blocks: 1, 3 and 2, 4; the mean is 2.5."""
     cells = tuple(Cell("qa", "m", "sft", "direct", seed) for seed in (0, 1))
-    spec = LossTableSpec(cells, {"sft": "SFT"}, "x", 200, 0.95, 0)
+    name = "held-out-loss"
+    spec = TableSpec(
+        name, name, "x", (), {"sft": "SFT"}, "sft", 200, 0.95, 0, cells, None
+    )
 
     def rows(*losses: float) -> list[dict[str, Any]]:
         return [
@@ -143,12 +147,12 @@ def test_table() -> None:
             for i, loss in enumerate(losses)
         ]
 
-    pages = tabulate([rows(1.0, 3.0), rows(2.0, 4.0)], spec)
-    [line] = csv.DictReader(io.StringIO(pages["held-out-loss.csv"]))
+    pages = draw([rows(1.0, 3.0), rows(2.0, 4.0)], spec).texts()
+    [line] = csv.DictReader(io.StringIO(pages["csv"]))
     assert (line["task"], line["model"], line["method"]) == ("qa", "m", "sft")
     assert (line["loss"], line["blocks"], line["tokens"]) == ("2.500000", "2", "4094")
     assert float(line["low"]) < 2.5 < float(line["high"])
-    assert "| qa | m | SFT | 2.5000<br>[" in pages["held-out-loss.md"]
+    assert "| qa | m | SFT | 2.5000<br>[" in pages["md"]
 
 
 # The configuration.
@@ -172,8 +176,9 @@ def test_specs() -> None:
         assert wiring.rows(graph, task, node, 7) == graph.rows(task, node, 7)
     assert [cell.method for cell in wiring.cells(graph)] == ["sft"]
     assert wiring.loss(graph, task, "sft").rows == 4
-    text = to_json(wiring.table(graph))
-    assert from_json(LossTableSpec, text) == wiring.table(graph)
+    found = tables(graph)["held-out-loss"]
+    assert found.spec.cells == tuple(wiring.cells(graph))
+    assert found.inputs == {"losses": [wiring.path(cell) for cell in found.spec.cells]}
 
 
 @pytest.mark.parametrize(

@@ -19,13 +19,12 @@ from accelerate.utils.launch import prepare_multi_gpu_env
 from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file
+from tests import steps
 from tests.flow import REPO
 from tests.unit.test_training import SPEC, rows
-from tests.warm import install
 
-from selfgen.cli.common import write_rows
-from selfgen.core.spec import to_json
-from selfgen.data.wording import CHATML
+from selfgen.core.rows import write_rows
+from selfgen.data.chat_templates import CHATML
 from selfgen.models import base
 from selfgen.models.base import ModelSpec
 from selfgen.training.batches import shares, tokens_of
@@ -93,14 +92,6 @@ def shared() -> dict[str, str]:
     parsed, *_ = launch._validate_launch_command(parsed)
     found = prepare_multi_gpu_env(parsed)
     return {k: v for k, v in found.items() if k.startswith(("FSDP", "ACCELERATE"))}
-
-
-@pytest.fixture(scope="session")
-def path(forks: Path | None, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Where Python looks first, so that processes start warm."""
-    folder = tmp_path_factory.mktemp("path")
-    install(folder, forks)
-    return os.pathsep.join(map(str, (folder, REPO, REPO / "src")))
 
 
 @pytest.fixture(scope="session")
@@ -227,7 +218,7 @@ def test_what_needs_whole_weights_says_so(run: Run, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_the_verb_starts_its_processes(path: str, tmp_path: Path) -> None:
-    """As the rule calls it; ``--processes 0`` is what a job without a GPU says. Two
+    """As the rule calls it; a job without a GPU says 0. Two
     machines are two launchers here, in the environment that Slurm makes in a step."""
     shape = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2}
     model = ModelSpec(
@@ -236,19 +227,16 @@ def test_the_verb_starts_its_processes(path: str, tmp_path: Path) -> None:
     base.prepare(model, None, tmp_path / "base")
     write_rows(tmp_path / "rows.parquet", rows(4))
 
-    def start(name: str, *how: str, **env: str) -> subprocess.Popen[str]:
-        out = tmp_path / name
-        command = ["-m", "selfgen", "train", *how]
-        command += ["--spec", to_json(SPEC), "--scratch", tmp_path / "scratch"]
-        command += ["--rows", tmp_path / "rows.parquet", "--weights", tmp_path / "base"]
-        command += ["--out", out / "weights", "--curve", out / "curve.jsonl"]
-        command += ["--manifest", out / "manifest.json", "--threads", "2"]
+    def start(
+        name: str, env: dict[str, str] | None = None, **how: object
+    ) -> subprocess.Popen[str]:
+        how |= {"scratch": tmp_path / "scratch", "threads": 2}
         return subprocess.Popen(
-            [sys.executable, *map(str, command)],
+            steps.training(SPEC, tmp_path, tmp_path / name, **how),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            env=os.environ | {"PYTHONPATH": path} | env,
+            env=os.environ | {"PYTHONPATH": path} | (env or {}),
         )
 
     def ended(name: str, jobs: list[subprocess.Popen[str]], processes: int) -> Any:
@@ -261,14 +249,14 @@ def test_the_verb_starts_its_processes(path: str, tmp_path: Path) -> None:
         assert not list((tmp_path / "scratch").glob("*"))
         return load_file(tmp_path / name / "weights" / "model.safetensors")
 
-    one = ended("one", [start("one", "--processes", "0")], 1)
-    two = ended("two", [start("two", "--processes", "2")], 2)
-    launched = ["--launch", "profiles/launch/fsdp2.yaml", "--root", str(REPO)]
-    three = ended("three", [start("three", "--processes", "2", *launched)], 2)
+    one = ended("one", [start("one", gpus=0)], 1)
+    two = ended("two", [start("two", gpus=2)], 2)
+    launched = {"launch": "profiles/launch/fsdp2.yaml", "root": REPO}
+    three = ended("three", [start("three", gpus=2, **launched)], 2)
     job = {"SLURM_JOB_ID": str(os.getpid()), "SLURM_STEP_NUM_TASKS": "2"}
     job["SLURM_LAUNCH_NODE_IPADDR"] = "127.0.0.1"
     machines = [
-        start("four", "--nodes", "2", *launched, SLURM_PROCID=rank, **job)
+        start("four", {"SLURM_PROCID": rank, **job}, nodes=2, **launched)
         for rank in "01"
     ]
     four = ended("four", machines, 2)

@@ -5,16 +5,15 @@ from __future__ import annotations
 import hashlib
 import importlib
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
+from tests.flow import Flow
 
 from selfgen import __version__, config
 from selfgen.config.methods import BY_MIX
-from selfgen.data.catalog import SOURCES
+from selfgen.graph.sources import WHEELS
 from selfgen.graph.steps import Graph
 from selfgen.mixing import rows
 
@@ -116,16 +115,9 @@ def test_readme_example_runs(capsys: pytest.CaptureFixture[str]) -> None:
     )
 
 
-def test_readme_rule_graph(tmp_path: Path) -> None:
-    drawn = subprocess.run(
-        [
-            *(sys.executable, "-m", "snakemake", "--snakefile", ROOT / "Snakefile"),
-            *("--directory", tmp_path, "--rulegraph", "mermaid-js"),
-        ],
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
+def test_readme_rule_graph(bare: Flow, tmp_path: Path) -> None:
+    where = ("--directory", str(tmp_path))
+    drawn = bare.snakemake(*where, "--rulegraph", "mermaid-js").stdout
     names = dict(re.findall(r"^\s*(id\d+)\[(\w+)\]", drawn, re.MULTILINE))
     edges = re.findall(r"(id\d+) --> (id\d+)", drawn)
     shown = re.findall(r"(\w+) (?:-- [\w ]+ )?--> (\w+)", _block(README, "mermaid"))
@@ -170,7 +162,7 @@ def test_method_keys_exist() -> None:
 
 def test_data_names_every_source() -> None:
     page = (ROOT / "docs" / "data.md").read_text(encoding="utf-8")
-    for name, wheel in SOURCES.items():
+    for name, wheel in WHEELS.items():
         assert f"| `{name}` | {wheel.package} {wheel.version} |" in page
 
 

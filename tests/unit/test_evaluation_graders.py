@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from selfgen.core.errors import UserError
-from selfgen.evaluation.math import flexible, same, strict
-from selfgen.evaluation.overlap import lead_1, rouge
-from selfgen.evaluation.scores import ScoresSpec, lead_1_scores, score
+from selfgen.evaluation.lead_1 import lead_1, lead_1_scores
+from selfgen.evaluation.metrics.numbers import flexible, same, strict
+from selfgen.evaluation.metrics.rouge import rouge
+from selfgen.evaluation.scores import ScoresSpec, score
 from selfgen.evaluation.text import answer_words, repetition
 
 GSM8K = Path(__file__).parents[3] / "shared" / "data" / "gsm8k"
@@ -104,7 +105,7 @@ def test_score_keeps_record_order_and_the_splits_asked_for():
     frame = score(
         records,
         [_answer(1, "a b", ended=False), _answer(2)],
-        ScoresSpec(("overlap",), ("test",)),
+        ScoresSpec(("rouge",), ("test",)),
     )
     assert list(frame["id"]) == ["r2", "r1"]
     assert list(frame.columns) == [
@@ -122,24 +123,24 @@ def test_what_a_second_turn_has_edited():
     frame = score(
         [_record(1), _record(2)],
         [_answer(1, "a b"), _answer(2, "c")],
-        ScoresSpec(("overlap",), ("test",)),
+        ScoresSpec(("rouge",), ("test",)),
         [_answer(1, "a b"), _answer(2, "c d")],
     )
     assert list(frame["edited"]) == [0.0, 1.0]
 
 
-def test_score_with_the_math_grader():
+def test_score_of_final_numbers():
     frame = score(
         [_record(1, answer="7")],
         [_answer(1, "it is 7")],
-        ScoresSpec(("overlap", "math"), ("test",)),
+        ScoresSpec(("rouge", "numbers"), ("test",)),
     )
     assert frame.loc[0, ["strict", "flexible"]].tolist() == [0.0, 1.0]
 
 
 def test_lead_1_scores():
     records = [_record(1, reference="one", prompt="One. Two.")]
-    frame = lead_1_scores(records, ScoresSpec(("overlap",), ("test",)))
+    frame = lead_1_scores(records, ScoresSpec(("rouge",), ("test",)))
     assert frame.loc[0, "rouge1"] == 1.0
     assert math.isnan(frame.loc[0, "tokens"]) and math.isnan(frame.loc[0, "ended"])
 
@@ -155,14 +156,14 @@ def test_lead_1_scores():
 def test_ids_must_match(answers, message):
     records = [_record(i) for i in (1, 2, 3, 4, 5)]
     with pytest.raises(UserError) as error:
-        score(
-            records, [_answer(i) for i in answers], ScoresSpec(("overlap",), ("test",))
-        )
+        score(records, [_answer(i) for i in answers], ScoresSpec(("rouge",), ("test",)))
     assert str(error.value) == message
 
 
-def test_a_grader_must_exist_and_find_its_gold_answer():
-    with pytest.raises(UserError, match="found 'bleu', allowed are overlap, math"):
+def test_a_metric_must_exist_and_find_its_gold_answer():
+    with pytest.raises(
+        UserError, match="found 'bleu', allowed: chrf, latex, numbers, ro"
+    ):
         score([_record(1)], [_answer(1)], ScoresSpec(("bleu",), ("test",)))
     with pytest.raises(UserError, match="r1 has no answer"):
-        score([_record(1)], [_answer(1)], ScoresSpec(("math",), ("test",)))
+        score([_record(1)], [_answer(1)], ScoresSpec(("numbers",), ("test",)))

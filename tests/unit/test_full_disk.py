@@ -5,18 +5,17 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests import steps
 from tests.file_server import serve_texts
 from tests.unit.test_training import SPEC, rows
 
-from selfgen.cli.common import write_rows
-from selfgen.core.spec import to_json
-from selfgen.data.files import FileSpec
-from selfgen.data.wording import CHATML
+from selfgen.core.rows import write_rows
+from selfgen.data.chat_templates import CHATML
+from selfgen.data.pins import FileSpec
 from selfgen.models import base
 from selfgen.models.base import ModelSpec
 
@@ -38,9 +37,13 @@ def disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", folder], check=True)
 
 
-def selfgen(*arguments: object) -> list[str]:
-    """The lines that a verb ends with; it must fail."""
-    command = [sys.executable, "-m", "selfgen", *map(str, arguments)]
+@pytest.fixture(autouse=True)
+def starts_warm(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", path)
+
+
+def failed(command: list[str]) -> list[str]:
+    """The lines that a step ends with; it must fail."""
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1, done.stderr
     assert "Traceback" not in done.stderr
@@ -53,15 +56,9 @@ def train(tmp_path: Path, out: Path, scratch: Path) -> list[str]:
     model = ModelSpec("random", None, CHATML, "llama", shape)
     base.prepare(model, None, tmp_path / "base")
     write_rows(tmp_path / "rows.parquet", rows(2))
-    files = {"rows": tmp_path / "rows.parquet", "weights": tmp_path / "base"}
-    files |= {
-        "out": out / "weights",
-        "curve": out / "curve",
-        "manifest": out / "m.json",
-    }
-    paths = [text for name, path in files.items() for text in (f"--{name}", path)]
-    paths += ["--scratch", scratch, "--checkpoint-minutes", "0"]
-    return selfgen("train", "--spec", to_json(SPEC), *paths)
+    return failed(
+        steps.training(SPEC, tmp_path, out, scratch=scratch, checkpoint_minutes=0)
+    )
 
 
 @pytest.mark.slow
@@ -83,22 +80,22 @@ def test_in_a_checkpoint(disk: Path, tmp_path: Path) -> None:
 def test_in_a_download(disk: Path, tmp_path: Path) -> None:
     with serve_texts(tmp_path / "served", {"big": "x" * 2_000_000}) as files:
         (found,) = files.values()
-        spec = to_json(FileSpec(found["url"], found["sha256"]))
-        said = selfgen("fetch-file", "--spec", spec, "--out", disk / "big")[-1]
+        spec = FileSpec(found["url"], found["sha256"])
+        said = failed(steps.command("fetch_file", spec, {}, {"file": disk / "big"}))[-1]
     assert "No space left on device" in said
     assert not (disk / "big").exists()
 
 
 @pytest.mark.slow
 def test_in_a_drawing(disk: Path, tmp_path: Path) -> None:
-    """No room is left but for some of the tables."""
+    """No room is left but for some of the files."""
     shipped = Path(__file__).parents[2] / "docs/reference/laptop"
     (disk / "filler").write_bytes(bytes(1000_000))
-    folders = [x for kind in ("tables", "figures") for x in (f"--{kind}", disk / kind)]
-    spec = (shipped / "tables" / "spec.json").read_text()
-    said = selfgen(
-        *("render", "--spec", spec, "--collected", shipped / "collected", *folders)
-    )[-1]
+    outputs = {k: disk / "figures" / f"main.{k}" for k in ("pdf", "svg", "png")}
+    spec = (shipped / "tables" / "main.json").read_text()
+    read = {"scores": "scores.parquet", "runs": "runs.csv"}
+    inputs = {name: shipped / "collected" / path for name, path in read.items()}
+    said = failed(steps.command("plot", spec, inputs, outputs))[-1]
     assert said.startswith("error: ") and "No space left on device" in said
     written = [path for path in disk.rglob("*.*") if path.is_file()]
     assert written, "not even one fitted"

@@ -6,23 +6,23 @@ address and its token when it is imported.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import random
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tests import steps
 from tests.hub_server import Fault, HubServer, serve
 
 from selfgen.core.errors import UserError
-from selfgen.core.spec import to_json
-from selfgen.data import hub
-from selfgen.data.hub import HubSpec
+from selfgen.data.listing import MODEL_FILES, read
+from selfgen.data.pins import HubSpec
 
 TOKEN = "hf_a_token_that_nobody_has"
 WEIGHTS = random.Random(0).randbytes(24_000_000)
@@ -52,7 +52,7 @@ def server(tmp_path: Path) -> Iterator[HubServer]:
 
 def model(server: HubServer) -> HubSpec:
     commit = server.commit("model", "org/tiny")
-    return HubSpec("org/tiny", "model", commit, hub.MODEL_FILES)
+    return HubSpec("org/tiny", "model", commit, MODEL_FILES)
 
 
 Fetch = Callable[..., subprocess.CompletedProcess[str]]
@@ -63,10 +63,9 @@ def start(server: HubServer, tmp_path: Path) -> Callable[..., subprocess.Popen[s
     def run(spec: HubSpec, **environment: str) -> subprocess.Popen[str]:
         ours = {k: v for k, v in os.environ.items() if not k.startswith("HF_")}
         ours |= {"HF_ENDPOINT": server.url, "HF_HOME": str(tmp_path / "home")}
-        command = [sys.executable, "-m", "selfgen", "fetch-hub", "--spec"]
-        command += [to_json(spec), "--out", str(tmp_path / "hub" / "it.listing")]
+        listing = {"listing": tmp_path / "hub" / "it.listing"}
         return subprocess.Popen(
-            command,
+            steps.command("fetch_hub", spec, {}, listing),
             env=ours | environment,
             text=True,
             stdout=subprocess.PIPE,
@@ -79,11 +78,14 @@ def start(server: HubServer, tmp_path: Path) -> Callable[..., subprocess.Popen[s
 @pytest.fixture
 def fetch(start: Callable[..., subprocess.Popen[str]]) -> Fetch:
     def run(spec: HubSpec, **environment: str) -> subprocess.CompletedProcess[str]:
-        process = start(spec, **environment)
-        said, _ = process.communicate(timeout=120)
-        return subprocess.CompletedProcess([], process.returncode, said)
+        return ended(start(spec, **environment))
 
     return run
+
+
+def ended(process: subprocess.Popen[str]) -> subprocess.CompletedProcess[str]:
+    said, _ = process.communicate(timeout=120)
+    return subprocess.CompletedProcess([], process.returncode, said)
 
 
 def said(done: subprocess.CompletedProcess[str]) -> str:
@@ -100,7 +102,7 @@ def test_a_model_is_its_safetensors_and_no_code(
 ) -> None:
     assert fetch(model(server)).returncode == 0
     listing = tmp_path / "hub" / "it.listing"
-    found = hub.read(listing)
+    found = read(listing)
     assert list(found) == ["config.json", "model.safetensors"]
     assert found["model.safetensors"].read_bytes() == WEIGHTS
     assert json.loads(listing.read_text())["commit"] == model(server).revision
@@ -111,7 +113,7 @@ def test_a_model_is_its_safetensors_and_no_code(
     assert len(server.downloads("model.safetensors")) == seen, "fetched once"
     found["model.safetensors"].write_bytes(WEIGHTS[:-1])
     with pytest.raises(UserError, match="missing or not of 24000000 bytes"):
-        hub.read(listing)
+        read(listing)
 
 
 def test_a_data_set_is_the_files_of_its_patterns(
@@ -120,7 +122,7 @@ def test_a_data_set_is_the_files_of_its_patterns(
     spec = HubSpec("org/set", "dataset", "main", ("data/train-*.parquet",))
     assert fetch(spec).returncode == 0
     listing = tmp_path / "hub" / "it.listing"
-    assert [p.read_bytes() for p in hub.read(listing).values()] == [b"one", b"two"]
+    assert [p.read_bytes() for p in read(listing).values()] == [b"one", b"two"]
     commit = server.commit("dataset", "org/set")
     assert json.loads(listing.read_text())["commit"] == commit
     missing = HubSpec("org/set", "dataset", "main", ("data/test-*",))
@@ -156,7 +158,7 @@ def test_what_fails_in_passing_is_asked_for_again(
     server.faults = [fault]
     done = fetch(model(server))
     assert done.returncode == 0, done.stdout
-    found = hub.read(tmp_path / "hub" / "it.listing")
+    found = read(tmp_path / "hub" / "it.listing")
     assert found["model.safetensors"].read_bytes() == WEIGHTS
     if fault.cut > 0:
         assert f"bytes={CHUNK}-" in server.downloads("model.safetensors")
@@ -184,7 +186,7 @@ def test_a_download_goes_on_after_its_process_was_killed(
     server.seen.clear()
     assert fetch(model(server)).returncode == 0
     assert f"bytes={CHUNK}-" in server.downloads("model.safetensors")
-    found = hub.read(tmp_path / "hub" / "it.listing")
+    found = read(tmp_path / "hub" / "it.listing")
     assert found["model.safetensors"].read_bytes() == WEIGHTS
 
 
@@ -194,7 +196,7 @@ def test_a_server_without_ranges_starts_again(
     server.ranges = False
     server.faults = [Fault("elsewhere", cut=15_000_000)]
     assert fetch(model(server)).returncode == 0
-    found = hub.read(tmp_path / "hub" / "it.listing")
+    found = read(tmp_path / "hub" / "it.listing")
     assert found["model.safetensors"].read_bytes() == WEIGHTS
 
 
@@ -203,9 +205,36 @@ def test_what_never_comes_right_is_not_kept(
 ) -> None:
     server.faults = [Fault("elsewhere", flip=7, times=99)]
     line = said(fetch(model(server)))
-    assert "model.safetensors has not the hash that the hub lists" in line
+    wrong = WEIGHTS[:7] + bytes([WEIGHTS[7] ^ 1]) + WEIGHTS[8:]
+    there, here = (hashlib.sha256(body).hexdigest() for body in (WEIGHTS, wrong))
+    assert f"model.safetensors: found sha256 {here}, the hub lists {there}" in line
+    assert "after two downloads" in line
     assert not (tmp_path / "hub" / "it.listing").exists()
     assert not (tmp_path / "hub" / "it" / "model.safetensors").exists()
+
+
+def test_what_was_spoilt_on_the_disk_is_fetched_again(
+    server: HubServer, fetch: Fetch, tmp_path: Path
+) -> None:
+    """A file that is listed with git's hash, and a part that is longer than its file."""
+    folder = tmp_path / "hub" / "it"
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_bytes(MODEL["config.json"].upper())
+    (folder / "model.safetensors.partial").write_bytes(WEIGHTS + b"more")
+    done = fetch(model(server))
+    assert done.returncode == 0, done.stdout
+    assert "config.json: found git-sha1 " in done.stdout
+    found = read(tmp_path / "hub" / "it.listing")
+    assert found["config.json"].read_bytes() == MODEL["config.json"]
+    assert found["model.safetensors"].read_bytes() == WEIGHTS
+    assert len(list(folder.iterdir())) == 2
+
+
+def test_no_room_on_the_disk(server: HubServer, fetch: Fetch, tmp_path: Path) -> None:
+    server.sizes["model.safetensors"] = 10**18
+    assert "org/tiny@" in (line := said(fetch(model(server))))
+    assert f"needs 1000000000.0 GB, {tmp_path / 'hub' / 'it'} has " in line
+    assert not server.downloads("model.safetensors")
 
 
 def test_a_token_is_sent_to_the_hub_alone_and_never_shown(
@@ -224,15 +253,20 @@ def test_a_token_is_sent_to_the_hub_alone_and_never_shown(
     assert sent["elsewhere"] == ""
 
 
-def test_what_cannot_be_had_ends_in_one_line(server: HubServer, fetch: Fetch) -> None:
+def test_what_cannot_be_had_ends_in_one_line(
+    server: HubServer, fetch: Fetch, start: Callable[..., subprocess.Popen[str]]
+) -> None:
+    """Where nobody listens, a connection is refused five times, 1 + 2 + 4 + 8 seconds
+    apart, while the others are told."""
     spec = model(server)
-    other = HubSpec("org/tiny", "model", "a" * 40, hub.MODEL_FILES)
+    other = HubSpec("org/tiny", "model", "a" * 40, MODEL_FILES)
+    nobody = start(spec, HF_ENDPOINT="http://127.0.0.1:1")
     assert "org/tiny@aaaaaaaaaaaa: found no revision aaaa" in said(fetch(other))
     server.pins["org/tiny"] = "b" * 40
     server.aliases = {spec.revision}
     assert "the hub answers with another commit, bbbb" in said(fetch(spec))
     server.pins.clear()
-    none = HubSpec("org/none", "model", "main", hub.MODEL_FILES)
+    none = HubSpec("org/none", "model", "main", MODEL_FILES)
     assert "org/none@main: found no such model" in said(fetch(none))
     server.gated.add("org/tiny")
     assert "gated: accept its terms on its page, and set HF_TOKEN" in said(fetch(spec))
@@ -241,9 +275,4 @@ def test_what_cannot_be_had_ends_in_one_line(server: HubServer, fetch: Fetch) ->
     (server.root / "models/org/tiny/model.safetensors").unlink()
     spec = model(server)
     assert "found no weights as safetensors" in said(fetch(spec))
-
-
-def test_nobody_listens(server: HubServer, fetch: Fetch) -> None:
-    """A connection that is refused five times, 1 + 2 + 4 + 8 seconds apart."""
-    line = said(fetch(model(server), HF_ENDPOINT="http://127.0.0.1:1"))
-    assert "download failed" in line
+    assert "download failed" in said(ended(nobody))

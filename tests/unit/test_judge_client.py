@@ -13,10 +13,11 @@ from tests.judge_server import JudgeServer, serve
 from selfgen.core.errors import UserError
 from selfgen.judge.client import Judge
 from selfgen.judge.replies import Replies, key_of
-from selfgen.judge.spec import EndpointSpec
+from selfgen.judge.spec import EndpointSpec, Limits
 
 KEY = "sk-secret-of-the-test"
-SPEC = EndpointSpec("judge-1", "TEST_JUDGE", 4, 0, 2.0, 2, 1.0, 2.0, 100.0)
+SPEC = EndpointSpec("judge-1", "TEST_JUDGE")
+LIMITS = Limits(4, 0, 2.0, 2, 1.0, 2.0, 100.0)
 
 
 def ask_of(text: str) -> dict:
@@ -33,7 +34,8 @@ def last(body: dict) -> str:
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[JudgeServer]:
-    """Repeats what it is asked, in capitals."""
+    """Repeats what it is asked, in capitals; who asks again waits a tenth as long."""
+    monkeypatch.setattr("openai._base_client.INITIAL_RETRY_DELAY", 0.05)
     with serve(lambda body: last(body).upper()) as found:
         monkeypatch.setenv("TEST_JUDGE_BASE_URL", found.url)
         monkeypatch.setenv("TEST_JUDGE_API_KEY", KEY)
@@ -46,16 +48,16 @@ REQUESTS = [ask_of(f"item {i}") for i in range(12)]
 def test_replies_in_order_and_never_twice(server: JudgeServer, tmp_path: Path) -> None:
     """Equal requests are one; a second call asks nothing, also of a new client."""
     seen: list[tuple[int, int]] = []
-    judge = Judge(SPEC, tmp_path)
+    judge = Judge(SPEC, LIMITS, tmp_path)
     replies = judge.ask([*REQUESTS, *REQUESTS], lambda a, b: seen.append((a, b)))
     assert [r.text for r in replies] == [f"ITEM {i}" for i in range(12)] * 2
     assert len(server.seen) == 12 and sorted(seen)[-1] == (12, 12)
     assert server.keys == {f"Bearer {KEY}"}
-    assert Judge(SPEC, tmp_path).ask(REQUESTS) == replies[:12]
+    assert Judge(SPEC, LIMITS, tmp_path).ask(REQUESTS) == replies[:12]
     assert len(server.seen) == 12
     # Another model, temperature or text is another request.
     other = replace(SPEC, model="judge-2")
-    assert Judge(other, tmp_path).ask(REQUESTS[:1])[0].text == "ITEM 0"
+    assert Judge(other, LIMITS, tmp_path).ask(REQUESTS[:1])[0].text == "ITEM 0"
     assert len(server.seen) == 13
     assert key_of("a", ask_of("x")) != key_of("a", ask_of("x") | {"temperature": 1.0})
 
@@ -67,7 +69,7 @@ def test_what_passes_is_asked_again(
     server: JudgeServer, tmp_path: Path, fault: str
 ) -> None:
     server.faults = [fault]
-    assert Judge(SPEC, tmp_path).ask(REQUESTS[:1])[0].text == "ITEM 0"
+    assert Judge(SPEC, LIMITS, tmp_path).ask(REQUESTS[:1])[0].text == "ITEM 0"
     assert len(server.seen) == 2
     if fault == "429:1":
         assert server.seen[1][0] - server.seen[0][0] >= 1
@@ -77,8 +79,8 @@ def test_a_hanging_endpoint_times_out_and_is_asked_again(
     server: JudgeServer, tmp_path: Path
 ) -> None:
     server.faults = ["hang:1"]
-    quick = replace(SPEC, timeout=0.3)
-    assert Judge(quick, tmp_path).ask(REQUESTS[:1])[0].text == "ITEM 0"
+    quick = replace(LIMITS, timeout=0.3)
+    assert Judge(SPEC, quick, tmp_path).ask(REQUESTS[:1])[0].text == "ITEM 0"
 
 
 @pytest.mark.parametrize(
@@ -107,7 +109,7 @@ def test_what_lasts_ends_in_one_line(
 ) -> None:
     """Two requests are answered first; they are kept, and asked no second time."""
     caplog.set_level(logging.DEBUG)
-    judge = Judge(replace(SPEC, retries=1, timeout=0.3), tmp_path)
+    judge = Judge(SPEC, replace(LIMITS, retries=1, timeout=0.3), tmp_path)
     judge.ask(REQUESTS[:2])
     server.always = fault
     with pytest.raises(UserError) as error:
@@ -118,7 +120,7 @@ def test_what_lasts_ends_in_one_line(
     server.always = ""
     before = len(server.seen)
     # Patient, since on a busy machine a good reply may take longer than that.
-    found = Judge(SPEC, tmp_path).ask(REQUESTS[:6])
+    found = Judge(SPEC, LIMITS, tmp_path).ask(REQUESTS[:6])
     assert [reply.text for reply in found] == [f"ITEM {i}" for i in range(6)]
     assert len(server.seen) == before + 4
     kept = "".join(p.read_text() for p in tmp_path.rglob("*") if p.is_file())
@@ -130,7 +132,7 @@ def test_one_refused_request_does_not_stop_the_others(
     server: JudgeServer, tmp_path: Path
 ) -> None:
     server.faults = ["400"]
-    judge = Judge(replace(SPEC, concurrency=1), tmp_path)
+    judge = Judge(SPEC, replace(LIMITS, concurrency=1), tmp_path)
     with pytest.raises(UserError, match=r"5 of 6 replies.*1 unusable: refused"):
         judge.ask(REQUESTS[:6])
 
@@ -141,21 +143,21 @@ def test_a_dead_endpoint_is_given_up(
     """After the first request that fails for good, those that wait are not sent."""
     server.always = "500"
     with pytest.raises(UserError, match="0 of 12 replies"):
-        Judge(replace(SPEC, retries=0, concurrency=1), tmp_path).ask(REQUESTS)
+        Judge(SPEC, replace(LIMITS, retries=0, concurrency=1), tmp_path).ask(REQUESTS)
     assert len(server.seen) == 1
     for url in ("http://127.0.0.1:1/v1", "nowhere", "http://"):
         monkeypatch.setenv("TEST_JUDGE_BASE_URL", url)
         with pytest.raises(UserError, match="cannot reach the endpoint of TEST_JUDGE"):
-            Judge(replace(SPEC, retries=0), tmp_path).ask(REQUESTS)
+            Judge(SPEC, replace(LIMITS, retries=0), tmp_path).ask(REQUESTS)
     monkeypatch.delenv("TEST_JUDGE_API_KEY")
     with pytest.raises(UserError, match="found no TEST_JUDGE_API_KEY in the environm"):
-        Judge(SPEC, tmp_path).ask(REQUESTS)
+        Judge(SPEC, LIMITS, tmp_path).ask(REQUESTS)
 
 
 def test_the_budget_is_a_limit(server: JudgeServer, tmp_path: Path) -> None:
     """Prompts of 2 tokens at $1 and replies of 1 at $2 a million: $4 a million requests.
     A request may cost its 6 bytes, 8 tokens around them and 8 of reply: $30 a million."""
-    judge = Judge(replace(SPEC, budget=39e-6, concurrency=1), tmp_path)
+    judge = Judge(SPEC, replace(LIMITS, budget=39e-6, concurrency=1), tmp_path)
     found = judge.estimate(REQUESTS)
     assert (found.total, found.asked, found.spent) == (12, 12, 0)
     assert found.dollars == pytest.approx((10 * 6 / 4 + 2 * 7 / 4 + 12 * 16) / 1e6)
@@ -166,18 +168,18 @@ def test_the_budget_is_a_limit(server: JudgeServer, tmp_path: Path) -> None:
     assert "budget of $3.9e-05" in str(error.value)
     assert len(server.seen) == 3 and judge.spent() == pytest.approx(12e-6)
     # What was spent counts for the next run too, and kept replies cost nothing.
-    again = Judge(replace(SPEC, budget=39e-6), tmp_path)
+    again = Judge(SPEC, replace(LIMITS, budget=39e-6), tmp_path)
     assert again.estimate(REQUESTS).asked == 9
     with pytest.raises(UserError, match="3 of 12"):
         again.ask(REQUESTS)
     assert len(server.seen) == 3
-    more = Judge(replace(SPEC, budget=1.0), tmp_path)
+    more = Judge(SPEC, replace(LIMITS, budget=1.0), tmp_path)
     assert len(more.ask(REQUESTS)) == 12 and len(server.seen) == 12
 
 
 def test_unusable_replies_are_paid_for(server: JudgeServer, tmp_path: Path) -> None:
     server.always = "empty"
-    judge = Judge(replace(SPEC, retries=2), tmp_path)
+    judge = Judge(SPEC, replace(LIMITS, retries=2), tmp_path)
     with pytest.raises(UserError, match="an empty completion"):
         judge.ask(REQUESTS[:1])
     assert Replies(tmp_path).paid("judge-1") == (6, 3)
@@ -188,7 +190,7 @@ def test_another_try_is_held_against_the_budget(
 ) -> None:
     """Empty completions cost $4 a million each; the third try would leave no room."""
     server.always = "empty"
-    judge = Judge(replace(SPEC, retries=9, budget=37e-6), tmp_path)
+    judge = Judge(SPEC, replace(LIMITS, retries=9, budget=37e-6), tmp_path)
     with pytest.raises(UserError, match="exceed the budget"):
         judge.ask(REQUESTS[:1])
     assert len(server.seen) == 2
@@ -196,7 +198,7 @@ def test_another_try_is_held_against_the_budget(
 
 def test_the_rate_is_kept(server: JudgeServer, tmp_path: Path) -> None:
     """Six requests at 600 a minute are a tenth of a second apart."""
-    Judge(replace(SPEC, requests_per_minute=600), tmp_path).ask(REQUESTS[:6])
+    Judge(SPEC, replace(LIMITS, requests_per_minute=600), tmp_path).ask(REQUESTS[:6])
     times = sorted(t for t, _ in server.seen)
     assert times[-1] - times[0] >= 0.45
 
@@ -222,7 +224,7 @@ def test_requests_go_out_side_by_side(
     with serve(answer) as server:
         monkeypatch.setenv("TEST_JUDGE_BASE_URL", server.url)
         monkeypatch.setenv("TEST_JUDGE_API_KEY", KEY)
-        Judge(SPEC, tmp_path).ask(REQUESTS)
+        Judge(SPEC, LIMITS, tmp_path).ask(REQUESTS)
     assert most == 4
 
 
@@ -244,7 +246,7 @@ def test_log_probabilities_are_kept(
         monkeypatch.setenv("TEST_JUDGE_API_KEY", KEY)
         request = ask_of("a") | {"logprobs": True, "top_logprobs": 5}
         for _ in range(2):
-            reply = Judge(SPEC, tmp_path).ask([request])[0]
+            reply = Judge(SPEC, LIMITS, tmp_path).ask([request])[0]
             assert (reply.logprobs, reply.finish_reason) == (logprobs, "length")
         assert server.seen[0][1]["top_logprobs"] == 5 and len(server.seen) == 1
 

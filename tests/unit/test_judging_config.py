@@ -117,14 +117,14 @@ def test_the_shipped_files_suffice(tmp_path: Path) -> None:
     and is read when it has been fetched."""
     raw = yaml.safe_load(SMALL.read_text())
     asked = {"judge": "gpt", "tasks": ["descriptions"]}
-    contest = {"judge": "gpt", "prompt": "tldr-judge:template"}
-    more = {"win_rates": {"x": contest}, "alpaca_eval": asked, "mt_bench": asked}
+    comparison = {"judge": "gpt", "prompt": "tldr-judge:template"}
+    more = {"win_rates": {"x": comparison}, "alpaca_eval": asked, "mt_bench": asked}
     update_config(raw, {"judges": {"gpt": JUDGE}, "evaluation": more})
     graph = Graph(load(raw), tmp_path)
     judging.check(graph)
     benchmarks.check(graph)
     assert judging.prompt_file(graph, "x") == "tldr-judge"
-    spec = judging.pairs(graph, "x", "descriptions", 0)
+    spec = judging.spec(graph, "x", "descriptions", 0)
     assert (spec.template, spec.constant) == ("", "template")
     assert benchmarks.names(graph) == ["alpaca-eval", "mt-bench"]
 
@@ -140,7 +140,7 @@ def test_tables_say_how_far_a_proxy_agrees(tmp_path: Path) -> None:
     against = {"against": "sft-continued"}
     rates = {name: {"judge": name, **against} for name in judges}
     update_config(raw, {"judges": judges, "evaluation": {"win_rates": rates}})
-    said = {n: judging.table(Graph(load(raw), ROOT), n).proxy for n in judges}
+    said = {n: judging.words(Graph(load(raw), ROOT), n).proxy for n in judges}
     with (ROOT / judging.AGREEMENT).open() as file:
         rows = {row["proxy"]: row for row in csv.DictReader(file)}
     for name, row in (("likely", "likelihood"), ("close", "similarity to the prompt")):
@@ -149,5 +149,26 @@ def test_tables_say_how_far_a_proxy_agrees(tmp_path: Path) -> None:
             f"Of {rows[row]['n']} pairs" in said[name] and f"in {same} %" in said[name]
         )
     assert said["near"].endswith("was not measured.")
-    bare = judging.table(Graph(load(raw), tmp_path), "likely").proxy
+    bare = judging.words(Graph(load(raw), tmp_path), "likely").proxy
     assert bare.endswith("was not measured.")
+
+
+def test_how_an_endpoint_is_asked_is_no_part_of_a_spec(tmp_path: Path) -> None:
+    """So that changing it reruns nothing; it reaches the job all the same."""
+    asked = {"judge": "gpt", "tasks": ["descriptions"]}
+    found = []
+    for knobs in ({}, {"concurrency": 3, "retries": 1, "timeout": 9.0, "budget": 7.0}):
+        raw = yaml.safe_load(SMALL.read_text())
+        more = {"win_rates": {"x": {"judge": "gpt"}}, "mt_bench": asked}
+        update_config(raw, {"judges": {"gpt": JUDGE | knobs}, "evaluation": more})
+        graph = Graph(load(raw), tmp_path)
+        specs = (
+            judging.spec(graph, "x", "descriptions", 0),
+            benchmarks.grades(graph, "mt-bench", "tiny", "sft", 0),
+        )
+        limits = judging.limits(graph, "x")
+        assert benchmarks.limits(graph, "mt-bench") == limits
+        found.append((specs, limits))
+    (before, defaults), (after, limits) = found
+    assert before == after and defaults != limits
+    assert (limits.concurrency, limits.retries, limits.timeout) == (3, 1, 9.0)

@@ -19,14 +19,14 @@ def test_several_machines_begin_with_a_step_of_their_own() -> None:
     """In the batch script of a job and in a step on one machine of it; within the step
     each machine starts its processes, and all meet at one address."""
     for place in ({}, {"SLURM_STEP_NUM_TASKS": "1"}):
-        found = command(["train"], JOB | place, processes=16, nodes=2, config=CONFIG)
+        found = command(["step"], JOB | place, processes=16, nodes=2, config=CONFIG)
         step = ["--nodes=2", "--ntasks=2", "--ntasks-per-node=1"]
         assert found[:5] == ["srun", "--overlap", *step]
-        assert found[-3:] == ["-m", "selfgen", "train"]
+        assert found[-3:] == ["-m", "selfgen", "step"]
     step = {"SLURM_STEP_NUM_TASKS": "2", "SLURM_LAUNCH_NODE_IPADDR": "10.0.0.1"}
     for rank in "01":
         environ = JOB | step | {"SLURM_PROCID": rank}
-        found = command(["train"], environ, processes=16, nodes=2, config=CONFIG)
+        found = command(["step"], environ, processes=16, nodes=2, config=CONFIG)
         said = dict(itertools.pairwise(found))
         assert said["--num_processes"] == "16"
         assert said["--machine_rank"] == rank
@@ -45,4 +45,4 @@ def test_several_machines_begin_with_a_step_of_their_own() -> None:
 )
 def test_what_cannot_be_started(environ: dict, how: dict, line: str) -> None:
     with pytest.raises(UserError, match=line):
-        command(["train"], environ, processes=4, **how)
+        command(["step"], environ, processes=4, **how)

@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tests import steps
 from tests.unit.test_training import SPEC, rows
 
-from selfgen.cli.common import _device, write_rows
-from selfgen.core.spec import to_json
-from selfgen.data.wording import CHATML
+from selfgen.core.rows import write_rows
+from selfgen.data.chat_templates import CHATML
 from selfgen.models import base
 from selfgen.models.base import ModelSpec
 from selfgen.runtime import locks
@@ -116,14 +116,6 @@ def test_all_devices_of_a_job_or_none(start: Start) -> None:
     assert said == "GPUs: found 0, 1, needed are 3\n"
 
 
-def test_where_a_spec_names_its_device() -> None:
-    assert _device({"device": {"device": "cuda", "precision": "bf16"}}) == "cuda"
-    assert (
-        _device({"proxy": {"device": {"device": "auto"}}, "endpoint": None}) == "auto"
-    )
-    assert _device({"endpoint": {"model": "x"}, "proxy": None}) is None
-
-
 HOLD = """
 import pathlib, sys
 from selfgen.runtime import locks
@@ -163,21 +155,17 @@ def test_the_folder_of_a_training_is_one_job_s(tmp_path: Path) -> None:
 
 
 def test_what_another_job_has_trained_meanwhile_is_not_trained_again(
-    tmp_path: Path,
+    tmp_path: Path, path: str
 ) -> None:
     shape = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2}
     shape |= {"num_attention_heads": 2}
     model = ModelSpec("random", None, CHATML, "llama", shape)
     base.prepare(model, None, tmp_path / "base")
     write_rows(tmp_path / "rows.parquet", rows(4))
-    train = [sys.executable, "-m", "selfgen", "train", "--spec", to_json(SPEC)]
-    files = {"rows": "rows.parquet", "weights": "base", "out": "weights"}
-    files |= {"curve": "curve.jsonl", "manifest": "manifest.json", "scratch": "scratch"}
-    for name, path in files.items():
-        train += [f"--{name}", str(tmp_path / path)]
-    jobs = [
-        subprocess.Popen(train, stderr=subprocess.PIPE, text=True) for _ in range(2)
-    ]
+    scratch = tmp_path / "scratch"
+    train = steps.training(SPEC, tmp_path, tmp_path, scratch=scratch)
+    how = {"env": os.environ | {"PYTHONPATH": path}, "text": True}
+    jobs = [subprocess.Popen(train, stderr=subprocess.PIPE, **how) for _ in range(2)]
     said = [job.communicate(timeout=120)[1] for job in jobs]
     assert [job.returncode for job in jobs] == [0, 0], said
     assert sorted("done by another job" in text for text in said) == [False, True]

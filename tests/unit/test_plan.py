@@ -13,7 +13,7 @@ from tests.unit.test_training import SPEC, rows
 from selfgen.cli.main import main
 from selfgen.config import load
 from selfgen.core.errors import UserError
-from selfgen.data.wording import CHATML
+from selfgen.data.chat_templates import CHATML
 from selfgen.graph import cost
 from selfgen.graph.steps import Graph
 from selfgen.models.base import ModelSpec, create
@@ -95,9 +95,9 @@ def test_judges_by_hand() -> None:
     tokens, each answered with 256 at most; 2 and 4 dollars a million."""
     judge = {"kind": "endpoint", "model": "j", "budget": 1}
     judge |= {"input_price": 2.0, "output_price": 4.0}
-    contest = {"judge": "gpt", "orders": "both"}
+    comparison = {"judge": "gpt", "orders": "both"}
     [found] = cost.asked(
-        graph(judges={"gpt": judge}, evaluation={"win_rates": {"c": contest}})
+        graph(judges={"gpt": judge}, evaluation={"win_rates": {"c": comparison}})
     )
     assert (found.requests, found.prompt_tokens) == (32, 32 * 816)
     assert found.dollars == pytest.approx((32 * 816 * 2 + 32 * 256 * 4) / 1e6)

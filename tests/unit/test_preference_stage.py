@@ -17,8 +17,8 @@ from selfgen.config import load
 from selfgen.core.errors import UserError
 from selfgen.data.preferences import read
 from selfgen.report.collect import collect_scores
-from selfgen.report.preference import tabulate
-from selfgen.report.spec import Column, PreferredSpec, TablesSpec
+from selfgen.report.spec import Column, TableSpec
+from selfgen.report.tables.preference import Preference, draw
 
 PAIRS = [{"prompt": f"p{i}", "chosen": f"c{i}", "rejected": f"r{i}"} for i in range(6)]
 
@@ -69,7 +69,9 @@ def test_what_is_no_pair(tmp_path: Path, text: str, rows: int, said: str) -> Non
         read(tmp_path / "missing.parquet", 1)
 
 
-TABLES = TablesSpec(
+SPEC = TableSpec(
+    kind="preference",
+    name="preference",
     scale="x",
     columns=(Column("math", "test", "strict", "math"),),
     labels={"sft": "SFT", "rac": "RAC", "sft-dpo": "SFT+", "rac-dpo": "RAC+"},
@@ -77,11 +79,11 @@ TABLES = TablesSpec(
     bootstrap_samples=200,
     confidence=0.95,
     seed=0,
-)
-SPEC = PreferredSpec(
-    TABLES,
-    parents={"sft-dpo": "sft", "rac-dpo": "rac", "rac-given": "rac"},
-    kinds={"sft-dpo": "spin", "rac-dpo": "spin", "rac-given": "pairs"},
+    cells=(),
+    own=Preference(
+        parents={"sft-dpo": "sft", "rac-dpo": "rac", "rac-given": "rac"},
+        kinds={"sft-dpo": "spin", "rac-dpo": "spin", "rac-given": "pairs"},
+    ),
 )
 
 
@@ -104,10 +106,10 @@ def test_table() -> None:
             for method, values in right.items()
         ]
     )
-    texts = tabulate(scores, SPEC)
+    texts = draw(scores, SPEC).texts()
     rows = {
         row["preference_method"]: row
-        for row in csv.DictReader(io.StringIO(texts["preference.csv"]))
+        for row in csv.DictReader(io.StringIO(texts["csv"]))
     }
     found = {
         name: [
@@ -121,7 +123,7 @@ def test_table() -> None:
         "rac-dpo": [0.5, 1.0, 0.5, 0.5],
         "rac-given": [0.5, 0.25, -0.25, None],
     }
-    page = texts["preference.md"]
+    page = texts["md"]
     line = next(x for x in page.splitlines() if "| RAC | own |" in x)
     assert "| 50.0<br>" in line and "| 100.0<br>" in line and "| +50.0<br>" in line
     assert "| RAC | given |" in page and "Own: the reference over" in page

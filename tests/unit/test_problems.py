@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from selfgen.core.errors import UserError
-from selfgen.data.records import build
 from selfgen.data.spec import RecordsSpec
-from selfgen.evaluation import latex, math
+from selfgen.evaluation.metrics import latex, numbers
 from selfgen.evaluation.scores import ScoresSpec, score
+from selfgen.tasks.build import build
 
 
 def written(path: Path, rows: list[Any]) -> Path:
@@ -81,7 +81,7 @@ def test_gsm8k(gsm8k: dict[str, Path]) -> None:
     assert row["reference"] == "It is 7*1000 = 7,000.\n#### 7,000"
     assert row["answer"] == "7000" and row["licence"] == "MIT"
     for row in rows:
-        assert math.strict(row["reference"], row["answer"])
+        assert numbers.strict(row["reference"], row["answer"])
 
 
 def test_all_of_gsm8k_may_be_trained_on(gsm8k: dict[str, Path]) -> None:
@@ -115,7 +115,7 @@ def test_math_is_graded_as_latex(hendrycks: dict[str, Path]) -> None:
         {"id": name, "text": text, "tokens": 3, "ended": True}
         for name, text in said.items()
     ]
-    frame = score(rows, answers, ScoresSpec(("overlap", "latex"), ("test",)))
+    frame = score(rows, answers, ScoresSpec(("latex", "rouge"), ("test",)))
     by_id = frame.set_index("id")
     assert list(by_id.loc["math-test/algebra/3", ["strict", "flexible"]]) == [0, 1]
     assert list(by_id.loc["math-test/algebra/4", ["strict", "flexible"]]) == [0, 0]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from selfgen.cli import common
+from selfgen.runtime import progress
 
 
 @pytest.fixture
 def at(monkeypatch: pytest.MonkeyPatch):
     """Sets the clock, in seconds."""
     now = [0.0]
-    monkeypatch.setattr(common.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(progress.time, "perf_counter", lambda: now[0])
 
     def set_to(seconds: float) -> None:
         now[0] = seconds
@@ -21,7 +21,7 @@ def at(monkeypatch: pytest.MonkeyPatch):
 
 def test_batches_of_many(at, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
-    clock = common.Clock("answers", "prompts")
+    clock = progress.Progress("answers", "prompts")
     at(30.0)
     clock(64, 128)
     at(60.0)
@@ -36,7 +36,7 @@ def test_a_resumed_step_counts_from_where_it_started(
     at, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
-    clock = common.Clock("train", "step", resumes=True)
+    clock = progress.Progress("train", "step", resumes=True)
     at(20.0)
     clock(51, 60)
     at(40.0)
@@ -51,7 +51,7 @@ def test_lines_come_at_most_every_ten_seconds(
     at, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
-    clock = common.Clock("train", "step", resumes=True)
+    clock = progress.Progress("train", "step", resumes=True)
     for second in range(1, 31):
         at(second)
         clock(second, 40)

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
+from selfgen.config.tasks import CORRECTION
 from selfgen.core.errors import UserError
 from selfgen.data import prompts
+from selfgen.data.chat_templates import CHATML, PLAIN, ZEPHYR
 from selfgen.data.prompts import PromptSpec
-from selfgen.data.wording import CHATML, CORRECTION, PLAIN, ZEPHYR
 from selfgen.models import base, loading
 from selfgen.models.base import ModelSpec
 
@@ -80,6 +81,14 @@ def test_correction_is_prompt_draft_turn(tokenizer: Any, prompt: str) -> None:
         f"my draft<|im_end|>\n<|im_start|>user\n{CORRECTION}<|im_end|>\n"
         "<|im_start|>assistant\n"
     )
+
+
+def test_a_template_that_changes_earlier_turns(tokenizer: Any) -> None:
+    other = copy.deepcopy(tokenizer)
+    other.chat_template = "{{ messages | length }} turns: " + CHATML
+    assert prompts.prompt_ids(other, SPEC, "short")
+    with pytest.raises(UserError, match="chat template: it changes earlier turns"):
+        prompts.correction_ids(other, SPEC, "short", "my draft")
 
 
 def test_a_post_loses_lines_and_then_characters() -> None:

@@ -10,10 +10,11 @@ import pytest
 from tests.hub_sets import write
 
 from selfgen.core.errors import UserError
-from selfgen.data import preferences, problems
-from selfgen.data.hub import _folder
-from selfgen.data.records import build
+from selfgen.data import preferences
+from selfgen.data.listing import folder_of
 from selfgen.data.spec import RecordsSpec
+from selfgen.tasks import hendrycks_math
+from selfgen.tasks.build import build
 
 
 @pytest.fixture
@@ -61,7 +62,7 @@ def test_math(listed: dict[str, Path]) -> None:
     assert {row["kind"] for row in rows} == {"Algebra", "Number Theory"}
     row = next(row for row in rows if row["id"] == "math-train/algebra/4")
     assert row["answer"] == r"\frac{3}{7}"
-    read = problems.read_math([listed["math-main"], listed["math-500"]])
+    read = hendrycks_math.read([listed["math-main"], listed["math-500"]])
     assert [row["unique_id"] for row in read[:3]] == [
         "test/algebra/1",
         "test/algebra/2",
@@ -70,7 +71,7 @@ def test_math(listed: dict[str, Path]) -> None:
 
 
 def test_a_dialogue_without_an_answer(listed: dict[str, Path]) -> None:
-    path = _folder(listed["ultrachat-test"]) / "data/test_sft-00000-of-00001.parquet"
+    path = folder_of(listed["ultrachat-test"]) / "data/test_sft-00000-of-00001.parquet"
     pandas.DataFrame({"messages": [[{"role": "user", "content": "Hm?"}]]}).to_parquet(
         path
     )

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import csv
+import io
+
 import pandas as pd
 import pytest
 
-from selfgen.report import corrections, grid
 from selfgen.report.collect import collect_scores
-from selfgen.report.spec import Column, TablesSpec
+from selfgen.report.spec import Column, TableSpec
+from selfgen.report.tables import corrections
 
-SPEC = TablesSpec(
+SPEC = TableSpec(
+    kind="corrections",
+    name="corrections",
     scale="x",
     columns=(
         Column("math", "test", "strict", "math"),
@@ -20,6 +25,8 @@ SPEC = TablesSpec(
     bootstrap_samples=200,
     confidence=0.95,
     seed=0,
+    cells=(),
+    own=None,
 )
 
 
@@ -42,10 +49,14 @@ def scores() -> pd.DataFrame:
 
 
 def test_numbers() -> None:
-    (names, math, edited), (_, qa, few) = corrections.corrected(scores(), SPEC)
-    assert names == ["math", "RAC"]
-    found = [math.first, math.second, math.gain, math.improved, math.worsened]
-    assert [x.value for x in found] == pytest.approx([0.5, 0.5, 0, 0.25, 0.25])
+    found = corrections.corrected(scores(), SPEC)
+    assert [(column.title, *key) for column, *key in found] == [
+        ("math", "m", "rac"),
+        ("qa", "m", "rac"),
+    ]
+    (math, edited), (qa, few) = found.values()
+    numbers = [math.first, math.second, math.gain, math.improved, math.worsened]
+    assert [x.value for x in numbers] == pytest.approx([0.5, 0.5, 0, 0.25, 0.25])
     assert [math.fixed.value, math.broken.value] == pytest.approx([0.5, 0.5])
     assert [edited.value, few.value] == [0.75, 0.5]
     assert [qa.improved.value, qa.worsened.value] == [0.25, 0.25]
@@ -54,17 +65,20 @@ def test_numbers() -> None:
 
 
 def test_page() -> None:
-    rows = list(corrections.corrected(scores(), SPEC))
-    page = grid.to_markdown(corrections.table(rows, ["Column", "Method"], 0.95))
-    line = next(x for x in page.splitlines() if x.startswith("| qa"))
+    texts = corrections.draw(scores(), SPEC).texts()
+    line = next(x for x in texts["md"].splitlines() if x.startswith("| qa"))
     assert line.startswith("| qa | RAC | 40.0<br>") and "| — | — | 50.0<br>" in line
+    math, qa = csv.DictReader(io.StringIO(texts["csv"]))
+    assert (math["method"], math["n"], math["seeds"]) == ("rac", "4", "1")
+    assert (math["fixed"], qa["fixed"], qa["gain"]) == ("0.500000", "", "0.025000")
 
 
 def test_a_run_without_corrections_has_no_rows() -> None:
     direct = scores()[lambda frame: frame["decoding"] == "direct"]
-    assert list(corrections.corrected(direct, SPEC)) == []
+    assert corrections.corrected(direct, SPEC) == {}
 
 
 def test_a_shipped_run_that_did_not_measure_edits() -> None:
     old = scores().assign(edited=float("nan"))
-    assert [edited for *_, edited in corrections.corrected(old, SPEC)] == [None, None]
+    found = corrections.corrected(old, SPEC).values()
+    assert [edited for _, edited in found] == [None, None]

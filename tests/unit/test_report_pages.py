@@ -4,11 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from selfgen.evaluation.scores import METRICS
-from selfgen.report import cost, details, figures, tables
+from selfgen.evaluation.text import SHAPE
+from selfgen.report import figures
 from selfgen.report.collect import collect_scores
 from selfgen.report.samples import samples_page
-from selfgen.report.spec import Column, TablesSpec
+from selfgen.report.spec import Cell, Column, TableSpec
+from selfgen.report.tables import cost, details, main
 
 LABELS = {
     "lead-1": "Lead-1",
@@ -23,7 +24,8 @@ COLUMNS = (
     Column("math", "test", "flexible", "Math, new templates"),
     Column("math", "seen", "flexible", "Math, seen templates", True),
 )
-SPEC = TablesSpec("laptop", COLUMNS, LABELS, "sft-continued", 500, 0.95, 0)
+HOW = (LABELS, "sft-continued", 500, 0.95, 0)
+SPEC = TableSpec("main", "main", "laptop", COLUMNS, *HOW, (), None)
 
 
 def _fake_scores():
@@ -108,7 +110,7 @@ def test_collect_keeps_order_and_fills_with_nan():
     scores = _fake_scores()
     assert list(scores.columns) == [
         *("task", "split", "model", "method", "decoding", "seed", "id"),
-        *METRICS,
+        *("rouge1", "rouge2", "rougeL", "strict", "flexible", *SHAPE),
     ]
     assert scores["method"].drop_duplicates().tolist() == [
         *("base", "sft", "sft-continued", "bash", "rac", "lead-1")
@@ -129,14 +131,9 @@ def test_shipped_scores_draw_the_same_again(tmp_path):
             pd.read_csv(tmp_path / "runs.csv"),
         ),
     ):
-        table = tables.main_table(s, r, SPEC)
-        frame = details.details(s)
-        texts.append(
-            [write(table) for write in (tables.to_markdown, tables.to_latex)]
-            + [tables.to_csv(table), details.to_csv(frame, SPEC)]
-            + [write(frame, SPEC) for write in (details.to_markdown, details.to_latex)]
-        )
-        figure = figures.main_figure(table)
+        drawn = (main.draw(s, r, SPEC), details.draw(s, SPEC))
+        texts.append([text for table in drawn for text in table.texts().values()])
+        figure = figures.main_figure(s, r, SPEC)
         files.append([figures.render(figure, kind) for kind in ("png", "svg", "pdf")])
     assert texts[0] == texts[1]
     assert files[0] == files[1]
@@ -162,7 +159,7 @@ def _undated(data):
 def test_the_main_figure_without_a_baseline_has_scores_only():
     scores = _fake_scores()
     scores = scores[scores["method"] != "sft-continued"]
-    figure = figures.main_figure(tables.main_table(scores, _fake_runs(), SPEC))
+    figure = figures.main_figure(scores, _fake_runs(), SPEC)
     assert len(figure.axes) == 3
 
 
@@ -180,51 +177,51 @@ def test_details_by_hand():
         frame = frame.assign(tokens=9.0, ended=[0.0, 1.0])
         cell = {"task": "qa", "model": "m", "method": "rac", "decoding": "corrected"}
         parts.append((cell | {"seed": seed}, frame))
-    frame = details.details(collect_scores(parts))
-    assert details.to_csv(frame, SPEC) == (
-        "task,split,model,method,decoding,shared_templates,n,seeds,rouge1,rouge2,rougeL,"
-        "strict,flexible,tokens,words,reference_words,repetition,ended,edited\n"
-        "qa,test,m,rac,corrected,0,2,2,,,0.300000,,,9.000000,,,,0.500000,\n"
+    texts = details.draw(collect_scores(parts), SPEC).texts()
+    assert texts["csv"] == (
+        "task,split,model,method,decoding,shared_templates,n,seeds,rougeL,"
+        "tokens,words,reference_words,repetition,ended,edited\n"
+        "qa,test,m,rac,corrected,0,2,2,0.300000,9.000000,,,,0.500000,\n"
     )
-    assert details.to_markdown(frame, SPEC).splitlines()[:5] == [
+    assert texts["md"].splitlines()[:5] == [
         "**Details of qa, test.**",
         "",
         "| Method | ROUGE-L | Tokens | Ended | n | Seeds |",
         "| :-- | --: | --: | --: | --: | --: |",
         "| RAC, corrected once | 30.0 | 9.0 | 50.0 | 2 | 2 |",
     ]
-    assert details.to_latex(frame, SPEC).count("\\begin{table}") == 1
+    assert texts["tex"].count("\\begin{table}") == 1
 
 
 def test_details_mark_shared_templates():
-    frame = details.details(_fake_scores())
-    lines = details.to_markdown(frame, SPEC).splitlines()
+    texts = details.draw(_fake_scores(), SPEC).texts()
+    lines = texts["md"].splitlines()
     titles = [line for line in lines if line.startswith("**Details")]
     assert [title for title in titles if "†" in title] == [
         "**Details of math, seen†.**"
     ]
     assert sum(line.startswith("- †: ") for line in lines) == 1
-    rows = details.to_csv(frame, SPEC).splitlines()[1:]
+    rows = texts["csv"].splitlines()[1:]
     assert all(
         (row.split(",")[5] == "1") == row.startswith("math,seen") for row in rows
     )
 
 
 def test_details_show_what_lead_1_does_not_have():
-    page = details.to_markdown(details.details(_fake_scores()), SPEC)
+    page = details.draw(_fake_scores(), SPEC).texts()["md"]
     lead = next(line for line in page.splitlines() if line.startswith("| Lead-1"))
     assert lead.endswith("| — | 30.0 | 28.0 | 2.0 | — | 40 | — |")
     assert page.count("**Details of") == 3
 
 
 def test_cost_by_hand():
-    frame = cost.cost(_fake_cost())
-    assert cost.to_csv(frame).splitlines()[1:] == [
+    texts = cost.draw(_fake_cost(), SPEC).texts()
+    assert texts["csv"].splitlines()[1:] == [
         "math,tiny,bash,11.000000,21.000000,8.000000,10.000000,20.000000,10.000000,"
         "950.000000,cpu,float32,highest",
         "math,tiny,base,,,6.000000,,,10.000000,,cpu,float32,highest",
     ]
-    lines = cost.to_markdown(_fake_cost(), SPEC).splitlines()
+    lines = texts["md"].splitlines()
     assert lines[4:6] == [
         "| math | tiny | BASH | 11 | 21 | 8 | 10 | 20 | 10 | 950 "
         "| cpu, float32, highest |",
@@ -246,7 +243,7 @@ def test_wall_time_counts_jobs_side_by_side_and_shared_passes_once():
     timings = _fake_cost()
     shared = timings[timings["stage"] == "pass"].assign(method="rac")
     whole = [
-        cost.to_markdown(frame, SPEC).splitlines()[-1]
+        cost.draw(frame, SPEC).texts()["md"].splitlines()[-1]
         for frame in (timings, pd.concat([timings, shared]))
     ]
     assert whole[0] == whole[1]
@@ -257,22 +254,26 @@ def _record(i, split="test"):
     return {"id": f"q{i}", "split": split, "prompt": words, "reference": "a | b\nc"}
 
 
-def _answers(method, seed, text, decoding="direct"):
-    cell = {"task": "math", "model": "m", "method": method, "decoding": decoding}
-    rows = [{"id": f"q{i}", "text": text} for i in range(9)]
-    return cell | {"seed": seed}, rows
+def _samples(columns, *answers):
+    """The spec of a page, and the rows of (method, seed, text, decoding) of each cell."""
+    cells = tuple(
+        Cell("math", "m", m, decoding, seed) for m, seed, _, decoding in answers
+    )
+    rows = [
+        [{"id": f"q{i}", "text": text} for i in range(9)] for _, _, text, _ in answers
+    ]
+    return rows, TableSpec("samples", "samples", "tiny", columns, *HOW, cells, None)
 
 
 def test_samples_page():
-    spec = TablesSpec("tiny", COLUMNS[1:], LABELS, "sft-continued", 9, 0.95, 0)
     records = {"math": [_record(i) for i in range(9)] + [_record(10, "train")]}
-    answers = [
-        _answers("rac", 1, "second seed"),
-        _answers("rac", 0, "1 < 2 *and* `x`\nend"),
-        _answers("rac", 0, "", "corrected"),
-    ]
+    answers, spec = _samples(
+        COLUMNS[1:],
+        ("rac", 1, "second seed", "direct"),
+        ("rac", 0, "1 < 2 *and* `x`\nend", "direct"),
+        ("rac", 0, "", "corrected"),
+    )
     page = samples_page(records, answers, spec, k=2)
-    assert page == samples_page(records, iter(answers), spec, k=2)
     assert page.count("### q") == 2 and "q10" not in page
     assert page.count("word") == 2 * 60 and page.count("word …") == 2
     assert page.count("| *Reference* | a \\| b<br>c |") == 2
@@ -283,9 +284,8 @@ def test_samples_page():
 
 
 def test_samples_do_not_depend_on_the_order_of_the_records():
-    spec = TablesSpec("tiny", COLUMNS[1:2], LABELS, "sft-continued", 9, 0.95, 0)
     records = [_record(i) for i in range(9)]
-    answers = [_answers("rac", 0, "x")]
+    answers, spec = _samples(COLUMNS[1:2], ("rac", 0, "x", "direct"))
     assert samples_page({"math": records}, answers, spec) == samples_page(
         {"math": records[::-1]}, answers, spec
     )

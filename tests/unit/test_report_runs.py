@@ -1,9 +1,10 @@
-"""Manifests by their path: what was trained, and what it cost."""
+"""From manifests: what was trained, and what it cost."""
 
 from __future__ import annotations
 
+from selfgen.generation.gather import merged
 from selfgen.report.runs import collect_curves, collect_runs
-from selfgen.report.spec import Cell, CollectSpec
+from selfgen.report.spec import Cell, CollectSpec, Passed, Trained
 
 SPEC = CollectSpec(
     cells=(
@@ -13,13 +14,19 @@ SPEC = CollectSpec(
         Cell("qa", "m", "rac", "direct", 0),
         Cell("qa", "m", "rac", "corrected", 0),
     ),
-    parents={"base": None, "bash": "sft", "rac": "sft"},
-    nodes={"base": ("base",), "bash": ("bash",), "rac": ("rac.r1", "rac")},
-    passes={
-        "base": (),
-        "bash": ("sft/forced",),
-        "rac": ("sft/free-r1", "rac.r1/free-r2"),
-    },
+    parents={"base": None, "bash": "sft", "random": "sft", "rac": "sft"},
+    trained=(
+        Trained("qa", "m", "bash", 0),
+        Trained("qa", "m", "rac.r1", 0),
+        Trained("qa", "m", "rac", 0),
+    ),
+    checkpoints={"base": "base", "bash": "bash", "rac.r1": "rac", "rac": "rac"}
+    | {"random": "random"},
+    passed=(
+        Passed("qa", "m", 0, ("bash", "random")),
+        Passed("qa", "m", 0, ("rac.r1",)),
+        Passed("qa", "m", 0, ("rac",)),
+    ),
 )
 RUN = {"device": "cpu", "precision": "fp32", "peak_memory_mb": 10.0}
 RUN |= {"started_at": 100.0, "wall_seconds": 9.0}
@@ -38,22 +45,18 @@ def trained(steps: int, labelled: int, forwarded: int) -> dict[str, object]:
     }
 
 
-MANIFESTS = {
-    "results/models/qa/m/bash/seed0/manifest.json": trained(4, 40, 100),
-    "results/passes/qa/m/sft/forced/seed0/shard0.json": generated(30, 1.0),
-    "results/passes/qa/m/sft/forced/seed0/shard1.json": generated(20, 1.0),
-    "results/models/qa/m/rac.r1/seed0/manifest.json": trained(2, 20, 50),
-    "results/models/qa/m/rac/seed0/manifest.json": trained(3, 30, 60),
-    "results/passes/qa/m/sft/free-r1/seed0/shard0.json": generated(70, 1.0),
-    "results/passes/qa/m/rac.r1/free-r2/seed0/shard0.json": generated(7, 1.0),
-    "results/answers/qa/m/rac/direct/seed0/shard0.json": generated(8, 2.0),
-    "results/answers/qa/m/rac/corrected/seed0/shard0.json": generated(12, 2.0)
-    | {"peak_memory_mb": 11.0},
-}
+TRAINED = [trained(4, 40, 100), trained(2, 20, 50), trained(3, 30, 60)]
+PASSED = [generated(50, 2.0), generated(70, 1.0), generated(7, 1.0)]
+ANSWERS = [
+    generated(5, 2.0),
+    generated(6, 2.0),
+    generated(8, 2.0),
+    generated(12, 2.0) | {"peak_memory_mb": 11.0},
+]
 
 
 def test_runs_and_timings() -> None:
-    runs, timings = collect_runs(MANIFESTS, SPEC)
+    runs, timings = collect_runs(SPEC, TRAINED, PASSED, ANSWERS)
     assert runs.values.tolist() == [
         ["qa", "m", "base", 0, "", 0, 0, 0, 0],
         ["qa", "m", "bash", 0, "sft", 4, 40, 100, 50],
@@ -62,9 +65,10 @@ def test_runs_and_timings() -> None:
     ]
     columns = ["method", "stage", "seconds", "tokens", "peak_memory_mb"]
     assert timings[columns].values.tolist() == [
-        ["bash", "pass", 1.0, 30, 10.0],
-        ["bash", "pass", 1.0, 20, 10.0],
+        ["base", "answers", 2.0, 5, 10.0],
+        ["bash", "pass", 2.0, 50, 10.0],
         ["bash", "train", 2.0, 100, 10.0],
+        ["bash", "answers", 2.0, 6, 10.0],
         ["rac", "pass", 1.0, 70, 10.0],
         ["rac", "pass", 1.0, 7, 10.0],
         ["rac", "train", 2.0, 50, 10.0],
@@ -78,5 +82,22 @@ def test_runs_and_timings() -> None:
 
 def test_curves() -> None:
     line = '{"step": 0, "loss": 2.5, "learning_rate": 0.1, "tokens_per_second": 9}\n'
-    frame = collect_curves({"results/models/qa/m/bash/seed3/curve.jsonl": line})
-    assert frame.values.tolist() == [["qa", "m", "bash", 3, 0, 2.5, 0.1]]
+    frame = collect_curves(SPEC, [line, "", line])
+    assert frame.values.tolist() == [
+        ["qa", "m", "bash", 0, 0, 2.5, 0.1],
+        ["qa", "m", "rac", 0, 0, 2.5, 0.1],
+    ]
+
+
+def test_what_was_made_in_parts_is_one_job() -> None:
+    """Sums, the most memory, and the time from the first start to the last end."""
+    parts = [
+        generated(5, 2.0) | {"engine": "speculative", "started_at": 100.0},
+        generated(6, 1.5) | {"engine": "sequential", "started_at": 107.0},
+    ]
+    found = merged([part | {"spec": {}, "outputs": {}} for part in parts])
+    assert found == RUN | {
+        **{"generated_tokens": 11, "generation_seconds": 3.5},
+        **{"engine": ["speculative", "sequential"]},
+        **{"started_at": 100.0, "wall_seconds": 16.0},
+    }

@@ -4,6 +4,7 @@ import csv
 import io
 import shutil
 import subprocess
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -11,8 +12,9 @@ import pytest
 from selfgen.core.errors import UserError
 from selfgen.report.collect import collect_scores
 from selfgen.report.grid import Entry, Grid
-from selfgen.report.spec import Column, TablesSpec
-from selfgen.report.tables import main_table, to_csv, to_latex, to_markdown
+from selfgen.report.measure import main_table
+from selfgen.report.spec import Column, TableSpec
+from selfgen.report.tables import main
 
 LABELS = {
     "lead-1": "Lead-1",
@@ -27,7 +29,9 @@ FLAT = [0.5, 0.5, 0.5, 0.5]
 
 
 def _spec(*columns):
-    return TablesSpec("tiny", columns or (SUM,), LABELS, "sft-continued", 999, 0.95, 0)
+    columns = columns or (SUM,)
+    how = (LABELS, "sft-continued", 999, 0.95, 0, (), None)
+    return TableSpec("main", "main", "tiny", columns, *how)
 
 
 def _part(method, values, column=SUM, seed=0, decoding="direct", model="m"):
@@ -59,12 +63,14 @@ def _runs(**steps):
 
 
 def _table(parts, *columns, **steps):
-    return main_table(collect_scores(parts), _runs(**steps), _spec(*columns))
+    """The table by the endings of its files."""
+    scores, runs = collect_scores(parts), _runs(**steps)
+    return main.draw(scores, runs, _spec(*columns)).texts()
 
 
 def _cells(table):
     """Method label -> the score cells of its Markdown row."""
-    lines = [line for line in to_markdown(table).splitlines() if line.startswith("|")]
+    lines = [line for line in table["md"].splitlines() if line.startswith("|")]
     rows = [line.strip("| ").split(" | ") for line in lines[2:]]
     return {row[0]: row[1:] for row in rows}
 
@@ -85,7 +91,7 @@ def test_the_whole_table_by_hand():
         MATH,
         **{"base": 0, "sft-continued": 10, "bash": 10},
     )
-    assert to_markdown(table) == (
+    assert table["md"] == (
         "**Scores in percent with 95% intervals (scale: tiny).**\n"
         "\n"
         "| Method | ROUGE-L<br>n = 4 | Math †<br>n = 4 | Seeds | Steps "
@@ -126,17 +132,17 @@ def test_a_difference_that_holm_does_not_confirm_has_one_mark():
 def test_too_few_samples_for_holm_are_named():
     parts = [_part("sft-continued", FLAT), _part("bash", [0.6] * 4)]
     parts += [_part(f"x{i}", FLAT) for i in range(30)]
-    text = to_markdown(_table(parts))
+    text = _table(parts)["md"]
     assert "| **60.0** ▲<br>" in text
     assert "- 999 bootstrap samples are too few for any of 31 comparisons" in text
-    assert "too few" not in to_markdown(_table(parts[:2]))
+    assert "too few" not in _table(parts[:2])["md"]
 
 
 def test_one_seed_says_that_its_interval_covers_items_only():
     one = [_part("sft-continued", FLAT), _part("bash", FLAT)]
-    assert "one seed, so they cover items only" in to_markdown(_table(one))
+    assert "one seed, so they cover items only" in _table(one)["md"]
     both = [_part("sft-continued", FLAT, seed=1), _part("bash", FLAT, seed=1)]
-    several = to_markdown(_table(one + both))
+    several = _table(one + both)["md"]
     assert "a bootstrap over seeds and items, crossed." in several
     assert "one seed" not in several
 
@@ -155,17 +161,18 @@ def test_seeds_that_disagree_take_the_mark_away():
 
 def test_a_column_that_nobody_solves_is_a_floor():
     low = [_part("sft-continued", [0.0] * 4), _part("bash", [0.0, 0.0, 0.0, 0.2])]
-    text = to_markdown(_table([*low, _part("lead-1", FLAT, model="-")]))
+    text = _table([*low, _part("lead-1", FLAT, model="-")])["md"]
     assert "ROUGE-L<br>n = 4, floor" in text
     assert "- Floor: every method is under 10%" in text
     high = [*low, _part("rac", FLAT)]
-    assert "loor" not in to_markdown(_table(high))
+    assert "loor" not in _table(high)["md"]
 
 
 def test_lead_1_is_neither_best_nor_compared():
     lead = _part("lead-1", [0.9] * 4, model="-")
-    table = _table([_part("sft-continued", FLAT), _part("bash", [0.6] * 4), lead])
-    assert _cells(table)["Lead-1"][0] == "90.0<br>[90.0, 90.0]"
+    parts = [_part("sft-continued", FLAT), _part("bash", [0.6] * 4), lead]
+    assert _cells(_table(parts))["Lead-1"][0] == "90.0<br>[90.0, 90.0]"
+    table = main_table(collect_scores(parts), _runs(), _spec())
     assert table.tests == 1
     assert table.rows[0].label == "Lead-1"
 
@@ -178,7 +185,7 @@ def test_a_tie_of_all_is_not_bold_and_decodings_stand_together():
             _part("rac", FLAT, decoding="corrected"),
         ]
     )
-    assert "**50.0**" not in to_markdown(table)
+    assert "**50.0**" not in table["md"]
     assert list(_cells(table)) == ["RAC", "RAC, corrected once", "SFT continued"]
 
 
@@ -191,7 +198,7 @@ def test_each_model_has_its_own_baseline_and_its_own_best():
             _part("bash", [0.7] * 4, model="large"),
         ]
     )
-    lines = to_markdown(table).splitlines()
+    lines = table["md"].splitlines()
     assert lines[2].startswith("| Model | Method |")
     assert lines[5].startswith("| m | BASH | **60.0** ▲▲")
     assert lines[6].startswith("| large | SFT continued | **80.0**<br>")
@@ -199,14 +206,13 @@ def test_each_model_has_its_own_baseline_and_its_own_best():
 
 
 def test_without_the_baseline_nothing_is_compared():
-    text = to_markdown(_table([_part("bash", FLAT), _part("rac", [0.6] * 4)]))
+    text = _table([_part("bash", FLAT), _part("rac", [0.6] * 4)])["md"]
     assert "▲" not in text and "power" not in text
 
 
 def test_csv_by_hand():
     parts = [_part("sft-continued", FLAT), _part("bash", [0.6] * 4)]
-    table = _table([*parts, _part("bash", FLAT, MATH)], SUM, MATH, bash=10)
-    text = to_csv(table)
+    text = _table([*parts, _part("bash", FLAT, MATH)], SUM, MATH, bash=10)["csv"]
     rows = list(csv.DictReader(io.StringIO(text)))
     assert text.endswith("\n") and "\r" not in text
     assert list(rows[2].values()) == [
@@ -230,10 +236,9 @@ def test_a_metric_that_is_no_score_is_refused():
 def test_latex_escapes_and_compiles(tmp_path):
     labels = LABELS | {"bash": r"B&SH 50% $x$ #1 {a}~^\ <b> a_b — β ▲ 'q'"}
     column = Column("sum", "test", "rougeL", 'A long_title & 100% of "it"', True)
-    spec = TablesSpec("tiny", (column,), labels, "sft-continued", 99, 0.95, 0)
+    spec = replace(_spec(column), labels=labels, bootstrap_samples=99)
     parts = [_part("sft-continued", FLAT), _part("bash", [0.6] * 4)]
-    table = main_table(collect_scores(parts), _runs(), spec)
-    text = to_latex(table)
+    text = main.draw(collect_scores(parts), _runs(), spec).texts()["tex"]
     assert text.startswith("\\begin{table}") and text.endswith("\\end{table}\n")
     assert r"\textbf{60.0}\rlap{$^{\uparrow\uparrow}$}" in text
     assert r"B\&SH 50\% \$x\$ \#1 \{a\}" in text

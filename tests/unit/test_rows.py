@@ -27,7 +27,6 @@ PASS = PassSpec(
     PROMPT,
     Sampling(1.0),
     Device("cpu", "fp32"),
-    4,
     beta=0.5,
 )
 

@@ -14,13 +14,13 @@ from snakemake.utils import update_config
 from selfgen import config
 from selfgen.core.errors import UserError
 from selfgen.core.spec import from_json, to_json
-from selfgen.evaluation.statistics import Bootstrap, paired_difference
-from selfgen.graph import judging, tables
+from selfgen.evaluation.statistics import paired_difference
+from selfgen.graph import paths, tables
 from selfgen.graph.steps import Graph
-from selfgen.report import preference, ship, win_rates
+from selfgen.report import plot, ship, tabulate
 from selfgen.report.collect import cell_values
-from selfgen.report.render import render_all
-from selfgen.report.spec import Cell, TablesSpec
+from selfgen.report.measure import bootstrap
+from selfgen.report.spec import TableSpec
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "docs" / "reference"
@@ -45,61 +45,53 @@ def graph(run: Path) -> Graph:
     return Graph(config.load(merged), ROOT)
 
 
-@pytest.fixture(scope="module")
-def drawn(run: Path, graph: Graph) -> dict[str, bytes]:
-    spec = from_json(TablesSpec, (run / "tables" / "spec.json").read_text())
-    found = render_all(run / "collected", spec)
-    texts = {}
-    if tables.preferred(graph).parents:
-        scores = pd.read_parquet(run / "collected" / "scores.parquet")
-        texts |= preference.tabulate(scores, tables.preferred(graph))
-    for name in judging.names(graph) if (run / "verdicts").is_dir() else ():
-        spec = judging.table(graph, name)
-        rows = [
-            pd.read_parquet(_verdicts(run, name, cell)).to_dict("records")
-            for cell in spec.cells
-        ]
-        texts |= win_rates.tabulate(rows, spec)
-    return found | {name: text.encode() for name, text in texts.items()}
+def inputs(run: Path, found: tables.Job) -> dict[str, list[Path]]:
+    """The files of a table or figure in a shipped run."""
+    return {
+        name: [run / Path(path).relative_to("results") for path in paths]
+        for name, paths in found.inputs.items()
+    }
 
 
-def _verdicts(run: Path, contest: str, cell: Cell) -> Path:
-    folder = run / "verdicts" / contest / cell.task / cell.model / cell.method
-    return folder / cell.decoding / f"seed{cell.seed}.parquet"
+def test_every_shipped_table_is_drawn_again_byte_for_byte(run, graph) -> None:
+    """With the spec that is shipped beside it, which is that of today's configuration."""
+    shipped = {path.name: path.read_text() for path in (run / "tables").iterdir()}
+    files = {}
+    for name, found in tables.tables(graph).items():
+        spec = from_json(TableSpec, shipped[f"{name}.json"])
+        made = tabulate.texts(spec, inputs(run, found))
+        assert made["json"] == to_json(found.spec) + "\n"
+        files |= {f"{name}.{kind}": text for kind, text in made.items()}
+    assert files == shipped
 
 
-def test_every_shipped_table_is_drawn_again_byte_for_byte(run, drawn) -> None:
-    shipped = {path.name: path.read_bytes() for path in (run / "tables").iterdir()}
-    kinds = (".md", ".tex", ".csv", ".json")
-    assert {n: c for n, c in drawn.items() if n.endswith(kinds)} == shipped
-
-
-def test_every_figure_is_shipped(run, drawn) -> None:
+def test_every_figure_is_shipped(run, graph) -> None:
     shipped = {path.name for path in (run / "figures").iterdir()}
-    assert shipped == {n for n in drawn if n.endswith((".pdf", ".svg", ".png"))}
+    files = {
+        f"{name}.{kind}"
+        for name, found in tables.figures(graph).items()
+        for kind in plot.images(found.spec, inputs(run, found))
+    }
+    assert files == shipped
 
 
 def test_the_shipped_run_is_of_its_configuration(run: Path, graph: Graph) -> None:
     """Every job that ran a model had the spec that the configuration gives it today."""
-    assert (run / "tables" / "spec.json").read_text() == to_json(
-        tables.tables(graph)
-    ) + "\n"
     expected = {}
     for cell in graph.cells():
-        node = (cell.task, cell.model, cell.method)
+        checkpoint = (cell.task, cell.model, cell.method)
         answers = graph.answers(cell.task, cell.method, cell.decoding, cell.seed)
-        for shard in graph.answer_shards(*node, cell.decoding, cell.seed):
-            expected[shard] = answers
+        expected[graph.answers_file(*checkpoint, cell.decoding, cell.seed)] = answers
         if graph.config.methods[cell.method].mix != "none":
-            weights = graph.weights(*node, cell.seed)
+            weights = graph.weights(*checkpoint, cell.seed)
             expected[weights] = graph.train(cell.task, cell.method, cell.seed)
-        for shard in graph.pass_shards(*node, cell.seed):
+        if passed := graph.pass_file(*checkpoint, cell.seed):
             made = graph.passed(cell.method)
-            expected[shard] = graph.generation(
+            expected[passed] = graph.generation(
                 cell.task, made.generator, made.name, cell.seed
             )
     manifests = json.loads((run / "collected" / "manifests.json").read_text())
-    specs = {_manifest(path): spec for path, spec in expected.items()}
+    specs = {paths.manifest(path): spec for path, spec in expected.items()}
     # A key that came later has the value that the run had without it: its default.
     found = {
         path: from_json(type(specs[path]), json.dumps(m["spec"]))
@@ -108,17 +100,11 @@ def test_the_shipped_run_is_of_its_configuration(run: Path, graph: Graph) -> Non
     assert found == specs
 
 
-def _manifest(output: str) -> str:
-    if output.endswith("/weights"):
-        return output.removesuffix("weights") + "manifest.json"
-    return output.removesuffix("parquet") + "json"
-
-
 def test_fine_tuning_is_above_the_base_model_on_at_least_two_tasks() -> None:
     """The comparison that makes the others worth reading: paired, its interval off 0."""
     scores = pd.read_parquet(RUN / "collected" / "scores.parquet")
-    spec = from_json(TablesSpec, (RUN / "tables" / "spec.json").read_text())
-    how = Bootstrap(spec.bootstrap_samples, spec.confidence, spec.seed)
+    spec = from_json(TableSpec, (RUN / "tables" / "main.json").read_text())
+    how = bootstrap(spec)
     above = set()
     for column in spec.columns:
         rows = scores[
@@ -135,7 +121,7 @@ def test_fine_tuning_is_above_the_base_model_on_at_least_two_tasks() -> None:
 
 def test_no_prompt_and_no_answer_is_shipped() -> None:
     assert not list(REFERENCE.rglob("samples*"))
-    for path in REFERENCE.rglob("verdicts/**/*.parquet"):
+    for path in REFERENCE.rglob("judgments/**/*.parquet"):
         assert "reply" not in pd.read_parquet(path).columns
 
 
@@ -149,16 +135,16 @@ def test_ship_copies_a_run_without_its_samples(tmp_path: Path) -> None:
     for name in ("tables/main.md", "tables/samples.md", "figures/a.svg", "collected/b"):
         (run / name).parent.mkdir(parents=True, exist_ok=True)
         (run / name).write_text(name)
-    verdicts = run / "verdicts" / "x" / "seed0.parquet"
-    verdicts.parent.mkdir(parents=True)
-    pd.DataFrame({"id": ["a"], "won": [1.0], "reply": ["quoted"]}).to_parquet(verdicts)
+    judgments = run / "judgments" / "x" / "seed0.parquet"
+    judgments.parent.mkdir(parents=True)
+    pd.DataFrame({"id": ["a"], "won": [1.0], "reply": ["quoted"]}).to_parquet(judgments)
     ship.ship(run, tmp_path / "out")
-    kept = pd.read_parquet(tmp_path / "out" / "verdicts" / "x" / "seed0.parquet")
+    kept = pd.read_parquet(tmp_path / "out" / "judgments" / "x" / "seed0.parquet")
     assert list(kept.columns) == ["id", "won"]
     found = {
         p.relative_to(tmp_path / "out").as_posix() for p in tmp_path.rglob("out/*/*")
     }
-    assert found == {"tables/main.md", "figures/a.svg", "collected/b", "verdicts/x"}
+    assert found == {"tables/main.md", "figures/a.svg", "collected/b", "judgments/x"}
     with pytest.raises(UserError, match="no folder tables"):
         ship.ship(tmp_path, tmp_path / "other")
 

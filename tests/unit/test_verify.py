@@ -1,4 +1,4 @@
-"""Results held against known numbers: the tolerance by hand, and every verdict."""
+"""Results held against known numbers: the tolerance by hand, and every outcome."""
 
 from __future__ import annotations
 
@@ -13,16 +13,19 @@ import pytest
 import yaml
 from tests.flow import REPO
 
-from selfgen.cli.main import main
 from selfgen.config import load
+from selfgen.config.values import Value
 from selfgen.core.errors import UserError
 from selfgen.core.provenance import spec_digest
-from selfgen.core.spec import Sampling, to_json
+from selfgen.core.spec import Sampling, from_json, to_json
 from selfgen.graph.steps import Graph
-from selfgen.graph.verify import spec as verify_spec
-from selfgen.report.verify import Known, VerifySpec, hold, verify
+from selfgen.graph.tables import tables
+from selfgen.graph.verify import known_numbers
+from selfgen.report import tabulate
+from selfgen.report.spec import TableSpec
+from selfgen.report.tables.verify import Held, Known, KnownNumbers, draw, hold
 
-ANCHOR = Known(
+ANCHOR = Value(
     what="Win rate of SFT",
     kind="codebase-anchor",
     value=0.327,
@@ -30,90 +33,104 @@ ANCHOR = Known(
     seeds=4,
     n=6447,
     table="wins",
-    columns=("win_rate", "low", "high"),
+    columns=["win_rate", "low", "high"],
     row={"task": "tldr", "method": "sft"},
     scale="paper",
     judge="gpt-3.5",
     source="somebody's plots",
     caveat="",
-    manifests={},
 )
-SPEC = VerifySpec((ANCHOR,), "paper", {"wins": "gpt-3.5"}, 0.95)
+SPEC = TableSpec(
+    kind="verify",
+    name="verify",
+    scale="paper",
+    columns=(),
+    labels={},
+    baseline="",
+    bootstrap_samples=1,
+    confidence=0.95,
+    seed=0,
+    cells=(),
+    own=KnownNumbers((Known(ANCHOR, {}),), ("wins",), {"wins": "gpt-3.5"}),
+)
 
 
-def table(folder: Path, value: float | str = 0.34, half: float = 0.01) -> Path:
+def changed(**values: Any) -> Value:
+    return Value.model_validate(ANCHOR.model_dump() | values)
+
+
+def table(value: float | str = 0.34, half: float = 0.01) -> list[dict[str, str]]:
+    """The rows of our table, as they are read."""
     ends = ["", ""] if value == "" else [value - half, value + half]
-    lines = [("task", "method", "win_rate", "low", "high")]
-    lines += [("tldr", "base", 0, 0, 0), ("tldr", "sft", value, *ends)]
-    with (folder / "wins.csv").open("w", newline="") as file:
-        csv.writer(file).writerows(lines)
-    return folder
+    names = ("task", "method", "win_rate", "low", "high")
+    lines = [("tldr", "base", 0, 0, 0), ("tldr", "sft", value, *ends)]
+    return [dict(zip(names, map(str, line), strict=True)) for line in lines]
 
 
-def test_the_tolerance_by_hand(tmp_path: Path) -> None:
+def held(
+    value: float | str, number: Value = ANCHOR, spec: TableSpec[KnownNumbers] = SPEC
+) -> Held:
+    return hold(Known(number, {}), spec, {"wins": table(value)}, {})
+
+
+def test_the_tolerance_by_hand() -> None:
     """Items: sqrt(.327 x .673 / 6447) = .005843; seeds: .003 / 2 = .0015; both 1.96 times
     together .011823; with our own .01, .015485."""
-    held = hold(ANCHOR, SPEC, table(tmp_path))
-    assert held.tolerance == pytest.approx(0.015485, abs=1e-6)
-    assert (held.verdict, held.measured) == ("met", pytest.approx((0.34, 0.33, 0.35)))
-    assert hold(ANCHOR, SPEC, table(tmp_path, 0.343)).verdict == "not met"
-    assert hold(ANCHOR, SPEC, table(tmp_path, 0.312)).verdict == "met"
-    assert hold(ANCHOR, SPEC, table(tmp_path, 0.311)).verdict == "not met"
-    no_share = replace(ANCHOR, n=None)
-    held = hold(no_share, SPEC, table(tmp_path))
-    assert held.tolerance == pytest.approx((0.01**2 + 0.00294**2) ** 0.5, abs=1e-6)
+    found = held(0.34)
+    assert found.tolerance == pytest.approx(0.015485, abs=1e-6)
+    assert (found.outcome, found.measured) == ("met", pytest.approx((0.34, 0.33, 0.35)))
+    assert held(0.343).outcome == "not met"
+    assert held(0.312).outcome == "met"
+    assert held(0.311).outcome == "not met"
+    no_share = held(0.34, changed(n=None))
+    assert no_share.tolerance == pytest.approx((0.01**2 + 0.00294**2) ** 0.5, abs=1e-6)
 
 
 @pytest.mark.parametrize(
-    ("known", "spec", "value", "verdict", "why"),
+    ("number", "manifests", "spec", "value", "outcome", "why"),
     [
-        ({}, {"scale": "laptop"}, 0.34, "not comparable", "scale laptop, not paper"),
         (
-            {},
-            {"judges": {"wins": "a proxy"}},
-            0.34,
-            "not comparable",
-            "judge a proxy, ",
+            *({}, {}, {"scale": "laptop"}, 0.34),
+            *("not comparable", "scale laptop, not paper"),
         ),
-        ({}, {}, "", "not run", "not in wins.csv"),
-        ({"row": {"method": "rac"}}, {}, 0.34, "not run", "not in wins.csv"),
-        ({"table": "other"}, {}, 0.34, "not run", "not in other.csv"),
-        ({"table": None}, {}, 0.34, "not comparable", "no table has it"),
         (
-            {"manifests": {"a": "1", "b": "2"}},
-            {},
-            0.34,
-            "stale",
-            "b is of another spec",
+            *({}, {}, {"own": replace(SPEC.own, judges={"wins": "a proxy"})}, 0.34),
+            *("not comparable", "judge a proxy, "),
         ),
+        ({}, {}, {}, "", "not run", "not in wins.csv"),
+        ({"row": {"method": "rac"}}, {}, {}, 0.34, "not run", "not in wins.csv"),
+        ({"table": "other"}, {}, {}, 0.34, "not run", "not in other.csv"),
+        ({"table": None}, {}, {}, 0.34, "not comparable", "no table has it"),
+        ({}, {"a": "1", "b": "2"}, {}, 0.34, "stale", "b is of another spec"),
+        ({}, {"a": "1", "c": "2"}, {}, 0.34, "stale", "c is of another spec"),
     ],
 )
 def test_what_cannot_be_said(
-    tmp_path: Path,
-    known: dict[str, Any],
+    number: dict[str, Any],
+    manifests: dict[str, str],
     spec: dict[str, Any],
     value: float | str,
-    verdict: str,
+    outcome: str,
     why: str,
 ) -> None:
-    found = replace(ANCHOR, **known)
-    held = hold(found, replace(SPEC, **spec), table(tmp_path, value), stale=["b"])
-    assert held.verdict == verdict
-    assert held.why.startswith(why)
-    assert held.tolerance is None
+    known = Known(changed(**number), manifests)
+    ours, digests = {"wins": table(value)}, {"a": "1", "b": "3"}
+    found = hold(known, replace(SPEC, **spec), ours, digests)
+    assert found.outcome == outcome
+    assert found.why.startswith(why)
+    assert found.tolerance is None
 
 
-def test_what_nobody_could_look_up_is_never_met_without_its_caveat(
-    tmp_path: Path,
-) -> None:
-    said = replace(ANCHOR, kind="paper-secondary", caveat="Only somebody says so.")
-    pages = verify(replace(SPEC, known=(ANCHOR, said)), table(tmp_path), [])
-    lines = pages["verify.md"].splitlines()
+def test_what_nobody_could_look_up_is_never_met_without_its_caveat() -> None:
+    said = changed(kind="paper-secondary", caveat="Only somebody says so.")
+    own = replace(SPEC.own, known=(Known(ANCHOR, {}), Known(said, {})))
+    pages = draw([table()], {}, replace(SPEC, own=own)).texts()
+    lines = pages["md"].splitlines()
     assert "| met | 32.70 | 34.00<br>[33.00, 35.00] | 1.55 |" in lines[4]
     assert "| met (1) |" in lines[5]
     assert "- (1) Only somebody says so." in lines
-    assert "met (1)" in pages["verify.tex"]
-    first, second = csv.DictReader(io.StringIO(pages["verify.csv"]))
+    assert "met (1)" in pages["tex"]
+    first, second = csv.DictReader(io.StringIO(pages["csv"]))
     assert (first["caveat"], second["caveat"]) == ("", "Only somebody says so.")
     assert float(second["tolerance"]) == pytest.approx(0.015485)
 
@@ -121,48 +138,49 @@ def test_what_nobody_could_look_up_is_never_met_without_its_caveat(
 def test_a_manifest_of_another_spec_is_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """From the files, and with the spec as it comes from the command line."""
     monkeypatch.chdir(tmp_path)
-    table(tmp_path)
-    spec = Sampling(0.7)
-    digest = spec_digest(to_json(spec))
-    known = replace(ANCHOR, manifests={"manifest.json": digest})
-    argv = ["verify", "--spec", to_json(replace(SPEC, known=(known,)))]
-    argv += ["--tables", str(tmp_path)]
+    with Path("wins.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, table()[0])
+        writer.writeheader()
+        writer.writerows(table())
+    expected = spec_digest(to_json(Sampling(0.7)))
+    own = replace(SPEC.own, known=(Known(ANCHOR, {"manifest.json": expected}),))
+    spec = from_json(TableSpec, to_json(replace(SPEC, own=own)))
+    inputs = {"tables": [Path("wins.csv")], "manifests": [Path("manifest.json")]}
 
-    def verdict() -> str:
-        assert main(argv) == 0
-        text = (tmp_path / "verify.csv").read_text()
-        return next(csv.DictReader(io.StringIO(text)))["verdict"]
+    def outcome() -> str:
+        text = tabulate.texts(spec, inputs)["csv"]
+        return next(csv.DictReader(io.StringIO(text)))["outcome"]
 
-    assert verdict() == "stale", "no manifest at all"
-    for found, expected in ((spec, "met"), (Sampling(0.8), "stale")):
+    assert outcome() == "stale", "no manifest at all"
+    for found, expected in ((Sampling(0.7), "met"), (Sampling(0.8), "stale")):
         values = json.loads(to_json(found))
         Path("manifest.json").write_text(json.dumps({"spec": values, "other": 1}))
-        assert verdict() == expected
+        assert outcome() == expected
 
 
-def test_a_loss_by_hand(tmp_path: Path) -> None:
+def test_a_loss_by_hand() -> None:
     """In nats, and not in percent. It is no share and of one run: the tolerance is half of
     our own interval."""
-    lines = [("task", "method", "loss", "low", "high")]
-    lines += [("qa", "sft", 1.2345, 1.2305, 1.2385)]
-    with (tmp_path / "held-out-loss.csv").open("w", newline="") as file:
-        csv.writer(file).writerows(lines)
-    known = replace(
-        ANCHOR,
+    names = ("task", "method", "loss", "low", "high")
+    row = dict(zip(names, ("qa", "sft", "1.2345", "1.2305", "1.2385"), strict=True))
+    number = changed(
         **{"what": "Loss", "value": 1.2375, "sd": 0.0, "seeds": 1, "n": None},
         table="held-out-loss",
-        columns=("loss", "low", "high"),
+        columns=["loss", "low", "high"],
         row={"task": "qa", "method": "sft"},
         judge=None,
     )
-    held = hold(known, SPEC, tmp_path)
-    assert (held.verdict, held.tolerance) == ("met", pytest.approx(0.004))
-    assert hold(replace(known, value=1.2395), SPEC, tmp_path).verdict == "not met"
-    pages = verify(replace(SPEC, known=(known,)), tmp_path, [])
-    shown = "| met | 1.2375 | 1.2345<br>[1.2305, 1.2385] | 0.0040 |"
-    assert shown in pages["verify.md"]
-    assert "- Losses are in nats." in pages["verify.md"]
+    ours = {"held-out-loss": [row]}
+    found = hold(Known(number, {}), SPEC, ours, {})
+    assert (found.outcome, found.tolerance) == ("met", pytest.approx(0.004))
+    other = Known(number.model_copy(update={"value": 1.2395}), {})
+    assert hold(other, SPEC, ours, {}).outcome == "not met"
+    own = KnownNumbers((Known(number, {}),), ("held-out-loss",), {})
+    pages = draw([[row]], {}, replace(SPEC, own=own)).texts()
+    assert "| met | 1.2375 | 1.2345<br>[1.2305, 1.2385] | 0.0040 |" in pages["md"]
+    assert "- Losses are in nats." in pages["md"]
 
 
 # The shipped file.
@@ -174,16 +192,22 @@ def paper() -> Graph:
 
 
 def test_every_known_number_has_its_place_in_the_papers_matrix() -> None:
-    graph = paper()
-    spec = verify_spec(graph)
-    kinds = [known.kind for known in spec.known]
+    verified = tables(paper())["verify"]
+    own = verified.spec.own
+    kinds = [known.number.kind for known in own.known]
     assert kinds.count("paper-secondary") == 6
-    for known in spec.known:
-        assert known.caveat or known.kind != "paper-secondary"
-        assert known.manifests, known.what
-        assert known.judge in (None, spec.judges.get(known.table)), known.what
-    first = next(k for k in spec.known if k.what == "TL;DR win rate, SFT 1B")
-    loss = next(k for k in spec.known if k.table == "held-out-loss")
+    for known in own.known:
+        number = known.number
+        assert number.caveat or number.kind != "paper-secondary"
+        assert known.manifests, number.what
+        assert number.judge in (None, own.judges.get(number.table)), number.what
+    first = next(k for k in own.known if k.number.what == "TL;DR win rate, SFT 1B")
+    loss = next(k for k in own.known if k.number.table == "held-out-loss")
+    # What is read: the tables, and the manifests of all that is behind their rows.
+    paths = [f"results/tables/{name}.csv" for name in own.tables]
+    assert verified.inputs["tables"] == paths
+    assert set(own.tables) == {known.number.table for known in own.known}
+    assert set(loss.manifests) <= set(verified.inputs["manifests"])
     assert list(loss.manifests) == [
         "results/rows/qa/mistral-7b/sft/seed42.json",
         "results/models/qa/mistral-7b/sft/seed42/manifest.json",
@@ -201,13 +225,13 @@ def test_a_row_is_stale_with_its_pass() -> None:
     raw = yaml.safe_load((REPO / "config" / "paper.yaml").read_text())
 
     def manifests() -> dict[str, str]:
-        spec = verify_spec(Graph(load(raw), REPO))
-        return next(k for k in spec.known if k.what == "GSM8K, BASH").manifests
+        known = known_numbers(Graph(load(raw), REPO))
+        return next(k for k in known if k.number.what == "GSM8K, BASH").manifests
 
     before = manifests()
     raw["methods"]["bash"]["beta"] = 0.5
     changed = set(manifests()) - set(before)
-    assert len(changed) == 3 * 4, "seeds and shards"
+    assert len(changed) == 3, "seeds"
     assert all(path.startswith("results/passes/math/") for path in changed)
 
 
@@ -215,8 +239,8 @@ def test_a_loss_that_nobody_measures_has_no_manifest_of_it() -> None:
     """The shipped numbers beside a configuration whose SFT has no dialogues."""
     raw = yaml.safe_load((REPO / "config" / "paper.yaml").read_text())
     del raw["stages"]["zephyr"]["dialogues"]
-    spec = verify_spec(Graph(load(raw), REPO))
-    loss = next(k for k in spec.known if k.table == "held-out-loss")
+    known = known_numbers(Graph(load(raw), REPO))
+    loss = next(k for k in known if k.number.table == "held-out-loss")
     assert not any("/losses/" in path for path in loss.manifests)
 
 
@@ -239,7 +263,7 @@ def test_a_file_that_is_wrong(tmp_path: Path, text: str, said: str) -> None:
     raw["evaluation"] = {**raw.get("evaluation", {}), "values": "own.yaml"}
     (tmp_path / "own.yaml").write_text(text)
     with pytest.raises(UserError) as caught:
-        verify_spec(Graph(load(raw), tmp_path))
+        known_numbers(Graph(load(raw), tmp_path))
     first, *_ = str(caught.value).splitlines()
     assert first.startswith(("own.yaml: ", "config: evaluation.values: "))
     assert said in str(caught.value)
@@ -249,4 +273,4 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     raw = yaml.safe_load((REPO / "config" / "smoke.yaml").read_text())
     raw["evaluation"] = {**raw.get("evaluation", {}), "values": "none.yaml"}
     with pytest.raises(UserError, match=r"evaluation\.values: .*none\.yaml"):
-        verify_spec(Graph(load(raw), tmp_path))
+        known_numbers(Graph(load(raw), tmp_path))

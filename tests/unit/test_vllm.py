@@ -21,16 +21,16 @@ import pyarrow.parquet
 import pytest
 import torch
 import yaml
+from tests import steps
 from tests.conftest import SMALL
 from tests.flow import Flow
 
-from selfgen.cli.common import VLLM_PYTHON
+from selfgen.cli.step import VLLM_PYTHON
 from selfgen.config import load
-from selfgen.core.errors import UserError
 from selfgen.core.spec import Device, Sampling, from_json, to_json
+from selfgen.data.chat_templates import CHATML
 from selfgen.data.prompts import PromptSpec
 from selfgen.data.records import COLUMNS
-from selfgen.data.wording import CHATML
 from selfgen.generation.answers_spec import AnswersSpec
 from selfgen.generation.pass_spec import PassSpec
 from selfgen.graph.steps import Graph
@@ -41,7 +41,7 @@ PYTHON = os.environ.get(VLLM_PYTHON)
 needs_vllm = pytest.mark.skipif(
     PYTHON is None, reason=f"{VLLM_PYTHON} names no interpreter with vLLM"
 )
-SERVED = {"backend": "vllm", "tensor_parallel": 2}
+SERVED = {"backend": "vllm"}
 PROMPT = PromptSpec("{prompt}", "Better?", 48, 24)
 ANSWERS = AnswersSpec(
     decoding="direct",
@@ -50,8 +50,6 @@ ANSWERS = AnswersSpec(
     sampling=Sampling(),
     seed=3,
     device=Device("cpu", "fp32"),
-    batch_size=4,
-    shards=2,
 )
 DRAFTS = PassSpec(
     kind="free",
@@ -61,7 +59,6 @@ DRAFTS = PassSpec(
     prompt=PROMPT,
     sampling=Sampling(1.0, 50, 0.95),
     device=Device("cpu", "fp32"),
-    batch_size=4,
     candidates=2,
 )
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -103,26 +100,34 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def run(folder: Path, tmp_path: Path) -> Run:
-    """A verb of the command line as a job runs it."""
+def run(folder: Path, tmp_path: Path, path: str) -> Run:
+    """A step as a job runs it."""
 
     def started(
-        verb: str, spec: Any, *arguments: str, out: str = "out", **more: str
+        step: str,
+        spec: Any,
+        out: str = "out",
+        shard: int = 0,
+        gpus: int = 1,
+        **more: str,
     ) -> subprocess.CompletedProcess[str]:
         hidden = (VLLM_PYTHON, "CUDA_VISIBLE_DEVICES")
         environment = {k: v for k, v in os.environ.items() if k not in hidden}
-        command = [sys.executable, "-m", "selfgen", verb, "--spec", to_json(spec)]
-        files = {
-            "records": folder / "records.parquet",
-            "weights": folder / "model",
-            "out": tmp_path / f"{out}.parquet",
-            "manifest": tmp_path / f"{out}.json",
-        }
-        for name, path in files.items():
-            command += [f"--{name}", str(path)]
+        made = "answers" if step == "generate_answers" else "tokens"
+        command = steps.command(
+            step,
+            spec,
+            {"records": folder / "records.parquet", "weights": folder / "model"},
+            {made: tmp_path / f"{out}.parquet", "manifest": tmp_path / f"{out}.json"},
+            threads=1,
+            gpus=gpus,
+            batch_size=4,
+            shard=shard,
+            shards=2 if made == "answers" else 1,
+        )
         return subprocess.run(
-            [*command, "--threads", "1", *arguments],
-            env=environment | more,
+            command,
+            env=environment | {"PYTHONPATH": path} | more,
             capture_output=True,
             text=True,
             check=False,
@@ -138,11 +143,11 @@ def read(folder: Path, name: str) -> tuple[list[dict[str, Any]], dict[str, Any]]
 
 
 @needs_vllm
-@pytest.mark.parametrize("shard", ["0", "1"])
-def test_backends_agree_on_greedy_answers(run: Run, tmp_path: Path, shard: str) -> None:
+@pytest.mark.parametrize("shard", [0, 1])
+def test_backends_agree_on_greedy_answers(run: Run, tmp_path: Path, shard: int) -> None:
     served = replace(ANSWERS, backend="vllm")
     for name, spec in (("own", ANSWERS), ("served", served)):
-        done = run("answers", spec, "--shard", shard, out=name, **{VLLM_PYTHON: PYTHON})
+        done = run("generate_answers", spec, name, shard, **{VLLM_PYTHON: PYTHON})
         assert done.returncode == 0, done.stderr[-3000:]
     own, facts = read(tmp_path, "own")
     rows, found = read(tmp_path, "served")
@@ -158,7 +163,7 @@ def test_backends_agree_on_greedy_answers(run: Run, tmp_path: Path, shard: str) 
 def test_drafts_are_rows_with_draws_of_their_own(run: Run, tmp_path: Path) -> None:
     served = replace(DRAFTS, backend="vllm")
     for name, spec in (("own", DRAFTS), ("one", served), ("two", served)):
-        done = run("pass", spec, out=name, **{VLLM_PYTHON: PYTHON})
+        done = run("generate_pass", spec, name, **{VLLM_PYTHON: PYTHON})
         assert done.returncode == 0, done.stderr[-3000:]
     own, one, two = (read(tmp_path, name)[0] for name in ("own", "one", "two"))
     assert one == two, "a seed says which text it is"
@@ -170,7 +175,7 @@ def test_drafts_are_rows_with_draws_of_their_own(run: Run, tmp_path: Path) -> No
 
 @pytest.mark.parametrize("other", [{}, {VLLM_PYTHON: sys.executable}])
 def test_an_environment_without_vllm_is_named(run: Run, other: dict[str, str]) -> None:
-    done = run("answers", replace(ANSWERS, backend="vllm"), **other)
+    done = run("generate_answers", replace(ANSWERS, backend="vllm"), **other)
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == (
         "error: generation.backend: found vllm, which is not installed here; allowed:"
@@ -181,15 +186,17 @@ def test_an_environment_without_vllm_is_named(run: Run, other: dict[str, str]) -
 
 def test_another_interpreter_must_be_there(run: Run) -> None:
     gone = {VLLM_PYTHON: "/no/python"}
-    done = run("answers", replace(ANSWERS, backend="vllm"), **gone)
+    done = run("generate_answers", replace(ANSWERS, backend="vllm"), **gone)
     line = f"error: {VLLM_PYTHON}: found /no/python: No such file or directory\n"
     assert (done.returncode, done.stderr) == (1, line)
-    assert run("answers", ANSWERS, **gone).returncode == 0, "it is nobody else's"
+    assert run("generate_answers", ANSWERS, **gone).returncode == 0, (
+        "it is nobody else's"
+    )
 
 
 def test_a_job_locks_as_many_gpus_as_it_is_given(run: Run) -> None:
     spec = replace(ANSWERS, backend="vllm", device=Device("cuda", "bf16"))
-    done = run("answers", spec, "--gpus", "2", CUDA_VISIBLE_DEVICES="4")
+    done = run("generate_answers", spec, gpus=2, CUDA_VISIBLE_DEVICES="4")
     assert done.stderr == "error: GPUs: found 4, needed are 2\n"
 
 
@@ -226,24 +233,18 @@ def test_the_key_is_in_the_specs_of_free_text_alone() -> None:
 def test_jobs_of_free_text_ask_for_the_gpus(bare: Flow, tmp_path: Path) -> None:
     flow = bare.copy(tmp_path / "clone")
     flow.write_config("served.yaml", config(**SERVED))
-    what = ("-n", "-p", "--configfile", "served.yaml", "--resources", "gpu=8")
+    more = ("--set-resources", "generate_answers:gpu=2", "generate_pass:gpu=2")
+    what = ("-n", "-p", "--configfile", "served.yaml", "--resources", "gpu=8", *more)
     planned = flow.snakemake(*what)
     assert planned.returncode == 0, planned.stdout
     asked: dict[str, set[str]] = {}
+    name = r"'--name=(generate_answers|finetune|generate_pass) (?:\S*/(forced|free))?"
     for job in planned.stdout.split("\n\n"):
-        kind = re.search(r"--name '(answers|train|pass forced|pass free)", job)
-        if kind:
-            gpus = re.search(r"gpu=(\d).* (?:--gpus|--processes) (\d)", job, re.DOTALL)
-            asked.setdefault(kind[1], set()).add(gpus[1] + gpus[2])
+        if kind := re.search(name, job):
+            gpus = re.search(r"gpu=(\d).* --gpus=(\d)", job, re.DOTALL)
+            step = " ".join(filter(None, kind.groups()))
+            asked.setdefault(step, set()).add(gpus[1] + gpus[2])
     assert asked == {
-        **{"answers": {"22"}, "pass free": {"22"}},
-        **{"train": {"11"}, "pass forced": {"11"}},
+        **{"generate_answers": {"22"}, "generate_pass free": {"22"}},
+        **{"finetune": {"11"}, "generate_pass forced": {"22"}},
     }
-
-
-def test_several_gpus_are_vllm_s() -> None:
-    with pytest.raises(UserError) as error:
-        load(config(tensor_parallel=2))
-    assert str(error.value) == (
-        "config: generation.tensor_parallel: found 2, allowed with the backend selfgen: 1"
-    )

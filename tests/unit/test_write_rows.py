@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from selfgen.cli.common import read_rows, write_rows
+from selfgen.core.rows import read_rows, write_rows
 
 
 def made(n: int, broken_at: int | None = None) -> Iterator[dict[str, Any]]:
@@ -21,7 +21,7 @@ def made(n: int, broken_at: int | None = None) -> Iterator[dict[str, Any]]:
 @pytest.mark.parametrize("n", [0, 1, 1000, 2500])
 def test_all_rows_in_order(tmp_path: Path, n: int) -> None:
     write_rows(tmp_path / "rows.parquet", made(n))
-    assert read_rows([tmp_path / "rows.parquet"]) == list(made(n))
+    assert read_rows(tmp_path / "rows.parquet") == list(made(n))
 
 
 def test_a_run_that_breaks_leaves_what_was_there(tmp_path: Path) -> None:
@@ -29,5 +29,5 @@ def test_a_run_that_breaks_leaves_what_was_there(tmp_path: Path) -> None:
     write_rows(path, made(3))
     with pytest.raises(RuntimeError, match="the model is gone"):
         write_rows(path, made(2500, broken_at=2400))
-    assert read_rows([path]) == list(made(3))
+    assert read_rows(path) == list(made(3))
     assert list(tmp_path.iterdir()) == [path]

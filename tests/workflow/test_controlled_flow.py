@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests.conftest import Once, Warm
 from tests.flow import Flow, clone
 
 CONFIG = Path(__file__).parent / "controlled.yaml"
@@ -16,18 +16,18 @@ RUN = ("--configfile", "controlled.yaml")
 
 
 @pytest.fixture(scope="module")
-def done(
-    tmp_path_factory: pytest.TempPathFactory, warm: Callable[[Flow], None]
-) -> Flow:
-    flow = clone(tmp_path_factory.mktemp("controlled") / "clone")
-    warm(flow)
-    shutil.copy2(CONFIG, flow.root / "controlled.yaml")
-    made = flow.snakemake("--cores", "1", *RUN)
-    assert made.returncode == 0, made.stdout
-    # The regime with more methods comes first, whatever the order in the file.
-    order = re.findall(r"wildcards: regime=(\w+)", made.stdout)
-    assert order == ["words", "words", "brief", "brief"]
-    return flow
+def done(once: Once, warm: Warm) -> Flow:
+    def make(root: Path) -> None:
+        flow = clone(root)
+        warm(flow)
+        shutil.copy2(CONFIG, flow.root / "controlled.yaml")
+        made = flow.snakemake("--cores", "1", *RUN)
+        assert made.returncode == 0, made.stdout
+        # The regime with more methods comes first, whatever the order in the file.
+        order = re.findall(r"wildcards: regime=(\w+)", made.stdout)
+        assert order == ["words", "words", "brief", "brief"]
+
+    return once("controlled", make)
 
 
 def test_tables_and_figures_are_there(done: Flow) -> None:
@@ -40,10 +40,11 @@ def test_tables_and_figures_are_there(done: Flow) -> None:
     assert len(list((done.root / "scratch/controlled").iterdir())) == 22
 
 
-def test_what_reruns(done: Flow) -> None:
-    assert done.rules(*RUN) == {}
-    done.replace("controlled.yaml", "label: BASH,", "label: Own tokens,")
-    assert done.rules(*RUN) == {"render_ablations": 1}
-    done.replace("controlled.yaml", "beta: 0.5", "beta: 0.75")
-    plan = done.rules(*RUN)
+def test_what_reruns(done: Flow, tmp_path: Path) -> None:
+    flow = done.copy(tmp_path / "clone")
+    assert flow.rules(*RUN) == {}
+    flow.replace("controlled.yaml", "label: BASH,", "label: Own tokens,")
+    assert flow.rules(*RUN) == {"render_ablations": 1}
+    flow.replace("controlled.yaml", "beta: 0.5", "beta: 0.75")
+    plan = flow.rules(*RUN)
     assert plan == {"run_regime": 2, "collect_regimes": 1, "render_ablations": 1}

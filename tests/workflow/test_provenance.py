@@ -11,21 +11,43 @@ from pathlib import Path
 
 import pytest
 
+from selfgen import tasks
 from selfgen.core import provenance
+from selfgen.evaluation import metrics
 from tests.flow import REPO
 
+RECORDS = {
+    name: f"selfgen.tasks.build {tasks.module(name)}"
+    for name in ("gsm8k", "qa", "tldr")
+}
+SCORES = {
+    name: f"selfgen.evaluation.scores {metrics.module(name)}"
+    for name in ("rouge", "latex")
+}
 STEPS = (
-    "selfgen.data.records",
+    *RECORDS.values(),
     "selfgen.models.base",
     "selfgen.mixing.build",
     "selfgen.generation.passes",
     "selfgen.generation.answers",
     "selfgen.training.causal",
-    "selfgen.evaluation.scores",
-    "selfgen.report.render",
+    *SCORES.values(),
+    "selfgen.evaluation.lead_1",
+    "selfgen.report.tables.main",
+    "selfgen.report.tables.cost",
     "selfgen.synthetic.run",
     "selfgen.report.synthetic.render",
 )
+"""Each by the modules that make its code."""
+
+COMPUTE = {
+    "selfgen.mixing.build",
+    "selfgen.generation.passes",
+    "selfgen.generation.answers",
+    "selfgen.training.causal",
+    "selfgen.synthetic.run",
+}
+"""The steps that take hours: rows, passes, answers, trainings."""
 OTHERS = [
     path
     for version in ("3.12", "3.13", "3.14")
@@ -46,7 +68,7 @@ def digests(source: Path, python: str | Path = sys.executable) -> dict[str, str]
     """Digest of each step's code, computed by a fresh interpreter as in the workflow."""
     code = (
         "import sys; from selfgen.core.provenance import code_digest\n"
-        "print(*map(code_digest, sys.argv[1:]))"
+        "print(*[code_digest(*step.split()) for step in sys.argv[1:]])"
     )
     done = subprocess.run(
         [python, "-B", "-c", code, *STEPS],
@@ -69,6 +91,10 @@ def edit(source: Path, module: str, change: Callable[[str], str]) -> None:
     after = change(before)
     assert before != after, "the edit changed nothing"
     path.write_text(after)
+
+
+def unused(text: str) -> str:
+    return text + "\n\nUNUSED = 1\n"
 
 
 Changed = Callable[[str, Callable[[str], str]], set[str]]
@@ -155,27 +181,80 @@ def test_code_counts_where_it_is_imported(
 
 
 def test_a_helper_of_a_helper_counts(changed: Changed) -> None:
-    steps = changed("data/text", lambda text: text + "\n\ndef helper() -> None: ...\n")
-    assert {"selfgen.data.records", "selfgen.mixing.build"} <= steps
+    steps = changed("core/hashing", unused)
+    assert {*RECORDS.values(), "selfgen.mixing.build"} <= steps
     assert "selfgen.training.causal" not in steps
 
 
+@pytest.mark.parametrize("name", RECORDS)
+def test_a_loader_makes_the_records_of_its_own_data_set(
+    changed: Changed, name: str
+) -> None:
+    assert changed(f"tasks/{name}", unused) == {RECORDS[name]}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: text.replace("TL;DR:", "In short:"),
+        lambda text: text.replace("published=True,", 'metrics=("chrf",),'),
+    ],
+    ids=["template", "metrics"],
+)
+def test_what_a_data_set_declares_is_no_code(
+    changed: Changed, change: Callable[[str], str]
+) -> None:
+    """It reaches the steps that read it through their specs."""
+    assert changed("tasks/tldr", change) == set()
+
+
+@pytest.mark.parametrize("name", SCORES)
+def test_a_metric_makes_its_own_scores(changed: Changed, name: str) -> None:
+    assert changed(f"evaluation/metrics/{name}", unused) == {SCORES[name]}
+
+
+def test_what_loads_data_makes_no_training_anew(source: Path, changed: Changed) -> None:
+    """Neither loaders nor the leakage guard, nor what fetches and how often it tries."""
+    for path in sorted((source / "selfgen" / "tasks").glob("[!_]*.py")):
+        if path.stem != "build":  # controlled runs build their records themselves
+            edit(source, f"tasks/{path.stem}", unused)
+    read = ("tables", "leakage", "factbook", "wikipedia", "templates", "expressions")
+    for module in (*read, "wheels", "files", "hub", "retries", "catalog"):
+        edit(source, f"data/{module}", unused)
+    assert not changed("data/final_answers", unused) & COMPUTE
+
+
+def test_a_retry_makes_no_records_anew(source: Path, changed: Changed) -> None:
+    for module in ("wheels", "files", "hub"):
+        edit(source, f"data/{module}", unused)
+    assert changed("data/retries", unused) == set()
+
+
 def test_a_mix_makes_no_pass_anew(changed: Changed) -> None:
-    steps = changed("mixing/mixes", lambda text: text + "\n\nUNUSED = 1\n")
+    steps = changed("mixing/mixes", unused)
     assert steps == {"selfgen.mixing.build", "selfgen.synthetic.run"}
 
 
 def test_renderings_touch_no_model(changed: Changed) -> None:
-    steps = changed("report/grid", lambda text: text + "\n\nUNUSED = 1\n")
-    assert steps == {"selfgen.report.render", "selfgen.report.synthetic.render"}
+    steps = changed("report/grid", unused)
+    assert steps == {
+        "selfgen.report.tables.main",
+        "selfgen.report.tables.cost",
+        "selfgen.report.synthetic.render",
+    }
+
+
+def test_a_table_draws_no_other_anew(changed: Changed) -> None:
+    steps = changed("report/tables/cost", unused)
+    assert steps == {"selfgen.report.tables.cost"}
 
 
 def test_the_configuration_is_no_code_of_a_step(source: Path, changed: Changed) -> None:
     """Keys reach a step through its spec; a new key must not rerun everything."""
     modules = ("config/__init__", "config/methods", "graph/lineage", "graph/steps")
-    for module in (*modules, "data/catalog"):
-        edit(source, module, lambda text: text + "\n\nUNUSED = 1\n")
-    assert changed("data/wording", lambda text: text + "\n\nUNUSED = 1\n") == set()
+    for module in (*modules, "config/tasks", "graph/scoring", "data/catalog"):
+        edit(source, module, unused)
+    assert changed("data/chat_templates", unused) == set()
 
 
 def test_a_missing_module_is_an_error() -> None:

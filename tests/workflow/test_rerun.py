@@ -21,7 +21,8 @@ AFTER_TRAINING = {
     "generate_answers",
     "score_answers",
     "collect_results",
-    "render_results",
+    "tabulate",
+    "plot",
     "render_samples",
 }
 
@@ -45,7 +46,7 @@ def docstring(flow: Flow) -> None:
 
 
 def unrelated(flow: Flow) -> None:
-    flow.replace("src/selfgen/cli/main.py", '"score": "score"', '"scores": "score"')
+    flow.replace("src/selfgen/cli/main.py", '"resume":', '"again":')
 
 
 def lost_metadata(flow: Flow) -> None:
@@ -86,6 +87,68 @@ def test_what_changes_no_result_reruns_nothing(
     assert flow.rules(*SMALL) == {}
 
 
+KNOBS = (
+    *("generate_answers:shards=3", "generate_pass:shards=2"),
+    *("generate_answers:batch_size=3", "generate_pass:batch_size=2"),
+    *("generate_answers:gpu=2", "generate_pass:gpu=2"),
+    *("finetune:micro_batch_tokens=64", "finetune:checkpoint_minutes=1"),
+)
+"""Of small.yaml's steps; how a judge is asked: tests/workflow/test_judged.py."""
+
+
+@pytest.mark.parametrize("knob", KNOBS)
+def test_a_run_knob_reruns_nothing(flow: Flow, knob: str) -> None:
+    assert flow.rules(*SMALL, "--set-resources", knob) == {}
+
+
+@pytest.mark.slow
+def test_several_jobs_make_the_file_of_one(
+    flow: Flow, warm: Callable[[Flow], None]
+) -> None:
+    """Byte for byte; its manifest says how it was made, and another number of jobs, or one,
+    makes nothing again."""
+    warm(flow)
+    results = flow.root / "results"
+    files = [
+        *(results / "answers").rglob("bash/**/seed0.parquet"),
+        *(results / "passes").rglob("seed0.parquet"),
+    ]
+    assert len(files) == 2
+    before = {path: path.read_bytes() for path in files}
+    for path in files:
+        path.unlink()
+        path.with_suffix(".json").unlink()
+    parts = ["--set-resources", "generate_answers:shards=2", "generate_pass:shards=3"]
+    targets = ["--", *(str(path.relative_to(flow.root)) for path in files)]
+    done = flow.snakemake("--cores", "2", *SMALL, *parts, *targets)
+    assert done.returncode == 0, done.stdout
+    assert {path: path.read_bytes() for path in files} == before
+    for path, shards in zip(files, (2, 3), strict=True):
+        manifest = json.loads(path.with_suffix(".json").read_text())
+        assert [run["shard"] for run in manifest["run"]] == [*range(shards)]
+        assert {run["shards"] for run in manifest["run"]} == {shards}
+        assert not path.with_suffix(".shards").exists()
+    done = flow.snakemake("--cores", "2", *SMALL, "--touch", *parts)
+    for knobs in ([], parts, ["--set-resources", "generate_answers:shards=4"]):
+        assert flow.rules(*SMALL, *knobs, *targets) == {}
+
+
+def test_downloads_may_move(flow: Flow) -> None:
+    (flow.root / "resources").rename(flow.root / "elsewhere")
+    done = flow.snakemake("-n", *SMALL, SELFGEN_RESOURCES="elsewhere")
+    assert "Nothing to be done" in done.stdout, done.stdout
+
+
+def test_another_parent_reruns_what_comes_after_it(flow: Flow) -> None:
+    """Which files a step reads is one of its parameters."""
+    config = flow.config("small.yaml")
+    config["methods"]["sft-continued"]["parent"] = "base"
+    flow.write_config("small.yaml", config)
+    plan = flow.rules(*SMALL)
+    assert plan["finetune"] == 1
+    assert "mix_rows" not in plan, "the rows are the same"
+
+
 def test_a_changed_helper_reruns_what_depends_on_it(flow: Flow) -> None:
     flow.replace("src/selfgen/mixing/order.py", "WINDOW = 8", "WINDOW = 7")
     plan = flow.rules(*SMALL)
@@ -105,13 +168,19 @@ def test_an_optimiser_key_reruns_its_stage(flow: Flow) -> None:
 
 def test_a_prompt_template_reruns_its_task(flow: Flow) -> None:
     """All but what is made of no prompt: records and base model."""
-    flow.replace("src/selfgen/data/wording.py", "in one short phrase", "in a phrase")
+    flow.replace(
+        "src/selfgen/tasks/wikipedia_descriptions.py",
+        "in one short phrase",
+        "in a phrase",
+    )
     made = {"generate_pass", "mix_rows", "finetune"}
     assert set(flow.rules(*SMALL)) == AFTER_TRAINING | made
 
 
 def test_a_prompt_template_of_another_task_reruns_nothing(flow: Flow) -> None:
-    flow.replace("src/selfgen/data/wording.py", "a one-line headline", "a headline")
+    flow.replace(
+        "src/selfgen/tasks/news_headlines.py", "a one-line headline", "a headline"
+    )
     assert flow.rules(*SMALL) == {}
 
 
@@ -132,13 +201,13 @@ def test_a_manifest_names_the_packages_that_it_was_made_with(flow: Flow) -> None
 
 def test_a_label_reruns_renderings_only(flow: Flow) -> None:
     flow.replace("small.yaml", "label: BASH", "label: Mixed")
-    assert set(flow.rules(*SMALL)) == {"render_results", "render_samples"}
+    assert flow.rules(*SMALL) == {"tabulate": 3, "plot": 2, "render_samples": 1}
 
 
 def test_a_failing_rule_shows_its_log(flow: Flow) -> None:
     results = flow.root / "results"
     scores = next((results / "scores").rglob("bash/**/seed0.parquet"))
-    answers = next((results / "answers").rglob("bash/**/shard0.parquet"))
+    answers = next((results / "answers").rglob("bash/**/seed0.parquet"))
     answers.write_bytes(b"not a table")
     answers.with_suffix(".json").unlink()
     target = str(scores.relative_to(flow.root))

@@ -1,38 +1,23 @@
 # Small models trained from nothing: one process a regime and seed, then all tables.
-from selfgen.graph import synthetic
-from selfgen.report.synthetic.render import figure_names, table_names
-
-RUNS = expand(
-    "results/controlled/{regime}/seed{seed}",
-    regime=REGIMES.regimes,
-    seed=REGIMES.seeds,
-)
-COLLECTED = [
-    f"results/collected/{name}"
-    for name in ("scores.parquet", "positions.csv", "curves.csv", "runs.csv")
-]
-KEPT = "results/collected/manifests.json"
-ABLATIONS = synthetic.tables(REGIMES)
-TABLES = [f"results/tables/{name}" for name in table_names(ABLATIONS)]
-FIGURES = [f"results/figures/{name}" for name in figure_names(ABLATIONS)]
+RESULTS = GRAPH.results()
 
 
 wildcard_constraints:
-    regime=any_of(REGIMES.regimes),
+    regime=any_of(GRAPH.graph.regimes),
     seed=r"\d+",
 
 
 rule run_regime:
     """All variants of a regime under one seed, from a base that is trained here."""
     output:
-        scores="results/controlled/{regime}/seed{seed}/scores.parquet",
-        positions="results/controlled/{regime}/seed{seed}/positions.parquet",
-        curves="results/controlled/{regime}/seed{seed}/curves.parquet",
-        manifest="results/controlled/{regime}/seed{seed}/manifest.json",
+        scores=paths.bound(paths.SYNTHETIC, kind="scores"),
+        positions=paths.bound(paths.SYNTHETIC, kind="positions"),
+        curves=paths.bound(paths.SYNTHETIC, kind="curves"),
+        manifest=paths.SYNTHETIC_RUN,
     log:
-        "logs/run_regime/{regime}/seed{seed}.log",
+        paths.log("run_regime", paths.SYNTHETIC_RUN).replace("controlled/", ""),
     # The longest first, so that no core waits for one that began last.
-    priority: lambda w: len(REGIMES.regimes[w.regime].methods)
+    priority: lambda w: len(GRAPH.graph.regimes[w.regime].methods)
     conda:
         CONDA
     threads: 1
@@ -40,50 +25,36 @@ rule run_regime:
         mem=memory(3),
         runtime="2h",
     params:
-        spec=lambda w: to_json(synthetic.spec(REGIMES, w.regime, int(w.seed))),
-        code=code("selfgen.synthetic.run"),
+        **step("run_regime"),
     shell:
-        'python -m selfgen controlled --spec {params.spec:q} --out "$(dirname {output.scores:q})"'
-        " --manifest {output.manifest:q} --scratch scratch/controlled --threads {threads}"
-        " --name '{wildcards.regime} {wildcards.seed}' > {log:q} 2>&1"
+        STEP
 
 
 rule collect_regimes:
     """Scores, positions, learning curves and costs of all regimes and seeds."""
     input:
-        runs=[
-            f"{run}/{name}"
-            for run in RUNS
-            for name in (
-                "scores.parquet",
-                "positions.parquet",
-                "curves.parquet",
-                "manifest.json",
-            )
-        ],
+        unpack(inputs("collect_regimes")),
     output:
-        COLLECTED,
-        KEPT,
+        **paths.SYNTHETIC_COLLECTED,
+        manifests=paths.MANIFESTS,
     log:
-        "logs/collect_regimes.log",
+        paths.log("collect_regimes"),
     localrule: True
     conda:
         CONDA
     params:
-        runs=RUNS,
-        code=code("selfgen.report.synthetic.collect"),
+        **step("collect_regimes"),
     shell:
-        "python -m selfgen collect-controlled --runs {params.runs:q}"
-        " --out results/collected > {log:q} 2>&1"
+        STEP
 
 
 rule render_ablations:
     """Tables and figures of the controlled runs: a pure function of what was collected."""
     input:
-        COLLECTED,
+        unpack(inputs("render_ablations")),
     output:
-        TABLES,
-        [path for path in FIGURES if not path.endswith(".svg")],
+        RESULTS["tables"],
+        [path for path in RESULTS["figures"] if not path.endswith(".svg")],
         [
             report(
                 path,
@@ -91,18 +62,15 @@ rule render_ablations:
                 category="Controlled runs",
                 labels={"figure": os.path.basename(path)},
             )
-            for path in FIGURES
+            for path in RESULTS["figures"]
             if path.endswith(".svg")
         ],
     log:
-        "logs/render_ablations.log",
+        paths.log("render_ablations"),
     localrule: True
     conda:
         CONDA
     params:
-        spec=lambda w: to_json(ABLATIONS),
-        code=code("selfgen.report.synthetic.render"),
+        **step("render_ablations"),
     shell:
-        "python -m selfgen render-controlled --spec {params.spec:q}"
-        " --collected results/collected --tables results/tables"
-        " --figures results/figures > {log:q} 2>&1"
+        STEP

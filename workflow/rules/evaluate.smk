@@ -1,103 +1,122 @@
 # Answers (GPU) apart from scores (CPU).
+# In several jobs, each of a part of the plan: by --set-resources or a profile,
+# generate_answers:shards=4. The parts go once they are gathered (docs/rerun.md).
+ANSWERS_SHARDS = shards_of("generate_answers")
+
+
 rule generate_answers:
-    """Answers of a node to the held-out prompts."""
+    """Answers of a checkpoint to the held-out prompts."""
     input:
-        unpack(checked_records),
-        weights=lambda w: GRAPH.weights(w.task, w.model, w.node, w.seed),
-        drafts=drafts,
+        unpack(inputs("generate_answers")),
     output:
-        shard="results/answers/{task}/{model}/{node}/{decoding}/seed{seed}/shard{shard}.parquet",
-        manifest="results/answers/{task}/{model}/{node}/{decoding}/seed{seed}/shard{shard}.json",
+        **shard_of(paths.ANSWERS, "answers", ANSWERS_SHARDS),
     log:
-        "logs/generate_answers/{task}/{model}/{node}/{decoding}/seed{seed}.shard{shard}.log",
+        paths.log("generate_answers", shard_name(paths.ANSWERS, ANSWERS_SHARDS)),
     conda:
         CONDA
     threads: model_threads
     resources:
-        **GENERATING,
+        **HEAVY,
+        shards=1,
+        batch_size=64,
     params:
-        spec=spec(GRAPH.answers, "task", "node", "decoding", "seed"),
-        code=code("selfgen.generation.answers"),
+        **step("generate_answers"),
     shell:
-        "python -m selfgen answers --spec {params.spec:q} --shard {wildcards.shard}"
-        " --records {input.records:q} --weights {input.weights:q}"
-        " --drafts {input.drafts:q} --out {output.shard:q}"
-        " --manifest {output.manifest:q} --threads {threads} --gpus {resources.gpu}"
-        " --name 'answers {wildcards.node} {wildcards.task}' > {log:q} 2>&1"
+        STEP
+
+
+if ANSWERS_SHARDS > 1:
+
+    rule gather_answers:
+        """The parts one after the other."""
+        input:
+            unpack(inputs("generate_answers")),
+            **gathered(paths.ANSWERS, ANSWERS_SHARDS),
+        output:
+            answers=paths.ANSWERS,
+            manifest=paths.manifest(paths.ANSWERS),
+        log:
+            paths.log("gather_answers", paths.ANSWERS),
+        localrule: True
+        conda:
+            CONDA
+        params:
+            **step("generate_answers", "gather_answers"),
+        shell:
+            STEP
 
 
 rule score_answers:
-    """Per-example scores of a node's answers; kept."""
+    """Per-example scores of a checkpoint's answers; kept."""
     input:
-        records="results/records/{task}.parquet",
-        answers=lambda w: GRAPH.answer_shards(
-            w.task, w.model, w.node, w.decoding, w.seed
-        ),
-        drafts=drafts,
+        unpack(inputs("score_answers")),
     output:
-        scores="results/scores/{task}/{model}/{node}/{decoding}/seed{seed}.parquet",
+        scores=paths.SCORES,
     log:
-        "logs/score_answers/{task}/{model}/{node}/{decoding}/seed{seed}.log",
+        paths.log("score_answers", paths.SCORES),
     conda:
         CONDA
     resources:
         mem=memory(2),
         runtime="1h",
     params:
-        spec=spec(GRAPH.scores, "task"),
-        code=code("selfgen.evaluation.scores"),
+        **step("score_answers"),
     shell:
-        "python -m selfgen score --spec {params.spec:q} --records {input.records:q}"
-        " --answers {input.answers:q} --drafts {input.drafts:q}"
-        " --out {output.scores:q} > {log:q} 2>&1"
+        STEP
+
+
+rule score_lead_1:
+    """The first sentence as a summary: what no model has to do."""
+    input:
+        unpack(inputs("score_lead_1")),
+    output:
+        scores=paths.LEAD_1,
+    log:
+        paths.log("score_lead_1", paths.RECORDS),
+    localrule: True
+    conda:
+        CONDA
+    params:
+        **step("score_lead_1"),
+    shell:
+        STEP
 
 
 rule measure_exposure:
-    """Step errors of a node against the oracle, after own and after reference tokens."""
+    """Step errors of a checkpoint against the oracle, after own and after reference tokens."""
     input:
-        unpack(checked_records),
-        weights=lambda w: GRAPH.weights(w.task, w.model, w.node, w.seed),
-        oracle=lambda w: GRAPH.oracle_weights(w.task, w.model, w.seed),
+        unpack(inputs("measure_exposure")),
     output:
-        errors="results/exposure/{task}/{model}/{node}/seed{seed}.parquet",
-        manifest="results/exposure/{task}/{model}/{node}/seed{seed}.json",
+        errors=paths.EXPOSURE,
+        manifest=paths.manifest(paths.EXPOSURE),
     log:
-        "logs/measure_exposure/{task}/{model}/{node}/seed{seed}.log",
+        paths.log("measure_exposure", paths.EXPOSURE),
     conda:
         CONDA
     threads: model_threads
     resources:
         **HEAVY,
     params:
-        spec=spec(GRAPH.exposure, "task", "seed"),
-        code=code("selfgen.evaluation.oracle"),
+        **step("measure_exposure"),
     shell:
-        "python -m selfgen exposure --spec {params.spec:q} --records {input.records:q}"
-        " --weights {input.weights:q} --oracle {input.oracle:q}"
-        " --out {output.errors:q} --manifest {output.manifest:q} --threads {threads}"
-        " --name 'exposure {wildcards.node} {wildcards.task}' > {log:q} 2>&1"
+        STEP
 
 
 rule measure_loss:
-    """Loss of a node on held-out dialogues, packed as those that it was trained on."""
+    """Loss of a checkpoint on held-out dialogues, packed as those that it was trained on."""
     input:
-        dialogues=lambda w: file_input(dialogues.of(GRAPH, w.task, w.node).test),
-        weights=lambda w: GRAPH.weights(w.task, w.model, w.node, w.seed),
+        unpack(inputs("measure_loss")),
     output:
-        losses="results/losses/{task}/{model}/{node}/seed{seed}.parquet",
-        manifest="results/losses/{task}/{model}/{node}/seed{seed}.json",
+        losses=paths.LOSSES,
+        manifest=paths.manifest(paths.LOSSES),
     log:
-        "logs/measure_loss/{task}/{model}/{node}/seed{seed}.log",
+        paths.log("measure_loss", paths.LOSSES),
     conda:
         CONDA
     threads: model_threads
     resources:
         **HEAVY,
     params:
-        spec=spec(partial(dialogues.loss, GRAPH), "task", "node"),
-        code=code("selfgen.evaluation.held_out"),
+        **step("measure_loss"),
     shell:
-        "python -m selfgen held-out-loss --spec {params.spec:q}"
-        " --dialogues {input.dialogues:q} --weights {input.weights:q}"
-        " --out {output.losses:q} --manifest {output.manifest:q} --threads {threads}"
-        " --name 'loss {wildcards.node} {wildcards.task}' > {log:q} 2>&1"
+        STEP

@@ -1,81 +1,21 @@
-# Contests: who says which of two answers is better, and one table for each.
-# Replies are paid for: they are kept beside the downloads, and shared by all scales.
-REPLIES = f"{RESOURCES}/replies"
-CONTESTS = judging.names(GRAPH)
-
-
-VERDICTS = {
-    name: [verdict_path(name, cell) for cell in judging.cells(GRAPH, name)]
-    for name in CONTESTS
-}
-WIN_RATES = expand(
-    "results/tables/win-rates-{contest}.{kind}",
-    contest=CONTESTS,
-    kind=["md", "tex", "csv"],
-)
-
-
-wildcard_constraints:
-    contest=any_of(CONTESTS) or "none",
-
-
+# Pairwise comparisons: which of two answers is better.
 rule judge_answers:
     """Who wins, pair by pair. An endpoint's replies are kept as they come."""
     input:
-        records="results/records/{task}.parquet",
-        answers=lambda w: GRAPH.answer_shards(
-            w.task, w.model, w.node, w.decoding, w.seed
-        ),
-        opponents=lambda w: judging.opponents(
-            GRAPH, w.contest, w.task, w.model, w.seed
-        ),
-        scorer=scorer,
-        prompt=judge_prompt,
+        unpack(inputs("judge_answers")),
     output:
-        verdicts="results/verdicts/{contest}/{task}/{model}/{node}/{decoding}/seed{seed}.parquet",
-        manifest="results/verdicts/{contest}/{task}/{model}/{node}/{decoding}/seed{seed}.json",
+        judgments=paths.JUDGMENTS,
+        manifest=paths.manifest(paths.JUDGMENTS),
     log:
-        "logs/judge_answers/{contest}/{task}/{model}/{node}/{decoding}/seed{seed}.log",
+        paths.log("judge_answers", paths.JUDGMENTS),
     conda:
         CONDA
     threads: model_threads
     resources:
         mem=memory(4),
         runtime="8h",
+        limits=GRAPH.limits,
     params:
-        spec=lambda w: to_json(
-            judging.pairs(GRAPH, w.contest, w.task, int(w.seed))
-        ),
-        code=code("selfgen.judge.pairwise"),
-        files=lambda w, input: [
-            argument
-            for name in ("scorer", "prompt")
-            if input.get(name)
-            for argument in (f"--{name}", input.get(name))
-        ],
-        replies=REPLIES,
+        **step("judge_answers"),
     shell:
-        "python -m selfgen judge --spec {params.spec:q} --records {input.records:q}"
-        " --answers {input.answers:q} --opponents {input.opponents:q} {params.files:q}"
-        " --replies {params.replies:q} --out {output.verdicts:q}"
-        " --manifest {output.manifest:q} --threads {threads}"
-        " --name '{wildcards.contest} {wildcards.node} {wildcards.task}' > {log:q} 2>&1"
-
-
-rule tabulate_win_rates:
-    """One table a contest."""
-    input:
-        verdicts=lambda w: VERDICTS[w.contest],
-    output:
-        expand("results/tables/win-rates-{{contest}}.{kind}", kind=["md", "tex", "csv"]),
-    log:
-        "logs/tabulate_win_rates/{contest}.log",
-    localrule: True
-    conda:
-        CONDA
-    params:
-        spec=lambda w: to_json(judging.table(GRAPH, w.contest)),
-        code=code("selfgen.report.win_rates"),
-    shell:
-        "python -m selfgen tabulate-win-rates --spec {params.spec:q}"
-        " --verdicts {input.verdicts:q} --tables results/tables > {log:q} 2>&1"
+        STEP

@@ -1,16 +1,18 @@
 """Measure how often proxies prefer what a judge preferred, on AlpacaEval's annotations."""
 
 import json
+import os
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from selfgen.cli import common
+from selfgen.core.provenance import atomic
 from selfgen.core.spec import Device
 from selfgen.data.prompts import PromptSpec
 from selfgen.evaluation.statistics import Bootstrap
 from selfgen.judge import proxy
 from selfgen.judge.agreement import agreement
 from selfgen.report.agreement import tabulate
+from selfgen.runtime.devices import claim
 
 BOOTSTRAP = Bootstrap(10000, 0.95, 0)
 PROMPT = PromptSpec("{prompt}", "", 512, 256)
@@ -18,7 +20,9 @@ PROMPT = PromptSpec("{prompt}", "", 512, 256)
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    common.add_threads(parser)
+    parser.add_argument(
+        "--threads", type=int, default=os.cpu_count(), help="CPU threads"
+    )
     parser.add_argument(
         "--annotations", type=Path, required=True, help="AlpacaEval's annotations.json"
     )
@@ -29,11 +33,11 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace) -> None:
-    common.set_up(args)
+    where = Device()
+    claim(where.device, args.threads)
     rows = json.loads(args.annotations.read_text(encoding="utf-8"))
     prompts = [row["instruction"] for row in rows]
     sides = [[row[f"output_{i}"] for row in rows] for i in (2, 1)]
-    where = Device()
     encoder = proxy.Encoder(args.encoder, args.member, where)
     scores = {
         "similarity to the prompt": [
@@ -53,4 +57,6 @@ def run(args: Namespace) -> None:
         rows[0][key] for key in ("annotator", "generator_2", "generator_1")
     )
     title = f"Agreement of proxies with {judge}, on {model} against {baseline}."
-    common.write_texts(args.out, tabulate(found, title, BOOTSTRAP.confidence))
+    for name, text in tabulate(found, title, BOOTSTRAP.confidence).items():
+        with atomic(args.out / name) as partial:
+            partial.write_text(text, encoding="utf-8")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import tempfile
 from argparse import ArgumentParser, Namespace
@@ -10,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from selfgen.bench import forced, free, harness, training
-from selfgen.cli import common
 from selfgen.core.errors import UserError
+from selfgen.core.rows import read_rows
 from selfgen.core.spec import Device, Sampling
 from selfgen.data.prompts import PromptSpec, load_tokenizer, prompt_ids
 from selfgen.data.records import read
 from selfgen.generation.free import Prompt
 from selfgen.models import loading, shapes
+from selfgen.runtime.devices import claim
 from selfgen.training.spec import Preference
 
 ENGINES = ["sequential", "speculative", "auto", "onepass"]
@@ -35,7 +37,9 @@ def add_arguments(parser: ArgumentParser) -> None:
         kind.add_argument("--repeats", type=int, default=5, help="runs of each")
         kind.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
         kind.add_argument("--precision", default="auto", help="auto, fp32 or bf16")
-        common.add_threads(kind)
+        kind.add_argument(
+            "--threads", type=int, default=os.cpu_count(), help="CPU threads"
+        )
         kind.set_defaults(run_kind=run_kind)
         ADD[name](kind)
 
@@ -79,7 +83,7 @@ def add_random(kind: ArgumentParser) -> None:
 
 
 def run(args: Namespace) -> None:
-    common.set_up(args)
+    claim(args.device, args.threads)
     with tempfile.TemporaryDirectory() as folder:
         if args.shape:
             args.weights = Path(folder)
@@ -137,7 +141,7 @@ def run_train(args: Namespace) -> None:
     """The training loop beside TRL's SFTTrainer."""
     rows = None
     if args.rows:
-        rows = common.read_rows([args.rows])
+        rows = read_rows(args.rows)
         rows = [row for row in rows if row["step"] < args.steps]
     _train(args, training.random_rows, rows)
 

@@ -8,7 +8,9 @@ import importlib
 import logging
 import os
 import sys
+from collections.abc import Collection
 
+from selfgen import __version__
 from selfgen.core.errors import UserError
 from selfgen.runtime import process
 
@@ -27,46 +29,33 @@ DEFAULTS = {
 }
 """Of the environment, where it does not say otherwise."""
 
-VERBS = {
-    "fetch": "fetch",
-    "fetch-file": "fetch_file",
-    "fetch-hub": "fetch_hub",
-    "base": "base",
-    "records": "records",
-    "leakage": "leakage",
-    "pass": "generate",
-    "rows": "rows",
-    "train": "train",
-    "answers": "answers",
-    "score": "score",
-    "lead-1": "lead1",
-    "exposure": "exposure",
-    "held-out-loss": "held_out_loss",
-    "tabulate-exposure": "tabulate_exposure",
-    "tabulate-losses": "tabulate_losses",
-    "judge": "judge",
-    "tabulate-win-rates": "tabulate_win_rates",
-    "tabulate-preference": "tabulate_preference",
-    "collect": "collect",
-    "render": "render",
-    "samples": "samples",
-    "ship": "ship",
-    "manual": "manual",
-    "controlled": "synthetic",
-    "collect-controlled": "collect_synthetic",
-    "render-controlled": "render_synthetic",
-    "agreement": "agreement",
-    "instructions": "instructions",
-    "dialogues": "dialogues",
-    "alpaca-eval": "alpaca_eval",
-    "mt-bench": "mt_bench",
-    "few-shot": "few_shot",
-    "tabulate-benchmark": "tabulate_benchmark",
-    "verify": "verify",
-    "cancel": "cancel",
-    "plan": "plan",
-    "bench": "bench",
+GROUPS = {
+    "Before a run": {
+        "plan": "what a configuration takes: tokens, GPU-hours, disk, judges' prices",
+    },
+    "A run": {
+        "resume": "go on with a run that was killed",
+        "cancel": "cancel the Slurm jobs that a killed run left behind",
+    },
+    "After a run": {
+        "ship": "copy tables, figures, scores and judgments into the documents",
+    },
+    "Measurements of this code": {
+        "bench": "speed beside what one would use instead",
+        "agreement": "how often proxies prefer what a judge preferred",
+    },
+    "This project": {
+        "manual": "write the manual of the configuration, or check it",
+        "completion": "print what makes a shell complete these verbs",
+    },
+    "The workflow": {
+        "step": "one step, as the rules call it",
+    },
 }
+"""What a person may type, by what it is for, and in the end what only the workflow does.
+Every verb is the module of its name."""
+
+VERBS = {verb: about for group in GROUPS.values() for verb, about in group.items()}
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -77,24 +66,22 @@ def main(argv: list[str] | None = None) -> int:
         datefmt="%H:%M:%S",
         stream=sys.stderr,
     )
-    for noisy in ("accelerate", "httpx", "filelock", "fsspec", "fontTools", "lm_eval"):
+    for noisy in ("accelerate", "httpx2", "filelock", "fsspec", "fontTools", "lm_eval"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     process.search_less_for_cycles()
     argv = sys.argv[1:] if argv is None else argv
+    fetches = argv[:1] == ["resume"] or argv[:2] == ["step", "fetch_hub"]
     for name, value in DEFAULTS.items():
-        if (name, argv[:1]) != ("HF_HUB_OFFLINE", ["fetch-hub"]):
+        if not (fetches and name == "HF_HUB_OFFLINE"):
             os.environ.setdefault(name, value)
-    parser = argparse.ArgumentParser(prog="selfgen", description=main.__module__)
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-    for verb, module in VERBS.items():
-        # Only the verb that is asked for is imported: some import torch.
-        wanted = verb in argv[:1]
-        code = importlib.import_module(f"selfgen.cli.{module}") if wanted else None
-        sub = verbs.add_parser(verb, description=code and code.__doc__)
-        if code:
-            code.add_arguments(sub)
-            sub.set_defaults(run=code.run)
-    args = parser.parse_args(argv)
+    verb = argv[0] if argv else ""
+    if verb and not verb.startswith("-") and verb not in VERBS:
+        from selfgen.core.types import hint
+
+        print(f"selfgen: found {verb!r}{hint(verb, list(VERBS))}", file=sys.stderr)
+        return 2
+    # Only the verb that is asked for is imported: some import torch.
+    args = parser([verb]).parse_args(argv)
     try:
         args.run(args)
     except UserError as error:
@@ -106,6 +93,49 @@ def main(argv: list[str] | None = None) -> int:
         print(f"error: {said}", file=sys.stderr)
         return 1
     return 0
+
+
+def parser(verbs: Collection[str]) -> argparse.ArgumentParser:
+    """The parser of the command line, with the arguments of some of the ``verbs``."""
+    made = argparse.ArgumentParser(
+        prog="selfgen",
+        usage="selfgen [-h] [--version] VERB ...",
+        description="Train language models on their own tokens. More: selfgen VERB --help",
+        epilog=_overview(),
+        formatter_class=_Help,
+    )
+    made.add_argument("--version", action="version", version=f"selfgen {__version__}")
+    subparsers = made.add_subparsers(
+        prog="selfgen", dest="verb", required=True, metavar="VERB"
+    )
+    for verb, about in VERBS.items():
+        module = (
+            importlib.import_module(f"selfgen.cli.{verb}") if verb in verbs else None
+        )
+        description = module and module.__doc__
+        sub = subparsers.add_parser(verb, help=about, description=description)
+        if module:
+            module.add_arguments(sub)
+            sub.set_defaults(run=module.run)
+    return made
+
+
+class _Help(argparse.RawDescriptionHelpFormatter):
+    """Lists no verbs, which the overview does by group."""
+
+    def add_argument(self, action: argparse.Action) -> None:
+        if action.dest != "verb":
+            super().add_argument(action)
+
+
+def _overview() -> str:
+    lines = []
+    for group, verbs in GROUPS.items():
+        lines += [
+            f"{group}:",
+            *(f"  {verb:<12}{about}" for verb, about in verbs.items()),
+        ]
+    return "\n".join(lines)
 
 
 def _of_disk(error: Exception) -> str | None:

@@ -1,4 +1,4 @@
-"""Copy a finished run's tables, figures, scores and verdicts into the documents, and show
+"""Copy a finished run's tables, figures, scores and judgments into the documents, and show
 them on a page."""
 
 from argparse import ArgumentParser, Namespace

@@ -7,20 +7,13 @@ alone; what it does not say takes the default given here.
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, create_model, model_validator
 
-from selfgen.config import (
-    benchmarks,
-    dialogues,
-    errors,
-    judging,
-    methods,
-    sources,
-    tasks,
-)
-from selfgen.config.benchmarks import AlpacaEval, Gsm8k, MinervaMath, MtBench
+from selfgen import benchmarks
+from selfgen.benchmarks.base import Benchmark
+from selfgen.config import dialogues, errors, judging, methods, sources, tasks
 from selfgen.config.dialogues import Dialogues
 from selfgen.config.judging import Judge, WinRate
 from selfgen.config.methods import Method
@@ -140,7 +133,7 @@ class Oracle(Keys):
     )
 
 
-class Evaluation(Keys):
+class _Evaluation(Keys):
     """What is read from the answers."""
 
     split: Literal["test", "validation"] = Field(
@@ -153,19 +146,7 @@ class Evaluation(Keys):
         default=None, description="Measure exposure bias on open text; off by default."
     )
     win_rates: dict[str, WinRate] = Field(
-        default={}, description="Contests, each a table of its own."
-    )
-    alpaca_eval: AlpacaEval | None = Field(
-        default=None, description="AlpacaEval 2.0; off by default."
-    )
-    mt_bench: MtBench | None = Field(
-        default=None, description="MT-Bench; off by default."
-    )
-    gsm8k: Gsm8k | None = Field(
-        default=None, description="GSM8K with shots; off by default."
-    )
-    minerva_math: MinervaMath | None = Field(
-        default=None, description="MATH with shots; off by default."
+        default={}, description="Pairwise comparisons, each a table of its own."
     )
     values: str | None = Field(
         default=None,
@@ -177,6 +158,29 @@ class Evaluation(Keys):
         default=0.95, description="Of every interval."
     )
 
+    def benchmarks(self) -> dict[str, Benchmark]:
+        """The benchmarks that are asked for, by name."""
+        found = {x: getattr(self, benchmarks.key(x)) for x in benchmarks.BENCHMARKS}
+        return {name: section for name, section in found.items() if section}
+
+
+if TYPE_CHECKING:
+    Evaluation = _Evaluation
+else:
+    # A key for each benchmark.
+    Evaluation = create_model(
+        "Evaluation",
+        __base__=_Evaluation,
+        __doc__=_Evaluation.__doc__,
+        **{
+            benchmarks.key(name): (
+                kind | None,
+                Field(default=None, description=f"{kind.title}; off by default."),
+            )
+            for name, kind in benchmarks.BENCHMARKS.items()
+        },
+    )
+
 
 class Generation(Keys):
     """Who writes free-running text, that is answers and drafts."""
@@ -186,19 +190,6 @@ class Generation(Keys):
         description="`vllm` needs an environment of its own (docs/paper.md). Forced passes"
         " and benchmarks are always `selfgen`'s.",
     )
-    tensor_parallel: Count = Field(
-        default=1,
-        description="GPUs that a job of `vllm` spreads a model over; changes no spec.",
-    )
-
-    @model_validator(mode="after")
-    def _spreads(self) -> Generation:
-        if self.tensor_parallel > 1 and self.backend != "vllm":
-            raise ValueError(
-                f"tensor_parallel: found {self.tensor_parallel}, allowed with the backend"
-                f" {self.backend}: 1"
-            )
-        return self
 
 
 class Config(Keys):
@@ -243,12 +234,9 @@ class Config(Keys):
     decoding: Decoding = Field(default=Decoding(), description="Answers.")
     evaluation: Evaluation = Field(default=Evaluation(), description="Scores.")
     judges: dict[str, Judge] = Field(
-        default={}, description="Who decides contests: models, or proxies."
+        default={}, description="Who decides comparisons: models, or proxies."
     )
     leakage: Leakage = Field(default=Leakage(), description="Leakage guard.")
-    shards: Count = Field(
-        default=1, description="Jobs that a generation pass is split into."
-    )
 
     @model_validator(mode="after")
     def _consistent(self) -> Config:
@@ -284,10 +272,9 @@ class Config(Keys):
         tasks.check(self)
         dialogues.check(self)
         judging.check(self.evaluation.win_rates, self.judges, self.tasks, self.methods)
-        for name in ("alpaca_eval", "mt_bench", "gsm8k", "minerva_math"):
-            if benchmark := getattr(self.evaluation, name):
-                where = f"evaluation.{name}"
-                benchmarks.check(where, benchmark, self.judges, self.tasks)
+        for name, found in self.evaluation.benchmarks().items():
+            where = f"evaluation.{benchmarks.key(name)}"
+            judging.check_benchmark(where, found, self.judges, self.tasks)
         return self
 
 

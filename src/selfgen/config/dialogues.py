@@ -8,7 +8,7 @@ from pydantic import Field
 
 from selfgen.config.methods import Method, Plain
 from selfgen.core.types import Count, CountFromTwo, Keys, known
-from selfgen.data.records import DATASETS
+from selfgen.tasks import DATASETS
 
 if TYPE_CHECKING:
     from selfgen.config import Config, Stage

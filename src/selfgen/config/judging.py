@@ -1,4 +1,4 @@
-"""Judges, and the contests that they decide."""
+"""Judges, and the pairwise comparisons that they decide."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from selfgen.benchmarks.base import Benchmark, Judged
 from selfgen.core.types import Count, CountOrZero, Keys, Number, known
 
 
 class Endpoint(Keys):
     """A model behind an OpenAI-compatible endpoint. Its address and key are read from the
-    environment, and are written nowhere."""
+    environment, and are written nowhere. How it is asked and what that may cost, from
+    `concurrency` on, reruns nothing when it changes."""
 
     kind: Literal["endpoint"] = Field(description="A model that is asked over HTTP.")
     model: str = Field(min_length=1, description="Its name at the endpoint.")
@@ -20,15 +22,15 @@ class Endpoint(Keys):
         pattern=r"^[A-Z][A-Z0-9_]*$",
         description="X of the variables `X_BASE_URL` (OpenAI's by default) and `X_API_KEY`.",
     )
-    concurrency: Count = Field(default=8, description="Requests at a time.")
+    concurrency: Count = Field(default=8, description="Requests at the same time.")
     requests_per_minute: CountOrZero = Field(
-        default=0, description="At most so many; 0: no limit."
+        default=0, description="Maximum requests per minute; 0: no limit."
     )
     timeout: Annotated[Number, Field(gt=0)] = Field(
         default=120.0, description="Seconds until a request has failed."
     )
     retries: CountOrZero = Field(
-        default=6, description="Of a request that fails in passing, with back-off."
+        default=6, description="Of a request that fails temporarily, with back-off."
     )
     input_price: Annotated[Number, Field(ge=0)] = Field(
         description="Dollars a million tokens of prompts; 0 for a server of your own."
@@ -37,8 +39,8 @@ class Endpoint(Keys):
         description="Dollars a million tokens of replies."
     )
     budget: Annotated[Number, Field(ge=0)] = Field(
-        description="Most dollars that may be spent on this model, over all runs that keep"
-        " their replies in one place."
+        description="Maximum dollars spent on this model, over all runs that keep their"
+        " replies in one place."
     )
 
 
@@ -71,7 +73,7 @@ Judge = Annotated[Endpoint | Similarity | Likelihood, Field(discriminator="kind"
 
 
 class WinRate(Keys):
-    """A contest: the answers of every method against an opponent's, pair by pair."""
+    """A pairwise comparison: the answers of every method against an opponent's."""
 
     judge: str = Field(description="Who decides, by its name in `judges`.")
     against: str = Field(
@@ -83,8 +85,8 @@ class WinRate(Keys):
     )
     orders: Literal["random", "both"] = Field(
         default="random",
-        description="The order in which a judge is shown a pair: drawn, or one after the"
-        " other. Proxies see no order.",
+        description="The order in which a judge is shown the two answers: random, or both"
+        " orders in turn. Proxies see no order.",
     )
     prompt: str | None = Field(
         default=None,
@@ -104,22 +106,36 @@ class WinRate(Keys):
 
 
 def check(
-    contests: dict[str, WinRate],
+    comparisons: dict[str, WinRate],
     judges: dict[str, Judge],
     tasks: dict[str, Any],
     methods: dict[str, Any],
 ) -> None:
-    """Raises ValueError where a contest names what is not there."""
-    for name, contest in contests.items():
+    """Raises ValueError where a comparison names what is not there."""
+    for name, comparison in comparisons.items():
         where = f"evaluation.win_rates.{name}"
-        known(f"{where}.judge", contest.judge, judges)
-        known(f"{where}.against", contest.against, {"reference": None, **methods})
-        for task in contest.tasks or ():
+        known(f"{where}.judge", comparison.judge, judges)
+        known(f"{where}.against", comparison.against, {"reference": None, **methods})
+        for task in comparison.tasks or ():
             known(f"{where}.tasks", task, tasks)
-        judge = judges[contest.judge]
+        judge = judges[comparison.judge]
         alike = isinstance(judge, Similarity) and judge.to == "reference"
-        if contest.against == "reference" and alike:
+        if comparison.against == "reference" and alike:
             raise ValueError(
                 f"{where}.against: found 'reference', which nothing is nearer to than it"
                 " is itself; allowed with this judge: a method"
             )
+
+
+def check_benchmark(
+    where: str, benchmark: Benchmark, judges: dict[str, Judge], tasks: dict[str, Any]
+) -> None:
+    """Raises ValueError where a benchmark names what is not there."""
+    for task in benchmark.tasks:
+        known(f"{where}.tasks", task, tasks)
+    if not isinstance(benchmark, Judged):
+        return
+    asked = {n: j for n, j in judges.items() if isinstance(j, Endpoint)}
+    known(f"{where}.judge", benchmark.judge, asked)
+    if "{prompt}" not in benchmark.template:
+        raise ValueError(f"{where}.template: found no {{prompt}}, it must hold one")

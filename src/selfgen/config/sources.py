@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from selfgen.core.types import Keys
-from selfgen.data.wording import CHATS
+from selfgen.data.chat_templates import CHATS
 from selfgen.models.shapes import SHAPES
 
 REPO = r"^[\w.-]+/[\w.-]+$"

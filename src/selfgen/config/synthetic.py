@@ -9,7 +9,6 @@ from pydantic import Field, model_validator
 
 from selfgen.config import (
     Config,
-    Decoding,
     Evaluation,
     Stage,
     Task,
@@ -19,7 +18,7 @@ from selfgen.config import (
 from selfgen.config.methods import Custom, Dpo, Method, Pairs
 from selfgen.config.sources import RandomModel
 from selfgen.core.types import NAME, Count, Keys, Share, known
-from selfgen.data.records import DATASETS
+from selfgen.tasks import DATASETS
 
 
 class Stop(Keys):
@@ -130,7 +129,6 @@ class Controlled(Keys):
             tasks={regime: found.task},
             stages=found.stages,
             methods=found.methods,
-            decoding=Decoding(batch_size=512),
             evaluation=self.evaluation.model_copy(update={"baseline": found.baseline}),
         )
 

@@ -8,10 +8,13 @@ from pydantic import Field, model_validator
 
 from selfgen.config.methods import Bash, Method, Plain, Rac, Random
 from selfgen.core.types import Count, CountOrZero, Keys, Number, Share, known
-from selfgen.data.wording import CORRECTION, TEMPLATES
+from selfgen.tasks import DATASETS
 
 if TYPE_CHECKING:
     from selfgen.config import Config
+
+CORRECTION = "Compare this with the task and write the corrected, final answer."
+"""The turn after the draft that asks for a correction; our wording (paper: unknown)."""
 
 
 class Decoding(Keys):
@@ -24,13 +27,12 @@ class Decoding(Keys):
     top_p: Annotated[Number, Field(gt=0, le=1)] = Field(
         default=1.0, description="1 is off."
     )
-    batch_size: Count = Field(default=64, description="Prompts generated together.")
 
 
 class Task(Keys):
     """A task: a data set, how much of it, and how long its texts may be."""
 
-    dataset: Literal[tuple(TEMPLATES)] = Field(description="Which records to build.")
+    dataset: Literal[tuple(DATASETS)] = Field(description="Which records to build.")
     train_rows: Count = Field(description="Training records.")
     validation_rows: CountOrZero = Field(
         default=32, description="Validation records: hyperparameters are chosen there."
@@ -56,6 +58,12 @@ class Task(Keys):
     )
     correction: str = Field(
         default=CORRECTION, description="The turn that asks for a correction (RAC)."
+    )
+    metrics: list[str] | None = Field(
+        default=None,
+        min_length=1,
+        description="Metrics that score its answers, by name, or paths of `evaluate` modules"
+        " of your own; the data set's by default. Methods are compared by the first.",
     )
     leakage_limit: Share = Field(
         default=0.02, description="Most of the held-out prompts that may leak."

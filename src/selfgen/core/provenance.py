@@ -37,6 +37,9 @@ UNSEEN = (
 )
 """Fields of the syntax tree that do not affect what is computed."""
 
+DECLARATIONS = ("DATASET",)
+"""What a module tells the graph: it reaches a step through its spec, and is no code of it."""
+
 
 def code_digest(*modules: str) -> str:
     """Digest of the syntax of some modules and of all package modules they import.
@@ -121,13 +124,16 @@ def _canonical(node: Any, in_class: bool = False) -> str:
 
 def _is_idle(node: Any, parent: Any) -> bool:
     """A statement that computes nothing: a docstring (of a module, class, function or
-    constant), code for type checkers, or a name that is declared without a value."""
+    constant), code for type checkers, a name that is declared without a value, or what is
+    declared to the graph."""
     if isinstance(node, ast.Expr):
         return isinstance(node.value, ast.Constant) and isinstance(
             node.value.value, str
         )
     if isinstance(node, ast.AnnAssign):
         return node.value is None and not isinstance(parent, ast.ClassDef)
+    if isinstance(node, ast.Assign) and isinstance(parent, ast.Module):
+        return getattr(node.targets[0], "id", None) in DECLARATIONS
     return _is_for_checkers(node)
 
 
@@ -164,8 +170,8 @@ def write_json(path: Path, value: Any) -> None:
 
 def sha256(path: Path) -> str:
     """Content hash of a file, or of a folder's files and their names."""
-    digest = hashlib.sha256()
     if path.is_dir():
+        digest = hashlib.sha256()
         for item in sorted(p for p in path.rglob("*") if p.is_file()):
             # Snakemake puts this there after the step has ended.
             if item.name == ".snakemake_timestamp":
@@ -173,9 +179,7 @@ def sha256(path: Path) -> str:
             digest.update(f"{item.relative_to(path)} {sha256(item)}\n".encode())
         return digest.hexdigest()
     with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def spec_digest(text: str) -> str:

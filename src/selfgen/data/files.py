@@ -3,30 +3,17 @@
 from __future__ import annotations
 
 import logging
-import os
-import shutil
-import urllib.request
-from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from selfgen.core.errors import UserError
-from selfgen.data.wheels import sha256_file
+from selfgen.core.provenance import atomic
+from selfgen.data.pins import FileSpec
+from selfgen.data.retries import one_line, retrying
+from selfgen.data.wheels import is_there, sha256_file
 
-
-@dataclass(frozen=True)
-class FileSpec:
-    """One file at an address: fetched, verified, read as data."""
-
-    url: str
-    sha256: str
-
-
-@dataclass(frozen=True)
-class LocalSpec:
-    """One file of the user's own."""
-
-    path: str
-
+if TYPE_CHECKING:
+    from selfgen.runtime.job import Job
 
 _log = logging.getLogger(__name__)
 
@@ -39,27 +26,34 @@ def fetch(spec: FileSpec, path: Path) -> None:
 
     Raises UserError: the download failed, or what came has another hash.
     """
-    if path.exists():
-        found = sha256_file(path)
-        if found == spec.sha256:
-            return
-        _log.warning(
-            "%s: sha256 %s, expected %s; fetching it again", path, found, spec.sha256
-        )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    import httpx2
+
+    if is_there(path, spec.sha256):
+        return
     try:
-        with (
-            urllib.request.urlopen(spec.url, timeout=TIMEOUT) as response,
-            partial.open("wb") as file,
-        ):
-            shutil.copyfileobj(response, file)
-        if (found := sha256_file(partial)) != spec.sha256:
-            raise UserError(f"{spec.url}: expected sha256 {spec.sha256}, found {found}")
-        partial.replace(path)
-    except (OSError, ValueError) as error:
-        # HTTP errors, refused connections and cut transfers are all of OSError.
-        reason = getattr(error, "reason", None) or error
-        raise UserError(f"{spec.url}: download failed: {reason}") from None
-    finally:
-        partial.unlink(missing_ok=True)
+        with atomic(path) as partial:
+            retrying(_log)(_download, spec.url, partial)
+            if (found := sha256_file(partial)) != spec.sha256:
+                raise UserError(
+                    f"{spec.url}: expected sha256 {spec.sha256}, found {found}"
+                )
+    except (OSError, httpx2.HTTPError, httpx2.InvalidURL) as error:
+        raise UserError(f"{spec.url}: download failed: {one_line(error)}") from None
+
+
+def _download(url: str, path: Path) -> None:
+    import httpx2
+
+    with (
+        httpx2.stream("GET", url, timeout=TIMEOUT, follow_redirects=True) as response,
+        path.open("wb") as file,
+    ):
+        response.raise_for_status()
+        for part in response.iter_bytes():
+            file.write(part)
+
+
+def step(spec: FileSpec, job: Job) -> dict[str, Any]:
+    """The file, verified."""
+    fetch(spec, job.output("file"))
+    return {}

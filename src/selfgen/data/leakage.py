@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from selfgen.core.errors import UserError
+from selfgen.core.provenance import write_json
+from selfgen.data import records
+
+if TYPE_CHECKING:
+    from selfgen.runtime.job import Job
 
 
 @dataclass(frozen=True)
@@ -124,3 +130,11 @@ def _refuse_duplicates(records: list[dict[str, Any]], task: str) -> None:
             f"task {task}: {len(twice)} prompts stand in more than one of the splits "
             f"{', '.join(places)}, allowed 0: {shown}"
         )
+
+
+def step(spec: LeakageSpec, job: Job) -> dict[str, Any]:
+    """The report on records; fails where held-out prompts stand in training."""
+    report = check(records.read(job.input("records")), spec)
+    logging.info("%s", report)
+    write_json(job.output("report"), report)
+    return {}

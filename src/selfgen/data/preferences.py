@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from selfgen.core.errors import UserError
+from selfgen.core.hashing import unit
 from selfgen.data import tables
-from selfgen.data.text import unit
 
 KEYS = ("prompt", "chosen", "rejected")
 

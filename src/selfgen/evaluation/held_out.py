@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from selfgen.core.rows import write_rows
 from selfgen.data import dialogues
 from selfgen.data.prompts import load_tokenizer
 from selfgen.evaluation.exposure import forced_choices
@@ -17,6 +18,10 @@ from selfgen.evaluation.held_out_spec import LossSpec
 from selfgen.generation.forced import Reference
 from selfgen.mixing.blocks import pack
 from selfgen.models.loading import load_for_generation
+from selfgen.runtime.process import peak_memory_mb
+
+if TYPE_CHECKING:
+    from selfgen.runtime.job import Job
 
 AT_ONCE = 64
 """Number of blocks between two reports of progress."""
@@ -50,3 +55,13 @@ def run(
         if progress:
             progress(len(rows), len(blocks))
     return rows, {"device": device, "precision": precision}
+
+
+def step(spec: LossSpec, job: Job) -> dict[str, Any]:
+    """The loss of a model on held-out dialogues."""
+    job.claim(spec.device.device)
+    rows, facts = run(
+        job.input("dialogues"), job.input("weights"), spec, job.progress("blocks")
+    )
+    write_rows(job.output("losses"), rows)
+    return facts | {"peak_memory_mb": peak_memory_mb()}

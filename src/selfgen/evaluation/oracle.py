@@ -6,21 +6,31 @@ Arora et al. 2022 (arXiv 2204.01171); the measures are ``evaluation.exposure``'s
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from selfgen.core.errors import UserError
+from selfgen.core.rows import write_rows
 from selfgen.data.examples import examples_of
 from selfgen.data.prompts import load_tokenizer
+from selfgen.data.records import read
 from selfgen.evaluation.exposure import step_errors
 from selfgen.evaluation.oracle_spec import ExposureSpec
 from selfgen.generation import forced, free
 from selfgen.models.loading import load_for_generation
+from selfgen.runtime.process import peak_memory_mb
+
+if TYPE_CHECKING:
+    from selfgen.runtime.job import Job
 
 Rows = list[dict[str, Any]]
 
 
 def run(
-    records: Rows, weights: Path, oracle: Path, spec: ExposureSpec
+    records: Rows,
+    weights: Path,
+    oracle: Path,
+    spec: ExposureSpec,
+    batch_size: int = 64,
 ) -> tuple[Rows, dict[str, Any]]:
     """Rows ``{id, free, gold}`` and facts.
 
@@ -45,7 +55,7 @@ def run(
         spec.sampling,
         seed=spec.seed,
         max_new_tokens=spec.prompt.max_answer_tokens,
-        batch_size=spec.batch_size,
+        batch_size=batch_size,
     )
     own = {prompt.id: ids for prompt, ids in answers}
     errors = [
@@ -67,3 +77,14 @@ def run(
         for example, a, b in zip(examples, *errors, strict=True)
     ]
     return rows, {"device": device, "precision": precision}
+
+
+def step(spec: ExposureSpec, job: Job) -> dict[str, Any]:
+    """Step errors of a model against the oracle."""
+    job.claim(spec.device.device)
+    records = read(job.input("records"), [spec.split])
+    rows, facts = run(
+        records, job.input("weights"), job.input("oracle"), spec, job.batch_size
+    )
+    write_rows(job.output("errors"), rows)
+    return facts | {"peak_memory_mb": peak_memory_mb()}

@@ -22,4 +22,3 @@ class ExposureSpec:
     sampling: Sampling
     seed: int
     device: Device
-    batch_size: int

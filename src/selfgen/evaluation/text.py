@@ -2,6 +2,16 @@
 
 from __future__ import annotations
 
+SHAPE = {
+    "tokens": "Tokens",
+    "words": "Words",
+    "reference_words": "Reference words",
+    "repetition": "Repeated 3-grams",
+    "ended": "Ended",
+    "edited": "Edited",
+}
+"""The columns that describe every answer, whatever its metrics, and their titles."""
+
 
 def answer_words(text: str) -> int:
     """Number of words, split at white space."""

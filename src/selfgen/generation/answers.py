@@ -8,16 +8,21 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from selfgen.core.errors import UserError
+from selfgen.core.rows import read_rows, write_rows
 from selfgen.core.spec import Device
 from selfgen.data.prompts import correction_ids, load_tokenizer, prompt_ids
+from selfgen.data.records import read
 from selfgen.generation import free, vllm_backend
 from selfgen.generation.answers_spec import AnswersSpec
 from selfgen.generation.pass_spec import PassSpec
 from selfgen.models.loading import load_for_generation
 from selfgen.runtime.process import peak_memory_mb
+
+if TYPE_CHECKING:
+    from selfgen.runtime.job import Job
 
 Rows = list[dict[str, Any]]
 Progress = Callable[[int, int], None] | None
@@ -38,15 +43,13 @@ def run_answers(
     weights: Path,
     spec: AnswersSpec,
     *,
-    shard: int = 0,
-    engine: str = "auto",
     gpus: int = 1,
-    progress: Progress = None,
+    **options: Any,
 ) -> Generated:
     """Answers ``{id, epoch, text, tokens, ended}`` to held-out records.
 
     With ``spec.decoding`` ``corrected``, ``drafts`` are the direct answers.
-    ``gpus``: that vLLM spreads the model over.
+    ``gpus``: that vLLM spreads the model over; ``options`` as in ``run_free``.
     """
     tokenizer = load_tokenizer(weights)
     if spec.decoding == "corrected":
@@ -65,7 +68,6 @@ def run_answers(
         free.Prompt(record["id"], 0, ids)
         for record, ids in zip(records, prompts, strict=True)
     ]
-    options = {"shard": shard, "engine": engine, "progress": progress}
     return run_free(model, tokenizer, asked, spec, facts, **options)
 
 
@@ -77,7 +79,8 @@ def run_free(
     facts: dict[str, Any],
     **options: Any,
 ) -> Generated:
-    """Answers or drafts to ``prompts``; ``options``: shard, engine and progress."""
+    """Answers or drafts to ``prompts``; ``options`` as in ``free.complete``: batch_size,
+    shard, shards, engine and progress."""
     facts |= {
         "template": _digest(tokenizer.chat_template),
         "prompts": _digest([list(prompt.prompt_ids) for prompt in prompts]),
@@ -89,8 +92,6 @@ def run_free(
         spec.sampling,
         seed=spec.seed,
         max_new_tokens=spec.prompt.max_answer_tokens,
-        batch_size=spec.batch_size,
-        shards=spec.shards,
         facts=facts,
         **options,
     )
@@ -131,3 +132,19 @@ def finish(facts: dict[str, Any], tokens: int, started: float) -> None:
         "peak_memory_mb": None if "vllm" in facts else peak_memory_mb(),
         "generation_seconds": round(time.perf_counter() - started, 2),
     }
+
+
+def step(spec: AnswersSpec, job: Job) -> dict[str, Any]:
+    """Answers to the held-out records of a task."""
+    job.claim(spec.device.device)
+    made = run_answers(
+        read(job.input("records"), spec.splits),
+        read_rows(*job.paths("drafts")),
+        job.input("weights"),
+        spec,
+        gpus=max(1, job.gpus),
+        **job.decoding(),
+        progress=job.progress("prompts"),
+    )
+    write_rows(job.output("answers"), made.rows)
+    return made.facts

@@ -22,6 +22,4 @@ class AnswersSpec:
     sampling: Sampling
     seed: int
     device: Device
-    batch_size: int
-    shards: int = 1
     backend: str = ""

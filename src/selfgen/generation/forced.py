@@ -113,7 +113,9 @@ def run(
     special_ids: Sequence[int],
     eos_id: int,
     *,
+    batch_size: int = 64,
     shard: int = 0,
+    shards: int = 1,
     engine: str = "auto",
     facts: dict[str, Any] | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -127,6 +129,8 @@ def run(
     Args:
         engine: ``auto``, ``sequential`` or ``speculative``; in fp32 the tokens are the same.
             Ignored for ``kind: onepass``.
+        batch_size: rows that are filled together, at most.
+        shard: which of ``shards`` parts of the plan. Neither changes a token in fp32.
         facts: receives what the engine did, after the last row.
         progress: called with (rows finished, rows in all). Rows are yielded in order, so
             more may be finished than yielded.
@@ -138,8 +142,8 @@ def run(
     sampler = Sampler(spec.sampling, sorted(banned))
     lengths = [len(row.prompt_ids) + len(row.answer_ids) for row in rows]
     names = [f"{row.id} {row.epoch}" for row in rows]
-    plan = plan_batches(lengths, names, spec.batch_size)
-    chosen = [rows[i] for i in shard_of(plan, shard, spec.shards)]
+    plan = plan_batches(lengths, names, batch_size)
+    chosen = [rows[i] for i in shard_of(plan, shard, shards)]
     masks = mixing_masks(spec.seed, chosen, spec.beta, spec.span)
     work = [
         Request(
@@ -154,8 +158,8 @@ def run(
     if spec.kind == "onepass":
         filler: engines.Engine = OnePass(model, sampler)
     else:
-        filler = engines.make(engine, model, sampler, work, spec.batch_size)
-    filled = engines.in_order(engines.fill(filler, work, spec.batch_size, progress))
+        filler = engines.make(engine, model, sampler, work, batch_size)
+    filled = engines.in_order(engines.fill(filler, work, batch_size, progress))
     for index, tokens in filled:
         row = chosen[index]
         yield {

@@ -31,7 +31,7 @@ def complete(
     *,
     seed: int,
     max_new_tokens: int,
-    batch_size: int,
+    batch_size: int = 64,
     shard: int = 0,
     shards: int = 1,
     engine: str = "auto",

@@ -28,10 +28,8 @@ class PassSpec:
     prompt: PromptSpec
     sampling: Sampling
     device: Device
-    batch_size: int
     beta: float = 0.0
     eos: str = "exclude"
-    shards: int = 1
     span: int = 1
     plain_share: float = 0.0
     candidates: int = 1

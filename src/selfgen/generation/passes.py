@@ -6,14 +6,15 @@ import time
 from collections.abc import Iterator, Sequence
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from selfgen.core.rows import write_rows
 from selfgen.data.examples import Example, examples_of
 from selfgen.data.prompts import load_tokenizer
+from selfgen.data.records import read
 from selfgen.generation import forced, free
 from selfgen.generation.answers import (
     Generated,
-    Progress,
     Rows,
     finish,
     load,
@@ -23,26 +24,26 @@ from selfgen.generation.pass_spec import PassSpec
 from selfgen.mixing.order import is_plain, part_of, plan_steps
 from selfgen.mixing.schedules import rate_at
 
+if TYPE_CHECKING:
+    from selfgen.runtime.job import Job
+
 
 def run_pass(
     records: Rows,
     weights: Path,
     spec: PassSpec,
     *,
-    shard: int = 0,
-    engine: str = "auto",
     gpus: int = 1,
-    progress: Progress = None,
+    **options: Any,
 ) -> Generated:
     """A pass over training records.
 
     ``records`` are the training records in file order; ``spec.rows`` is the slice of them.
-    ``gpus``: that vLLM spreads the model over.
+    ``gpus``: that vLLM spreads the model over; ``options`` as in ``run_free``.
     """
     tokenizer = load_tokenizer(weights)
     model, facts = load(weights, spec.device, spec.backend, gpus)
     examples = examples_of(records[spec.rows[0] : spec.rows[1]], spec.prompt, tokenizer)
-    options = {"shard": shard, "engine": engine, "progress": progress}
     return pass_over(model, tokenizer, examples, spec, facts, **options)
 
 
@@ -54,8 +55,8 @@ def pass_over(
     facts: dict[str, Any],
     **options: Any,
 ) -> Generated:
-    """``run_pass`` with a model and examples that are loaded already; ``options``: shard,
-    engine and progress. ``facts`` receives what was done."""
+    """``run_pass`` with a model and examples that are loaded already; ``options`` as in
+    ``run_free``. ``facts`` receives what was done."""
     asked = rates(examples, spec)
     if spec.kind == "free":
         drafts = [
@@ -135,3 +136,18 @@ def _forced_facts(
         yield row
     facts |= {"drawn_tokens": drawn, "changed_tokens": changed}
     finish(facts, tokens, started)
+
+
+def step(spec: PassSpec, job: Job) -> dict[str, Any]:
+    """Self-generated tokens over the training records of a task."""
+    job.claim(spec.device.device)
+    made = run_pass(
+        read(job.input("records"), ["train"]),
+        job.input("weights"),
+        spec,
+        gpus=max(1, job.gpus),
+        **job.decoding(),
+        progress=job.progress("rows"),
+    )
+    write_rows(job.output("tokens"), made.rows)
+    return made.facts

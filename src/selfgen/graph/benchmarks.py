@@ -2,57 +2,61 @@
 
 from __future__ import annotations
 
-from selfgen.config.benchmarks import AlpacaEval, Benchmark
+from typing import Any, cast
+
+from selfgen import benchmarks
+from selfgen.benchmarks import BENCHMARKS, FEW_SHOT, JUDGED
+from selfgen.config.judging import Endpoint
 from selfgen.core.errors import UserError
-from selfgen.core.spec import Sampling
 from selfgen.data.prompts import PromptSpec
 from selfgen.evaluation.few_shot import FewShotSpec
-from selfgen.graph import sources
-from selfgen.graph import tables as renderings
-from selfgen.graph.judging import endpoint
+from selfgen.graph import judging, sources
+from selfgen.graph.rules import RULES
 from selfgen.graph.steps import Graph
-from selfgen.judge.spec import GradedSpec, InstructionsSpec, TwoTurnsSpec
-from selfgen.report.spec import BenchmarkSpec, Cell
-
-FILES = {
-    "alpaca-eval": ("baseline", "gamed"),
-    "mt-bench": ("questions", "references", "prompts"),
-    "gsm8k": ("train", "test"),
-    "minerva-math": ("main", "rest"),
-}
-"""Benchmarks by the name in paths, and the roles of the files that each reads."""
-
-FEW_SHOT = ("gsm8k", "minerva-math")
-"""Those that no judge grades."""
+from selfgen.judge.spec import ConversationsSpec, GradesSpec, Limits
+from selfgen.report.spec import Cell
+from selfgen.report.tables.benchmark import Graded
 
 
 def check(graph: Graph) -> None:
     """Raises UserError where a benchmark names a file that is not known."""
     for name in names(graph):
-        for role, file in files(graph, name).items():
+        for key, file in files(graph, name).items():
+            where = f"evaluation.{benchmarks.key(name)}.{key}"
             if file not in graph.files:
                 raise UserError(
-                    f"config: evaluation.{_key(name)}.{role}: found {file!r}, allowed:"
-                    f" {', '.join(graph.files)}"
+                    f"config: {where}: found {file!r}, allowed: {', '.join(graph.files)}"
                 )
-            if name not in FEW_SHOT:
-                sources.whole(graph.files, f"evaluation.{_key(name)}.{role}", file)
+            if name in JUDGED:
+                sources.whole(graph.files, where, file)
 
 
 def names(graph: Graph) -> list[str]:
     """The benchmarks that are asked for."""
-    return [name for name in FILES if _benchmark(graph, name)]
+    return list(graph.config.evaluation.benchmarks())
 
 
-def files(graph: Graph, name: str) -> dict[str, str]:
-    """What a benchmark reads: the role of each file and its name in ``files``."""
-    found = {role: getattr(_benchmark(graph, name), role) for role in FILES[name]}
-    return {role: file for role, file in found.items() if file}
+def judged(graph: Graph) -> list[str]:
+    """Those of ``names`` that a judge grades."""
+    return [name for name in names(graph) if name in JUDGED]
+
+
+def few_shot(graph: Graph) -> list[str]:
+    """Those of ``names`` that are asked with shots."""
+    return [name for name in names(graph) if name in FEW_SHOT]
+
+
+def files(graph: Graph, name: str, answering: bool = False) -> dict[str, str]:
+    """The names in ``files`` of what a benchmark reads, by the keys that name them; only what
+    ``answering`` its prompts needs, or all."""
+    found = _section(graph, name)
+    some = found.answer_files if answering else found.file_keys
+    return {key: file for key, file in found.files().items() if key in some}
 
 
 def cells(graph: Graph, name: str) -> list[Cell]:
     """Whose models are asked."""
-    tasks = _benchmark(graph, name).tasks
+    tasks = _section(graph, name).tasks
     return [
         cell
         for cell in graph.cells()
@@ -60,49 +64,59 @@ def cells(graph: Graph, name: str) -> list[Cell]:
     ]
 
 
-def answers(graph: Graph, name: str, seed: int) -> InstructionsSpec | TwoTurnsSpec:
-    found = _benchmark(graph, name)
-    prompt = PromptSpec(
-        found.template, "", found.max_prompt_tokens, found.max_new_tokens
-    )
-    common = {
-        "prompt": prompt,
-        "seed": seed,
-        "device": graph.device(),
-        "batch_size": graph.config.decoding.batch_size,
-    }
-    if isinstance(found, AlpacaEval):
-        return InstructionsSpec(sampling=Sampling(found.temperature), **common)
-    return TwoTurnsSpec(**common)
+def code(name: str, rule: str) -> tuple[str, ...]:
+    """The modules that a step of a benchmark computes with."""
+    return *RULES[rule].modules, benchmarks.module(name)
 
 
-def graded(graph: Graph, name: str, model: str, node: str, seed: int) -> GradedSpec:
-    judge = graph.config.judges[_benchmark(graph, name).judge]
-    return GradedSpec(endpoint(judge), f"{model}/{node}/seed{seed}")
-
-
-def few_shot(graph: Graph, name: str) -> FewShotSpec:
-    items, size = _benchmark(graph, name).items, graph.config.decoding.batch_size
-    return FewShotSpec(name, items, graph.device(), size)
-
-
-def table(graph: Graph, name: str) -> BenchmarkSpec:
-    tables, judges = renderings.tables(graph), graph.config.judges
-    judged = name not in FEW_SHOT
-    return BenchmarkSpec(
-        cells=tuple(cells(graph, name)),
-        labels=tables.labels,
-        judge=judges[_benchmark(graph, name).judge].model if judged else "",
-        bootstrap_samples=tables.bootstrap_samples,
-        confidence=tables.confidence,
-        seed=tables.seed,
+def answers(graph: Graph, benchmark: str, seed: int) -> ConversationsSpec:
+    found = _section(graph, benchmark)
+    return ConversationsSpec(
+        benchmark=benchmark,
+        prompt=PromptSpec(
+            found.template, "", found.max_prompt_tokens, found.max_new_tokens
+        ),
+        temperature=getattr(found, "temperature", 0.0),
+        seed=seed,
+        device=graph.device(),
     )
 
 
-def _benchmark(graph: Graph, name: str) -> Benchmark:
-    return getattr(graph.config.evaluation, _key(name))
+def grades(
+    graph: Graph, benchmark: str, model: str, checkpoint: str, seed: int
+) -> GradesSpec:
+    endpoint = judging.endpoint(judge(graph, benchmark))
+    return GradesSpec(benchmark, endpoint, f"{model}/{checkpoint}/seed{seed}")
 
 
-def _key(name: str) -> str:
-    """The key in ``evaluation`` of a benchmark."""
-    return name.replace("-", "_")
+def limits(graph: Graph, name: str) -> Limits:
+    """How the judge of a benchmark is asked."""
+    return judging.limits_of(judge(graph, name))
+
+
+def shots(graph: Graph, benchmark: str) -> FewShotSpec:
+    return FewShotSpec(benchmark, _section(graph, benchmark).items, graph.device())
+
+
+def work(graph: Graph, name: str) -> tuple[int, int, int]:
+    """How many answers a model writes, and the most tokens of a prompt and of an answer."""
+    found = _section(graph, name)
+    if name in FEW_SHOT:
+        return found.items or found.size, found.prompt_tokens, found.reply_tokens
+    return found.size, found.max_prompt_tokens, found.max_new_tokens
+
+
+def words(graph: Graph, name: str) -> Graded:
+    """What the table of a benchmark says of it."""
+    found, model = BENCHMARKS[name], judge(graph, name).model if name in JUDGED else ""
+    note = found.note.replace("{judge}", model)
+    return Graded(found.table_title, note, found.measures, found.missing)
+
+
+def judge(graph: Graph, name: str) -> Endpoint:
+    """Who grades one of ``judged``."""
+    return cast("Endpoint", graph.config.judges[_section(graph, name).judge])
+
+
+def _section(graph: Graph, name: str) -> Any:
+    return graph.config.evaluation.benchmarks()[name]

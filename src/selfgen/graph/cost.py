@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
+from selfgen.benchmarks import JUDGED
 from selfgen.config import methods as m
 from selfgen.config import sources as c
 from selfgen.config.judging import Endpoint
 from selfgen.core.errors import UserError
-from selfgen.graph import benchmarks, dialogues, judging
+from selfgen.graph import benchmarks, dialogues, judging, paths
 from selfgen.graph.steps import Graph
 from selfgen.mixing.blocks import BlocksSpec
 from selfgen.mixing.spec import RowsSpec
@@ -33,12 +34,6 @@ from selfgen.report.plan import (
 CORRECTION_TOKENS = 32
 """Of the turn that asks for a correction, about."""
 
-INSTRUCTIONS = {"alpaca-eval": 805, "mt-bench": 160}
-"""Questions of a benchmark; MT-Bench has 80 of two turns."""
-
-SHOTS = {"gsm8k": (1319, 1024, 256), "minerva-math": (5000, 1024, 512)}
-"""Problems of a benchmark with shots; tokens of a prompt, about, and of a reply at most."""
-
 JUDGE_PROMPT_TOKENS = 256
 """Of what a judge is told beside the texts, about."""
 
@@ -56,13 +51,13 @@ def works(graph: Graph) -> list[Work]:
 
 def _trained(graph: Graph) -> list[Work]:
     found = []
-    for task, model, node, seed in graph.trained():
-        spec = dialogues.rows(graph, task, node, seed)
+    for task, model, checkpoint, seed in graph.trained():
+        spec = dialogues.rows(graph, task, checkpoint, seed)
         if isinstance(spec, BlocksSpec):
             tokens = spec.rows * spec.epochs * DIALOGUE_TOKENS
             found.append(Work(TRAINING, task, model, 1, tokens))
             continue
-        method = graph.nodes[node].method
+        method = graph.checkpoints[checkpoint].method
         prompt, answer = spec.prompt.max_prompt_tokens, spec.prompt.max_answer_tokens
         row = prompt + answer
         if isinstance(method, m.Rac):
@@ -70,7 +65,7 @@ def _trained(graph: Graph) -> list[Work]:
         if isinstance(method, m.Pairs):
             row = spec.max_tokens
         pairs = isinstance(method, m.PREFERENCES)
-        rounds = graph.nodes[node].rounds
+        rounds = graph.checkpoints[checkpoint].rounds
         tokens = row * (1 + pairs) * _rows(spec) // rounds
         # Pairs are read once before training, and two passes before each step.
         before = tokens if pairs or isinstance(method, m.TwoPass) else 0
@@ -85,8 +80,8 @@ def _rows(spec: RowsSpec) -> int:
 def _passes(graph: Graph) -> list[Work]:
     """Every pass once, though several methods may read it."""
     found: dict[tuple[str, ...], Work] = {}
-    for task, model, node, seed in graph.trained():
-        passed = graph.passed(node)
+    for task, model, checkpoint, seed in graph.trained():
+        passed = graph.passed(checkpoint)
         if passed is None:
             continue
         spec = graph.generation(task, passed.generator, passed.name, seed)
@@ -95,7 +90,7 @@ def _passes(graph: Graph) -> list[Work]:
         step = WRITING if passed.kind == "free" else DRAWING
         address = (task, model, passed.generator, passed.name, str(seed))
         found[address] = Work(
-            *(step, task, model, spec.shards),
+            *(step, task, model, 1),
             read=rows * prompt,
             written=rows * answer,
         )
@@ -112,7 +107,7 @@ def _answers(graph: Graph) -> list[Work]:
         rows = _held_out(graph, cell.task)
         found.append(
             Work(
-                *(WRITING, cell.task, cell.model, spec.shards),
+                *(WRITING, cell.task, cell.model, 1),
                 read=rows * prompt,
                 written=rows * answer,
             )
@@ -138,13 +133,7 @@ def _benchmarks(graph: Graph) -> list[Work]:
     found = []
     for name in benchmarks.names(graph):
         for cell in benchmarks.cells(graph, name):
-            if name in SHOTS:
-                items, prompt, answer = SHOTS[name]
-                items = benchmarks.few_shot(graph, name).items or items
-            else:
-                spec = benchmarks.answers(graph, name, cell.seed).prompt
-                items = INSTRUCTIONS[name]
-                prompt, answer = spec.max_prompt_tokens, spec.max_answer_tokens
+            items, prompt, answer = benchmarks.work(graph, name)
             found.append(
                 Work(
                     *(WRITING, cell.task, cell.model, 1),
@@ -159,11 +148,11 @@ def asked(graph: Graph) -> list[Asked]:
     """Questions to judges behind an endpoint."""
     found = []
     for name in judging.names(graph):
-        contest = graph.config.evaluation.win_rates[name]
-        judge = graph.config.judges[contest.judge]
+        comparison = graph.config.evaluation.win_rates[name]
+        judge = graph.config.judges[comparison.judge]
         if not isinstance(judge, Endpoint):
             continue
-        orders = 2 if contest.orders == "both" else 1
+        orders = 2 if comparison.orders == "both" else 1
         requests = tokens = 0
         for cell in judging.cells(graph, name):
             task = graph.config.tasks[cell.task]
@@ -172,16 +161,13 @@ def asked(graph: Graph) -> list[Asked]:
             requests += rows
             tokens += rows * (texts + JUDGE_PROMPT_TOKENS)
         found.append(
-            _priced(name, judge, requests, tokens, requests * contest.max_tokens)
+            _priced(name, judge, requests, tokens, requests * comparison.max_tokens)
         )
-    for name, items in INSTRUCTIONS.items():
-        if name not in benchmarks.names(graph):
-            continue
-        own = getattr(graph.config.evaluation, name.replace("-", "_"))
-        judge = graph.config.judges[own.judge]
+    for name in benchmarks.judged(graph):
+        items, prompt, answer = benchmarks.work(graph, name)
+        judge, reply = benchmarks.judge(graph, name), JUDGED[name].reply_tokens
         requests = items * len(benchmarks.cells(graph, name))
-        texts = own.max_prompt_tokens + 2 * own.max_new_tokens + JUDGE_PROMPT_TOKENS
-        reply = 1 if name == "alpaca-eval" else 2048
+        texts = prompt + 2 * answer + JUDGE_PROMPT_TOKENS
         found.append(_priced(name, judge, requests, requests * texts, requests * reply))
     return found
 
@@ -214,7 +200,7 @@ def _parameters(graph: Graph, name: str) -> int:
 
             return create(graph.model(name))[0].num_parameters()
         local = Path(getattr(model, "path", ""))
-        for folder in (Path(f"results/base/{name}"), local):
+        for folder in (Path(paths.fill(paths.BASE, model=name)), local):
             if (folder / "config.json").exists():
                 config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
                 return AutoModelForCausalLM.from_config(config).num_parameters()
@@ -228,10 +214,10 @@ def disk(graph: Graph, sizes: dict[str, int], found: list[Work]) -> Disk:
     """What the run leaves on the disk; ``sizes`` of base models, and the ``found`` works."""
     kept: Counter[str] = Counter()
     rounds: Counter[str] = Counter()
-    for _, model, node, _ in graph.trained():
-        if node == graph.nodes[node].declared:
+    for _, model, checkpoint, _ in graph.trained():
+        if checkpoint == graph.checkpoints[checkpoint].declared:
             kept[model] += 1
-            rounds[model] += graph.nodes[node].rounds > 1
+            rounds[model] += graph.checkpoints[checkpoint].rounds > 1
     models = graph.config.models.items()
     bases = {k: (sizes[k], isinstance(model, c.HubModel)) for k, model in models}
     return report.disk(bases, kept, rounds, found)

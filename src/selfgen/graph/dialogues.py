@@ -1,65 +1,52 @@
 """From the configuration of dialogues to files, cells and specs: what is packed into the
-rows of a node, and whose loss on held-out ones is measured."""
+rows of a checkpoint, and whose loss on held-out ones is measured."""
 
 from __future__ import annotations
 
 from selfgen.config.dialogues import Dialogues
 from selfgen.config.methods import Trained
 from selfgen.evaluation.held_out_spec import LossSpec
-from selfgen.graph import tables as renderings
+from selfgen.graph import paths
 from selfgen.graph.steps import Graph
 from selfgen.mixing.blocks import BlocksSpec
 from selfgen.mixing.spec import RowsSpec
-from selfgen.report.spec import Cell, LossTableSpec
+from selfgen.report.spec import Cell
 
 
-def of(graph: Graph, task: str, node: str) -> Dialogues | None:
-    """The dialogues that a node trains on, if its stage says so."""
-    method = graph.nodes[node].method
+def of(graph: Graph, task: str, checkpoint: str) -> Dialogues | None:
+    """The dialogues that a checkpoint trains on, if its stage says so."""
+    method = graph.checkpoints[checkpoint].method
     if not isinstance(method, Trained):
         return None
     name = graph.stage(task, method).dialogues
     return graph.config.dialogues[name] if name else None
 
 
-def rows(graph: Graph, task: str, node: str, seed: int) -> RowsSpec | BlocksSpec:
-    """How the rows of a node are made."""
-    found = of(graph, task, node)
+def rows(graph: Graph, task: str, checkpoint: str, seed: int) -> RowsSpec | BlocksSpec:
+    """How the rows of a checkpoint are made."""
+    found = of(graph, task, checkpoint)
     if found is None:
-        return graph.rows(task, node, seed)
-    stage = graph.stage(task, graph.nodes[node].method)
+        return graph.rows(task, checkpoint, seed)
+    stage = graph.stage(task, graph.checkpoints[checkpoint].method)
     return BlocksSpec(
         found.train_rows, found.block_tokens, seed, stage.epochs, stage.batch_size
     )
 
 
 def cells(graph: Graph) -> list[Cell]:
-    """Whose loss is measured: every node that trains on dialogues."""
+    """Whose loss is measured: every checkpoint that trains on dialogues."""
     return [
-        Cell(task, model, node, "direct", seed)
-        for task, model, node, seed in graph.trained()
-        if of(graph, task, node)
+        Cell(task, model, checkpoint, "direct", seed)
+        for task, model, checkpoint, seed in graph.trained()
+        if of(graph, task, checkpoint)
     ]
 
 
 def path(cell: Cell) -> str:
     """The file of a cell's losses."""
-    folder = f"results/losses/{cell.task}/{cell.model}/{cell.method}"
-    return f"{folder}/seed{cell.seed}.parquet"
+    return paths.of_cell(paths.LOSSES, cell)
 
 
-def loss(graph: Graph, task: str, node: str) -> LossSpec:
-    found = of(graph, task, node)
+def loss(graph: Graph, task: str, checkpoint: str) -> LossSpec:
+    found = of(graph, task, checkpoint)
     return LossSpec(found.test_rows, found.block_tokens, graph.device())
-
-
-def table(graph: Graph) -> LossTableSpec:
-    tables = renderings.tables(graph)
-    return LossTableSpec(
-        cells=tuple(cells(graph)),
-        labels=tables.labels,
-        scale=tables.scale,
-        bootstrap_samples=tables.bootstrap_samples,
-        confidence=tables.confidence,
-        seed=tables.seed,
-    )

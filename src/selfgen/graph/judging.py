@@ -1,18 +1,25 @@
-"""From the configuration of contests to their cells, files and specs."""
+"""From the configuration of pairwise comparisons to their cells, files and specs."""
 
 from __future__ import annotations
 
 import csv
+from dataclasses import fields
 
-from selfgen.config.judging import Endpoint, Judge, Similarity, WinRate
+from selfgen.config.judging import Endpoint, Judge, Likelihood, Similarity, WinRate
 from selfgen.core.errors import UserError
-from selfgen.data.wording import JUDGE
-from selfgen.graph import sources
-from selfgen.graph import tables as renderings
+from selfgen.graph import paths, sources
 from selfgen.graph.steps import Graph
 from selfgen.judge.pairs import template_of
-from selfgen.judge.spec import EndpointSpec, PairsSpec, ProxySpec
-from selfgen.report.spec import Cell, WinRatesSpec
+from selfgen.judge.prompt import JUDGE
+from selfgen.judge.spec import (
+    ComparisonSpec,
+    EndpointSpec,
+    LikelihoodSpec,
+    Limits,
+    SimilaritySpec,
+)
+from selfgen.report.spec import Cell
+from selfgen.report.tables.win_rates import WinRates
 
 PROXIES = {
     "reference": "the answer whose embedding is nearer to the reference's wins.",
@@ -27,12 +34,14 @@ AGREEMENT = "docs/reference/proxies/agreement.csv"
 
 
 def check(graph: Graph) -> None:
-    """Raises UserError where a contest names a file that is not there, or one that is no
+    """Raises UserError where a comparison names a file that is not there, or one that is no
     judge prompt."""
     for name in names(graph):
         judge = _judge(graph, name)
         if isinstance(judge, Similarity):
-            graph.source(f"judges.{_contest(graph, name).judge}.source", judge.source)
+            graph.source(
+                f"judges.{_comparison(graph, name).judge}.source", judge.source
+            )
         if isinstance(judge, Endpoint):
             _template(graph, name)
         if prompt := prompt_file(graph, name):
@@ -40,20 +49,20 @@ def check(graph: Graph) -> None:
 
 
 def names(graph: Graph) -> list[str]:
-    """All contests."""
+    """All comparisons."""
     return list(graph.config.evaluation.win_rates)
 
 
 def cells(graph: Graph, name: str) -> list[Cell]:
-    """Whose answers stand in a contest: all but the opponent's own."""
-    contest = _contest(graph, name)
-    tasks = contest.tasks or list(graph.config.tasks)
+    """Whose answers are compared with the opponent's: all but its own."""
+    found = _comparison(graph, name)
+    tasks = found.tasks or list(graph.config.tasks)
     return [
         cell
         for cell in graph.cells()
         if cell.task in tasks
-        and contest.against in {"reference", *graph.methods(cell.task)}
-        and (cell.method, cell.decoding) != (contest.against, "direct")
+        and found.against in {"reference", *graph.methods(cell.task)}
+        and (cell.method, cell.decoding) != (found.against, "direct")
     ]
 
 
@@ -61,12 +70,12 @@ def opponents(
     graph: Graph, name: str, task: str, model: str, seed: int | str
 ) -> list[str]:
     """Files of the opponent's answers; none where it is the reference."""
-    against = _contest(graph, name).against
+    against = _comparison(graph, name).against
     if against == "reference":
         return []
     own = graph.seeds(task, against)
     seed = seed if int(seed) in own else own[0]
-    return graph.answer_shards(task, model, against, "direct", seed)
+    return [graph.answers_file(task, model, against, "direct", seed)]
 
 
 def scorer(graph: Graph, name: str, model: str) -> str | None:
@@ -76,98 +85,101 @@ def scorer(graph: Graph, name: str, model: str) -> str | None:
         return None
     if isinstance(judge, Similarity):
         return f"wheel {judge.source}"
-    return f"weights results/base/{model}"
+    return f"weights {paths.fill(paths.BASE, model=model)}"
 
 
-def pairs(graph: Graph, name: str, task: str, seed: int) -> PairsSpec:
-    contest, judge = _contest(graph, name), _judge(graph, name)
-    common = {
-        "split": graph.record_splits(task)[0],
-        "seed": seed,
-        "prompt": graph.prompt(task),
-    }
-    if not isinstance(judge, Endpoint):
-        similar = isinstance(judge, Similarity)
-        proxy = ProxySpec(
-            judge.kind,
-            graph.device(),
-            judge.to if similar else "",
-            judge.member if similar else "",
-        )
-        # A proxy sees no order, so that each pair is one.
-        return PairsSpec(**common, proxy=proxy)
-    return PairsSpec(
-        **common,
+def spec(
+    graph: Graph, comparison: str, task: str, seed: int
+) -> ComparisonSpec | SimilaritySpec | LikelihoodSpec:
+    found, judge = _comparison(graph, comparison), _judge(graph, comparison)
+    split = graph.record_splits(task)[0]
+    if isinstance(judge, Similarity):
+        return SimilaritySpec(split, graph.device(), judge.to, judge.member)
+    if isinstance(judge, Likelihood):
+        return LikelihoodSpec(split, graph.device(), graph.prompt(task))
+    template, constant = _template(graph, comparison)
+    return ComparisonSpec(
+        split=split,
+        seed=seed,
         endpoint=endpoint(judge),
-        orders=contest.orders,
-        unparsable=contest.unparsable,
-        **_template(graph, name),
-        temperature=contest.temperature,
-        max_tokens=contest.max_tokens,
+        orders=found.orders,
+        unparsable=found.unparsable,
+        template=template,
+        constant=constant,
+        temperature=found.temperature,
+        max_tokens=found.max_tokens,
     )
 
 
 def endpoint(judge: Endpoint) -> EndpointSpec:
-    return EndpointSpec(
-        judge.model,
-        judge.environment,
-        judge.concurrency,
-        judge.requests_per_minute,
-        judge.timeout,
-        judge.retries,
-        judge.input_price,
-        judge.output_price,
-        judge.budget,
-    )
+    return EndpointSpec(judge.model, judge.environment)
 
 
-def table(graph: Graph, name: str) -> WinRatesSpec:
-    contest, judge = _contest(graph, name), _judge(graph, name)
-    tables = renderings.tables(graph)
-    proxy = ""
-    if not isinstance(judge, Endpoint):
+def limits(graph: Graph, name: str) -> Limits | None:
+    """How the endpoint that decides a comparison is asked; None of a proxy."""
+    judge = _judge(graph, name)
+    return limits_of(judge) if isinstance(judge, Endpoint) else None
+
+
+def limits_of(judge: Endpoint) -> Limits:
+    """How an endpoint is asked and what that may cost."""
+    return Limits(*(getattr(judge, field.name) for field in fields(Limits)))
+
+
+def judges(graph: Graph) -> dict[str, str]:
+    """Who decides each comparison: a model, or a proxy."""
+    return {
+        name: judge.model if isinstance(judge, Endpoint) else "a proxy"
+        for name, judge in ((name, _judge(graph, name)) for name in names(graph))
+    }
+
+
+def words(graph: Graph, name: str) -> WinRates:
+    """What the table of a comparison says of it."""
+    found, judge = _comparison(graph, name), _judge(graph, name)
+    decided, proxy = f"the proxy {found.judge}", ""
+    if isinstance(judge, Endpoint):
+        decided = judge.model
+    else:
         kind = judge.to if isinstance(judge, Similarity) else judge.kind
         proxy = f"{PROXIES[kind]} {_agreement(graph, kind)}"
-    against = contest.against
-    return WinRatesSpec(
-        name=name,
-        cells=tuple(cells(graph, name)),
-        labels=tables.labels,
-        judge=f"the proxy {contest.judge}" if proxy else judge.model,
-        opponent="the reference" if against == "reference" else tables.labels[against],
+    against = found.against
+    return WinRates(
+        comparison=name,
+        judge=decided,
+        opponent="the reference"
+        if against == "reference"
+        else graph.config.methods[against].label,
         proxy=proxy,
-        coin=contest.unparsable == "coin",
-        bootstrap_samples=tables.bootstrap_samples,
-        confidence=tables.confidence,
-        seed=tables.seed,
+        coin=found.unparsable == "coin",
     )
 
 
-def _contest(graph: Graph, name: str) -> WinRate:
+def _comparison(graph: Graph, name: str) -> WinRate:
     return graph.config.evaluation.win_rates[name]
 
 
 def _judge(graph: Graph, name: str) -> Judge:
-    return graph.config.judges[_contest(graph, name).judge]
+    return graph.config.judges[_comparison(graph, name).judge]
 
 
 def prompt_file(graph: Graph, name: str) -> str | None:
     """The fetched file that a judge prompt is read from, by its name in ``files``."""
-    prompt = _contest(graph, name).prompt or ""
+    prompt = _comparison(graph, name).prompt or ""
     found = prompt.partition(":")[0]
     asked = isinstance(_judge(graph, name), Endpoint)
     return found if asked and found in graph.files else None
 
 
-def _template(graph: Graph, name: str) -> dict[str, str]:
-    """The judge prompt, ours or that of a file of the repository, is a part of the spec; of
-    a file that is fetched, the name of the text in it."""
-    prompt = _contest(graph, name).prompt
+def _template(graph: Graph, name: str) -> tuple[str, str]:
+    """The judge prompt, ours or that of a file of the repository, or else the name of the
+    text in a file that is fetched."""
+    prompt = _comparison(graph, name).prompt
     if prompt is None:
-        return {"template": JUDGE}
+        return JUDGE, ""
     path, _, constant = prompt.partition(":")
     if prompt_file(graph, name):
-        return {"constant": constant}
+        return "", constant
     where = f"config: evaluation.win_rates.{name}.prompt"
     try:
         text = (graph.root / path).read_text(encoding="utf-8")
@@ -177,7 +189,7 @@ def _template(graph: Graph, name: str) -> dict[str, str]:
             f" {', '.join(graph.files)}"
         ) from None
     try:
-        return {"template": template_of(text, constant or None)}
+        return template_of(text, constant or None), ""
     except UserError as error:
         raise UserError(f"{where}: {error}") from None
 

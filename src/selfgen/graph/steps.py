@@ -1,8 +1,8 @@
-"""From the configuration to the graph: nodes, passes, files and the spec of every step.
+"""From the configuration to the graph: checkpoints, passes and the specs of most steps.
 
-A node is one model of a task: ``base``, ``sft``, ``bash``, ... What two methods share (a
-parent, a pass) is one node or one pass, so it is one file and computed once. Pure functions
-of the configuration: the workflow only asks which file needs which.
+A checkpoint is one model of a task: ``base``, ``sft``, ``bash``, ... What two methods share
+(a parent, a pass) is one checkpoint or one pass, so it is one file and computed once. Pure
+functions of the configuration.
 """
 
 from __future__ import annotations
@@ -14,45 +14,45 @@ from selfgen.config import methods as m
 from selfgen.core.errors import UserError
 from selfgen.core.spec import Device, Sampling, Steps
 from selfgen.data.leakage import LeakageSpec
+from selfgen.data.pins import WheelSpec
 from selfgen.data.prompts import PromptSpec
-from selfgen.data.records import DATASETS
 from selfgen.data.spec import RecordsSpec
-from selfgen.data.wheels import WheelSpec
-from selfgen.data.wording import ANSWER_PREFIXES, CUT_AFTER, TEMPLATES
 from selfgen.evaluation.oracle_spec import ExposureSpec
 from selfgen.evaluation.scores import ScoresSpec
 from selfgen.generation.answers_spec import AnswersSpec
 from selfgen.generation.pass_spec import PassSpec
-from selfgen.graph import lineage, sources
-from selfgen.graph.lineage import Node, Pass
+from selfgen.graph import lineage, paths, scoring, sources
+from selfgen.graph.lineage import Checkpoint, Pass
 from selfgen.mixing.spec import RowsSpec
 from selfgen.models.base import ModelSpec
 from selfgen.report.spec import Cell
+from selfgen.tasks import DATASETS
 from selfgen.training.spec import LoraSpec, Preference, TrainSpec, TwoPass
-
-SUMMARIES = ("news-headlines", "wikipedia-descriptions")
-"""Data sets whose prompt's first sentence is a baseline."""
 
 
 class Graph:
     """What the workflow asks: which files there are and what each step reads."""
 
-    def __init__(self, config: c.Config, root: Path = Path()) -> None:
-        """``root``: where the files of functions of one's own lie."""
-        self.config, self.root = config, root
-        self.nodes = lineage.resolve(config.methods)
+    def __init__(
+        self, config: c.Config, root: Path = Path(), resources: str = "resources"
+    ) -> None:
+        """``root``: where the files of functions of one's own lie; ``resources``: where
+        downloads do."""
+        self.config, self.root, self.resources = config, root, resources
+        self.checkpoints = lineage.resolve(config.methods)
         self.sources, self.files = sources.wheels(config), sources.files(config)
         sources.check(config)
+        scoring.check(config, root)
         for name, method in config.methods.items():
             own = getattr(method, "function", "").rpartition(":")[0]
             if own and not (root / own).is_file():
                 raise UserError(f"config: methods.{name}.function: found no file {own}")
-        for node in self.nodes.values():
-            if node.rounds > 1:
+        for checkpoint in self.checkpoints.values():
+            if checkpoint.rounds > 1:
                 for task in config.tasks:
-                    if node.declared not in self.methods(task):
+                    if checkpoint.declared not in self.methods(task):
                         continue
-                    self._steps(task, node)  # refuses more rounds than steps
+                    self._steps(task, checkpoint)  # refuses more rounds than steps
 
     def source(self, where: str, name: str) -> WheelSpec:
         """A pinned file by its name; raises UserError, which says ``where``."""
@@ -74,79 +74,85 @@ class Graph:
         methods = self.config.methods
         return {k: method for k, method in methods.items() if own is None or k in own}
 
-    def seeds(self, task: str, node: str) -> list[int]:
-        """Seeds of a node: an untouched model is the same under every seed."""
+    def seeds(self, task: str, checkpoint: str) -> list[int]:
+        """Seeds of a checkpoint: an untouched model is the same under every seed."""
         seeds = self.config.tasks[task].seeds or self.config.seeds
-        return seeds[:1] if self.nodes[node].parent is None else seeds
+        return seeds[:1] if self.checkpoints[checkpoint].parent is None else seeds
 
     def trained(self) -> list[tuple[str, str, str, int]]:
-        """Every (task, model, node, seed) that is fine-tuned."""
+        """Every (task, model, checkpoint, seed) that is fine-tuned."""
         return [
             (task, model, name, seed)
             for task in self.config.tasks
             for model in self.models(task)
-            for name, node in self.nodes.items()
-            if node.parent is not None and node.declared in self.methods(task)
+            for name, checkpoint in self.checkpoints.items()
+            if checkpoint.parent is not None
+            and checkpoint.declared in self.methods(task)
             for seed in self.seeds(task, name)
         ]
 
     def cells(self) -> list[Cell]:
         """Every declared (task, model, method, decoding, seed), in table order."""
         return [
-            Cell(task, model, node, decoding, seed)
+            Cell(task, model, checkpoint, decoding, seed)
             for task in self.config.tasks
             for model in self.models(task)
-            for node, method in self.methods(task).items()
+            for checkpoint, method in self.methods(task).items()
             for decoding in method.decodings
-            for seed in self.seeds(task, node)
+            for seed in self.seeds(task, checkpoint)
         ]
 
-    def weights(self, task: str, model: str, node: str, seed: int | str) -> str:
-        """Folder of a node's weights."""
-        if self.nodes[node].parent is None:
-            return f"results/base/{model}"
-        return f"results/models/{task}/{model}/{node}/seed{seed}/weights"
+    def weights(self, task: str, model: str, checkpoint: str, seed: int | str) -> str:
+        """Folder of a checkpoint's weights."""
+        if self.checkpoints[checkpoint].parent is None:
+            return paths.fill(paths.BASE, model=model)
+        return paths.fill(
+            paths.WEIGHTS, task=task, model=model, checkpoint=checkpoint, seed=seed
+        )
 
-    def parent_weights(self, task: str, model: str, node: str, seed: str) -> str:
-        """Folder of the weights that training starts from."""
-        return self.weights(task, model, self.nodes[node].parent, seed)
-
-    def passed(self, node: str) -> Pass | None:
-        """The pass that a node's rows are mixed from."""
-        return lineage.passed(self.nodes[node], self.nodes)
+    def passed(self, checkpoint: str) -> Pass | None:
+        """The pass that a checkpoint's rows are mixed from."""
+        return lineage.passed(self.checkpoints[checkpoint], self.checkpoints)
 
     def passes(self) -> dict[tuple[str, str], Pass]:
         """All passes by (generator, name)."""
-        found = [self.passed(node) for node in self.nodes]
-        # Reversed, so that the first node that names a pass describes it.
+        found = [self.passed(checkpoint) for checkpoint in self.checkpoints]
+        # Reversed, so that the first checkpoint that names a pass describes it.
         return {(p.generator, p.name): p for p in reversed(found) if p}
 
-    def pass_shards(self, task: str, model: str, node: str, seed: str) -> list[str]:
-        """Files of the pass that a node's rows are mixed from."""
-        passed = self.passed(node)
-        if passed is None:
-            return []
-        folder = f"results/passes/{task}/{model}/{passed.generator}/{passed.name}"
-        return self._shards(f"{folder}/seed{seed}")
-
-    def answer_shards(
-        self, task: str, model: str, node: str, decoding: str, seed: int | str
-    ) -> list[str]:
-        """Files of a node's answers."""
-        return self._shards(
-            f"results/answers/{task}/{model}/{node}/{decoding}/seed{seed}"
+    def pass_file(
+        self, task: str, model: str, checkpoint: str, seed: int | str
+    ) -> str | None:
+        """The pass that a checkpoint's rows are mixed from."""
+        found = self.passed(checkpoint)
+        return found and paths.fill(
+            paths.PASSED,
+            task=task,
+            model=model,
+            checkpoint=found.generator,
+            pass_=found.name,
+            seed=seed,
         )
 
-    def _shards(self, folder: str) -> list[str]:
-        return [f"{folder}/shard{i}.parquet" for i in range(self.config.shards)]
+    def answers_file(
+        self, task: str, model: str, checkpoint: str, decoding: str, seed: int | str
+    ) -> str:
+        """A checkpoint's answers."""
+        return paths.fill(
+            paths.ANSWERS,
+            task=task,
+            model=model,
+            checkpoint=checkpoint,
+            decoding=decoding,
+            seed=seed,
+        )
 
-    def gpus(self, free: bool = False) -> int:
-        """GPUs that a model's job asks for, one that writes ``free`` text as many as vLLM
-        spreads the model over; none where the device is the CPU."""
+    def gpus(self) -> int:
+        """GPUs that a model's job asks for: none where the device is the CPU."""
         found = self.config.device == "cuda"
         if self.config.device == "auto":
             found = Path("/dev/nvidiactl").exists()
-        return found * (self.config.generation.tensor_parallel if free else 1)
+        return int(found)
 
     # Specs
 
@@ -186,25 +192,26 @@ class Graph:
             data.published,
         )
 
-    def prompt(self, task: str, node: str | None = None) -> PromptSpec:
+    def prompt(self, task: str, checkpoint: str | None = None) -> PromptSpec:
         """The texts of a task; a method may have a correction turn of its own."""
         t = self.config.tasks[task]
-        method = self.nodes[node].method if node else None
+        dataset = DATASETS[t.dataset]
+        method = self.checkpoints[checkpoint].method if checkpoint else None
         return PromptSpec(
-            t.template or TEMPLATES[t.dataset],
+            t.template or dataset.template,
             getattr(method, "correction", None) or t.correction,
             t.max_prompt_tokens,
             t.max_new_tokens,
-            ANSWER_PREFIXES.get(t.dataset, ""),
-            CUT_AFTER.get(t.dataset, ""),
+            dataset.answer_prefix,
+            dataset.cut_after,
         )
 
-    def generation(self, task: str, generator: str, name: str, seed: int) -> PassSpec:
+    def generation(self, task: str, checkpoint: str, pass_: str, seed: int) -> PassSpec:
         """Spec of a pass over the training records."""
-        passed = self.passes()[generator, name]
-        node, method = passed.node, passed.node.method
+        passed = self.passes()[checkpoint, pass_]
+        trained, method = passed.checkpoint, passed.checkpoint.method
         stage = self.stage(task, method)
-        steps, schedule = self._steps(task, node), lineage.moving(node)
+        steps, schedule = self._steps(task, trained), lineage.moving(trained)
         return PassSpec(
             kind=passed.kind,
             seed=seed,
@@ -213,10 +220,8 @@ class Graph:
             prompt=self.prompt(task),
             sampling=Sampling(method.temperature, method.top_k, method.top_p),
             device=self.device(),
-            batch_size=self._decoding(task).batch_size,
-            beta=0.0 if passed.kind == "free" else lineage.beta_of(node),
+            beta=0.0 if passed.kind == "free" else lineage.beta_of(trained),
             eos=getattr(method, "eos", "exclude"),
-            shards=self.config.shards,
             span=getattr(method, "span", 1),
             plain_share=getattr(method, "plain_share", 0.0),
             candidates=getattr(method, "candidates", 1),
@@ -226,8 +231,8 @@ class Graph:
             backend=self._backend() if passed.kind == "free" else "",
         )
 
-    def rows(self, task: str, node: str, seed: int) -> RowsSpec:
-        method = self.nodes[node].method
+    def rows(self, task: str, checkpoint: str, seed: int) -> RowsSpec:
+        method = self.checkpoints[checkpoint].method
         stage = self.stage(task, method)
         common = {
             "mix": method.mix,
@@ -243,23 +248,23 @@ class Graph:
             )
         return RowsSpec(
             rows=self._rows(task, method),
-            prompt=self.prompt(task, node),
+            prompt=self.prompt(task, checkpoint),
             **common,
             correction_share=getattr(method, "correction_share", 0.0),
             draft_length=getattr(method, "draft_length", "full"),
             drafts=getattr(method, "drafts", "own"),
             candidates=getattr(method, "candidates", 1),
             metric=self.metric(task) if isinstance(method, m.Dpo) else "",
-            grader=self.grader(task) if isinstance(method, m.Dpo) else "",
+            column=self.column(task) if isinstance(method, m.Dpo) else "",
             wall=bool(getattr(method, "wall_of", None)),
             function=getattr(method, "function", ""),
             reads=getattr(method, "reads", ""),
             loss=stage.loss,
-            steps=self._steps(task, self.nodes[node]),
+            steps=self._steps(task, self.checkpoints[checkpoint]),
         )
 
-    def train(self, task: str, node: str, seed: int) -> TrainSpec:
-        method = self.nodes[node].method
+    def train(self, task: str, checkpoint: str, seed: int) -> TrainSpec:
+        method = self.checkpoints[checkpoint].method
         stage = self.stage(task, method)
         lora = stage.lora
         modules = lora and lora.target_modules
@@ -270,7 +275,7 @@ class Graph:
             two_pass = TwoPass(
                 method.beta,
                 Sampling(method.temperature),
-                lineage.moving(self.nodes[node]),
+                lineage.moving(self.checkpoints[checkpoint]),
             )
         return TrainSpec(
             seed=seed,
@@ -289,45 +294,43 @@ class Graph:
                 lora.dropout,
                 modules if isinstance(modules, str) else tuple(modules),
             ),
-            steps=self._steps(task, self.nodes[node]),
+            steps=self._steps(task, self.checkpoints[checkpoint]),
             preference=preference,
             two_pass=two_pass,
             optimizer=stage.optimizer,
         )
 
-    def answers(self, task: str, node: str, decoding: str, seed: int) -> AnswersSpec:
+    def answers(
+        self, task: str, checkpoint: str, decoding: str, seed: int
+    ) -> AnswersSpec:
         d = self._decoding(task)
         return AnswersSpec(
             decoding=decoding,
             splits=self.record_splits(task),
-            prompt=self.prompt(task, node),
+            prompt=self.prompt(task, checkpoint),
             sampling=Sampling(d.temperature, d.top_k, d.top_p),
             seed=seed,
             device=self.device(),
-            batch_size=d.batch_size,
-            shards=self.config.shards,
             backend=self._backend(),
         )
 
     def scores(self, task: str) -> ScoresSpec:
-        grader = self.grader(task)
-        graders = ("overlap", grader) if grader else ("overlap",)
-        return ScoresSpec(graders, self.record_splits(task))
+        return ScoresSpec(scoring.names(self.config, task), self.record_splits(task))
 
     def metric(self, task: str) -> str:
         """The main metric of a task."""
-        return "strict" if self.grader(task) else "rougeL"
+        return scoring.main(self.config, task)[0]
 
-    def grader(self, task: str) -> str:
-        """The grader of a task's final answers, or nothing."""
-        return DATASETS[self.config.tasks[task].dataset].grader
+    def column(self, task: str) -> str:
+        """The column of a task's main metric that methods are compared by."""
+        return scoring.main(self.config, task)[1]
 
     def lead_1(self) -> list[Cell]:
         """The first-sentence row of the tasks that summarise."""
         return [
             Cell(task, "-", "lead-1", "direct", (t.seeds or self.config.seeds)[0])
             for task, t in self.config.tasks.items()
-            if t.dataset in SUMMARIES
+            if DATASETS[t.dataset].lead_1
         ]
 
     def exposed(self) -> list[Cell]:
@@ -356,7 +359,6 @@ class Graph:
             sampling=Sampling(oracle.temperature),
             seed=seed,
             device=self.device(),
-            batch_size=self._decoding(task).batch_size,
         )
 
     def device(self) -> Device:
@@ -380,8 +382,10 @@ class Graph:
         first = n if method.rows == "fresh" else 0
         return first, first + min(n, most or n)
 
-    def _steps(self, task: str, node: Node) -> Steps | None:
-        if node.rounds == 1:
+    def _steps(self, task: str, checkpoint: Checkpoint) -> Steps | None:
+        if checkpoint.rounds == 1:
             return None
-        first, last = self._rows(task, node.method)
-        return lineage.steps_of(node, last - first, self.stage(task, node.method))
+        first, last = self._rows(task, checkpoint.method)
+        return lineage.steps_of(
+            checkpoint, last - first, self.stage(task, checkpoint.method)
+        )

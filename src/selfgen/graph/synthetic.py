@@ -7,59 +7,83 @@ from dataclasses import replace
 
 from selfgen.config.methods import Bash, Plain, Random
 from selfgen.config.synthetic import Controlled, Regime
+from selfgen.graph import paths
 from selfgen.graph.steps import Graph
-from selfgen.report.synthetic.spec import AblationSpec, RegimeSpec
+from selfgen.report.synthetic.render import figure_names, table_names
+from selfgen.report.synthetic.spec import AblationSpec, CollectSpec, RegimeSpec
 from selfgen.synthetic.spec import ControlledSpec, NodeSpec, StopSpec
 
 
-def spec(config: Controlled, name: str, seed: int) -> ControlledSpec:
+def spec(config: Controlled, regime: str, seed: int) -> ControlledSpec:
     """Everything that a controlled run reads."""
-    regime, graph = config.regimes[name], Graph(config.of(name))
-    nodes = {
-        node: _node(graph, regime, name, node, seed)
-        for node, found in graph.nodes.items()
-        if found.parent is not None
+    found, graph = config.regimes[regime], Graph(config.of(regime))
+    checkpoints = {
+        checkpoint: _node(graph, found, regime, checkpoint, seed)
+        for checkpoint, one in graph.checkpoints.items()
+        if one.parent is not None
     }
     return ControlledSpec(
-        name,
+        regime,
         seed,
-        replace(graph.model(name), seed=seed),
-        graph.records(name),
-        graph.prompt(name),
-        tuple(_in_order(nodes)),
+        replace(graph.model(regime), seed=seed),
+        graph.records(regime),
+        graph.prompt(regime),
+        tuple(_in_order(checkpoints)),
     )
 
 
-def _in_order(nodes: dict[str, NodeSpec]) -> Iterator[NodeSpec]:
+def _in_order(checkpoints: dict[str, NodeSpec]) -> Iterator[NodeSpec]:
     """Each after those it depends on, else in the order of the configuration."""
     needs = {
         name: [other for other in (n.parent, n.generator, n.wall_of) if other]
-        for name, n in nodes.items()
+        for name, n in checkpoints.items()
     }
     while needs:
         name = next(n for n, others in needs.items() if not needs.keys() & set(others))
         del needs[name]
-        yield nodes[name]
+        yield checkpoints[name]
 
 
 def _node(graph: Graph, regime: Regime, task: str, name: str, seed: int) -> NodeSpec:
-    node, passed = graph.nodes[name], graph.passed(name)
-    parent = node.parent
-    untrained = parent is not None and graph.nodes[parent].parent is None
+    checkpoint, passed = graph.checkpoints[name], graph.passed(name)
+    parent = checkpoint.parent
+    untrained = parent is not None and graph.checkpoints[parent].parent is None
     stop, curves = regime.stop, regime.curves
     return NodeSpec(
         name=name,
-        declared=node.declared,
+        declared=checkpoint.declared,
         parent=None if untrained else parent,
         rows=graph.rows(task, name, seed),
         train=graph.train(task, name, seed),
         generator=passed and passed.generator,
         passed=passed and graph.generation(task, passed.generator, passed.name, seed),
-        wall_of=getattr(node.method, "wall_of", None),
+        wall_of=getattr(checkpoint.method, "wall_of", None),
         stop=StopSpec(stop.exact, stop.every) if stop and stop.method == name else None,
         curve_every=curves.every if curves and name in curves.methods else 0,
-        decodings=tuple(node.method.decodings) if name == node.declared else (),
+        decodings=tuple(checkpoint.method.decodings)
+        if name == checkpoint.declared
+        else (),
     )
+
+
+def collect(config: Controlled) -> CollectSpec:
+    """All runs, in the order in which their files are read."""
+    return CollectSpec(tuple((r, s) for r in config.regimes for s in config.seeds))
+
+
+def runs(config: Controlled) -> dict[str, list[str]]:
+    """The files of all runs by name, in the order of ``collect``."""
+    found = [{"regime": r, "seed": s} for r in config.regimes for s in config.seeds]
+    kinds = ("scores", "positions", "curves")
+    return {
+        kind: [paths.fill(paths.SYNTHETIC, kind=kind, **run) for run in found]
+        for kind in kinds
+    } | {"manifests": [paths.fill(paths.SYNTHETIC_RUN, **run) for run in found]}
+
+
+def collected(config: Controlled) -> dict[str, str]:
+    """What the tables and figures are drawn from."""
+    return paths.SYNTHETIC_COLLECTED
 
 
 def tables(config: Controlled) -> AblationSpec:
@@ -73,6 +97,16 @@ def tables(config: Controlled) -> AblationSpec:
         evaluation.confidence,
         config.seeds[0],
     )
+
+
+def results(config: Controlled) -> dict[str, list[str]]:
+    """What a run is for."""
+    drawn = tables(config)
+    return {
+        "tables": [f"{paths.TABLES}/{name}" for name in table_names(drawn)],
+        "figures": [f"{paths.FIGURES}/{name}" for name in figure_names(drawn)],
+        "kept": [paths.MANIFESTS],
+    }
 
 
 def _regime(name: str, regime: Regime) -> RegimeSpec:

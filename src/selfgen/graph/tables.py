@@ -1,69 +1,192 @@
-"""From the graph to what each rendering reads."""
+"""The tables and figures of a configuration: which there are, and what each reads."""
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
 from selfgen.config import methods as m
-from selfgen.data.records import DATASETS
+from selfgen.graph import benchmarks, dialogues, judging, paths, scoring, verify
 from selfgen.graph.steps import Graph
 from selfgen.report import spec as r
+from selfgen.report.figures import FIGURES
+from selfgen.report.registry import Rendering, all_tables
+from selfgen.report.tables.exposure import Exposure
+from selfgen.report.tables.preference import Preference
+from selfgen.report.tables.verify import KnownNumbers
+from selfgen.tasks import DATASETS
+
+
+@dataclass(frozen=True)
+class Job:
+    """What draws a table or figure: its spec, its inputs by name, the modules of its code,
+    and what a reader of the report page should know."""
+
+    spec: r.TableSpec[Any]
+    inputs: dict[str, list[str]]
+    modules: tuple[str, ...]
+    about: str
+
+
+def _entries(graph: Graph) -> Iterator[Job]:
+    """All tables of a configuration but ``verify``, which reads others."""
+    table = functools.partial(_job, graph, all_tables())
+    for name in ("main", "details", "cost"):
+        yield table(name)
+    if any(cell.decoding == "corrected" for cell in graph.cells()):
+        yield table("corrections")
+    if stages := _preference(graph):
+        yield table("preference", own=stages)
+    if cells := graph.exposed():
+        files = [paths.of_cell(paths.EXPOSURE, cell) for cell in cells]
+        yield table("exposure", cells, _exposure(graph), errors=files)
+    if cells := dialogues.cells(graph):
+        yield table("held-out-loss", cells, losses=map(dialogues.path, cells))
+    for name in judging.names(graph):
+        cells, words = judging.cells(graph, name), judging.words(graph, name)
+        files = [paths.of_cell(paths.JUDGMENTS, c, comparison=name) for c in cells]
+        yield table(f"win-rates-{name}", cells, words, "win-rates", judgments=files)
+    for name in benchmarks.names(graph):
+        cells, graded = benchmarks.cells(graph, name), benchmarks.words(graph, name)
+        files = [paths.of_cell(paths.GRADES, c, benchmark=name) for c in cells]
+        yield table(name, cells, graded, "benchmark", grades=files)
+
+
+@functools.cache
+def tables(graph: Graph) -> dict[str, Job]:
+    """All tables of a configuration by name."""
+    found = {job.spec.name: job for job in _entries(graph)}
+    known = verify.known_numbers(graph)
+    held = [one for one in known if one.number.table in found]
+    if known:
+        read = tuple(n for n in found if n in {one.number.table for one in held})
+        found["verify"] = _job(
+            graph,
+            all_tables(),
+            "verify",
+            own=KnownNumbers(known, read, verify.judges(graph)),
+            tables=[paths.fill(paths.TABLE, table=name, kind="csv") for name in read],
+            manifests=dict.fromkeys(path for one in held for path in one.manifests),
+        )
+    return found
+
+
+@functools.cache
+def figures(graph: Graph) -> dict[str, Job]:
+    """All figures of a configuration by name."""
+    return {name: _job(graph, FIGURES, name) for name in FIGURES}
+
+
+def samples(graph: Graph) -> r.TableSpec[None]:
+    """The cells whose answers stand side by side, in order."""
+    return _spec(graph, "samples", "samples", graph.cells(), None)
+
+
+def _job(
+    graph: Graph,
+    known: Mapping[str, Rendering[Any]],
+    name: str,
+    cells: Sequence[r.Cell] = (),
+    own: Any = None,
+    kind: str = "",
+    **files: Iterable[str],
+) -> Job:
+    """``kind``: its name in the registry, where that is another; ``files``: its inputs that
+    are not ``paths.COLLECTED``, of each cell in order."""
+    drawn = known[kind or name]
+    inputs = {
+        x: list(files[x]) if x in files else [paths.COLLECTED[x]] for x in drawn.reads
+    }
+    spec = _spec(graph, kind or name, name, cells, own)
+    # Tables of scores ask metrics what they are called.
+    own = (
+        scoring.modules(graph.config, *graph.config.tasks) if "scores" in inputs else ()
+    )
+    return Job(spec, inputs, (drawn.draw.__module__, *own), drawn.about)
 
 
 def collect(graph: Graph) -> r.CollectSpec:
-    chained: dict[str, tuple[str, ...]] = {}
-    passes: dict[str, tuple[str, ...]] = {}
-    for name, node in graph.nodes.items():
-        found = graph.passed(name)
-        address = (f"{found.generator}/{found.name}",) if found else ()
-        chained[node.declared] = (*chained.get(node.declared, ()), name)
-        passes[node.declared] = (*passes.get(node.declared, ()), *address)
+    """Whose scores, weights, passes and answers the collected files are."""
     return r.CollectSpec(
         cells=(*graph.lead_1(), *graph.cells()),
         parents={
             name: getattr(method, "parent", None)
             for name, method in graph.config.methods.items()
         },
-        nodes=chained,
-        passes=passes,
+        trained=tuple(r.Trained(*address) for address in graph.trained()),
+        checkpoints={name: found.declared for name, found in graph.checkpoints.items()},
+        passed=tuple(made for made, _ in _passed(graph)),
     )
 
 
-def exposure_table(graph: Graph) -> r.ExposureTableSpec:
-    evaluation, labels = graph.config.evaluation, tables(graph).labels
-    oracle = evaluation.oracle
-    name = labels[oracle.method] + (f" ({oracle.model})" if oracle.model else "")
-    return r.ExposureTableSpec(
-        cells=tuple(graph.exposed()),
-        labels=labels,
-        oracle=name,
-        lengths=tuple(oracle.lengths),
-        scale=graph.config.scale,
-        bootstrap_samples=evaluation.bootstrap_samples,
-        confidence=evaluation.confidence,
-        seed=graph.config.seeds[0],
-    )
+def collected(graph: Graph) -> dict[str, list[str]]:
+    """The files that are collected by name, those of each in the order of ``collect``."""
+    cells = graph.cells()
+    answers = [paths.of_cell(paths.ANSWERS, cell) for cell in cells]
+    trained = [
+        dict(zip(("task", "model", "checkpoint", "seed"), address, strict=True))
+        for address in graph.trained()
+    ]
+    first = [paths.fill(paths.LEAD_1, task=cell.task) for cell in graph.lead_1()]
+    return {
+        "scores": [*first, *(paths.of_cell(paths.SCORES, cell) for cell in cells)],
+        "trained": [paths.fill(paths.TRAINED, **address) for address in trained],
+        "curves": [paths.fill(paths.CURVE, **address) for address in trained],
+        "passed": [paths.manifest(file) for _, file in _passed(graph)],
+        "answers": list(map(paths.manifest, answers)),
+    }
 
 
-def tables(graph: Graph) -> r.TablesSpec:
+def _passed(graph: Graph) -> list[tuple[r.Passed, str]]:
+    """Every pass once, with the checkpoints that are trained on it, and its file."""
+    readers: dict[str, list[str]] = {}
+    made = {}
+    for task, model, checkpoint, seed in graph.trained():
+        if file := graph.pass_file(task, model, checkpoint, seed):
+            readers.setdefault(file, []).append(checkpoint)
+            made[file] = (task, model, seed)
+    return [
+        (r.Passed(task, model, seed, tuple(readers[file])), file)
+        for file, (task, model, seed) in made.items()
+    ]
+
+
+def _spec(
+    graph: Graph, kind: str, name: str, cells: Sequence[r.Cell], own: Any
+) -> r.TableSpec[Any]:
     columns = []
     for task, t in graph.config.tasks.items():
-        metric = graph.metric(task)
+        column = graph.column(task)
         for split in graph.record_splits(task):
             shared = split in DATASETS[t.dataset].shared_templates
             title = task if split == "test" else f"{task}, {split.replace('_', ' ')}"
-            columns.append(r.Column(task, split, metric, title, shared))
+            columns.append(r.Column(task, split, column, title, shared))
     evaluation = graph.config.evaluation
-    return r.TablesSpec(
+    return r.TableSpec(
+        kind=kind,
+        name=name,
         scale=graph.config.scale,
         columns=tuple(columns),
-        labels={name: m.label for name, m in graph.config.methods.items()},
+        labels={name: method.label for name, method in graph.config.methods.items()},
         baseline=evaluation.baseline,
         bootstrap_samples=evaluation.bootstrap_samples,
         confidence=evaluation.confidence,
         seed=graph.config.seeds[0],
+        cells=tuple(cells),
+        own=own,
     )
 
 
-def preferred(graph: Graph) -> r.PreferredSpec:
+def _exposure(graph: Graph) -> Exposure:
+    oracle = graph.config.evaluation.oracle
+    label = graph.config.methods[oracle.method].label
+    name = label + (f" ({oracle.model})" if oracle.model else "")
+    return Exposure(name, tuple(oracle.lengths))
+
+
+def _preference(graph: Graph) -> Preference | None:
     """Methods with a preference stage after them, and that stage."""
     methods = graph.config.methods
     pairs = {
@@ -72,9 +195,8 @@ def preferred(graph: Graph) -> r.PreferredSpec:
         if isinstance(method, m.PREFERENCES)
         and isinstance(methods[method.parent], m.Trained)
     }
-    kinds = {name: methods[name].mix for name in pairs}
-    return r.PreferredSpec(tables(graph), pairs, kinds)
-
-
-def samples(graph: Graph) -> r.SamplesSpec:
-    return r.SamplesSpec(tuple(graph.cells()), tables(graph))
+    return (
+        Preference(pairs, {name: methods[name].mix for name in pairs})
+        if pairs
+        else None
+    )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import yaml
 
 from selfgen.config import checked
@@ -11,20 +9,20 @@ from selfgen.config.values import Value, Values
 from selfgen.core.errors import UserError
 from selfgen.core.provenance import spec_digest
 from selfgen.core.spec import to_json
-from selfgen.graph import dialogues
+from selfgen.graph import benchmarks, dialogues, judging, paths
 from selfgen.graph.steps import Graph
 from selfgen.report.spec import Cell
-from selfgen.report.verify import NATS, Known, VerifySpec
+from selfgen.report.tables.verify import NATS, Known
 
 
-def spec(graph: Graph) -> VerifySpec | None:
-    """What the rule reads; None where the configuration names no file.
+def known_numbers(graph: Graph) -> tuple[Known, ...]:
+    """Numbers that others measured; none where the configuration names no file.
 
     Raises UserError: the file cannot be read, or a value in it is wrong.
     """
     name = graph.config.evaluation.values
     if name is None:
-        return None
+        return ()
     path = graph.root / name
     try:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -35,38 +33,14 @@ def spec(graph: Graph) -> VerifySpec | None:
         found = checked(Values, raw if isinstance(raw, dict) else {"values": raw})
     except UserError as error:
         raise UserError(str(error).replace("config:", f"{name}:")) from None
-    return VerifySpec(
-        known=tuple(_known(graph, value) for value in found.values),
-        scale=graph.config.scale,
-        judges=_judges(graph),
-        confidence=graph.config.evaluation.confidence,
-    )
+    return tuple(Known(value, _manifests(graph, value)) for value in found.values)
 
 
-def tables(verified: VerifySpec, made: list[str]) -> list[str]:
-    """Those of the tables ``made`` that known numbers are held against."""
-    wanted = {f"{known.table}.csv" for known in verified.known}
-    return [path for path in made if Path(path).name in wanted]
-
-
-def _known(graph: Graph, value: Value) -> Known:
-    fields = value.model_dump()
-    fields["columns"] = tuple(value.columns)
-    return Known(**fields, manifests=_manifests(graph, value))
-
-
-def _judges(graph: Graph) -> dict[str, str]:
-    evaluation, judges = graph.config.evaluation, graph.config.judges
-    asked = {f"win-rates-{name}": c.judge for name, c in evaluation.win_rates.items()}
-    for name, benchmark in (
-        ("alpaca-eval", evaluation.alpaca_eval),
-        ("mt-bench", evaluation.mt_bench),
-    ):
-        if benchmark:
-            asked[name] = benchmark.judge
-    return {
-        table: getattr(judges[name], "model", "a proxy")
-        for table, name in asked.items()
+def judges(graph: Graph) -> dict[str, str]:
+    """Who decides what stands in a table, by its name."""
+    compared = judging.judges(graph).items()
+    return {f"win-rates-{name}": judge for name, judge in compared} | {
+        name: benchmarks.judge(graph, name).model for name in benchmarks.judged(graph)
     }
 
 
@@ -83,32 +57,31 @@ def _manifests(graph: Graph, value: Value) -> dict[str, str]:
             decoding,
         ):
             continue
-        node = cell.method
-        while graph.nodes[node].parent is not None:
-            found |= _made(graph, cell, node)
-            node = graph.nodes[node].parent
+        checkpoint = cell.method
+        while graph.checkpoints[checkpoint].parent is not None:
+            found |= _made(graph, cell, checkpoint)
+            checkpoint = graph.checkpoints[checkpoint].parent
         if value.table in NATS and dialogues.of(graph, task, method):
             loss = to_json(dialogues.loss(graph, task, method))
-            path = dialogues.path(cell).replace(".parquet", ".json")
-            found[path] = spec_digest(loss)
+            found[paths.manifest(dialogues.path(cell))] = spec_digest(loss)
             continue
         answers = to_json(graph.answers(task, method, decoding, cell.seed))
-        for shard in graph.answer_shards(task, model, method, decoding, cell.seed):
-            found[shard.replace(".parquet", ".json")] = spec_digest(answers)
+        path = paths.manifest(paths.of_cell(paths.ANSWERS, cell))
+        found[path] = spec_digest(answers)
     return found
 
 
-def _made(graph: Graph, cell: Cell, node: str) -> dict[str, str]:
-    """The manifests of a node's pass, rows and weights, with digests of today's specs."""
+def _made(graph: Graph, cell: Cell, checkpoint: str) -> dict[str, str]:
+    """The manifests of a checkpoint's pass, rows and weights, with their digests today."""
     task, model, seed = cell.task, cell.model, cell.seed
-    rows = dialogues.rows(graph, task, node, seed)
-    train = graph.train(task, node, seed)
+    address = {"task": task, "model": model, "checkpoint": checkpoint, "seed": seed}
+    rows = dialogues.rows(graph, task, checkpoint, seed)
+    train = graph.train(task, checkpoint, seed)
     specs: dict[str, object] = {
-        f"results/rows/{task}/{model}/{node}/seed{seed}.json": rows,
-        f"results/models/{task}/{model}/{node}/seed{seed}/manifest.json": train,
+        paths.manifest(paths.fill(paths.ROWS, **address)): rows,
+        paths.fill(paths.TRAINED, **address): train,
     }
-    if passed := graph.passed(node):
+    if passed := graph.passed(checkpoint):
         drawn = graph.generation(task, passed.generator, passed.name, seed)
-        for shard in graph.pass_shards(task, model, node, str(seed)):
-            specs[shard.replace(".parquet", ".json")] = drawn
+        specs[paths.manifest(graph.pass_file(**address) or "")] = drawn
     return {path: spec_digest(to_json(spec)) for path, spec in specs.items()}

@@ -1,12 +1,16 @@
-"""Answers to the prompts of benchmarks: AlpacaEval's instructions, MT-Bench's two turns."""
+"""Answers of a model to the prompts of a benchmark that a judge grades."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from selfgen.benchmarks import JUDGED
+from selfgen.benchmarks.base import Conversation
+from selfgen.core.rows import write_rows
 from selfgen.core.spec import Sampling
 from selfgen.data.prompts import (
     answer_text,
@@ -16,116 +20,82 @@ from selfgen.data.prompts import (
 )
 from selfgen.generation import free
 from selfgen.generation.answers import Progress, load
-from selfgen.judge.spec import InstructionsSpec, TwoTurnsSpec
+from selfgen.judge.spec import ConversationsSpec
+
+if TYPE_CHECKING:
+    from selfgen.runtime.job import Job
+
 
 Rows = list[dict[str, Any]]
 
 
-@dataclass(frozen=True)
-class Dialogue:
-    """Two user messages and the temperature of the answers to them."""
-
-    id: str
-    turns: tuple[str, str]
-    temperature: float
-
-
-def answer_instructions(
-    instructions: Sequence[str],
+def answer(
+    conversations: Sequence[Conversation],
     weights: Path,
-    spec: InstructionsSpec,
+    spec: ConversationsSpec,
     progress: Progress = None,
+    batch_size: int = 64,
 ) -> tuple[Rows, dict[str, Any]]:
-    """Rows ``{instruction, output, tokens, ended}`` in the order given, and facts."""
+    """Rows ``{id, turn, prompt, answer, tokens, ended}`` and facts: turns are counted from
+    1, and a second one is asked after the first was answered. ``tokens`` and ``ended`` as in
+    ``free.run``."""
     tokenizer = load_tokenizer(weights)
     model, facts = load(weights, spec.device)
-    prompts = [
-        free.Prompt(str(i), 0, prompt_ids(tokenizer, spec.prompt, text))
-        for i, text in enumerate(instructions)
-    ]
-    made = free.run(
-        model,
-        tokenizer,
-        prompts,
-        spec.sampling,
-        seed=spec.seed,
-        max_new_tokens=spec.prompt.max_answer_tokens,
-        batch_size=spec.batch_size,
-        facts=facts,
-        progress=progress,
-    )
-    by_id = {row["id"]: row for row in made}
-    rows = [
-        {
-            "instruction": text,
-            "output": by_id[str(i)]["text"],
-            "tokens": by_id[str(i)]["tokens"],
-            "ended": by_id[str(i)]["ended"],
-        }
-        for i, text in enumerate(instructions)
-    ]
-    return rows, facts | {"generated_tokens": sum(row["tokens"] for row in rows)}
+    total = sum(len(c.turns) for c in conversations)
+    found: dict[tuple[str, int], dict[str, Any]] = {}
+    counts: Counter[str] = Counter()
 
+    def prompt_of(c: Conversation, turn: int) -> list[int]:
+        if turn == 1:
+            return prompt_ids(tokenizer, spec.prompt, c.turns[0])
+        # A second turn is what a correction turn is: a user message after an answer.
+        prompt = replace(spec.prompt, correction=c.turns[1])
+        first = found[c.id, 1]["answer"]
+        return correction_ids(tokenizer, prompt, c.turns[0], first)
 
-def answer_dialogues(
-    dialogues: Sequence[Dialogue],
-    weights: Path,
-    spec: TwoTurnsSpec,
-    progress: Progress = None,
-) -> tuple[Rows, dict[str, Any]]:
-    """Rows ``{id, first, second}`` in the order given, and facts: the answers to both
-    turns, the second asked after the first was answered."""
-    tokenizer = load_tokenizer(weights)
-    model, facts = load(weights, spec.device)
-
-    def answers(turn: int, prompts: Mapping[str, list[int]]) -> dict[str, list[int]]:
-        found: dict[str, list[int]] = {}
-        for temperature in sorted({d.temperature for d in dialogues}):
-            asked = [
-                free.Prompt(d.id, turn, prompts[d.id])
-                for d in dialogues
-                if d.temperature == temperature
-            ]
+    for turn in (1, 2):
+        asked: dict[float, list[Conversation]] = {}
+        for c in conversations:
+            if turn <= len(c.turns):
+                own = c.temperature
+                asked.setdefault(spec.temperature if own is None else own, []).append(c)
+        for temperature, some in sorted(asked.items()):
+            texts = {c.id: c.turns[turn - 1] for c in some}
+            engine: dict[str, Any] = {}
             made = free.complete(
                 model,
                 tokenizer,
-                asked,
+                [free.Prompt(c.id, turn - 1, prompt_of(c, turn)) for c in some],
                 Sampling(temperature),
                 seed=spec.seed,
                 max_new_tokens=spec.prompt.max_answer_tokens,
-                batch_size=spec.batch_size,
+                batch_size=batch_size,
+                facts=engine,
             )
             for prompt, ids in made:
-                found[prompt.id] = ids
+                found[prompt.id, turn] = {
+                    "id": prompt.id,
+                    "turn": turn,
+                    "prompt": texts[prompt.id],
+                    "answer": answer_text(tokenizer, ids),
+                    "tokens": len(ids),
+                    "ended": ids[-1] == tokenizer.eos_token_id,
+                }
                 if progress:
-                    done = turn * len(dialogues) + len(found)
-                    progress(done, 2 * len(dialogues))
-        return found
+                    progress(len(found), total)
+            facts["engine"] = engine.pop("engine")
+            counts.update(engine)
+    rows = [found[c.id, i + 1] for c in conversations for i in range(len(c.turns))]
+    counts["generated_tokens"] = sum(row["tokens"] for row in rows)
+    return rows, facts | counts
 
-    first = answers(
-        0, {d.id: prompt_ids(tokenizer, spec.prompt, d.turns[0]) for d in dialogues}
+
+def step(spec: ConversationsSpec, job: Job) -> dict[str, Any]:
+    """Answers of a checkpoint to the prompts of a benchmark."""
+    job.claim(spec.device.device)
+    asked = JUDGED[spec.benchmark].conversations(job.files())
+    rows, facts = answer(
+        asked, job.input("weights"), spec, job.progress("answers"), job.batch_size
     )
-    texts = {name: answer_text(tokenizer, ids) for name, ids in first.items()}
-    # A second turn is what a correction turn is: a user message after an answer.
-    second = answers(
-        1,
-        {
-            d.id: correction_ids(
-                tokenizer,
-                replace(spec.prompt, correction=d.turns[1]),
-                d.turns[0],
-                texts[d.id],
-            )
-            for d in dialogues
-        },
-    )
-    rows = [
-        {
-            "id": d.id,
-            "first": texts[d.id],
-            "second": answer_text(tokenizer, second[d.id]),
-        }
-        for d in dialogues
-    ]
-    tokens = sum(len(ids) for made in (first, second) for ids in made.values())
-    return rows, facts | {"generated_tokens": tokens}
+    write_rows(job.output("answers"), rows)
+    return facts

@@ -12,20 +12,22 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from selfgen.benchmarks.base import Reply, Request
 from selfgen.core.errors import UserError
-from selfgen.judge.replies import Replies, Reply, key_of
-from selfgen.judge.spec import EndpointSpec
+from selfgen.core.spec import from_json
+from selfgen.judge.replies import Replies, key_of
+from selfgen.judge.spec import EndpointSpec, Limits
+
+if TYPE_CHECKING:
+    from selfgen.runtime.job import Job
 
 log = logging.getLogger(__name__)
-
-Request = Mapping[str, Any]
-"""What is asked, without the model: ``messages``, ``temperature``, ``max_tokens``, ..."""
 
 DEFAULT_URL = "https://api.openai.com/v1"
 """Where the environment names no address."""
@@ -59,9 +61,9 @@ class Estimate:
 class Judge:
     """A judge model, the replies that it gave before, and what it may cost."""
 
-    def __init__(self, spec: EndpointSpec, folder: Path) -> None:
+    def __init__(self, spec: EndpointSpec, limits: Limits, folder: Path) -> None:
         """``folder``: where replies are kept, for all judges and runs."""
-        self.spec, self.replies = spec, Replies(folder)
+        self.spec, self.limits, self.replies = spec, limits, Replies(folder)
 
     def ask(
         self,
@@ -76,21 +78,23 @@ class Judge:
         is reached, requests without a usable reply. Replies that came are kept, so that the
         same call goes on where it stopped.
         """
-        asked = {key_of(self.spec.model, r): r for r in requests}
-        found = {key: self.replies.get(key) for key in asked}
-        if any(reply is None for reply in found.values()):
+        asked = self._keyed(requests)
+        found = self._kept(asked)
+        if len(found) < len(asked):
+            self._announce(requests)
             with self.replies.alone():
                 # Another process may have asked for the same in the meantime.
-                found = {key: self.replies.get(key) for key in asked}
-                missing = {k: asked[k] for k, reply in found.items() if reply is None}
+                found = self._kept(asked)
+                missing = {k: r for k, r in asked.items() if k not in found}
                 found |= self._ask(missing, len(asked), progress)
         return [found[key_of(self.spec.model, r)] for r in requests]
 
     def estimate(self, requests: Iterable[Request]) -> Estimate:
         """About what ``ask`` will cost, by the length of the prompts in characters, if every
         completion is as long as it may be."""
-        asked = {key_of(self.spec.model, r): r for r in requests}
-        missing = [r for key, r in asked.items() if self.replies.get(key) is None]
+        asked = self._keyed(requests)
+        kept = self._kept(asked)
+        missing = [request for key, request in asked.items() if key not in kept]
         dollars = sum(self._about(request) for request in missing)
         return Estimate(len(asked), len(missing), dollars, self.spent())
 
@@ -98,10 +102,31 @@ class Judge:
         """Dollars that were spent on the model until now."""
         return self._price(*self.replies.paid(self.spec.model))
 
+    def _keyed(self, requests: Iterable[Request]) -> dict[str, Request]:
+        return {key_of(self.spec.model, request): request for request in requests}
+
+    def _kept(self, keys: Iterable[str]) -> dict[str, Reply]:
+        found = ((key, self.replies.get(key)) for key in keys)
+        return {key: reply for key, reply in found if reply is not None}
+
+    def _announce(self, requests: Sequence[Request]) -> None:
+        """What asking will cost, before the first call."""
+        found = self.estimate(requests)
+        log.info(
+            "judge %s: %d requests, %d of them kept; the others cost about $%.4f at most;"
+            " $%.4f of a budget of $%g are spent",
+            self.spec.model,
+            found.total,
+            found.total - found.asked,
+            found.dollars,
+            found.spent,
+            self.limits.budget,
+        )
+
     def _price(self, prompt_tokens: float, completion_tokens: float) -> float:
-        spec = self.spec
-        dollars = prompt_tokens * spec.input_price
-        return (dollars + completion_tokens * spec.output_price) / 1e6
+        limits = self.limits
+        dollars = prompt_tokens * limits.input_price
+        return (dollars + completion_tokens * limits.output_price) / 1e6
 
     def _about(self, request: Request) -> float:
         text = sum(len(str(message["content"])) for message in request["messages"])
@@ -124,7 +149,7 @@ class Judge:
         if not missing:
             return {}
         run = _Run(self, total - len(missing), total, progress)
-        with run.client, ThreadPoolExecutor(self.spec.concurrency) as pool:
+        with run.client, ThreadPoolExecutor(self.limits.concurrency) as pool:
             try:
                 list(pool.map(run.one, missing, missing.values()))
             except BaseException:
@@ -144,10 +169,11 @@ class _Run:
         total: int,
         progress: Callable[[int, int], None] | None,
     ) -> None:
-        self.judge, self.spec, self.replies = judge, judge.spec, judge.replies
+        self.judge, self.spec, self.limits = judge, judge.spec, judge.limits
+        self.replies = judge.replies
         self.before, self.total, self.progress = before, total, progress
-        self.client, self.key = _client(judge.spec)
-        self.pace = Pace(judge.spec.requests_per_minute)
+        self.client, self.key = _client(judge.spec, judge.limits)
+        self.rate = RateLimiter(judge.limits.requests_per_minute)
         self.found: dict[str, Reply] = {}
         self.refused: list[str] = []
         self.stop = ""
@@ -194,10 +220,10 @@ class _Run:
         with self.lock:
             if self.stop:
                 return False
-            if self.spent + self.reserved + most > self.spec.budget:
+            if self.spent + self.reserved + most > self.limits.budget:
                 self.stop = (
                     f"the next request might exceed the budget of"
-                    f" ${self.spec.budget:g}, of which ${self.spent:.4f} are spent"
+                    f" ${self.limits.budget:g}, of which ${self.spent:.4f} are spent"
                 )
                 return False
             self.reserved += most
@@ -214,10 +240,10 @@ class _Run:
 
     def _reply(self, request: Request) -> Reply:
         """A usable reply, after as many tries as ``retries`` allows."""
-        for left in reversed(range(self.spec.retries + 1)):
+        for left in reversed(range(self.limits.retries + 1)):
             if self.stop:
                 raise UserError(self.stop)
-            self.pace.wait()
+            self.rate.wait()
             try:
                 return self._once(request)
             except Unusable as error:
@@ -249,19 +275,19 @@ class _Run:
             ) from None
         except openai.APITimeoutError:
             raise UserError(
-                f"no reply within {self.spec.timeout:g} s, after"
-                f" {self.spec.retries} retries"
+                f"no reply within {self.limits.timeout:g} s, after"
+                f" {self.limits.retries} retries"
             ) from None
         except openai.APIConnectionError as error:
             cause = type(error.__cause__ or error).__name__
             raise UserError(
                 f"cannot reach the endpoint of {variable} ({cause}), after"
-                f" {self.spec.retries} retries"
+                f" {self.limits.retries} retries"
             ) from None
         except openai.APIStatusError as error:
             raise UserError(
                 f"the endpoint fails ({error.status_code}), after"
-                f" {self.spec.retries} retries: {_said(error)}"
+                f" {self.limits.retries} retries: {_said(error)}"
             ) from None
 
     def _read(self, body: str) -> Reply:
@@ -284,7 +310,7 @@ class _Run:
         # A judge of one token may choose a blank and say all that counts by probabilities.
         if not (isinstance(text, str) and text.strip()) and not logprobs:
             raise Unusable(f"an empty completion (finish_reason {reason})")
-        return Reply(text or "", reason, *tokens, logprobs)
+        return Reply(text or "", reason, *tokens, logprobs=logprobs)
 
     def _pay(self, *tokens: int) -> None:
         self.replies.pay(self.spec.model, *tokens)
@@ -296,8 +322,8 @@ class _Run:
         return " ".join(text.replace(self.key, "***").split())[:300]
 
 
-class Pace:
-    """Lets callers through at most so often a minute, evenly; 0: as they come."""
+class RateLimiter:
+    """Spaces calls evenly, to at most ``per_minute``; 0: no limit."""
 
     def __init__(self, per_minute: float) -> None:
         self.gap = 60 / per_minute if per_minute else 0.0
@@ -322,7 +348,7 @@ def _said(error: Any) -> str:
     )
 
 
-def _client(spec: EndpointSpec) -> tuple[Any, str]:
+def _client(spec: EndpointSpec, limits: Limits) -> tuple[Any, str]:
     """The HTTP client, and the key."""
     import openai
 
@@ -339,7 +365,14 @@ def _client(spec: EndpointSpec) -> tuple[Any, str]:
     client = openai.OpenAI(
         api_key=key,
         base_url=os.environ.get(f"{spec.environment}_BASE_URL") or DEFAULT_URL,
-        timeout=spec.timeout,
-        max_retries=spec.retries,
+        timeout=limits.timeout,
+        max_retries=limits.retries,
     )
     return client, key
+
+
+def judge_of(spec: EndpointSpec, job: Job) -> Judge:
+    """The judge of a job; raises UserError where it does not say how to ask."""
+    if not job.limits or job.replies is None:
+        raise UserError("step: needed are --set limits=JSON and --set replies=FOLDER")
+    return Judge(spec, from_json(Limits, job.limits), job.replies)

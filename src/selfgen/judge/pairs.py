@@ -1,70 +1,59 @@
-"""Which of two answers is better: the words of the question, and the verdict of a reply.
+"""Pairwise comparison: what a judge is asked about two answers, and its judgment in a reply.
 
 The procedure is that of summarize_from_feedback_details (eval/oai.py): one question a pair,
-the order of the answers drawn for each, the verdict on a line of its own. Two things differ:
-the draw has an address (seed and id), and a reply without a verdict is counted as such.
+a random order of the answers in each, the judgment on a line of its own. Two things differ:
+the order is drawn by address (seed and id), and a reply without a judgment is
+counted as such.
 """
 
 from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from selfgen.core.errors import UserError
-from selfgen.data.text import unit
-from selfgen.judge.spec import PairsSpec
+from selfgen.core.hashing import unit
+from selfgen.judge.spec import ComparisonSpec
 
 PLACES = ("{{post}}", "{{summarya}}", "{{summaryb}}")
-"""What a judge prompt must hold; the names are those of the codebase."""
+"""Placeholders of a judge prompt, by the names of the codebase."""
 
 SYSTEM = "You are a helpful assistant."
 
-VERDICT = re.compile(r"Preferred:\W*(?:Summary\s+)?([AB])\W*$", re.M)
+JUDGMENT = re.compile(r"Preferred:\W*(?:Summary\s+)?([AB])\W*$", re.M)
 """The last one of a reply counts."""
 
 
 @dataclass(frozen=True)
 class Pair:
-    """One answer and its opponent; ``first``: whether the answer is shown as A."""
+    """An answer to a prompt and its opponent; ``first``: whether the answer is shown as A,
+    None where no order is shown."""
 
     id: str
     prompt: str
     answer: str
     opponent: str
-    first: bool
+    first: bool | None = None
+    reference: str = ""
 
 
-def pairs_of(
-    prompts: Mapping[str, str],
-    answers: Mapping[str, str],
-    opponents: Mapping[str, str],
-    spec: PairsSpec,
-) -> list[Pair]:
-    """The pairs of all ids of ``answers``, in an order drawn by address, or in both.
-
-    Raises UserError: an answer without prompt or opponent.
-    """
-    missing = [i for i in answers if i not in prompts or i not in opponents]
-    if missing:
-        raise UserError(
-            f"pairs: {len(missing)} answers without an opponent: {', '.join(missing[:3])}"
-        )
-    orders = (True, False) if spec.orders == "both" else (None,)
+def ordered(pairs: Sequence[Pair], spec: ComparisonSpec) -> list[Pair]:
+    """The pairs in an order drawn by address, or each in both orders."""
     return [
-        Pair(i, prompts[i], answer, opponents[i], _first(spec.seed, i, order))
-        for i, answer in answers.items()
-        for order in orders
+        replace(pair, first=first)
+        for pair in pairs
+        for first in (
+            (True, False)
+            if spec.orders == "both"
+            else (unit(pair.id, f"order/{spec.seed}") < 0.5,)
+        )
     ]
 
 
-def _first(seed: int, name: str, order: bool | None) -> bool:
-    return unit(name, f"order/{seed}") < 0.5 if order is None else order
-
-
-def request_of(pair: Pair, template: str, spec: PairsSpec) -> dict[str, Any]:
+def request_of(pair: Pair, template: str, spec: ComparisonSpec) -> dict[str, Any]:
     """What the judge is asked about a pair."""
     a, b = (pair.answer, pair.opponent) if pair.first else (pair.opponent, pair.answer)
     texts = dict(zip(PLACES, (pair.prompt, a, b), strict=True))
@@ -108,35 +97,39 @@ def _constant(source: str, name: str) -> str:
     raise UserError(f"judge prompt: found no text named {name} in the Python file")
 
 
-def verdict_of(reply: str) -> str | None:
+def judgment_of(reply: str) -> str | None:
     """``A`` or ``B``; None where the reply does not say."""
-    found = VERDICT.findall(reply)
+    found = JUDGMENT.findall(reply)
     return found[-1] if found else None
 
 
 def judged(
-    pairs: Sequence[Pair], replies: Sequence[str], spec: PairsSpec
+    pairs: Sequence[Pair], replies: Sequence[str], spec: ComparisonSpec
 ) -> list[dict[str, Any]]:
-    """Rows ``{id, first, verdict, won, words, opponent_words, reply}``.
+    """Rows ``{id, first, judgment, won, words, opponent_words, reply}``.
 
-    ``won``: 1 where the answer was preferred, 0 where its opponent was; without a verdict
-    None, or with ``spec.unparsable`` ``coin`` a draw by address, as the codebase draws.
+    ``judgment``: ``A``, ``B`` or nothing; ``won``: 1 where the answer was preferred, 0 where
+    its opponent was; without a judgment None, or with ``spec.unparsable`` ``coin`` a draw by
+    address, as the codebase draws.
     """
     rows = []
     for pair, reply in zip(pairs, replies, strict=True):
-        verdict = verdict_of(reply)
-        won = None if verdict is None else float((verdict == "A") == pair.first)
+        judgment = judgment_of(reply)
+        won = None if judgment is None else float((judgment == "A") == pair.first)
         if won is None and spec.unparsable == "coin":
             won = float(unit(pair.id, f"coin/{spec.seed}/{pair.first}") < 0.5)
-        rows.append(
-            {
-                "id": pair.id,
-                "first": pair.first,
-                "verdict": verdict or "",
-                "won": won,
-                "words": len(pair.answer.split()),
-                "opponent_words": len(pair.opponent.split()),
-                "reply": reply,
-            }
-        )
+        rows.append(row_of(pair, judgment or "", won, reply))
     return rows
+
+
+def row_of(pair: Pair, judgment: str, won: float | None, reply: str) -> dict[str, Any]:
+    """One row of ``judged``."""
+    return {
+        "id": pair.id,
+        "first": pair.first,
+        "judgment": judgment,
+        "won": won,
+        "words": len(pair.answer.split()),
+        "opponent_words": len(pair.opponent.split()),
+        "reply": reply,
+    }

@@ -14,11 +14,12 @@ from typing import Any
 
 from selfgen.core.errors import UserError
 from selfgen.core.spec import Device
+from selfgen.data.archive import open_wheel
 from selfgen.data.prompts import PromptSpec, answer_ids, load_tokenizer, prompt_ids
-from selfgen.data.wheels import open_wheel
 from selfgen.evaluation.exposure import forced_choices
 from selfgen.generation.forced import Reference
-from selfgen.judge.pairs import Pair
+from selfgen.judge.pairs import Pair, row_of
+from selfgen.judge.spec import LikelihoodSpec, SimilaritySpec
 from selfgen.models.loading import load_for_generation, place
 
 BATCH = 64
@@ -69,7 +70,10 @@ class Encoder:
 
     def similarity(self, texts: Sequence[str], others: Sequence[str]) -> list[float]:
         """Cosines, text by text."""
-        return (self.encode(texts) * self.encode(others)).sum(-1).tolist()
+        cosines: list[float] = (
+            (self.encode(texts) * self.encode(others)).sum(-1).tolist()
+        )
+        return cosines
 
 
 def log_likelihood(
@@ -96,22 +100,33 @@ def log_likelihood(
     return [-f.nll / len(row.answer_ids) for f, row in zip(read, rows, strict=True)]
 
 
+def compare(
+    pairs: Sequence[Pair], spec: SimilaritySpec | LikelihoodSpec, scorer: Path
+) -> list[dict[str, Any]]:
+    """Rows as ``judged`` makes them; ``scorer``: the encoder's wheel, or the base model's
+    folder."""
+    sides = ([pair.answer for pair in pairs], [pair.opponent for pair in pairs])
+    if isinstance(spec, SimilaritySpec):
+        encoder = Encoder(scorer, spec.member, spec.device)
+        near = [getattr(pair, spec.to) for pair in pairs]
+        return judged(pairs, *(encoder.similarity(texts, near) for texts in sides))
+    asked = [pair.prompt for pair in pairs]
+    return judged(
+        pairs,
+        *(
+            log_likelihood(scorer, asked, texts, spec.prompt, spec.device)
+            for texts in sides
+        ),
+    )
+
+
 def judged(
     pairs: Sequence[Pair], own: Sequence[float], other: Sequence[float]
 ) -> list[dict[str, Any]]:
     """Rows as ``pairs.judged`` makes them, with both scores; equal scores are half a win."""
     return [
-        {
-            "id": pair.id,
-            "first": None,
-            "verdict": "",
-            "won": 0.5 if a == b else float(a > b),
-            "words": len(pair.answer.split()),
-            "opponent_words": len(pair.opponent.split()),
-            "reply": "",
-            "score": a,
-            "opponent_score": b,
-        }
+        row_of(pair, "", 0.5 if a == b else float(a > b), "")
+        | {"score": a, "opponent_score": b}
         for pair, a, b in zip(pairs, own, other, strict=True)
     ]
 

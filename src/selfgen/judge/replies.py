@@ -9,22 +9,13 @@ import os
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from selfgen.benchmarks.base import Reply
+
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Reply:
-    """One answered request. ``logprobs`` as the endpoint gave them, where asked for."""
-
-    text: str
-    finish_reason: str
-    prompt_tokens: int
-    completion_tokens: int
-    logprobs: Any = None
 
 
 def key_of(model: str, request: Mapping[str, Any]) -> str:

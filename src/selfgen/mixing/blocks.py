@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from selfgen.core.errors import UserError
-from selfgen.data.text import unit
+from selfgen.core.hashing import unit
 
 
 @dataclass(frozen=True)

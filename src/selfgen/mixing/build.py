@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+from selfgen.core import own_code
 from selfgen.core.errors import UserError
 from selfgen.data.examples import Example, examples_of
 from selfgen.mixing.mixes import MIXES, READS, Mix, Mixing
@@ -150,15 +152,8 @@ def _checked(function: Mix) -> Mix:
 
 def load_function(address: str) -> Mix:
     """The function ``FILE.py:NAME``: code of the user's own, as a mix."""
-    import importlib.util
-
     path, _, name = address.rpartition(":")
-    spec = importlib.util.spec_from_file_location("selfgen_own_mix", path)
-    module = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-    except OSError as error:
-        raise UserError(f"function: cannot read {path}: {error.strerror}") from None
+    module = own_code.load(Path(path), "function")
     if not callable(getattr(module, name, None)):
         raise UserError(f"function: {path} has no function {name}")
     return getattr(module, name)

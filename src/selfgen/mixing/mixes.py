@@ -15,9 +15,9 @@ from itertools import accumulate
 from typing import Any
 
 from selfgen.core.errors import UserError
+from selfgen.core.hashing import unit
 from selfgen.data.examples import Example
 from selfgen.data.prompts import answer_ids, correction_ids
-from selfgen.data.text import unit
 from selfgen.mixing import rows
 from selfgen.mixing.rows import Fields
 from selfgen.mixing.spec import RowsSpec

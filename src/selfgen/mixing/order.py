@@ -10,8 +10,8 @@ import random
 from collections.abc import Iterator, Sequence
 
 from selfgen.core.errors import UserError
+from selfgen.core.hashing import unit
 from selfgen.core.spec import Steps
-from selfgen.data.text import unit
 
 WINDOW = 8
 """Batches that are sorted by length together; more would make the order less random."""

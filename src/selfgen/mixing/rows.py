@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from selfgen.data.text import unit
+from selfgen.core.hashing import unit
 
 IGNORE = -100
 """A label that is not trained on, as in transformers."""

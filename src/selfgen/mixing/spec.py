@@ -15,9 +15,9 @@ class RowsSpec:
     ``steps``: a part of the stage's steps (a round). ``wall``: as many steps as fit into
     another method's time. ``rac``: share of correction rows, whether their draft is of
     ``full`` or ``random`` length, and their ``own`` or that of ``another`` example.
-    ``dpo``: answers of an example, and the metric (of a grader) that grades them. ``pairs``:
-    most tokens of prompt and answer together. ``custom``: the function, and the pass that it
-    ``reads``. ``loss``: of the ``answers``, or of the prompts too (``all``).
+    ``dpo``: answers of an example, and the metric and its ``column`` that grade them.
+    ``pairs``: most tokens of prompt and answer together. ``custom``: the function, and the
+    pass that it ``reads``. ``loss``: of the ``answers``, or of the prompts too (``all``).
     """
 
     mix: str
@@ -31,7 +31,7 @@ class RowsSpec:
     drafts: str = "own"
     candidates: int = 1
     metric: str = ""
-    grader: str = ""
+    column: str = ""
     max_tokens: int = 0
     wall: bool = False
     function: str = ""

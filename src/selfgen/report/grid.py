@@ -7,7 +7,10 @@ import io
 import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from selfgen.evaluation.statistics import Difference, Interval
 
 NOT_RUN = "—"
 _MARKS = {
@@ -74,6 +77,33 @@ class Grid:
                     f"table {self.name}: row {number} has {len(row)} boxes, the header"
                     f" {len(self.header)}"
                 )
+
+
+def bracketed(
+    found: Interval | Difference | None,
+    digits: int = 1,
+    *,
+    unit: float = 100,
+    sign: str = "",
+    mark: str = "",
+    bold: bool = False,
+) -> Entry:
+    """A value over its interval, in percent where ``unit`` is 100; ``sign`` "+": as a
+    difference. A dash where there is none."""
+    if found is None:
+        return Entry(NOT_RUN)
+    value, low, high = (f"{unit * x:{sign}.{digits}f}" for x in numbers(found))
+    return Entry(value, mark, f"[{low}, {high}]", bold)
+
+
+def arrow(sign: int, twice: bool) -> str:
+    """The mark of a difference: its direction, doubled after Holm's correction."""
+    return {1: "▲", -1: "▼", 0: ""}[sign] * (1 + twice)
+
+
+def numbers(found: Interval | Difference | None) -> list[Any]:
+    """The value and the ends of its interval, for CSV; three times None without one."""
+    return [None] * 3 if found is None else [found.value, found.low, found.high]
 
 
 def to_markdown(grid: Grid) -> str:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from selfgen.core.errors import UserError
-from selfgen.evaluation.scores import GRADED
 from selfgen.evaluation.statistics import (
     Bootstrap,
     Difference,
@@ -19,8 +18,9 @@ from selfgen.evaluation.statistics import (
     paired_difference,
     smallest_detectable,
 )
-from selfgen.report.collect import NO_MODEL, cell_values, in_order, label
-from selfgen.report.spec import Column, TablesSpec
+from selfgen.evaluation.text import SHAPE
+from selfgen.report.collect import NO_MODEL, cell_values, in_order, label, measures
+from selfgen.report.spec import Column, TableSpec
 
 if TYPE_CHECKING:
     import pandas
@@ -34,16 +34,20 @@ Key = tuple[str, str, str]
 
 @dataclass(frozen=True)
 class Score:
-    """One cell, as shares of 1: its mean, and its difference to the baseline."""
+    """One cell, as shares of 1: its mean, and its difference to the baseline; where only
+    that is shown, it stands in both places."""
 
-    mean: Interval
+    mean: Interval | Difference
     difference: Difference | None = None
     holm: float | None = None
     best: bool = False
 
 
+MaybeScore = TypeVar("MaybeScore", Score, Score | None)
+
+
 @dataclass(frozen=True)
-class Row:
+class Line:
     """One method: its score in each column (None: not run), its costs by task."""
 
     model: str
@@ -62,15 +66,15 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Table:
+class Numbers:
     """The main table as numbers.
 
     ``floors`` and ``detectable`` (smallest detectable difference, None without a
     comparison) have one entry a column; ``tests`` is the size of Holm's family.
     """
 
-    spec: TablesSpec
-    rows: tuple[Row, ...]
+    spec: TableSpec[Any]
+    rows: tuple[Line, ...]
     floors: tuple[bool, ...]
     detectable: tuple[float | None, ...]
     tests: int
@@ -78,59 +82,68 @@ class Table:
     def size(self, column: int) -> int:
         """The number of items of a column; 0 when nothing was run."""
         return max(
-            (row.scores[column].mean.n for row in self.rows if row.scores[column]),
+            (score.mean.n for row in self.rows if (score := row.scores[column])),
             default=0,
         )
 
 
+def bootstrap(spec: TableSpec[Any]) -> Bootstrap:
+    """How the intervals of every table are made."""
+    return Bootstrap(spec.bootstrap_samples, spec.confidence, spec.seed)
+
+
 def main_table(
-    scores: pandas.DataFrame, runs: pandas.DataFrame, spec: TablesSpec
-) -> Table:
+    scores: pandas.DataFrame, runs: pandas.DataFrame, spec: TableSpec[Any]
+) -> Numbers:
     """Means, intervals and tests of every (model, method, decoding) in every column.
 
     Rows keep the order of ``scores``, with the row of no model first. Each model's
     methods are compared with its own ``spec.baseline`` (decoding direct). Raises
-    UserError: a column's metric is none of the graders'.
+    UserError: a column's metric is none of the scores'.
     """
-    _check_columns(spec)
+    _check_columns(scores, spec)
     keys = _keys(scores)
-    measured = [_column(scores, keys, column, spec) for column in spec.columns]
-    differences = [
-        score.difference
-        for column in measured
-        for score in column.values()
-        if score and score.difference
-    ]
-    adjusted = iter(holm([difference.p for difference in differences]))
-    columns = [
+    found = with_holm(
         {
-            key: replace(score, holm=next(adjusted))
-            if score and score.difference
-            else score
-            for key, score in column.items()
+            (i, key): score
+            for i, column in enumerate(spec.columns)
+            for key, score in _column(scores, keys, column, spec).items()
         }
-        for column in measured
-    ]
-    rows = tuple(
-        Row(
-            *key,
-            label(spec.labels, key[1], key[2]),
-            tuple(column[key] for column in columns),
-            _costs(runs, key),
-        )
-        for key in keys
     )
-    return Table(
+    columns = [{key: found[i, key] for key in keys} for i in range(len(spec.columns))]
+    return Numbers(
         spec,
-        rows,
+        tuple(
+            Line(
+                *key,
+                label(spec.labels, key[1], key[2]),
+                tuple(column[key] for column in columns),
+                _costs(runs, key),
+            )
+            for key in keys
+        ),
         tuple(_floor(column) for column in columns),
         tuple(_detectable(column, spec) for column in columns),
-        len(differences),
+        sum(bool(score and score.difference) for score in found.values()),
     )
 
 
-def _check_columns(spec: TablesSpec) -> None:
-    allowed = [name for names in GRADED.values() for name in names]
+def with_holm(scores: Mapping[Any, MaybeScore]) -> dict[Any, MaybeScore]:
+    """Scores with Holm's correction over all of their differences."""
+    tested = {
+        key: score.difference.p
+        for key, score in scores.items()
+        if score and score.difference
+    }
+    adjusted = dict(zip(tested, holm([*tested.values()]), strict=True))
+    return {
+        key: replace(score, holm=adjusted.get(key)) if score else score
+        for key, score in scores.items()
+    }
+
+
+def _check_columns(scores: pandas.DataFrame, spec: TableSpec[Any]) -> None:
+    allowed = [name for name in measures(scores) if name not in SHAPE]
     for index, column in enumerate(spec.columns):
         if column.metric not in allowed:
             raise UserError(
@@ -158,9 +171,9 @@ def _keys(scores: pandas.DataFrame) -> list[Key]:
 
 
 def _column(
-    scores: pandas.DataFrame, keys: list[Key], column: Column, spec: TablesSpec
+    scores: pandas.DataFrame, keys: list[Key], column: Column, spec: TableSpec[Any]
 ) -> dict[Key, Score | None]:
-    how = Bootstrap(spec.bootstrap_samples, spec.confidence, spec.seed)
+    how = bootstrap(spec)
     rows = scores[(scores["task"] == column.task) & (scores["split"] == column.split)]
     groups = dict(iter(rows.groupby(["model", "method", "decoding"])))
     values = {key: cell_values(frame, column.metric) for key, frame in groups.items()}
@@ -231,7 +244,9 @@ def _floor(column: Mapping[Key, Score | None]) -> bool:
     return bool(means) and max(means) < FLOOR
 
 
-def _detectable(column: Mapping[Key, Score | None], spec: TablesSpec) -> float | None:
+def _detectable(
+    column: Mapping[Key, Score | None], spec: TableSpec[Any]
+) -> float | None:
     errors = [
         score.difference.se for score in column.values() if score and score.difference
     ]

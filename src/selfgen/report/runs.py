@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from selfgen.core.provenance import atomic, write_json
+from selfgen.report.collect import NO_MODEL, collect_scores
 from selfgen.report.spec import CollectSpec
 
 if TYPE_CHECKING:
     import pandas
+
+    from selfgen.runtime.job import Job
 
 RUNS = (
     *("task", "model", "method", "seed", "parent"),
@@ -19,16 +24,16 @@ TIMINGS = (
     *("task", "model", "method", "seed", "stage", "seconds", "tokens"),
     *("peak_memory_mb", "device", "dtype", "precision", "started_at", "wall_seconds"),
 )
-_PATH = re.compile(
-    r"results/(?P<kind>models|passes|answers)/(?P<task>[^/]+)/(?P<model>[^/]+)"
-    r"/(?P<node>[^/]+)/(?:(?P<name>[^/]+)/)?seed(?P<seed>\d+)/(?:manifest|shard\d+)\.json$"
-)
+Manifest = Mapping[str, Any]
 
 
 def collect_runs(
-    manifests: Mapping[str, Mapping[str, Any]], spec: CollectSpec
+    spec: CollectSpec,
+    trained: Sequence[Manifest],
+    passed: Sequence[Manifest],
+    answers: Sequence[Manifest],
 ) -> tuple[pandas.DataFrame, pandas.DataFrame]:
-    """``(runs, timings)`` of all nodes, from manifests by their path.
+    """``(runs, timings)`` of all methods, from manifests in the order of ``spec``.
 
     ``runs`` (columns ``RUNS``) holds no times, so it is the same on every machine;
     ``timings`` (columns ``TIMINGS``) has a row for each job of the stages train, pass and
@@ -36,53 +41,34 @@ def collect_runs(
     """
     import pandas as pd
 
-    found: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
-    for path, manifest in manifests.items():
-        match = _PATH.search(path)
-        if match is None:
-            raise ValueError(f"{path} is no manifest of the path grammar")
-        key = match.group("kind", "task", "model", "node", "name", "seed")
+    found: dict[tuple[Any, ...], list[Manifest]] = {}
+    for manifest, one in zip(trained, spec.trained, strict=True):
+        method = spec.checkpoints[one.checkpoint]
+        key = ("train", one.task, one.model, method, one.seed)
+        found.setdefault(key, []).append(manifest)
+    for manifest, made in zip(passed, spec.passed, strict=True):
+        for method in dict.fromkeys(spec.checkpoints[c] for c in made.checkpoints):
+            key = ("pass", made.task, made.model, method, made.seed)
+            found.setdefault(key, []).append(manifest)
+    cells = [cell for cell in spec.cells if cell.model != NO_MODEL]
+    for manifest, cell in zip(answers, cells, strict=True):
+        key = ("answers", cell.task, cell.model, cell.method, cell.seed)
         found.setdefault(key, []).append(manifest)
     runs, timings = [], []
-    nodes = {
-        (c.task, c.model, c.method, c.seed): c for c in spec.cells if c.model != "-"
-    }
-    for task, model, method, seed in nodes:
-        address = (task, model)
-        trained = [
-            manifest
-            for node in spec.nodes[method]
-            for manifest in found.get(("models", *address, node, None, str(seed)), [])
-        ]
-        passed = [
-            manifest
-            for made in spec.passes[method]
-            for manifest in found.get(
-                ("passes", *address, *made.split("/"), str(seed)), []
-            )
-        ]
-        answers = [
-            manifest
-            for key, parts in found.items()
-            if key[:4] == ("answers", *address, method) and key[5] == str(seed)
-            for manifest in parts
-        ]
+    for address in dict.fromkeys((c.task, c.model, c.method, c.seed) for c in cells):
         totals = [
-            sum(manifest[key] for manifest in trained)
+            sum(manifest[key] for manifest in found.get(("train", *address), []))
             for key in ("steps", "labelled_tokens", "forwarded_tokens")
         ]
-        generated = sum(manifest["generated_tokens"] for manifest in passed)
-        runs.append(
-            [task, model, method, seed, spec.parents[method] or "", *totals, generated]
+        generated = sum(
+            m["generated_tokens"] for m in found.get(("pass", *address), [])
         )
-        for stage, parts in (
-            ("pass", passed),
-            ("train", trained),
-            ("answers", answers),
-        ):
+        parent = spec.parents[address[2]] or ""
+        runs.append([*address, parent, *totals, generated])
+        for stage in ("pass", "train", "answers"):
             timings += [
-                [task, model, method, seed, stage, *_timing(stage, part)]
-                for part in parts
+                [*address, stage, *_timing(stage, part)]
+                for part in found.get((stage, *address), [])
             ]
     return pd.DataFrame(runs, columns=list(RUNS)), pd.DataFrame(
         timings, columns=list(TIMINGS)
@@ -103,22 +89,47 @@ def _timing(stage: str, job: Mapping[str, Any]) -> list[Any]:
     ]
 
 
-def collect_curves(curves: Mapping[str, str]) -> pandas.DataFrame:
-    """Training curves, one row a step, from JSONL texts by their path; no times."""
-    import json
-
+def collect_curves(spec: CollectSpec, curves: Sequence[str]) -> pandas.DataFrame:
+    """Training curves, one row a step, from JSONL texts in the order of ``spec``; no
+    times."""
     import pandas as pd
 
     rows = []
-    for path, text in curves.items():
-        task, model, node, seed = path.split("/")[-5:-1]
+    for text, one in zip(curves, spec.trained, strict=True):
         for line in text.splitlines():
             point = json.loads(line)
             rows.append(
                 [
-                    *(task, model, node, int(seed.removeprefix("seed"))),
+                    *(one.task, one.model, one.checkpoint, one.seed),
                     *(point["step"], point["loss"], point["learning_rate"]),
                 ]
             )
     names = ["task", "model", "method", "seed", "step", "loss", "learning_rate"]
     return pd.DataFrame(rows, columns=names)
+
+
+def step(spec: CollectSpec, job: Job) -> dict[str, Any]:
+    """The four tables that renderings read, and all manifests in one file."""
+    import pandas as pd
+
+    frames = [pd.read_parquet(path) for path in job.paths("scores")]
+    cells = [asdict(cell) for cell in spec.cells]
+    scores = collect_scores(zip(cells, frames, strict=True))
+    manifests = {
+        kind: {
+            path.as_posix(): json.loads(path.read_text()) for path in job.paths(kind)
+        }
+        for kind in ("trained", "passed", "answers")
+    }
+    parts = {kind: list(found.values()) for kind, found in manifests.items()}
+    runs, timings = collect_runs(spec, **parts)
+    curves = collect_curves(spec, [path.read_text() for path in job.paths("curves")])
+    with atomic(job.output("scores")) as partial:
+        scores.to_parquet(partial, index=False)
+    for name, frame in {"runs": runs, "timings": timings, "curves": curves}.items():
+        job.write({name: frame.to_csv(index=False)})
+    write_json(
+        job.output("manifests"),
+        {path: found for kind in manifests.values() for path, found in kind.items()},
+    )
+    return {}

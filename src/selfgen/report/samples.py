@@ -3,31 +3,38 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
+from selfgen.core.rows import read_rows
+from selfgen.data.records import read
 from selfgen.report.collect import label
 from selfgen.report.grid import NOT_RUN
-from selfgen.report.spec import TablesSpec
+from selfgen.report.registry import Rows, by_method
+from selfgen.report.spec import TableSpec
+
+if TYPE_CHECKING:
+    from selfgen.runtime.job import Job
 
 PROMPT_WORDS = 60
-Answers = tuple[Mapping[str, Any], Sequence[Mapping[str, Any]]]
-"""A cell (task, model, method, decoding, seed) and its answers (id, text, ...)."""
 
 
 def samples_page(
-    records: Mapping[str, Sequence[Mapping[str, Any]]],
-    answers: Iterable[Answers],
-    spec: TablesSpec,
+    records: Mapping[str, Rows],
+    answers: Sequence[Rows],
+    spec: TableSpec[Any],
     k: int = 3,
 ) -> str:
     """A Markdown page: ``k`` held-out examples a task, with every method's answer.
 
     ``records`` are the records of each task; the examples are those with the lowest
     hash of their id in the split of the task's first column, so nobody picked them. Of
-    several seeds the lowest is shown. Methods keep the order of ``answers``.
+    several seeds the lowest is shown. ``answers``: rows of id and text of each cell.
     """
-    columns = _columns(list(answers))
+    columns = {
+        key: {row["id"]: row["text"] for row in by_seed[min(by_seed)]}
+        for key, by_seed in by_method(spec, answers, decoding=True).items()
+    }
     lines = [f"# Sample answers (scale: {spec.scale})"]
     for task in dict.fromkeys(column.task for column in spec.columns):
         split = next(c.split for c in spec.columns if c.task == task)
@@ -52,15 +59,6 @@ def samples_page(
     return "\n".join(lines) + "\n"
 
 
-def _columns(answers: list[Answers]) -> dict[tuple[str, ...], dict[str, str]]:
-    columns: dict[tuple[str, ...], tuple[int, dict[str, str]]] = {}
-    for cell, rows in answers:
-        key = (cell["task"], cell["model"], cell["method"], cell["decoding"])
-        if key not in columns or cell["seed"] < columns[key][0]:
-            columns[key] = (cell["seed"], {row["id"]: row["text"] for row in rows})
-    return {key: texts for key, (_, texts) in columns.items()}
-
-
 def _hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -78,3 +76,16 @@ def _inline(text: str) -> str:
     for character in "\\`*_|#$[]~":
         text = text.replace(character, f"\\{character}")
     return "<br>".join(text.strip().splitlines()) or "*(empty)*"
+
+
+def step(spec: TableSpec[Any], job: Job) -> dict[str, Any]:
+    """A page of held-out examples with every method's answer."""
+    tasks = dict.fromkeys(column.task for column in spec.columns)
+    records = dict(zip(tasks, map(read, job.paths("records")), strict=True))
+    files = job.paths("answers")
+    shards = len(files) // len(spec.cells)
+    answers = [
+        read_rows(*files[i * shards : (i + 1) * shards]) for i in range(len(spec.cells))
+    ]
+    job.write({"page": samples_page(records, answers, spec)})
+    return {}

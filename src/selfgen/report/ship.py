@@ -13,13 +13,13 @@ from pathlib import Path
 from selfgen.core.errors import UserError
 
 FOLDERS = ("tables", "figures", "collected")
-VERDICTS = "verdicts"
+JUDGMENTS = "judgments"
 QUOTES = "samples.md"
 REPLY = "reply"
 
 
 def ship(results: Path, out: Path) -> None:
-    """Copy what ``results`` shows to the empty or missing folder ``out``; verdicts, where
+    """Copy what ``results`` shows to the empty or missing folder ``out``; judgments, where
     there are any.
 
     Raises:
@@ -35,7 +35,7 @@ def ship(results: Path, out: Path) -> None:
         shutil.copytree(
             results / folder, out / folder, ignore=shutil.ignore_patterns(QUOTES)
         )
-    for path in sorted((results / VERDICTS).rglob("*.parquet")):
+    for path in sorted((results / JUDGMENTS).rglob("*.parquet")):
         to = out / path.relative_to(results)
         to.parent.mkdir(parents=True, exist_ok=True)
         table = pyarrow.parquet.read_table(path)

@@ -1,8 +1,11 @@
-"""What the renderings read; importing this is cheap, as of ``specs``."""
+"""What collecting, tables and figures read beyond files."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+Own = TypeVar("Own")
 
 
 @dataclass(frozen=True)
@@ -28,9 +31,18 @@ class Column:
 
 
 @dataclass(frozen=True)
-class TablesSpec:
-    """What the renderings need beyond the collected scores."""
+class TableSpec(Generic[Own]):
+    """What any table or figure needs beyond the files that it reads.
 
+    ``kind`` is its entry in the registry and ``name`` the stem of its files; they differ
+    where one kind makes several tables. ``columns`` are the scores of the main table,
+    ``labels`` what readers call the methods. ``cells`` say in order whose results the files
+    are, one or several a cell; ``own`` is what only this kind of table needs, None where that
+    is nothing.
+    """
+
+    kind: str
+    name: str
     scale: str
     columns: tuple[Column, ...]
     labels: dict[str, str]
@@ -38,102 +50,47 @@ class TablesSpec:
     bootstrap_samples: int
     confidence: float
     seed: int
+    cells: tuple[Cell, ...]
+    own: Own
+
+    @property
+    def percent(self) -> str:
+        """The confidence of all intervals, as readers see it."""
+        return f"{100 * self.confidence:g}%"
 
 
 @dataclass(frozen=True)
-class ExposureTableSpec:
-    """The cells whose step errors are tabulated, in order, up to which ``lengths``."""
+class Trained:
+    """A checkpoint that is fine-tuned."""
 
-    cells: tuple[Cell, ...]
-    labels: dict[str, str]
-    oracle: str
-    lengths: tuple[int, ...]
-    scale: str
-    bootstrap_samples: int
-    confidence: float
+    task: str
+    model: str
+    checkpoint: str
     seed: int
+
+
+@dataclass(frozen=True)
+class Passed:
+    """A generation pass, and the checkpoints that are trained on what it wrote."""
+
+    task: str
+    model: str
+    seed: int
+    checkpoints: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class CollectSpec:
-    """Which score files there are, and how nodes hang together.
+    """Whose the collected files are, those of each kind in order.
 
-    ``cells`` name the score files in order; ``parents`` and ``passes`` give each method's
-    parent and the ``generator/pass`` whose tokens it was mixed from.
+    ``cells``: of the scores; those with a model also of the answers. ``trained``: of the
+    manifests of trainings and of the curves; ``passed``: of the manifests of passes.
+    ``parents``: each method's parent; ``checkpoints``: the method of each checkpoint, of
+    which a method of several rounds has one a round.
     """
 
     cells: tuple[Cell, ...]
     parents: dict[str, str | None]
-    nodes: dict[str, tuple[str, ...]]
-    passes: dict[str, tuple[str, ...]]
-
-
-@dataclass(frozen=True)
-class SamplesSpec:
-    """The cells whose answers stand side by side, in order, and the table they are of."""
-
-    cells: tuple[Cell, ...]
-    tables: TablesSpec
-
-
-@dataclass(frozen=True)
-class PreferredSpec:
-    """Preference stages: the method that each comes after, and the mix that makes its pairs,
-    both by its name."""
-
-    tables: TablesSpec
-    parents: dict[str, str]
-    kinds: dict[str, str]
-
-    def baseline(self, name: str) -> str | None:
-        """The stage of the same kind after the baseline, but not the stage itself."""
-        found = [
-            other
-            for other, parent in self.parents.items()
-            if parent == self.tables.baseline and self.kinds[other] == self.kinds[name]
-        ]
-        return found[0] if found and name not in found else None
-
-
-@dataclass(frozen=True)
-class LossTableSpec:
-    """The cells whose losses are tabulated, in order, and how intervals are made."""
-
-    cells: tuple[Cell, ...]
-    labels: dict[str, str]
-    scale: str
-    bootstrap_samples: int
-    confidence: float
-    seed: int
-
-
-@dataclass(frozen=True)
-class WinRatesSpec:
-    """The table of one contest: its cells in order, its words, and how intervals are made.
-
-    ``judge`` and ``opponent`` as readers call them; ``proxy``: what stands in for a judge;
-    ``coin``: whether one is tossed for replies without a winner.
-    """
-
-    name: str
-    cells: tuple[Cell, ...]
-    labels: dict[str, str]
-    judge: str
-    opponent: str
-    proxy: str
-    coin: bool
-    bootstrap_samples: int
-    confidence: float
-    seed: int
-
-
-@dataclass(frozen=True)
-class BenchmarkSpec:
-    """The table of a benchmark: its cells in order, its words, and how intervals are made."""
-
-    cells: tuple[Cell, ...]
-    labels: dict[str, str]
-    judge: str
-    bootstrap_samples: int
-    confidence: float
-    seed: int
+    trained: tuple[Trained, ...]
+    checkpoints: dict[str, str]
+    passed: tuple[Passed, ...]

@@ -8,6 +8,10 @@ from pathlib import Path
 
 from selfgen.core.errors import UserError
 
+STATE = "SELFGEN_STATE"
+"""Variable by which a launcher names to its processes the folder of the state, and says that
+it has checked the inputs."""
+
 PORTS = range(20000, 60000)
 """Ports at which the machines of a job meet; the job's number selects one."""
 

@@ -3,14 +3,15 @@ uses, and one for the folder of its training state."""
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
 import re
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
-from typing import IO
+
+from filelock import FileLock, Timeout
 
 from selfgen.core.errors import UserError
 
@@ -24,7 +25,7 @@ are chosen already."""
 SECONDS = 1.0
 """Seconds between two attempts to lock."""
 
-_held: list[IO[str]] = []
+_held: list[FileLock] = []
 
 
 def devices() -> list[str]:
@@ -54,17 +55,16 @@ def take(count: int = 1, folder: Path | None = None) -> list[str]:
     if count > len(allowed):
         raise UserError(f"GPUs: found {', '.join(allowed)}, needed are {count}")
     folder = folder or Path(tempfile.gettempdir()) / f"selfgen-gpus-{os.getuid()}"
-    folder.mkdir(parents=True, exist_ok=True)
     waiting = False
     while True:
         # All or none: two jobs with a half each would wait for ever.
-        locked = {name: file for name in allowed if (file := _lock(folder, name))}
-        taken = list(locked)[:count] if len(locked) >= count else []
-        for name, file in locked.items():
-            if name not in taken:
-                file.close()
+        locks = {name: _lock(folder, name) for name in allowed}
+        free = [name for name, lock in locks.items() if lock.is_locked]
+        taken = free[:count] if len(free) >= count else []
+        for name in free[len(taken) :]:
+            locks[name].release()
         if taken:
-            _held.extend(locked[name] for name in taken)
+            _held.extend(locks[name] for name in taken)
             os.environ[VISIBLE] = ",".join(taken)
             log.info("GPU %s", os.environ[VISIBLE])
             return taken
@@ -77,14 +77,11 @@ def take(count: int = 1, folder: Path | None = None) -> list[str]:
 def hold(folder: Path) -> bool:
     """Lock a folder, which need not exist, waiting while another job has it. Returns whether
     it had to wait. The lock is a file beside the folder."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    waited = False
-    while not (file := _lock(folder.parent, folder.name)):
-        if not waited:
-            log.info("waiting for another job that has %s", folder)
-            waited = True
-        time.sleep(SECONDS)
-    _held.append(file)
+    lock = _lock(folder.parent, folder.name)
+    if waited := not lock.is_locked:
+        log.info("waiting for another job that has %s", folder)
+        lock.acquire(poll_interval=SECONDS)
+    _held.append(lock)
     return waited
 
 
@@ -93,14 +90,12 @@ def drop(folder: Path) -> None:
     (folder.parent / f"{folder.name}.lock").unlink(missing_ok=True)
 
 
-def _lock(folder: Path, device: str) -> IO[str] | None:
+def _lock(folder: Path, device: str) -> FileLock:
+    """A lock, held if nobody else has it; it stays when this process becomes another
+    program, such as a launcher."""
     # It may be named by a UUID, or be a part of a device; the name is never a path.
-    name = re.sub(r"[^\w-]", "_", device)
-    file = (folder / f"{name}.lock").open("w")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.close()
-        return None
-    os.set_inheritable(file.fileno(), True)
-    return file
+    file = folder / (re.sub(r"[^\w-]", "_", device) + ".lock")
+    lock = FileLock(file, on_acquired=lambda opened: os.set_inheritable(opened, True))
+    with suppress(Timeout):
+        lock.acquire(blocking=False)
+    return lock

@@ -19,19 +19,23 @@ from typing import TYPE_CHECKING, Any
 from selfgen.core.errors import UserError
 from selfgen.core.provenance import atomic, code_digest
 from selfgen.core.spec import to_json
-from selfgen.data import records
 from selfgen.data.examples import Example, examples_of
 from selfgen.generation.passes import pass_over
 from selfgen.mixing.build import mix
 from selfgen.mixing.order import tokens_in_time
 from selfgen.models import base
+from selfgen.runtime.process import peak_memory_mb
 from selfgen.synthetic import measure
 from selfgen.synthetic.measure import HeldOut
 from selfgen.synthetic.spec import ControlledSpec, NodeSpec
+from selfgen.tasks import DATASETS, module
+from selfgen.tasks.build import build
 from selfgen.training.causal import train
 
 if TYPE_CHECKING:
     import pandas
+
+    from selfgen.runtime.job import Job
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +66,7 @@ class Regime:
     def __init__(self, spec: ControlledSpec, scratch: Path | None) -> None:
         self.spec, self.scratch = spec, scratch
         self.model, self.tokenizer = base.create(spec.model)
-        made = records.build(spec.records, {}).to_list()
+        made = build(spec.records, {}).to_list()
         by_split: dict[str, list[dict[str, Any]]] = {}
         for row in made:
             by_split.setdefault(row["split"], []).append(row)
@@ -187,9 +191,8 @@ class Regime:
                 self.examples,
                 node.passed,
                 facts,
-                shard=0,
+                batch_size=measure.BATCH,
                 engine="sequential",
-                progress=None,
             ).rows
             self.passes[key] = ([*rows], facts)
         rows, facts = self.passes[key]
@@ -223,7 +226,7 @@ class Regime:
         return examples_of(rows, self.spec.prompt, self.tokenizer)
 
     def _held_out(self, rows: list[dict[str, Any]]) -> HeldOut:
-        aligned = records.DATASETS[self.spec.records.dataset].aligned
+        aligned = DATASETS[self.spec.records.dataset].aligned
         if aligned is None:
             raise UserError(
                 f"regimes.{self.spec.regime}: answers of {self.spec.records.dataset} are"
@@ -244,7 +247,7 @@ class Regime:
         """Of everything that a finished node depends on."""
         others = (node.parent, node.generator, node.wall_of)
         parts = [
-            code_digest(__name__),
+            code_digest(__name__, module(self.spec.records.dataset)),
             to_json(replace(self.spec, nodes=(node,), regime="")),
             *(self.digests[other] for other in others if other),
         ]
@@ -283,3 +286,14 @@ class Regime:
 def _weights(model: Any) -> dict[str, Any]:
     """A copy of the weights."""
     return {n: value.detach().clone() for n, value in model.state_dict().items()}
+
+
+def step(spec: ControlledSpec, job: Job) -> dict[str, Any]:
+    """Every variant of a regime under one seed, trained and measured."""
+    job.claim("cpu")
+    regime = Regime(spec, job.scratch and job.scratch / "controlled")
+    regime.run(job.progress("variants"))
+    for name, frame in regime.tables().items():
+        with atomic(job.output(name)) as partial:
+            frame.to_parquet(partial, index=False)
+    return {"nodes": regime.facts(), "peak_memory_mb": peak_memory_mb()}

@@ -4,15 +4,10 @@ from __future__ import annotations
 
 from selfgen.report.synthetic.spec import AblationSpec
 
-FIGURES = (
-    *("beta", "corruption", "variants", "lengths", "positions", "curves"),
-    *("corrections", "gain"),
-)
-"""In the order of the page; ``variants`` is one figure a regime."""
-
 
 def captions(confidence: float) -> dict[str, str]:
-    """Of ``FIGURES``; ``confidence`` of their intervals (0..1)."""
+    """By figure, in the order of the page; ``confidence`` of intervals (0..1). Of the
+    ``variants`` there is one figure a regime."""
     percent = f"{100 * confidence:g} %"
     bands = f"Bands: {percent} intervals over seeds and prompts."
     return {
@@ -56,13 +51,12 @@ def captions(confidence: float) -> dict[str, str]:
 def page(spec: AblationSpec) -> str:
     """All figures with their captions, as Markdown beside the tables' folder."""
     parts = []
-    found = captions(spec.confidence)
-    for name in FIGURES:
+    for name, caption in captions(spec.confidence).items():
         files = (
             [f"{name}-{regime.name}" for regime in spec.regimes]
             if name == "variants"
             else [name]
         )
         parts += [f"![{file}](../figures/{file}.svg)\n" for file in files]
-        parts.append(f"**{name.capitalize()}.** {found[name]}\n")
+        parts.append(f"**{name.capitalize()}.** {caption}\n")
     return "\n".join(parts)

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from selfgen.core.provenance import atomic, write_json
+from selfgen.report.synthetic.spec import CollectSpec
+
 if TYPE_CHECKING:
     import pandas
+
+    from selfgen.runtime.job import Job
 
 RUNS = (
     *("regime", "seed", "method", "failed", "steps", "labelled_tokens"),
@@ -27,8 +32,13 @@ SUMMED = {
 """Columns of ``RUNS`` and the fact of a node that each sums over a method's rounds."""
 
 
-def collect(runs: Sequence[Path]) -> tuple[dict[str, pandas.DataFrame], dict[str, Any]]:
-    """``(frames, manifests)`` of runs that lie in ``.../{regime}/seed{seed}``.
+def collect(
+    spec: CollectSpec, files: Mapping[str, Sequence[Path]]
+) -> tuple[dict[str, pandas.DataFrame], dict[str, Any]]:
+    """``(frames, manifests)`` of all runs.
+
+    ``files``: ``scores``, ``positions``, ``curves`` and ``manifests`` of each run of the
+    spec, in its order.
 
     Frames: ``scores`` (one row an answer), ``positions``, ``curves`` and ``runs`` (what
     each method cost), each with columns regime and seed.
@@ -42,13 +52,13 @@ def collect(runs: Sequence[Path]) -> tuple[dict[str, pandas.DataFrame], dict[str
     }
     costs: list[list[Any]] = []
     manifests = {}
-    for run in runs:
-        regime, seed = run.parent.name, int(run.name.removeprefix("seed"))
+    for number, (regime, seed) in enumerate(spec.runs):
         for name, frames in parts.items():
-            frame = pd.read_parquet(run / f"{name}.parquet")
+            frame = pd.read_parquet(files[name][number])
             frames.append(frame.assign(regime=regime, seed=seed))
-        manifest = json.loads((run / "manifest.json").read_text())
-        manifests[run.as_posix()] = manifest
+        path = files["manifests"][number]
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        manifests[path.parent.as_posix()] = manifest
         costs += [[regime, seed, *cost] for cost in _costs(manifest)]
     found = {
         name: pd.concat([f for f in frames if not f.empty], ignore_index=True)
@@ -80,3 +90,14 @@ def _costs(manifest: dict[str, Any]) -> list[list[Any]]:
         ]
         for method, rounds in methods.items()
     ]
+
+
+def step(spec: CollectSpec, job: Job) -> dict[str, Any]:
+    """The tables that renderings read, of all regimes and seeds."""
+    frames, manifests = collect(spec, job.inputs)
+    with atomic(job.output("scores")) as partial:
+        frames["scores"].to_parquet(partial, index=False, compression="zstd")
+    names = ("positions", "curves", "runs")
+    job.write({name: frames[name].to_csv(index=False) for name in names})
+    write_json(job.output("manifests"), manifests)
+    return {}

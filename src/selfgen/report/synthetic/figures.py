@@ -11,6 +11,7 @@ from selfgen.evaluation.statistics import Interval
 from selfgen.report.figures import BLACK, GREY, LIGHT, OKABE_ITO, STYLE, TEXT_GREY
 from selfgen.report.synthetic.numbers import Line, Numbers, seeds_interval
 from selfgen.report.synthetic.spec import RegimeSpec
+from selfgen.report.synthetic.tables import LENGTHS
 
 if TYPE_CHECKING:
     import pandas
@@ -163,8 +164,12 @@ def _colour(regime: RegimeSpec, method: str) -> str:
 
 
 @styled
-def lengths(frame: pandas.DataFrame, found: Sequence[Numbers]) -> Figure:
-    """Exact match and excess error by the length of the prompt."""
+def lengths(rows: Sequence[tuple[Any, ...]], found: Sequence[Numbers]) -> Figure:
+    """Exact match and excess error by the length of the prompt; ``rows`` of
+    ``tables.LENGTHS``."""
+    import pandas as pd
+
+    frame = pd.DataFrame(rows, columns=list(LENGTHS))
     figure, axes = grid_of(2, len(found))
     for column, numbers in enumerate(found):
         own = frame[frame["regime"] == numbers.spec.name]

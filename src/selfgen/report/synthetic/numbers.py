@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from selfgen.evaluation.statistics import (
     Bootstrap,
-    Difference,
     Interval,
     Values,
-    holm,
     mean_interval,
     paired_difference,
     ratio_interval,
 )
 from selfgen.report.collect import cell_values, in_order
+from selfgen.report.measure import Score, with_holm
 from selfgen.report.synthetic.spec import AblationSpec, RegimeSpec
 
 if TYPE_CHECKING:
@@ -32,23 +31,13 @@ Key = tuple[str, str]
 
 
 @dataclass(frozen=True)
-class Cell:
-    """One measure of a method: its mean, and its difference to the baseline; where only
-    that is shown, it stands in both places."""
-
-    mean: Interval | Difference
-    difference: Difference | None = None
-    holm: float | None = None
-
-
-@dataclass(frozen=True)
 class Line:
     """One method of a regime. ``recovery``: share of right tokens behind a wrong one;
     ``corruption``: share of its context tokens that are not the reference's."""
 
     method: str
     decoding: str
-    cells: dict[str, Cell]
+    cells: dict[str, Score]
     recovery: Interval | None
     corruption: float | None
     costs: dict[str, float]
@@ -98,24 +87,20 @@ def numbers(
         measure: {key: cell_values(frames[key], measure) for key in keys}
         for measure in MEASURES
     }
-    cells = {
-        key: {
-            measure: _cell(values[measure], key, base, how, (regime.name, measure))
+    cells = with_holm(
+        {
+            (key, measure): _cell(
+                values[measure], key, base, how, (regime.name, measure)
+            )
+            for key in keys
             for measure in MEASURES
         }
-        for key in keys
-    }
-    tested = [
-        (key, measure)
-        for key in keys
-        for measure in COMPARED
-        if cells[key][measure].difference
-    ]
-    adjusted = holm([cells[key][m].difference.p for key, m in tested])
-    for (key, measure), p in zip(tested, adjusted, strict=True):
-        cells[key][measure] = replace(cells[key][measure], holm=p)
+    )
     lines = {
-        key: _line(key, cells[key], frames[key], costs, how, regime) for key in keys
+        key: _line(
+            key, {m: cells[key, m] for m in MEASURES}, frames[key], costs, how, regime
+        )
+        for key in keys
     }
     return Numbers(
         regime,
@@ -123,7 +108,7 @@ def numbers(
         tuple(failed),
         int(own["seed"].nunique()),
         int(own["id"].nunique()),
-        len(tested),
+        sum(cell.difference is not None for cell in cells.values()),
     )
 
 
@@ -133,16 +118,18 @@ def _cell(
     base: Key,
     how: Bootstrap,
     names: Sequence[str],
-) -> Cell:
+) -> Score:
     mean = mean_interval(values[key], how, (*names, *key))
     if key == base or base not in values or names[1] not in COMPARED:
-        return Cell(mean)
-    return Cell(mean, paired_difference(values[key], values[base], how, (*names, *key)))
+        return Score(mean)
+    return Score(
+        mean, paired_difference(values[key], values[base], how, (*names, *key))
+    )
 
 
 def _line(
     key: Key,
-    cells: dict[str, Cell],
+    cells: dict[str, Score],
     frame: pandas.DataFrame,
     costs: pandas.DataFrame,
     how: Bootstrap,

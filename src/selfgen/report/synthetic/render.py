@@ -3,6 +3,7 @@ collected."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,9 +12,9 @@ from selfgen.core.spec import to_json
 from selfgen.evaluation.correction import Turns
 from selfgen.evaluation.statistics import Interval
 from selfgen.report import grid
-from selfgen.report.figures import render
+from selfgen.report.figures import KINDS, render
 from selfgen.report.synthetic import figures, tables
-from selfgen.report.synthetic.captions import FIGURES, page
+from selfgen.report.synthetic.captions import page
 from selfgen.report.synthetic.numbers import (
     Line,
     Numbers,
@@ -26,32 +27,7 @@ from selfgen.report.synthetic.spec import AblationSpec
 if TYPE_CHECKING:
     import pandas
 
-KINDS = ("pdf", "svg", "png")
-
-
-def table_names(spec: AblationSpec) -> list[str]:
-    """The files of ``render_all`` that are no figures."""
-    regimes = [f"ablations-{regime.name}" for regime in spec.regimes]
-    return [
-        *(f"{name}.{kind}" for name in regimes for kind in ("md", "tex")),
-        *("ablations.csv", "seeds.csv", "lengths.csv", "figures.md", "spec.json"),
-        *(
-            f"{name}.{kind}"
-            for name in ("controls", "corrections", "costs")
-            for kind in ("md", "tex")
-        ),
-    ]
-
-
-def figure_names(spec: AblationSpec) -> list[str]:
-    """The figures of ``render_all``, each in all kinds."""
-    variants = [f"variants-{regime.name}" for regime in spec.regimes]
-    return [
-        f"{name}.{kind}"
-        for name in (*FIGURES, *variants)
-        if name != "variants"
-        for kind in KINDS
-    ]
+    from selfgen.runtime.job import Job
 
 
 @dataclass(frozen=True)
@@ -95,44 +71,82 @@ def render_all(collected: Path, spec: AblationSpec) -> dict[str, bytes]:
     return render_tables(measured, spec) | render_figures(measured, spec)
 
 
-def render_tables(measured: Measured, spec: AblationSpec) -> dict[str, bytes]:
-    """The files of ``table_names``."""
-    found = measured.found
-    texts = {
-        "ablations.csv": tables.methods_csv(found),
-        "seeds.csv": tables.by_seed(measured.scores, found),
-        "lengths.csv": grid.to_csv(tables.LENGTHS, measured.lengths),
-        "figures.md": page(spec),
-        "spec.json": to_json(spec) + "\n",
+Drawn = dict[str, Callable[[Measured], Any]]
+
+
+def _grids(spec: AblationSpec) -> Drawn:
+    """What draws each table for people, by name."""
+    return {
+        **{
+            f"ablations-{regime.name}": lambda m, i=i: tables.methods(m.found[i], spec)
+            for i, regime in enumerate(spec.regimes)
+        },
+        "corrections": lambda m: tables.corrections(m.two_turns, spec),
+        "controls": lambda m: tables.controls(m.scores, m.found, spec),
+        "costs": lambda m: tables.costs(m.found, spec),
     }
-    grids = {f"ablations-{n.spec.name}": tables.methods(n, spec) for n in found}
-    grids["corrections"] = tables.corrections(measured.two_turns, spec)
-    grids["controls"] = tables.controls(measured.scores, found, spec)
-    grids["costs"] = tables.costs(found, spec)
-    for name, made in grids.items():
-        texts[f"{name}.md"] = grid.to_markdown(made)
-        texts[f"{name}.tex"] = grid.to_latex(made)
+
+
+def _texts(spec: AblationSpec) -> Drawn:
+    """What writes each other file that is no figure, by its name."""
+    return {
+        "ablations.csv": lambda m: tables.methods_csv(m.found),
+        "seeds.csv": lambda m: tables.by_seed(m.scores, m.found),
+        "lengths.csv": lambda m: grid.to_csv(tables.LENGTHS, m.lengths),
+        "figures.md": lambda m: page(spec),
+        "spec.json": lambda m: to_json(spec) + "\n",
+    }
+
+
+def _figures(spec: AblationSpec) -> Drawn:
+    """What draws each figure, by name."""
+    return {
+        "beta": lambda m: figures.beta(m.found, False),
+        "corruption": lambda m: figures.beta(m.found, True),
+        **{
+            f"variants-{regime.name}": lambda m, i=i: figures.variants(m.found[i])
+            for i, regime in enumerate(spec.regimes)
+        },
+        "lengths": lambda m: figures.lengths(m.lengths, m.found),
+        "positions": lambda m: figures.positions(m.positions, m.found),
+        "curves": lambda m: figures.curves(m.curves, m.found, spec.confidence),
+        "corrections": lambda m: figures.corrections(m.two_turns),
+        "gain": lambda m: figures.gain(m.found),
+    }
+
+
+def table_names(spec: AblationSpec) -> list[str]:
+    """The files of ``render_tables``."""
+    pages = (f"{name}.{kind}" for name in _grids(spec) for kind in ("md", "tex"))
+    return [*pages, *_texts(spec)]
+
+
+def figure_names(spec: AblationSpec) -> list[str]:
+    """The files of ``render_figures``."""
+    return [f"{name}.{kind}" for name in _figures(spec) for kind in KINDS]
+
+
+def render_tables(measured: Measured, spec: AblationSpec) -> dict[str, bytes]:
+    """All tables by file name."""
+    texts = {name: write(measured) for name, write in _texts(spec).items()}
+    for name, draw in _grids(spec).items():
+        made = draw(measured)
+        texts |= {f"{name}.md": grid.to_markdown(made)}
+        texts |= {f"{name}.tex": grid.to_latex(made)}
     return {name: text.encode() for name, text in texts.items()}
 
 
 def render_figures(measured: Measured, spec: AblationSpec) -> dict[str, bytes]:
-    """The files of ``figure_names``."""
-    import pandas as pd
-
-    found = measured.found
-    lengths = pd.DataFrame(measured.lengths, columns=list(tables.LENGTHS))
-    drawn = {
-        "beta": figures.beta(found, False),
-        "corruption": figures.beta(found, True),
-        "lengths": figures.lengths(lengths, found),
-        "positions": figures.positions(measured.positions, found),
-        "curves": figures.curves(measured.curves, found, spec.confidence),
-        "corrections": figures.corrections(measured.two_turns),
-        "gain": figures.gain(found),
-        **{f"variants-{n.spec.name}": figures.variants(n) for n in found},
-    }
+    """All figures by file name, each in all kinds."""
+    drawn = {name: draw(measured) for name, draw in _figures(spec).items()}
     return {
         f"{name}.{kind}": render(figure, kind)
         for name, figure in drawn.items()
         for kind in KINDS
     }
+
+
+def step(spec: AblationSpec, job: Job) -> dict[str, Any]:
+    """Every table and figure of what was collected."""
+    job.write(render_all(job.input("scores").parent, spec))
+    return {}

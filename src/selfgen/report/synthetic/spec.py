@@ -6,6 +6,13 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
+class CollectSpec:
+    """Which run, (regime, seed), each of the files is of."""
+
+    runs: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True)
 class RegimeSpec:
     """A regime's words, and which of its methods belong on which axis.
 

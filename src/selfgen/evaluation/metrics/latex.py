@@ -1,0 +1,71 @@
+r"""Was the final answer of a MATH problem right? Equivalence of LaTeX, by ``math-verify``.
+
+``strict``: the answer in the last box of the reply, which is how references end.
+``flexible``: the last box, else the last formula, else the last number. Both are compared as
+mathematics and not as text, with a time limit. Only the grammar-based parser of the package
+is used: its other one, for plain expressions, evaluates Python.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from selfgen.core.errors import UserError
+from selfgen.data.final_answers import boxed
+from selfgen.evaluation.metric import Metric, gold
+
+SECONDS = 5
+"""Most time of one parse and of one comparison; what takes longer is wrong."""
+
+_FORMULA = re.compile(r"\$\$(.+?)\$\$|\$(.+?)\$|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.S)
+_NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?(?:/\d+)?")
+
+
+def strict(text: str, answer: str) -> bool:
+    """Is what the last box holds equal to the answer? A text without a box is wrong."""
+    found = boxed(text)
+    return found is not None and equivalent(found, answer)
+
+
+def flexible(text: str, answer: str) -> bool:
+    """Is the last box, formula or number of a text equal to the answer?"""
+    found = boxed(text)
+    if found is None:
+        formulas = [next(filter(None, groups)) for groups in _FORMULA.findall(text)]
+        found = formulas[-1] if formulas else None
+    if found is None:
+        numbers = _NUMBER.findall(text)
+        found = numbers[-1] if numbers else None
+    return found is not None and equivalent(found, answer)
+
+
+def equivalent(found: str, answer: str) -> bool:
+    """Do two pieces of LaTeX say the same? Equal text does, whatever it is."""
+    if found.strip() == answer.strip():
+        return True
+    try:
+        from math_verify import LatexExtractionConfig, parse, verify
+    except ImportError:
+        raise UserError(
+            "MATH: cannot import math_verify; pip install math-verify"
+        ) from None
+
+    how = {"extraction_config": [LatexExtractionConfig()], "parsing_timeout": SECONDS}
+    gold, target = (parse(f"${text}$", **how) for text in (answer, found))
+    return bool(verify(gold, target, timeout_seconds=SECONDS))
+
+
+def score(text: str, record: Mapping[str, Any]) -> dict[str, float]:
+    """Both readings of an answer, 0 or 1; raises UserError where the record has no answer."""
+    answer = gold(record)
+    return {
+        "strict": float(strict(text, answer)),
+        "flexible": float(flexible(text, answer)),
+    }
+
+
+METRIC = Metric(
+    {"strict": "Strict", "flexible": "Flexible"}, score, right_or_wrong=True
+)

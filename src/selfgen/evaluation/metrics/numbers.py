@@ -1,0 +1,84 @@
+"""Was the final number right? The two GSM8K graders of lm-evaluation-harness.
+
+Regular expressions and normalisations are those of its task ``gsm8k`` version 3.0,
+quirks included (``5...`` is read as ``5..``, which is no number). Two things differ,
+and neither changes a grade on GSM8K, whose answers are whole numbers: numbers are
+compared as numbers (``6`` is ``6.0``), and a fraction is read as one where the gold
+answer is a fraction.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Any
+
+from selfgen.evaluation.metric import Metric, gold
+
+STRICT = re.compile(r"#### (\-?[0-9\.\,]+)")
+FLEXIBLE = re.compile(r"(-?[$0-9.,]{2,})|(-?[0-9]+)")
+_STRICT_FRACTION = re.compile(r"#### (\-?[0-9\.\,]+(?:/[0-9]+)?)")
+_FLEXIBLE_FRACTION = re.compile(r"(-?[$0-9.,]*[0-9]/[0-9]+)|" + FLEXIBLE.pattern)
+_IGNORED = (
+    re.compile(","),
+    re.compile(r"\$"),
+    re.compile(r"(?s).*#### "),
+    re.compile(r"\.$"),
+)
+
+
+def strict(text: str, answer: str) -> bool:
+    """Does the first ``#### number`` equal the answer? (lm-eval strict-match)
+
+    A text without the mark is wrong.
+    """
+    pattern = _STRICT_FRACTION if "/" in answer else STRICT
+    found = pattern.search(text)
+    return found is not None and same(found.group(1), answer)
+
+
+def flexible(text: str, answer: str) -> bool:
+    """Does the last number of the text equal the answer? (lm-eval flexible-extract)
+
+    A text without a number is wrong.
+    """
+    pattern = _FLEXIBLE_FRACTION if "/" in answer else FLEXIBLE
+    found = [match.group() for match in pattern.finditer(text)]
+    return bool(found) and same(found[-1], answer)
+
+
+def same(found: str, answer: str) -> bool:
+    """Are two answers equal: as numbers where both are, else as normalised text?"""
+    found, answer = _normalise(found), _normalise(answer)
+    numbers = _number(found), _number(answer)
+    if None in numbers:
+        return found == answer
+    return numbers[0] == numbers[1]
+
+
+def _normalise(text: str) -> str:
+    for pattern in _IGNORED:
+        text = pattern.sub("", text)
+    return text.strip().lower()
+
+
+def _number(text: str) -> Fraction | None:
+    try:
+        return Fraction(text)
+    except (ValueError, ZeroDivisionError):
+        return None
+
+
+def score(text: str, record: Mapping[str, Any]) -> dict[str, float]:
+    """Both readings of an answer, 0 or 1; raises UserError where the record has no answer."""
+    answer = gold(record)
+    return {
+        "strict": float(strict(text, answer)),
+        "flexible": float(flexible(text, answer)),
+    }
+
+
+METRIC = Metric(
+    {"strict": "Strict", "flexible": "Flexible"}, score, right_or_wrong=True
+)

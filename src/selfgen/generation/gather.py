@@ -1,0 +1,56 @@
+"""One file of answers or of a pass, from the parts that several jobs made of its plan."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from selfgen.core.rows import read_rows, write_rows
+from selfgen.generation.answers_spec import AnswersSpec
+from selfgen.generation.pass_spec import PassSpec
+
+if TYPE_CHECKING:
+    from selfgen.runtime.job import Job
+
+SUMS = ("generated_tokens", "drawn_tokens", "changed_tokens", "generation_seconds")
+"""Facts of a manifest that are sums over its parts."""
+
+NOT_FACTS = ("spec", "inputs", "code", "python", "packages", "machine", "outputs")
+
+
+def step(spec: AnswersSpec | PassSpec, job: Job) -> dict[str, Any]:
+    """The rows of all parts, in the order of the plan."""
+    (name,) = (name for name in job.outputs if name != "manifest")
+    write_rows(job.output(name), _rows(job.paths("parts")))
+    found = [
+        json.loads(path.read_text(encoding="utf-8")) for path in job.paths("manifests")
+    ]
+    return merged(found)
+
+
+def _rows(files: Sequence[Path]) -> Iterator[dict[str, Any]]:
+    for path in files:
+        yield from read_rows(path)
+
+
+def merged(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The facts of the whole: sums, the most memory, and the time from the first start to
+    the last end; of what parts differ in, all values."""
+    facts: dict[str, Any] = {}
+    for name in dict.fromkeys(name for part in parts for name in part):
+        values = [part[name] for part in parts if name in part]
+        if name in NOT_FACTS:
+            continue
+        if name in SUMS:
+            facts[name] = round(sum(values), 2)
+        elif name == "peak_memory_mb":
+            facts[name] = max((v for v in values if v is not None), default=None)
+        else:
+            same = all(value == values[0] for value in values)
+            facts[name] = values[0] if same else values
+    ends = [part["started_at"] + part["wall_seconds"] for part in parts]
+    facts["started_at"] = min(part["started_at"] for part in parts)
+    facts["wall_seconds"] = round(max(ends) - facts["started_at"], 2)
+    return facts

@@ -1,0 +1,93 @@
+"""The code that each rule computes with, as one digest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from selfgen import tasks
+from selfgen.config.synthetic import Controlled
+from selfgen.core.provenance import code_digest, source_digest
+from selfgen.graph import benchmarks, dialogues, scoring, tables
+from selfgen.graph.rules import RULES
+from selfgen.graph.steps import Graph
+
+
+def _records(graph: Graph, task: str) -> str:
+    """The builder and the task's data set."""
+    dataset = graph.config.tasks[task].dataset
+    return code_digest(*RULES["build_records"].modules, tasks.module(dataset))
+
+
+def _scored(graph: Graph, task: str, *modules: str) -> str:
+    """Some modules and the metrics of a task, built-in ones and one's own."""
+    own = [source_digest(graph.root / p) for p in scoring.files(graph.config, task)]
+    built_in = scoring.modules(graph.config, task)
+    return "".join([code_digest(*modules, *built_in), *own])
+
+
+def _scores(graph: Graph, task: str) -> str:
+    return _scored(graph, task, *RULES["score_answers"].modules)
+
+
+def _lead_1(graph: Graph, task: str) -> str:
+    return _scored(graph, task, *RULES["score_lead_1"].modules)
+
+
+def _rows(graph: Graph, task: str, checkpoint: str) -> str:
+    """Mixing, and what only some methods read: metrics, a function of one's own."""
+    method = graph.checkpoints[checkpoint].method
+    mixing = RULES["mix_rows"].modules
+    if dialogues.of(graph, task, checkpoint):
+        return code_digest("selfgen.mixing.blocks", "selfgen.data.dialogues")
+    if method.mix == "custom":
+        own = graph.root / method.function.rpartition(":")[0]
+        return code_digest(*mixing) + source_digest(own)
+    if method.mix == "dpo":
+        return _scored(graph, task, *mixing, "selfgen.evaluation.metrics")
+    own = ["selfgen.data.preferences"] if method.mix == "pairs" else []
+    return code_digest(*mixing, *own)
+
+
+def _benchmark(rule: str) -> Callable[[Graph, str], str]:
+    def of(graph: Graph, benchmark: str) -> str:
+        return code_digest(*benchmarks.code(benchmark, rule))
+
+    return of
+
+
+def _table(graph: Graph, table: str) -> str:
+    modules = tables.tables(graph)[table].modules
+    return code_digest(*RULES["tabulate"].modules, *modules)
+
+
+def _figure(graph: Graph, figure: str) -> str:
+    modules = tables.figures(graph)[figure].modules
+    return code_digest(*RULES["plot"].modules, *modules)
+
+
+def _regime(config: Controlled, regime: str) -> str:
+    dataset = config.regimes[regime].task.dataset
+    return code_digest(*RULES["run_regime"].modules, tasks.module(dataset))
+
+
+def _none(graph: Graph) -> str:
+    """What is fetched is pinned by its hash, whatever fetches it."""
+    return "-"
+
+
+CODE: dict[str, Callable[..., str]] = {
+    "fetch_wheel": _none,
+    "fetch_file": _none,
+    "fetch_hub": _none,
+    "build_records": _records,
+    "mix_rows": _rows,
+    "score_answers": _scores,
+    "score_lead_1": _lead_1,
+    "answer_benchmark": _benchmark("answer_benchmark"),
+    "grade_benchmark": _benchmark("grade_benchmark"),
+    "ask_few_shot": _benchmark("ask_few_shot"),
+    "tabulate": _table,
+    "plot": _figure,
+    "run_regime": _regime,
+}
+"""By rule, where it is not the modules of ``RULES`` alone; called as ``inputs.INPUTS``."""

@@ -1,0 +1,219 @@
+"""The files that each rule reads, by the names under which its step asks for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from selfgen.config import sources as c
+from selfgen.graph import (
+    benchmarks,
+    dialogues,
+    judging,
+    paths,
+    sources,
+    synthetic,
+    tables,
+)
+from selfgen.graph.steps import Graph
+from selfgen.tasks import DATASETS
+
+Files = dict[str, str | list[str]]
+
+
+def _sources(graph: Graph, task: str) -> Files:
+    """Wheels and files of a task."""
+    names = DATASETS[graph.config.tasks[task].dataset].sources
+    return {name: sources.path(graph, name) for name in names}
+
+
+def _base(graph: Graph, model: str) -> Files:
+    """What a base model is made of: a wheel, a listing of a hub, or a folder's files."""
+    found = graph.config.models[model]
+    if isinstance(found, c.GgufModel):
+        return {"source": sources.path(graph, found.source)}
+    if isinstance(found, c.HubModel):
+        return {"source": sources.location(graph.resources, sources.hub_model(found))}
+    if isinstance(found, c.LocalModel):
+        # Its files, since a folder's time says nothing of what is in them.
+        files = (str(p) for p in Path(found.path).glob("*") if p.is_file())
+        return {"source": sorted(files)}
+    return {}
+
+
+def _records(graph: Graph, task: str) -> Files:
+    return {"records": paths.fill(paths.RECORDS, task=task)}
+
+
+def _checked_records(graph: Graph, task: str) -> Files:
+    """Records, once the leakage guard has let them pass."""
+    return _records(graph, task) | {"guard": paths.fill(paths.LEAKAGE, task=task)}
+
+
+def _weights(
+    graph: Graph, task: str, model: str, checkpoint: str, seed: int
+) -> dict[str, str | list[str]]:
+    return {"weights": graph.weights(task, model, checkpoint, seed)}
+
+
+def _pass(graph: Graph, task: str, model: str, checkpoint: str, seed: int) -> Files:
+    return _checked_records(graph, task) | _weights(
+        graph, task, model, checkpoint, seed
+    )
+
+
+def _rows(graph: Graph, task: str, model: str, checkpoint: str, seed: int) -> Files:
+    """Records and a pass, pairs that were judged elsewhere, or whole dialogues; and the
+    manifests of what another method takes, where the time is to be the same."""
+    method = graph.checkpoints[checkpoint].method
+    if packed := dialogues.of(graph, task, checkpoint):
+        data: Files = {"dialogues": sources.path(graph, packed.train)}
+    elif preferences := getattr(method, "preferences", None):
+        name = graph.config.preferences[preferences].file
+        data = {"pairs": sources.path(graph, name)}
+    else:
+        data = _checked_records(graph, task)
+    data["tokenizer"] = paths.fill(paths.BASE, model=model)
+    if passed := graph.pass_file(task, model, checkpoint, seed):
+        data["passed"] = passed
+    if other := getattr(method, "wall_of", None):
+        address = {"task": task, "model": model, "checkpoint": other, "seed": seed}
+        passed = graph.pass_file(**address)
+        before = [paths.manifest(passed)] if passed else []
+        data["time_of"] = [*before, paths.fill(paths.TRAINED, **address)]
+    return data
+
+
+def _training(graph: Graph, task: str, model: str, checkpoint: str, seed: int) -> Files:
+    parent = graph.checkpoints[checkpoint].parent
+    address = {"task": task, "model": model, "seed": seed}
+    return {
+        "rows": paths.fill(paths.ROWS, checkpoint=checkpoint, **address),
+        "weights": graph.weights(task, model, parent, seed),
+    }
+
+
+def _drafts(
+    graph: Graph, task: str, model: str, checkpoint: str, decoding: str, seed: int
+) -> Files:
+    """Direct answers, which ``corrected`` is shown."""
+    if decoding == "direct":
+        return {}
+    return {"drafts": graph.answers_file(task, model, checkpoint, "direct", seed)}
+
+
+def _answers(
+    graph: Graph, task: str, model: str, checkpoint: str, decoding: str, seed: int
+) -> Files:
+    drafts = _drafts(graph, task, model, checkpoint, decoding, seed)
+    return _pass(graph, task, model, checkpoint, seed) | drafts
+
+
+def _scores(
+    graph: Graph, task: str, model: str, checkpoint: str, decoding: str, seed: int
+) -> Files:
+    answers = graph.answers_file(task, model, checkpoint, decoding, seed)
+    drafts = _drafts(graph, task, model, checkpoint, decoding, seed)
+    return _records(graph, task) | {"answers": answers} | drafts
+
+
+def _exposure(graph: Graph, task: str, model: str, checkpoint: str, seed: int) -> Files:
+    oracle = {"oracle": graph.oracle_weights(task, model, seed)}
+    return _pass(graph, task, model, checkpoint, seed) | oracle
+
+
+def _loss(graph: Graph, task: str, model: str, checkpoint: str, seed: int) -> Files:
+    packed = dialogues.of(graph, task, checkpoint)
+    held_out = {"dialogues": sources.path(graph, packed.test)}
+    return held_out | _weights(graph, task, model, checkpoint, seed)
+
+
+def _comparison(
+    graph: Graph,
+    comparison: str,
+    task: str,
+    model: str,
+    checkpoint: str,
+    decoding: str,
+    seed: int,
+) -> Files:
+    """Answers, an opponent's, and what judges: an encoder or the base model of a proxy, or
+    the file of a judge prompt."""
+    answers = graph.answers_file(task, model, checkpoint, decoding, seed)
+    found: Files = _records(graph, task) | {"answers": answers}
+    found["opponents"] = judging.opponents(graph, comparison, task, model, seed)
+    if scorer := judging.scorer(graph, comparison, model):
+        kind, _, name = scorer.partition(" ")
+        found["scorer"] = sources.path(graph, name) if kind == "wheel" else name
+    if prompt := judging.prompt_file(graph, comparison):
+        found["prompt"] = sources.path(graph, prompt)
+    return found
+
+
+def _benchmark(graph: Graph, benchmark: str, answering: bool = False) -> Files:
+    found = benchmarks.files(graph, benchmark, answering)
+    return {key: sources.path(graph, name) for key, name in found.items()}
+
+
+def _replies(
+    graph: Graph, benchmark: str, task: str, model: str, checkpoint: str, seed: int
+) -> Files:
+    files = _benchmark(graph, benchmark, answering=True)
+    return files | _weights(graph, task, model, checkpoint, seed)
+
+
+def _grades(
+    graph: Graph, benchmark: str, task: str, model: str, checkpoint: str, seed: int
+) -> Files:
+    address = {"task": task, "model": model, "checkpoint": checkpoint, "seed": seed}
+    replies = paths.fill(paths.REPLIES, benchmark=benchmark, **address)
+    return _benchmark(graph, benchmark) | {"answers": replies}
+
+
+def _shots(
+    graph: Graph, benchmark: str, task: str, model: str, checkpoint: str, seed: int
+) -> Files:
+    weights = _weights(graph, task, model, checkpoint, seed)
+    return _benchmark(graph, benchmark) | weights
+
+
+def _table(graph: Graph, table: str) -> Files:
+    return dict(tables.tables(graph)[table].inputs)
+
+
+def _figure(graph: Graph, figure: str) -> Files:
+    return dict(tables.figures(graph)[figure].inputs)
+
+
+def _samples(graph: Graph) -> Files:
+    tasks = graph.config.tasks
+    answers = [paths.of_cell(paths.ANSWERS, cell) for cell in graph.cells()]
+    records = [paths.fill(paths.RECORDS, task=task) for task in tasks]
+    return {"records": records, "answers": answers}
+
+
+INPUTS: dict[str, Callable[..., Any]] = {
+    "build_records": _sources,
+    "check_leakage": _records,
+    "prepare_base": _base,
+    "generate_pass": _pass,
+    "mix_rows": _rows,
+    "finetune": _training,
+    "generate_answers": _answers,
+    "score_answers": _scores,
+    "score_lead_1": _records,
+    "measure_exposure": _exposure,
+    "measure_loss": _loss,
+    "judge_answers": _comparison,
+    "answer_benchmark": _replies,
+    "grade_benchmark": _grades,
+    "ask_few_shot": _shots,
+    "collect_results": tables.collected,
+    "tabulate": _table,
+    "plot": _figure,
+    "render_samples": _samples,
+    "collect_regimes": synthetic.runs,
+    "render_ablations": synthetic.collected,
+}
+"""By rule; called with the graph and those of the wildcards that each names."""

@@ -1,0 +1,119 @@
+"""Names of all files of a run, each written once: a template with the wildcards of its rule.
+
+A *checkpoint* is a model of a task; that of a pass is its generator. Every file of a step has
+its manifest beside it. Downloads are shared by all scales and lie elsewhere.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from selfgen.report.spec import Cell
+
+_MODEL = "{task}/{model}/{checkpoint}/seed{seed}"
+_DECODED = "{task}/{model}/{checkpoint}/{decoding}/seed{seed}"
+
+RECORDS = "results/records/{task}.parquet"
+LEAKAGE = "results/records/{task}.leakage.json"
+BASE = "results/base/{model}"
+"""Folder of untouched weights."""
+
+PASSED = "results/passes/{task}/{model}/{checkpoint}/{pass_}/seed{seed}.parquet"
+ROWS = f"results/rows/{_MODEL}.parquet"
+WEIGHTS = f"results/models/{_MODEL}/weights"
+CURVE = f"results/models/{_MODEL}/curve.jsonl"
+TRAINED = f"results/models/{_MODEL}/manifest.json"
+"""The manifest of weights and curve."""
+
+TIMED = f"benchmarks/finetune/{_MODEL}.jsonl"
+"""What Snakemake measures of a training."""
+
+ANSWERS = f"results/answers/{_DECODED}.parquet"
+SCORES = f"results/scores/{_DECODED}.parquet"
+LEAD_1 = "results/scores/{task}/lead-1.parquet"
+EXPOSURE = f"results/exposure/{_MODEL}.parquet"
+LOSSES = f"results/losses/{_MODEL}.parquet"
+"""Of held-out dialogues."""
+
+JUDGMENTS = f"results/judgments/{{comparison}}/{_DECODED}.parquet"
+REPLIES = f"results/benchmarks/{{benchmark}}/{_MODEL}/answers.parquet"
+"""Answers to the prompts of a benchmark."""
+
+GRADES = f"results/benchmarks/{{benchmark}}/{_MODEL}/grades.parquet"
+
+COLLECTED = {
+    "scores": "results/collected/scores.parquet",
+    "runs": "results/collected/runs.csv",
+    "timings": "results/collected/timings.csv",
+    "curves": "results/collected/curves.csv",
+}
+"""What is collected of all cells, which tables and figures are drawn from."""
+
+MANIFESTS = "results/collected/manifests.json"
+TABLES, FIGURES = "results/tables", "results/figures"
+TABLE = f"{TABLES}/{{table}}.{{kind}}"
+FIGURE = f"{FIGURES}/{{figure}}.{{kind}}"
+SAMPLES = f"{TABLES}/samples.md"
+
+SYNTHETIC = "results/controlled/{regime}/seed{seed}/{kind}.parquet"
+SYNTHETIC_RUN = "results/controlled/{regime}/seed{seed}/manifest.json"
+SYNTHETIC_COLLECTED = {
+    "scores": "results/collected/scores.parquet",
+    "positions": "results/collected/positions.csv",
+    "curves": "results/collected/curves.csv",
+    "runs": "results/collected/runs.csv",
+}
+
+
+def fill(template: str, **wildcards: Any) -> str:
+    """A file of a run."""
+    return template.format(**wildcards)
+
+
+def of_cell(template: str, cell: Cell, **wildcards: Any) -> str:
+    """A file of a cell of the tables, whose method is a checkpoint."""
+    return template.format(
+        task=cell.task,
+        model=cell.model,
+        checkpoint=cell.method,
+        decoding=cell.decoding,
+        seed=cell.seed,
+        **wildcards,
+    )
+
+
+def bound(template: str, **wildcards: Any) -> str:
+    """A template with some of its wildcards filled."""
+    for name, value in wildcards.items():
+        template = template.replace(f"{{{name}}}", str(value))
+    return template
+
+
+def manifest(path: str) -> str:
+    """The manifest beside a file or a folder of a step; of a template, its template."""
+    if path.endswith("/weights"):
+        return f"{path.removesuffix('weights')}manifest.json"
+    return f"{path.removesuffix('.parquet')}.json"
+
+
+def shard(template: str, shards: int) -> str:
+    """The template of the parts that a file is gathered from."""
+    return template.replace(".parquet", f".shards/{{shard}}of{shards}.parquet")
+
+
+def log(rule: str, template: str = "") -> str:
+    """The log of a rule, by the wildcards in the name of one of its files."""
+    parts = template.removeprefix("results/").split("/")[1:]
+    while parts and "{" not in parts[-1]:
+        parts.pop()
+    return f"logs/{'/'.join([rule, *parts]).removesuffix('.parquet')}.log"
+
+
+def resources(root: str) -> str:
+    """The folder of downloads. It is relative, so that a moved clone reruns nothing."""
+    return os.path.relpath(
+        os.environ.get("SELFGEN_RESOURCES", PurePath(root) / "resources")
+    )

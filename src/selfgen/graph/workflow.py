@@ -1,0 +1,260 @@
+"""The door of the workflow: what its rules ask of a configuration.
+
+A rule asks by its name and its wildcards: which files it reads, what its step reads beside
+them, which code it computes with. All else in the workflow is wiring.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path, PurePath
+from typing import Any
+
+from selfgen.config import files, load
+from selfgen.config.synthetic import Controlled
+from selfgen.config.synthetic import load as load_synthetic
+from selfgen.core.errors import UserError
+from selfgen.core.provenance import code_digest
+from selfgen.core.spec import to_json
+from selfgen.graph import (
+    benchmarks,
+    dialogues,
+    judging,
+    paths,
+    sources,
+    synthetic,
+    tables,
+)
+from selfgen.graph.code import CODE
+from selfgen.graph.inputs import INPUTS
+from selfgen.graph.rules import RULES
+from selfgen.graph.steps import Graph
+from selfgen.runtime.job import KNOBS
+
+SPECS: dict[str, Callable[..., Any]] = {
+    "fetch_wheel": lambda graph, filename: sources.fetched_wheels(graph)[filename],
+    "fetch_file": lambda graph, fetched: sources.fetched_files(graph)[fetched],
+    "fetch_hub": lambda graph, hub: sources.hubs(graph.config)[hub],
+    "build_records": Graph.records,
+    "check_leakage": Graph.leakage,
+    "prepare_base": Graph.model,
+    "generate_pass": Graph.generation,
+    "mix_rows": dialogues.rows,
+    "finetune": Graph.train,
+    "generate_answers": Graph.answers,
+    "score_answers": Graph.scores,
+    "score_lead_1": Graph.scores,
+    "measure_exposure": Graph.exposure,
+    "measure_loss": dialogues.loss,
+    "judge_answers": judging.spec,
+    "answer_benchmark": benchmarks.answers,
+    "grade_benchmark": benchmarks.grades,
+    "ask_few_shot": benchmarks.shots,
+    "collect_results": tables.collect,
+    "tabulate": lambda graph, table: tables.tables(graph)[table].spec,
+    "plot": lambda graph, figure: tables.figures(graph)[figure].spec,
+    "render_samples": tables.samples,
+    "run_regime": synthetic.spec,
+    "collect_regimes": synthetic.collect,
+    "render_ablations": synthetic.tables,
+}
+"""By rule; called with the graph and those of the wildcards that each names."""
+
+
+MODEL_GB = 7
+"""Memory of a job that runs a model; measured peak: 4.9."""
+
+TABLES = ("md", "tex", "csv", "json")
+FIGURES = ("pdf", "svg", "png")
+"""Endings of the files of a table and of a figure."""
+
+
+class Workflow:
+    """A configuration, asked by rule. ``graph``: of its steps, or the configuration of
+    synthetic experiments; ``resources``: the folder of downloads; ``root``: of the code."""
+
+    def __init__(self, graph: Any, resources: str, root: str) -> None:
+        self.graph, self.resources = graph, resources
+        # Replies are paid for: they are kept, and shared by all scales.
+        replies = f"{resources}/replies"
+        self.folders = {"root": root, "scratch": "scratch", "replies": replies}
+
+    def spec(self, rule: str, wildcards: Any) -> str:
+        """What a step reads, as canonical JSON."""
+        return to_json(self._ask(SPECS[rule], wildcards))
+
+    def code(self, rule: str, wildcards: Any) -> str:
+        """The digest of the code that a step computes with."""
+        if rule in CODE:
+            return self._ask(CODE[rule], wildcards)
+        return code_digest(*RULES[rule].modules)
+
+    def inputs(self, rule: str, wildcards: Any) -> dict[str, str | list[str]]:
+        """The files of a rule by name."""
+        return self._ask(INPUTS[rule], wildcards)
+
+    def reads(self, rule: str, wildcards: Any) -> list[str]:
+        """All files of a rule: of downloads, which may lie anywhere, their names."""
+        if rule not in INPUTS:
+            return []
+        found = self.inputs(rule, wildcards).values()
+        files = [
+            f for item in found for f in ([item] if isinstance(item, str) else item)
+        ]
+        return [file.removeprefix(self.resources) for file in files]
+
+    def pins(self, rule: str, wildcards: Any) -> list[str]:
+        """Arguments that say what hash an input must have."""
+        if rule == "build_records":
+            found = sources.pins(self.graph, wildcards.task)
+        elif rule == "prepare_base":
+            found = sources.model_pin(self.graph, wildcards.model)
+        else:
+            found = {}
+        return [f"--pin={name}={pin}" for name, pin in found.items()]
+
+    def is_download(self, path: str) -> bool:
+        """Whether a file is pinned, so that another download of it reruns nothing."""
+        return path.startswith(f"{self.resources}/")
+
+    def arguments(
+        self, rule: str, wildcards: Any, input: Any, output: Any, resources: Any
+    ) -> list[str]:
+        """The name of a step and those of its arguments that cause no rerun, from what
+        Snakemake knows of a job. Resources that are run knobs are passed on."""
+        address = "/".join(map(str, wildcards))
+        found = [rule, f"--name={rule} {address}".rstrip()]
+        for kind, named in (("input", input), ("output", output)):
+            for name, item in named._allitems():
+                files = [item] if isinstance(item, str) else item
+                found += [f"--{kind}={name or PurePath(f).name}={f}" for f in files]
+        if gpus := resources.get("gpu"):
+            found.append(f"--gpus={gpus}")
+        knobs = {**self.folders} | {
+            name: value
+            for name in KNOBS
+            for value in (dict(wildcards.items()).get(name) or resources.get(name),)
+            if value
+        }
+        return [*found, *(f"--set={name}={value}" for name, value in knobs.items())]
+
+    @property
+    def model_gb(self) -> int:
+        return MODEL_GB
+
+    def gpus(self) -> int:
+        """GPUs of a job that runs a model."""
+        return self.graph.gpus()
+
+    def limits(self, wildcards: Any) -> str:
+        """How the endpoint that judges is asked, as JSON."""
+        if "comparison" in dict(wildcards.items()):
+            return to_json(judging.limits(self.graph, wildcards.comparison))
+        return to_json(benchmarks.limits(self.graph, wildcards.benchmark))
+
+    def names(self) -> dict[str, list[str]]:
+        """The values of each wildcard, and those that only some rules take."""
+        graph, config = self.graph, self.graph.config
+        rounds = {n for n, found in graph.checkpoints.items() if n != found.declared}
+        return {
+            "task": list(config.tasks),
+            "model": list(config.models),
+            "checkpoint": list(graph.checkpoints),
+            "kept": sorted(set(graph.checkpoints) - rounds),
+            "round": sorted(rounds),
+            "comparison": judging.names(graph),
+            "judged": benchmarks.judged(graph),
+            "few_shot": benchmarks.few_shot(graph),
+            "table": list(tables.tables(graph)),
+            "figure": list(tables.figures(graph)),
+            "filename": list(sources.fetched_wheels(graph)),
+            "fetched": list(sources.fetched_files(graph)),
+            "hub": list(sources.hubs(config)),
+        }
+
+    def results(self) -> dict[str, list[str]]:
+        """What a run is for: tables and figures, and the files that are kept besides."""
+        if isinstance(self.graph, Controlled):
+            return synthetic.results(self.graph)
+        graph, drawn = self.graph, tables.tables(self.graph)
+        return {
+            "tables": [
+                *(
+                    paths.fill(paths.TABLE, table=t, kind=k)
+                    for t in drawn
+                    for k in TABLES
+                ),
+                paths.SAMPLES,
+            ],
+            "figures": [
+                paths.fill(paths.FIGURE, figure=figure, kind=kind)
+                for figure in tables.figures(graph)
+                for kind in FIGURES
+            ],
+            "kept": [
+                *tables.collected(graph)["scores"],
+                paths.MANIFESTS,
+                *(paths.fill(paths.LEAKAGE, task=task) for task in graph.config.tasks),
+            ],
+        }
+
+    def about(self, wildcards: Any) -> str:
+        """What a reader of the report page should know of a table or figure."""
+        if "table" in dict(wildcards.items()):
+            return tables.tables(self.graph)[wildcards.table].about
+        return tables.figures(self.graph)[wildcards.figure].about
+
+    def threads(self, model: str, cores: int) -> int:
+        """CPU threads of a job that runs a model.
+
+        Cores go to jobs side by side before they go to threads: on two cores, two jobs of
+        one thread each ended 1.36 times sooner than the same two in turn with two threads
+        (fine-tuning SmolLM2-135M in fp32, median of 3 pairs). The tasks do not wait for each
+        other, so as many jobs run at once as there are tasks, where memory allows.
+        """
+        if self.graph.config.models[model].kind == "random":
+            return 1
+        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9
+        side_by_side = max(
+            1, min(len(self.graph.config.tasks), int(memory // MODEL_GB))
+        )
+        return max(1, cores // side_by_side)
+
+    def rows_gb(self, wildcards: Any) -> int:
+        """Memory for training rows: 207,865 dialogues have 286 million tokens, of four bytes
+        each."""
+        packed = dialogues.of(self.graph, wildcards.task, wildcards.checkpoint)
+        return 4 if packed else 2
+
+    def _ask(self, function: Callable[..., Any], wildcards: Any) -> Any:
+        given = dict(wildcards.items())
+        names = list(inspect.signature(function).parameters)[1:]
+        values = {name: wildcards[name] for name in names if name in given}
+        if "seed" in values:
+            values["seed"] = int(values["seed"])
+        return function(self.graph, **values)
+
+
+def open_workflow(
+    raw: dict[str, Any], files_given: Sequence[str | Path], root: Path
+) -> Workflow:
+    """The workflow of a configuration.
+
+    Raises UserError: a file or a value in it is wrong.
+    """
+    for path in files_given:
+        files.check(Path(path))
+    resources = paths.resources(str(root))
+    if "regimes" in raw:
+        found = load_synthetic(raw)
+        return Workflow(found, resources, os.path.relpath(root))
+    graph = Graph(load(raw), root, resources)
+    judging.check(graph)
+    benchmarks.check(graph)
+    tables.tables(graph)  # reads the file of known numbers
+    return Workflow(graph, resources, os.path.relpath(root))
+
+
+__all__ = ["UserError", "Workflow", "open_workflow"]

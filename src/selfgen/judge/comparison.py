@@ -1,0 +1,97 @@
+"""The answers of a model compared with an opponent's, pair by pair."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from selfgen.core.errors import UserError
+from selfgen.core.rows import read_rows, write_rows
+from selfgen.data.records import read
+from selfgen.judge import pairs
+from selfgen.judge.client import Judge, judge_of
+from selfgen.judge.pairs import Pair
+from selfgen.judge.spec import ComparisonSpec, LikelihoodSpec, SimilaritySpec
+
+if TYPE_CHECKING:
+    from selfgen.runtime.job import Job
+
+Rows = list[dict[str, Any]]
+
+
+def matched(
+    records: Rows, answers: Rows, opponents: Rows | None, split: str
+) -> list[Pair]:
+    """The answer to each record of a split and its opponent: that of another model, or the
+    reference.
+
+    Raises UserError: a record without an answer, or an answer without an opponent.
+    """
+    chosen = {r["id"]: r for r in records if r["split"] == split}
+    texts = {a["id"]: a["text"] for a in answers if a["id"] in chosen}
+    if len(texts) < len(chosen):
+        raise UserError(
+            f"answers: found {len(texts)} to the {len(chosen)} prompts of {split}"
+        )
+    others = {i: r["reference"] for i, r in chosen.items()}
+    if opponents is not None:
+        others = {a["id"]: a["text"] for a in opponents}
+    if missing := [i for i in texts if i not in others]:
+        raise UserError(
+            f"pairs: {len(missing)} answers without an opponent: {', '.join(missing[:3])}"
+        )
+    return [
+        Pair(i, r["prompt"], texts[i], others[i], reference=r["reference"])
+        for i, r in ((i, chosen[i]) for i in texts)
+    ]
+
+
+def by_judge(
+    found: list[Pair],
+    spec: ComparisonSpec,
+    judge: Judge,
+    template: str,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[Rows, dict[str, Any]]:
+    """Rows as ``pairs.judged`` makes them, and facts; raises UserError as ``Judge.ask``."""
+    asked = pairs.ordered(found, spec)
+    requests = [pairs.request_of(pair, template, spec) for pair in asked]
+    spent = judge.spent()
+    replies = [reply.text for reply in judge.ask(requests, progress)]
+    rows = pairs.judged(asked, replies, spec)
+    facts = {
+        "pairs": len(rows),
+        "unparsable": sum(not row["judgment"] for row in rows),
+        "dollars": round(judge.spent() - spent, 6),
+    }
+    return rows, facts
+
+
+def step(
+    spec: ComparisonSpec | SimilaritySpec | LikelihoodSpec, job: Job
+) -> dict[str, Any]:
+    """Which of two answers is better, by a judge or by a proxy."""
+    if not isinstance(spec, ComparisonSpec):
+        job.claim(spec.device.device)
+    found = matched(
+        read(job.input("records"), [spec.split]),
+        read_rows(*job.paths("answers")),
+        read_rows(*job.paths("opponents")) if job.paths("opponents") else None,
+        spec.split,
+    )
+    if isinstance(spec, ComparisonSpec):
+        template = spec.template
+        if not template:
+            text = job.input("prompt").read_text(encoding="utf-8")
+            template = pairs.template_of(text, spec.constant or None)
+        judge, progress = judge_of(spec.endpoint, job), job.progress("pairs")
+        rows, facts = by_judge(found, spec, judge, template, progress)
+    else:
+        from selfgen.judge import proxy
+
+        rows, facts = (
+            proxy.compare(found, spec, job.input("scorer")),
+            {"pairs": len(found)},
+        )
+    write_rows(job.output("judgments"), rows)
+    return facts

@@ -1,0 +1,28 @@
+"""Draws one figure, from its files and its spec alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from selfgen.report.figures import FIGURES, KINDS, render
+from selfgen.report.registry import draw
+from selfgen.report.spec import TableSpec
+
+if TYPE_CHECKING:
+    from selfgen.runtime.job import Job
+
+
+def images(
+    spec: TableSpec[Any], inputs: Mapping[str, Sequence[Path]]
+) -> dict[str, bytes]:
+    """The files of a figure, by their endings: ``KINDS``."""
+    figure = draw(FIGURES, spec, inputs)
+    return {kind: render(figure, kind) for kind in KINDS}
+
+
+def step(spec: TableSpec[Any], job: Job) -> dict[str, Any]:
+    """One figure; outputs: ``KINDS``."""
+    job.write(images(spec, job.inputs))
+    return {}

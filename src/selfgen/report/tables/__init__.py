@@ -1,0 +1,1 @@
+"""One file a table: a module that defines ``TABLE`` (``report.registry``)."""

@@ -1,0 +1,101 @@
+"""Benchmarks: the means of what they measure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from selfgen.benchmarks.base import Measure
+from selfgen.evaluation.statistics import Interval, Values, mean_interval
+from selfgen.report.grid import NOT_RUN, Entry, Grid, bracketed, numbers
+from selfgen.report.measure import bootstrap
+from selfgen.report.registry import Drawn, Rows, Table, by_method, rows
+from selfgen.report.spec import TableSpec
+
+
+@dataclass(frozen=True)
+class Graded:
+    """A benchmark, in the words of its table; ``missing``: field and header of the number of
+    rows without a grade."""
+
+    title: str
+    note: str
+    measures: tuple[Measure, ...]
+    missing: tuple[str, str] | None
+
+
+def draw(grades: Sequence[Rows], spec: TableSpec[Graded]) -> Drawn:
+    """The means of what a benchmark measures.
+
+    From the rows of each cell: ``id`` and the fields of the measures."""
+    own = spec.own
+    shown, lines = [], []
+    for key, by_seed in by_method(spec, grades).items():
+        found = [_interval(measure, by_seed, spec, key) for measure in own.measures]
+        sizes = [len(next(iter(by_seed.values()))), len(by_seed)]
+        if own.missing:
+            everything = (row for part in by_seed.values() for row in part)
+            sizes.insert(0, sum(row[own.missing[0]] is None for row in everything))
+        task, model, method = key
+        shown.append(
+            [
+                *map(Entry, (task, model, spec.labels[method])),
+                *map(_entry, own.measures, found),
+                *(Entry(str(size)) for size in sizes),
+            ]
+        )
+        values = [
+            x
+            for measure, mean in zip(own.measures, found, strict=True)
+            for x in numbers(mean)[: 3 if measure.interval else 1]
+        ]
+        lines.append([*key, *values, *sizes])
+    headers = [measure.header for measure in own.measures]
+    headers += [*([own.missing[1]] if own.missing else []), "n", "Seeds"]
+    made = Grid(
+        name=spec.name,
+        title=own.title,
+        header=[*map(Entry, ("Task", "Model", "Method", *headers))],
+        rows=shown,
+        notes=[f"{own.note} Brackets: {spec.percent} interval over seeds and prompts."],
+        left=3,
+    )
+    columns = [
+        f"{measure.column}{end}"
+        for measure in own.measures
+        for end in (("", "_low", "_high") if measure.interval else ("",))
+    ]
+    counts = (*(["unparsable"] if own.missing else []), "n", "seeds")
+    return Drawn([made], ("task", "model", "method", *columns, *counts), lines)
+
+
+def _interval(
+    measure: Measure,
+    by_seed: Mapping[int, Rows],
+    spec: TableSpec[Graded],
+    key: tuple[str, ...],
+) -> Interval | None:
+    """The mean of the rows that have a value; None where a seed has none."""
+    values: Values = {
+        seed: {
+            row["id"]: row[measure.field]
+            for row in part
+            if row[measure.field] is not None
+            and all(row[name] == value for name, value in measure.where.items())
+        }
+        for seed, part in by_seed.items()
+    }
+    if not all(values.values()):
+        return None
+    return mean_interval(values, bootstrap(spec), (*key, measure.field))
+
+
+def _entry(measure: Measure, found: Interval | None) -> Entry:
+    if found is None:
+        return Entry(NOT_RUN)
+    if measure.interval:
+        return bracketed(found, measure.digits, unit=measure.unit)
+    return Entry(f"{measure.unit * found.value:.{measure.digits}f}")
+
+
+TABLE = Table(draw, {"grades": rows}, Graded)

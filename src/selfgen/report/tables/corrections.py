@@ -1,0 +1,119 @@
+"""What a second turn does to answers, as a table: the same for all kinds of runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from selfgen.evaluation import metrics
+from selfgen.evaluation.correction import Turns, turns
+from selfgen.evaluation.statistics import Difference, Interval, mean_interval
+from selfgen.report.collect import NO_MODEL, cell_values
+from selfgen.report.grid import Entry, Grid, bracketed, numbers
+from selfgen.report.measure import bootstrap
+from selfgen.report.registry import Drawn, Table, score_frame
+from selfgen.report.spec import Column, TableSpec
+
+if TYPE_CHECKING:
+    import pandas
+
+COLUMNS = {
+    "first": "Turn 1",
+    "second": "Turn 2",
+    "gain": "Gain",
+    "improved": "Improved",
+    "worsened": "Worsened",
+    "fixed": "Fixed, of the wrong",
+    "broken": "Broken, of the right",
+    "edited": "Edited",
+}
+
+CSV = (
+    *("task", "split", "metric", "model", "method", "n", "seeds"),
+    *(f"{name}{end}" for name in COLUMNS for end in ("", "_low", "_high")),
+)
+
+Key = tuple[Column, str, str]
+"""Column, model and method."""
+
+Found = tuple[Turns, Interval | None]
+"""The two turns, and the share of answers that were edited."""
+
+
+def draw(scores: pandas.DataFrame, spec: TableSpec[Any]) -> Drawn:
+    """Each corrected cell beside its direct one: what the second turn does to answers."""
+    rows = corrected(scores, spec)
+    many = scores.loc[scores["model"] != NO_MODEL, "model"].nunique() > 1
+    words = [
+        [column.title, *([model] if many else []), spec.labels[method]]
+        for column, model, method in rows
+    ]
+    titles = ["Column", *(["Model"] if many else []), "Method"]
+    lines = [
+        [
+            *(column.task, column.split, column.metric, model, method),
+            *(found[0].first.n, found[0].first.seeds),
+            *(x for part in _parts(*found) for x in numbers(part)),
+        ]
+        for (column, model, method), found in rows.items()
+    ]
+    made = table([*zip(words, rows.values(), strict=True)], titles, spec.percent)
+    return Drawn([made], CSV, lines)
+
+
+def corrected(scores: pandas.DataFrame, spec: TableSpec[Any]) -> dict[Key, Found]:
+    """The two turns of all cells that have both, by the metric of their column."""
+    rows: dict[Key, Found] = {}
+    for column in spec.columns:
+        own = scores[
+            (scores["task"] == column.task) & (scores["split"] == column.split)
+        ]
+        later = own[own["decoding"] == "corrected"]
+        for (model, method), after in later.groupby(["model", "method"], sort=False):
+            before = own[
+                (own["decoding"] == "direct")
+                & (own["model"] == model)
+                & (own["method"] == method)
+            ]
+            if before.empty:
+                continue
+            how, names = bootstrap(spec), [column.title, model, spec.labels[method]]
+            first, second = (cell_values(x, column.metric) for x in (before, after))
+            graded = not metrics.right_or_wrong(column.metric)
+            edits = cell_values(after, "edited")
+            rows[column, model, method] = (
+                turns(first, second, how, names, graded=graded),
+                mean_interval(edits, how, names) if edits else None,
+            )
+    return rows
+
+
+def table(
+    rows: Sequence[tuple[Sequence[str], Found]], titles: Sequence[str], percent: str
+) -> Grid:
+    """Rows of words and what was found, in percent; ``titles`` are those of the words."""
+    return Grid(
+        name="corrections",
+        title="Two turns: the answer, and the answer to the correction turn, in percent.",
+        header=[*map(Entry, titles), *map(Entry, COLUMNS.values())],
+        rows=[
+            [*map(Entry, words), *map(bracketed, _parts(*found))]
+            for words, found in rows
+        ],
+        notes=(
+            f"Brackets: {percent} interval over seeds and items.",
+            "Improved, worsened: share of all answers whose score the second turn raises,"
+            " lowers. Fixed: of the wrong answers those that it makes right; broken: of the"
+            " right ones those that it makes wrong (scores of right and wrong only)."
+            " Edited: second answers that differ from the first.",
+        ),
+        left=len(titles),
+    )
+
+
+def _parts(made: Turns, edited: Interval | None) -> list[Interval | Difference | None]:
+    """In the order of ``COLUMNS``."""
+    return [edited if name == "edited" else getattr(made, name) for name in COLUMNS]
+
+
+TABLE = Table(draw, {"scores": score_frame})

@@ -1,0 +1,116 @@
+"""What each method cost on the machine it ran on: time, speed and memory."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from selfgen.report.collect import in_order
+from selfgen.report.grid import NOT_RUN, Entry, Grid
+from selfgen.report.registry import Drawn, Table, frame
+from selfgen.report.spec import TableSpec
+
+if TYPE_CHECKING:
+    import pandas
+
+STAGES = {"pass": "passes", "train": "training", "answers": "answers"}
+"""Stages of a method, and what they are called in a sentence."""
+KEY = ("task", "model", "method")
+CSV = (
+    *KEY,
+    *(f"{stage}_seconds" for stage in STAGES),
+    *(f"{stage}_tokens_per_second" for stage in STAGES),
+    *("peak_memory_mb", "device", "dtype", "precision"),
+)
+
+
+def draw(timings: pandas.DataFrame, spec: TableSpec[Any]) -> Drawn:
+    """Seconds, tokens per second and peak memory of each stage on the machine of this run.
+
+    One row a (task, model, method), in the order of ``timings``. Seconds are sums over a
+    stage's parts (the direct and the corrected answers, say) and means over seeds; tokens
+    per second are all tokens over all seconds; memory is the peak of any stage, in MB. What
+    a method does not have, or was not measured, is None.
+    """
+    lines = []
+    for key in in_order(timings, list(KEY)):
+        own = timings[(timings[list(KEY)] == key).all(axis=1)]
+        stages = [own[own["stage"] == stage] for stage in STAGES]
+        lines.append(
+            [
+                *(*key, *map(_seconds, stages), *map(_speed, stages)),
+                None if (most := own["peak_memory_mb"].max()) != most else float(most),
+                *("/".join(map(str, own[name].unique())) for name in CSV[-3:]),
+            ]
+        )
+    header = [
+        *("Task", "Model", "Method"),
+        *(f"{stage.capitalize()} (s)" for stage in STAGES),
+        *(f"{stage.capitalize()} (tokens/s)" for stage in STAGES),
+        *("Peak memory (MB)", "Machine"),
+    ]
+    rows = [
+        [
+            *map(Entry, (task, model, spec.labels.get(method, method))),
+            *(Entry(NOT_RUN if x is None else f"{x:.0f}") for x in values[:-3]),
+            Entry(", ".join(values[-3:])),
+        ]
+        for task, model, method, *values in lines
+    ]
+    made = Grid(
+        name=spec.name,
+        title=f"Cost (scale: {spec.scale}).",
+        header=[*map(Entry, header)],
+        rows=rows,
+        notes=(
+            "Seconds: mean of the seeds. A method's parent is not included.",
+            _whole_run(timings),
+        ),
+        left=3,
+    )
+    return Drawn([made], CSV, lines)
+
+
+def busy_seconds(jobs: pandas.DataFrame) -> float:
+    """Wall time in which at least one job ran: the union of their spans. A pause between
+    two runs does not count, and jobs side by side count once."""
+    total, until = 0.0, float("-inf")
+    spans = jobs.assign(ended_at=jobs["started_at"] + jobs["wall_seconds"])
+    for start, end in (
+        spans[["started_at", "ended_at"]].sort_values("started_at").values
+    ):
+        total += max(0.0, end - max(start, until))
+        until = max(until, end)
+    return total
+
+
+def _whole_run(timings: pandas.DataFrame) -> str:
+    # A pass that methods share has a row with each of them.
+    jobs = timings.drop_duplicates(
+        ["task", "model", "seed", "stage", "started_at", "wall_seconds"]
+    )
+    spent = jobs.groupby("stage")["wall_seconds"].sum()
+    total = spent.sum()
+    shares = ", ".join(
+        f"{100 * seconds / total:.0f}% {STAGES[stage]}"
+        for stage, seconds in spent.sort_values(ascending=False).items()
+    )
+    return (
+        f"Whole run: {len(jobs)} jobs that run a model took "
+        f"{busy_seconds(jobs) / 60:.0f} minutes of wall time, "
+        f"{total / 60:.0f} minutes one after the other: {shares}."
+    )
+
+
+def _seconds(stage: pandas.DataFrame) -> float | None:
+    if stage.empty:
+        return None
+    return float(stage.groupby("seed")["seconds"].sum().mean())
+
+
+def _speed(stage: pandas.DataFrame) -> float | None:
+    if stage.empty or not stage["seconds"].sum():
+        return None
+    return float(stage["tokens"].sum() / stage["seconds"].sum())
+
+
+TABLE = Table(draw, {"timings": frame})

@@ -1,0 +1,176 @@
+"""The main table: every method's score on every task, its intervals and its costs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from selfgen.report.collect import NO_MODEL, SHARED, SHARED_NOTE, label
+from selfgen.report.grid import NOT_RUN, Entry, Grid, arrow, bracketed, numbers
+from selfgen.report.measure import COSTS, Line, Numbers, Score, main_table
+from selfgen.report.registry import Drawn, Table, frame, score_frame
+from selfgen.report.spec import TableSpec
+from selfgen.report.tables.details import title as title_of
+
+if TYPE_CHECKING:
+    import pandas
+
+CSV = (
+    *("task", "split", "shared_templates", "metric", "model", "method", "decoding"),
+    *("n", "seeds"),
+    *("mean", "low", "high", "difference", "difference_low", "difference_high"),
+    *("p", "holm", *COSTS),
+)
+
+
+def draw(
+    scores: pandas.DataFrame, runs: pandas.DataFrame, spec: TableSpec[Any]
+) -> Drawn:
+    """Score of every method on every task, with its interval, and the difference to
+    continued SFT at equal steps and labelled tokens. It does not show why a method differs.
+
+    As CSV one line a cell: scores are shares of 1, costs are per task, and a cell that was
+    not run has ``n`` 0 and no numbers."""
+    table = main_table(scores, runs, spec)
+    lines = [
+        [
+            *(column.task, column.split, int(column.shared_templates)),
+            column.metric,
+            *(line.model, line.method, line.decoding),
+            *_csv_score(score),
+            *map(_whole, line.costs.get(column.task, (None,) * len(COSTS))),
+        ]
+        for line in table.rows
+        for column, score in zip(spec.columns, line.scores, strict=True)
+    ]
+    return Drawn([_grid(table)], CSV, lines)
+
+
+def _csv_score(score: Score | None) -> list[Any]:
+    if score is None:
+        return [0, 0, *[None] * 8]
+    mean, difference = score.mean, score.difference
+    tested = [difference.p, score.holm] if difference else [None] * 2
+    return [mean.n, mean.seeds, *numbers(mean), *numbers(difference), *tested]
+
+
+def _whole(value: float | None) -> int | None:
+    return None if value is None else round(value)
+
+
+def _grid(table: Numbers) -> Grid:
+    many = len({line.model for line in table.rows} - {NO_MODEL}) > 1
+    header = [
+        *([Entry("Model")] if many else []),
+        Entry("Method"),
+        *(_header(table, i) for i in range(len(table.spec.columns))),
+        Entry("Seeds"),
+        Entry("Steps"),
+        Entry("Labelled tokens", below="thousands"),
+        Entry("Forwarded tokens", below="thousands"),
+    ]
+    rows = [
+        [
+            *([Entry(line.model)] if many else []),
+            Entry(line.label),
+            *(_entry(score, table.spec.confidence) for score in line.scores),
+            Entry(str(line.seeds) if line.seeds else NOT_RUN),
+            *_cost_entries(line),
+        ]
+        for line in table.rows
+    ]
+    breaks = [
+        i for i in range(1, len(rows)) if table.rows[i].model != table.rows[i - 1].model
+    ]
+    return Grid(
+        name="main",
+        title=f"Scores in percent with {table.spec.percent} intervals "
+        f"(scale: {table.spec.scale}).",
+        header=header,
+        rows=rows,
+        notes=_notes(table),
+        left=1 + many,
+        rules=frozenset(breaks),
+    )
+
+
+def _header(table: Numbers, index: int) -> Entry:
+    column = table.spec.columns[index]
+    floor = ", floor" if table.floors[index] else ""
+    return Entry(
+        column.title,
+        mark=SHARED if column.shared_templates else "",
+        below=f"n = {table.size(index)}{floor}",
+    )
+
+
+def _entry(score: Score | None, confidence: float) -> Entry:
+    if score is None:
+        return Entry(NOT_RUN)
+    found = score.difference
+    twice = score.holm is not None and score.holm < 1 - confidence
+    mark = arrow(found.sign, twice) if found else ""
+    return bracketed(score.mean, mark=mark, bold=score.best)
+
+
+def _cost_entries(line: Line) -> list[Entry]:
+    if not line.costs:
+        return [Entry(NOT_RUN)] * len(COSTS)
+    steps, *tokens = (sum(values) for values in zip(*line.costs.values(), strict=True))
+    return [Entry(f"{steps:.0f}"), *(Entry(f"{n / 1000:.1f}") for n in tokens)]
+
+
+def _notes(table: Numbers) -> list[str]:
+    spec = table.spec
+    baseline = label(spec.labels, spec.baseline, "direct")
+    counts = {line.seeds for line in table.rows if line.seeds}
+    if counts == {1}:
+        scope = "a bootstrap over items; one seed, so they cover items only"
+    else:
+        scope = "a bootstrap over seeds and items, crossed"
+        scope += "; a row with one seed covers items only" if 1 in counts else ""
+    measures = [
+        f"{title_of(metric)}: "
+        + "; ".join(c.title for c in spec.columns if c.metric == metric)
+        for metric in dict.fromkeys(column.metric for column in spec.columns)
+    ]
+    notes = [
+        f"{'. '.join(measures)}.",
+        f"Brackets: {spec.percent} interval, {scope}.",
+    ]
+    if table.tests:
+        notes += [
+            f"▲ (▼): better (worse) than {baseline}: the {spec.percent} interval "
+            "of the paired difference excludes 0. Doubled: it also survives Holm's "
+            f"correction over the table's {table.tests} comparisons. No mark: no "
+            "difference shown. Bold: best of the model's methods.",
+            f"Smallest difference to {baseline} that is found with 80% power, in "
+            f"points: {_detectables(table)}.",
+        ]
+    # The smallest p-value that a bootstrap can give is 2 / (samples + 1).
+    if 2 * table.tests / (spec.bootstrap_samples + 1) >= 1 - spec.confidence:
+        notes.append(
+            f"{spec.bootstrap_samples} bootstrap samples are too few for any of "
+            f"{table.tests} comparisons to survive Holm's correction."
+        )
+    if any(table.floors):
+        notes.append("Floor: every method is under 10%; read no ranking from it.")
+    if any(column.shared_templates for column in spec.columns):
+        notes.append(SHARED_NOTE)
+    notes.append(
+        "Steps and tokens: the method's own stage of training without its parent's, "
+        "summed over tasks, mean of the seeds."
+    )
+    if any(score is None for line in table.rows for score in line.scores):
+        notes.append(f"{NOT_RUN}: not run, or does not apply.")
+    return notes
+
+
+def _detectables(table: Numbers) -> str:
+    return ", ".join(
+        f"{column.title} {100 * value:.1f}"
+        for column, value in zip(table.spec.columns, table.detectable, strict=True)
+        if value is not None
+    )
+
+
+TABLE = Table(draw, {"scores": score_frame, "runs": frame})

@@ -1,0 +1,143 @@
+"""What a preference stage after a method does to its scores, as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from selfgen.evaluation.statistics import (
+    Difference,
+    Interval,
+    mean_interval,
+    paired_difference,
+)
+from selfgen.report.collect import NO_MODEL, SHARED, SHARED_NOTE, cell_values
+from selfgen.report.grid import Entry, Grid, bracketed, numbers
+from selfgen.report.measure import bootstrap
+from selfgen.report.registry import Drawn, Table, score_frame
+from selfgen.report.spec import Column, TableSpec
+
+if TYPE_CHECKING:
+    import pandas
+
+KINDS = {
+    "spin": "Own: the reference over an answer of the model's own.",
+    "dpo": "Graded: the best of some answers of the model's own over the worst, as the main"
+    " metric grades them.",
+    "pairs": "Given: answers that others have written and judged.",
+}
+"""What the pairs are, by the mix of the stage; the first word stands in the table."""
+
+CSV = (
+    *("task", "split", "metric", "model", "method", "preference_method", "pairs"),
+    *("n", "seeds", "alone", "alone_low", "alone_high"),
+    *("preferred", "preferred_low", "preferred_high"),
+    *("change", "change_low", "change_high"),
+    *("to_baseline", "to_baseline_low", "to_baseline_high"),
+)
+
+
+@dataclass(frozen=True)
+class Preference:
+    """Preference stages: the method that each comes after, and the mix that makes its pairs,
+    both by its name."""
+
+    parents: dict[str, str]
+    kinds: dict[str, str]
+
+    def baseline(self, name: str, baseline: str) -> str | None:
+        """The stage of the same kind after the baseline, but not the stage itself."""
+        found = [
+            other
+            for other, parent in self.parents.items()
+            if parent == baseline and self.kinds[other] == self.kinds[name]
+        ]
+        return found[0] if found and name not in found else None
+
+
+def draw(scores: pandas.DataFrame, spec: TableSpec[Preference]) -> Drawn:
+    """Each method alone and with a preference stage after it: direct answers only."""
+    found = [*_compared(scores, spec)]
+    many = len({model for _, model, *_ in found}) > 1
+    shown, lines = [], []
+    for column, model, name, intervals in found:
+        parent, kind = spec.own.parents[name], spec.own.kinds[name]
+        shown.append(
+            [
+                Entry(column.title, mark=SHARED if column.shared_templates else ""),
+                *([Entry(model)] if many else []),
+                Entry(spec.labels[parent]),
+                Entry(KINDS[kind].partition(":")[0].lower()),
+                *(
+                    bracketed(x, sign="+" if isinstance(x, Difference) else "")
+                    for x in intervals
+                ),
+            ]
+        )
+        alone = intervals[0]
+        lines.append(
+            [
+                *(column.task, column.split, column.metric, model, parent, name, kind),
+                *(alone.n, alone.seeds, *(n for x in intervals for n in numbers(x))),
+            ]
+        )
+    kinds = dict.fromkeys(spec.own.kinds[name] for _, _, name, _ in found)
+    shared = any(column.shared_templates for column in spec.columns)
+    titles = [
+        *("Task", *["Model"] * many, "Method", "Pairs", "Alone", "+ preference"),
+        *("Change", f"To {spec.labels[spec.baseline]} + preference"),
+    ]
+    made = Grid(
+        name=spec.name,
+        title=f"A preference stage after each method, scores in percent (scale:"
+        f" {spec.scale}).",
+        header=[*map(Entry, titles)],
+        rows=shown,
+        notes=[
+            "The loss of DPO. " + " ".join(KINDS[kind] for kind in kinds),
+            f"Brackets: {spec.percent} interval over seeds and items; those of differences"
+            " are of paired ones, and not corrected for several comparisons.",
+            *([SHARED_NOTE] if shared else []),
+        ],
+        left=3 + many,
+        rules=frozenset(
+            i for i in range(1, len(shown)) if shown[i][0] != shown[i - 1][0]
+        ),
+    )
+    return Drawn([made], CSV, lines)
+
+
+def _compared(
+    scores: pandas.DataFrame, spec: TableSpec[Preference]
+) -> Iterator[tuple[Column, str, str, list[Interval | Difference | None]]]:
+    """By column, model and preference method: the method alone, with the stage after it,
+    their difference, and that to the baseline with the same stage after it."""
+    how = bootstrap(spec)
+    direct = scores[(scores["decoding"] == "direct") & (scores["model"] != NO_MODEL)]
+    for column in spec.columns:
+        own = direct[
+            (direct["task"] == column.task) & (direct["split"] == column.split)
+        ]
+        for model, cells in own.groupby("model", sort=False):
+            values = {
+                method: cell_values(cell, column.metric)
+                for method, cell in cells.groupby("method", sort=False)
+            }
+            # In the order of the scores: a spec's names are sorted.
+            for name in (method for method in values if method in spec.own.parents):
+                names = (column.title, str(model), name)
+                alone, after = values[spec.own.parents[name]], values[name]
+                other = spec.own.baseline(name, spec.baseline)
+                intervals: list[Interval | Difference | None] = [
+                    mean_interval(alone, how, names),
+                    mean_interval(after, how, names),
+                    paired_difference(after, alone, how, names),
+                    paired_difference(after, values[other], how, names)
+                    if other
+                    else None,
+                ]
+                yield column, str(model), str(name), intervals
+
+
+TABLE = Table(draw, {"scores": score_frame}, Preference)

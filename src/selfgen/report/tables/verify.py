@@ -1,0 +1,192 @@
+"""Results beside numbers that others measured: met, not met, or why that cannot be said.
+
+Met: nearer than what chance alone explains, which is our interval and the other's sampling
+error (its standard deviation over seeds, and of a share that of its items) taken together.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import NormalDist
+
+from selfgen.config.values import Value
+from selfgen.core.provenance import spec_digest
+from selfgen.report.grid import NOT_RUN, Entry, Grid
+from selfgen.report.registry import Drawn, Rows, Table, csv_rows
+from selfgen.report.spec import TableSpec
+
+CSV = (
+    *("what", "kind", "value", "measured", "low", "high", "tolerance", "outcome"),
+    *("why", "source", "caveat"),
+)
+MET, NOT_MET = "met", "not met"
+NOT_COMPARABLE, NO_RUN, STALE = "not comparable", "not run", "stale"
+
+NATS = ("held-out-loss",)
+"""Tables of losses; what else is held against a known number is a share."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """A number that others measured. ``manifests``: of ours, by path, the digest of the spec
+    that each has if it is of today's configuration."""
+
+    number: Value
+    manifests: dict[str, str]
+
+
+@dataclass(frozen=True)
+class KnownNumbers:
+    """``tables``: names of the tables that are read, in the order of the files; ``judges``:
+    who decided what stands in a table, by its name."""
+
+    known: tuple[Known, ...]
+    tables: tuple[str, ...]
+    judges: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Held:
+    """A number of others, ours as ``(value, low, high)``, and what is said of both."""
+
+    number: Value
+    measured: tuple[float, float, float] | None
+    tolerance: float | None
+    outcome: str
+    why: str = ""
+
+
+def draw(
+    tables: Sequence[Rows], specs: Mapping[str, str], spec: TableSpec[KnownNumbers]
+) -> Drawn:
+    """Numbers that others measured beside ours.
+
+    From the rows of our tables, and the digest of the spec in each manifest."""
+    named = dict(zip(spec.own.tables, tables, strict=True))
+    found = [hold(known, spec, named, specs) for known in spec.own.known]
+    return Drawn([_grid(found, spec)], CSV, [_line(held) for held in found])
+
+
+def spec_digests(paths: Sequence[Path]) -> dict[str, str]:
+    """The digest of the spec in each manifest, by its path."""
+    return {path.as_posix(): _digest(path) for path in paths}
+
+
+def _digest(path: Path) -> str:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))["spec"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return "none"
+    return spec_digest(json.dumps(found, sort_keys=True, separators=(",", ":")))
+
+
+def hold(
+    known: Known,
+    spec: TableSpec[KnownNumbers],
+    tables: Mapping[str, Rows],
+    specs: Mapping[str, str],
+) -> Held:
+    """One number held against ours."""
+    number = known.number
+    if number.table is None:
+        return Held(number, None, None, NOT_COMPARABLE, "no table has it")
+    measured = _measured(number, tables.get(number.table, ()))
+    if measured is None:
+        return Held(number, None, None, NO_RUN, f"not in {number.table}.csv")
+    if spec.scale != number.scale:
+        why = f"scale {spec.scale}, not {number.scale}"
+        return Held(number, measured, None, NOT_COMPARABLE, why)
+    judge = spec.own.judges.get(number.table)
+    if number.judge and judge != number.judge:
+        why = f"judge {judge}, not {number.judge}"
+        return Held(number, measured, None, NOT_COMPARABLE, why)
+    for path, digest in known.manifests.items():
+        if specs.get(path) != digest:
+            return Held(number, measured, None, STALE, f"{path} is of another spec")
+    value, low, high = measured
+    share = number.value * (1 - number.value) / number.n if number.n else 0.0
+    z = NormalDist().inv_cdf((1 + spec.confidence) / 2)
+    theirs = z * math.sqrt(number.sd**2 / number.seeds + share)
+    tolerance = math.hypot((high - low) / 2, theirs)
+    met = abs(value - number.value) <= tolerance
+    return Held(number, measured, tolerance, MET if met else NOT_MET)
+
+
+def _measured(number: Value, rows: Rows) -> tuple[float, float, float] | None:
+    """Ours; None where nothing was run that would have it."""
+    for row in rows:
+        if all(row.get(name) == text for name, text in number.row.items()):
+            value, low, high = (row.get(name) or "" for name in number.columns)
+            found = all((value, low, high))
+            return (float(value), float(low), float(high)) if found else None
+    return None
+
+
+def _line(held: Held) -> list[str | float | None]:
+    number = held.number
+    return [
+        *(number.what, number.kind, number.value),
+        *(held.measured or (None,) * 3),
+        *(held.tolerance, held.outcome, held.why, number.source, number.caveat),
+    ]
+
+
+def _grid(found: Sequence[Held], spec: TableSpec[KnownNumbers]) -> Grid:
+    caveats = list(dict.fromkeys(held.number.caveat for held in found))
+    numbers = {text: i for i, text in enumerate(filter(None, caveats), 1)}
+    rows = [
+        [
+            Entry(held.number.what),
+            Entry(held.number.kind),
+            _outcome(held, numbers),
+            Entry(_shown(held.number, held.number.value)),
+            _ours(held),
+            Entry(_shown(held.number, held.tolerance)),
+        ]
+        for held in found
+    ]
+    losses = any(held.number.table in NATS for held in found)
+    sources = dict.fromkeys(f"{held.number.source}" for held in found)
+    return Grid(
+        name=spec.name,
+        title=f"Results beside known numbers, in percent (scale: {spec.scale}).",
+        header=[
+            Entry(text)
+            for text in ("What", "Kind", "Outcome", "Known", "Ours", "Tolerance")
+        ],
+        rows=rows,
+        notes=[
+            f"Met: nearer than the tolerance, which is our {spec.percent}"
+            " interval and the known number's sampling error together.",
+            *(["Losses are in nats."] if losses else []),
+            *(f"({i}) {text}" for text, i in numbers.items()),
+            f"Sources: {'; '.join(sources)}.",
+        ],
+        left=3,
+    )
+
+
+def _outcome(held: Held, numbers: Mapping[str, int]) -> Entry:
+    """Unverifiable numbers always show their caveat."""
+    number = numbers.get(held.number.caveat)
+    return Entry(held.outcome + (f" ({number})" if number else ""), below=held.why)
+
+
+def _ours(held: Held) -> Entry:
+    if held.measured is None:
+        return Entry(NOT_RUN)
+    value, low, high = (_shown(held.number, x) for x in held.measured)
+    return Entry(value, below=f"[{low}, {high}]")
+
+
+def _shown(number: Value, value: float | None) -> str:
+    if value is None:
+        return NOT_RUN
+    return f"{value:.4f}" if number.table in NATS else f"{100 * value:.2f}"
+
+
+TABLE = Table(draw, {"tables": csv_rows, "manifests": spec_digests}, KnownNumbers)

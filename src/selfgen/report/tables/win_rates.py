@@ -1,0 +1,182 @@
+"""Win rates against one opponent, with what tells how far the judge can be trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from selfgen.evaluation.statistics import (
+    Bootstrap,
+    Difference,
+    Interval,
+    holm,
+    mean_interval,
+    paired_difference,
+)
+from selfgen.report.collect import label
+from selfgen.report.grid import NOT_RUN, Entry, Grid, arrow, bracketed, numbers
+from selfgen.report.measure import bootstrap
+from selfgen.report.registry import Drawn, Rows, Table, by_method, rows
+from selfgen.report.spec import TableSpec
+
+CSV = (
+    *("comparison", "task", "model", "method", "decoding", "n", "seeds", "win_rate"),
+    *("low", "high", "p", "holm", "unparsable", "first_preferred", "consistent"),
+    *("words", "opponent_words"),
+)
+
+
+@dataclass(frozen=True)
+class WinRates:
+    """A pairwise comparison, in the words of its table.
+
+    ``comparison``: its name; ``judge`` and ``opponent`` as readers call them; ``proxy``: what
+    stands in for a judge; ``coin``: whether one is tossed for replies without a winner.
+    """
+
+    comparison: str
+    judge: str
+    opponent: str
+    proxy: str
+    coin: bool
+
+
+@dataclass(frozen=True)
+class Line:
+    """One method: its wins, and their difference to a half. Shares are 0..1; ``first``:
+    how often A was preferred where a judge named one; ``consistent``: pairs with the same
+    winner in both orders."""
+
+    key: tuple[str, ...]
+    wins: Interval
+    half: Difference
+    unparsable: float
+    first: float | None
+    consistent: float | None
+    words: float
+    opponent_words: float
+
+
+def draw(judgments: Sequence[Rows], spec: TableSpec[WinRates]) -> Drawn:
+    """How often the judge prefers a method's answers to the opponent's.
+
+    From the rows of each cell, as ``judge.pairs.judged`` makes them."""
+    how = bootstrap(spec)
+    found = [
+        _line(key, by_seed, how)
+        for key, by_seed in by_method(spec, judgments, decoding=True).items()
+    ]
+    adjusted = holm([line.half.p for line in found])
+    lines = [
+        [
+            *(spec.own.comparison, *line.key, line.wins.n, line.wins.seeds),
+            *(*numbers(line.wins), line.half.p, p),
+            *(line.unparsable, line.first, line.consistent),
+            *(line.words, line.opponent_words),
+        ]
+        for line, p in zip(found, adjusted, strict=True)
+    ]
+    return Drawn([_grid(found, adjusted, spec)], CSV, lines)
+
+
+def _line(key: tuple[str, ...], by_seed: Mapping[int, Rows], how: Bootstrap) -> Line:
+    rows = [row for part in by_seed.values() for row in part]
+    wins = {seed: _wins(part) for seed, part in by_seed.items()}
+    half = {seed: dict.fromkeys(items, 0.5) for seed, items in wins.items()}
+    named = [row for row in rows if row["judgment"]]
+    judged = [row for row in rows if row["first"] is not None]
+    return Line(
+        key,
+        mean_interval(wins, how, key),
+        paired_difference(wins, half, how, key),
+        1 - len(named) / len(judged) if judged else 0.0,
+        sum(row["judgment"] == "A" for row in named) / len(named) if named else None,
+        _consistent(by_seed.values()),
+        sum(row["words"] for row in rows) / len(rows),
+        sum(row["opponent_words"] for row in rows) / len(rows),
+    )
+
+
+def _wins(rows: Rows) -> Mapping[str, float]:
+    """Mean of the orders that have a winner, by id."""
+    found: dict[str, list[float]] = {}
+    for row in rows:
+        if row["won"] is not None:
+            found.setdefault(row["id"], []).append(row["won"])
+    return {name: sum(won) / len(won) for name, won in found.items()}
+
+
+def _consistent(parts: Iterable[Rows]) -> float | None:
+    both = []
+    for part in parts:
+        orders: dict[str, list[float]] = {}
+        for row in part:
+            if row["judgment"]:
+                orders.setdefault(row["id"], []).append(row["won"])
+        both += [won[0] == won[1] for won in orders.values() if len(won) == 2]
+    return sum(both) / len(both) if both else None
+
+
+def _grid(found: list[Line], adjusted: list[float], spec: TableSpec[WinRates]) -> Grid:
+    many = len({line.key[1] for line in found}) > 1
+    twice = any(line.consistent is not None for line in found)
+    shown = []
+    for line, p in zip(found, adjusted, strict=True):
+        task, model, method, decoding = line.key
+        mark = arrow(line.half.sign, p < 1 - spec.confidence)
+        judged = (
+            [] if spec.own.proxy else [_percent(line.unparsable), _percent(line.first)]
+        )
+        shown.append(
+            [
+                Entry(task),
+                *([Entry(model)] if many else []),
+                Entry(label(spec.labels, method, decoding)),
+                bracketed(line.wins, mark=mark),
+                *judged,
+                *([_percent(line.consistent)] if twice else []),
+                Entry(f"{line.words:.1f}"),
+                Entry(f"{line.opponent_words:.1f}"),
+            ]
+        )
+    header = ["Task", *(["Model"] if many else []), "Method", "Win rate, %"]
+    header += [] if spec.own.proxy else ["Unparsable, %", "First preferred, %"]
+    header += ["Same in both orders, %"] if twice else []
+    header += ["Words", "Opponent's words"]
+    return Grid(
+        name=spec.name,
+        title=f"Win rate against {spec.own.opponent}, decided by {spec.own.judge}.",
+        header=list(map(Entry, header)),
+        rows=shown,
+        notes=_notes(found, spec),
+        left=2 + many,
+    )
+
+
+def _notes(found: list[Line], spec: TableSpec[WinRates]) -> list[str]:
+    sizes = sorted({line.wins.n for line in found})
+    notes = [
+        f"n = {' to '.join(map(str, dict.fromkeys((sizes[0], sizes[-1]))))} prompts."
+        f" Brackets: {spec.percent} interval over seeds and prompts. ▲ (▼): more (less)"
+        " than half, the interval excludes it; doubled: also after Holm's correction over the"
+        f" {len(found)} rows.",
+    ]
+    if spec.own.proxy:
+        return [*notes, f"A proxy, no judge: {spec.own.proxy}"]
+    return [
+        *notes,
+        "Unparsable: replies that name no winner"
+        + (
+            "; a coin is tossed for them."
+            if spec.own.coin
+            else "; they count for neither side."
+        ),
+        "First preferred: how often the answer shown first won; half without position bias.",
+    ]
+
+
+def _percent(share: float | None) -> Entry:
+    return Entry(NOT_RUN if share is None else f"{100 * share:.1f}")
+
+
+TABLE = Table(draw, {"judgments": rows}, WinRates)
