@@ -29,8 +29,10 @@ test: .venv/ready ## the fast suite
 test-slow: .venv/ready ## the rest of the suite
 	$(PYTEST) -m slow
 
-test-all: .venv/ready ## everything, and a run that is killed 25 times
-	SELFGEN_KILLS=25 $(PYTEST)
+test-all: .venv/ready ## everything, and a run that is killed 25 times; coverage of src/selfgen
+	SELFGEN_KILLS=25 $(BIN)/coverage run $(PYTEST)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
 
 lint: .venv/ready ## check formats, lint and types
 	$(BIN)/ruff format --check .
