@@ -1,5 +1,5 @@
-"""Write the manual of the configuration and its JSON schemas, or check that they are in step
-with the code."""
+"""Write the manual and the schemas of the configuration, or check that they are in step with
+the code."""
 
 from argparse import ArgumentParser, Namespace
 from difflib import unified_diff
@@ -13,7 +13,10 @@ from selfgen.core.provenance import atomic
 
 def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
-        "--folder", type=Path, default=Path("config"), help="where the files are"
+        "--out",
+        type=Path,
+        default=Path("config/README.md"),
+        help="Markdown to write; the schemas lie beside it",
     )
     parser.add_argument(
         "--check", action="store_true", help="write nothing; fail with a diff"
@@ -21,16 +24,16 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace) -> None:
-    texts = {"README.md": manual()} | {name: schema(name) for name in SCHEMAS}
-    diffs: list[str] = []
-    for name, text in texts.items():
-        path = args.folder / name
-        if not args.check:
+    texts = {args.out: manual()}
+    texts |= {args.out.with_name(name): schema(name) for name in SCHEMAS}
+    stale = []
+    for path, text in texts.items():
+        found = path.read_text(encoding="utf-8") if path.is_file() else ""
+        if args.check and found != text:
+            lines = (found.splitlines(), text.splitlines())
+            stale += unified_diff(*lines, str(path), "generated", lineterm="")
+        elif found != text:
             with atomic(path) as partial:
                 partial.write_text(text, encoding="utf-8")
-            continue
-        written = path.read_text(encoding="utf-8") if path.is_file() else ""
-        lines = written.splitlines(), text.splitlines()
-        diffs += unified_diff(*lines, str(path), "generated", lineterm="")
-    if diffs:
-        raise UserError("\n".join(["run `selfgen manual`:", *diffs]))
+    if stale:
+        raise UserError("\n".join(["run `selfgen manual`:", *stale]))

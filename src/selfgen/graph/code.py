@@ -40,8 +40,8 @@ def _rows(graph: Graph, task: str, checkpoint: str) -> str:
     if dialogues.of(graph, task, checkpoint):
         return code_digest("selfgen.mixing.blocks", "selfgen.data.dialogues")
     if method.mix == "custom":
-        own = graph.root / method.function.rpartition(":")[0]
-        return code_digest(*mixing) + source_digest(own)
+        file = graph.root / method.function.rpartition(":")[0]
+        return code_digest(*mixing) + source_digest(file)
     if method.mix == "dpo":
         return _scored(graph, task, *mixing, "selfgen.evaluation.metrics")
     own = ["selfgen.data.preferences"] if method.mix == "pairs" else []
