@@ -23,6 +23,7 @@ METHOD = (ROOT / "docs" / "method.md").read_text(encoding="utf-8")
 PAGES = [
     ROOT / "README.md",
     ROOT / "CHANGELOG.md",
+    ROOT / "CONTRIBUTING.md",
     *sorted(ROOT.glob("config/*.md")),
     *sorted(ROOT.glob("docs/*.md")),
 ]

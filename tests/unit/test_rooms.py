@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import graphlib
 import re
 from pathlib import Path
 
@@ -50,3 +51,30 @@ def test_imports_point_downwards() -> None:
         < ROOMS.index(path.relative_to(PACKAGE).parts[0])
     }
     assert upwards == UPWARDS
+
+
+def test_modules_import_no_circles() -> None:
+    """Of what is imported when a module is; a function may import what imports it."""
+    modules = {
+        ".".join(path.relative_to(PACKAGE).with_suffix("").parts): path
+        for path in PACKAGE.rglob("*.py")
+    }
+    arrows: dict[str, set[str]] = {}
+    for module, path in modules.items():
+        arrows[module] = set()
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if not isinstance(node, ast.ImportFrom):
+                continue
+            package, _, room = (node.module or "").partition(".")
+            for alias in node.names if package == "selfgen" else ():
+                name = ".".join(filter(None, (room, alias.name)))
+                known = [m for m in (name, f"{name}.__init__") if m in modules]
+                arrows[module].update(known or {room, f"{room}.__init__"} & {*modules})
+    assert sum(map(len, arrows.values())) > 300
+    graphlib.TopologicalSorter(arrows).prepare()
+
+
+def test_the_places_of_the_page_exist() -> None:
+    places = re.findall(r"`(src/selfgen/[\w./]+)`", PAGE)
+    assert len(places) > 8
+    assert [place for place in places if not (ROOT / place).exists()] == []
