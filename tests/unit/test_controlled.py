@@ -163,7 +163,7 @@ def test_specs_of_the_shipped_configuration_survive_the_command_line(name: str) 
     assert from_json(ControlledSpec, to_json(found)) == found
     names = [node.name for node in found.nodes]
     for i, node in enumerate(found.nodes):
-        needs = {node.parent, node.generator, node.wall_of} - {None}
+        needs = {node.parent, node.generator, node.match_wall_time} - {None}
         assert needs <= set(names[:i]), node.name
 
 

@@ -179,8 +179,8 @@ LINEAR = {"kind": "linear", "k": 1.0, "c": 0.01}
     [
         ({"mix": "random", "like": "sft"}, ["x.like", "'sft'", "allowed: bash"]),
         ({"mix": "random", "like": "bash", "stage": "sft"}, ["x.like", "stage"]),
-        ({"mix": "plain", "wall_of": "base"}, ["x.wall_of", "bash"]),
-        ({"mix": "plain", "wall_of": "bash", "rounds": 2}, ["x.rounds", "wall_of"]),
+        ({"mix": "plain", "match_wall_time": "base"}, ["x.match_wall_time", "bash"]),
+        ({"mix": "plain", "match_wall_time": "bash", "rounds": 2}, ["x.rounds", "match_wall_time"]),
         ({"mix": "bash", "span": 0}, ["x.span", "greater than or equal to 1"]),
         (
             {"mix": "bash", "schedule": {"kind": "cosine", "k": 1}},
