@@ -85,10 +85,10 @@ rise from 0 to 0.5 over the first half of the stage's steps, and stay there:
 come from the model that the part before has trained. Compare it with `mix: plain` and
 as many rounds, since a round begins with a fresh optimiser.
 
-**Controls.** `mix: random` with `control_for: bash` puts other tokens at exactly the positions
-where the rows of `bash` differ from the reference: is it the model's own tokens that
-help, or any noise? `mix: plain` with `match_wall_time: bash` trains plainly for as long as the
-pass and the training of `bash` took together. Both start from the same `parent` and
+**Controls.** `mix: random` with `control_for: bash` puts other tokens at exactly the
+positions where the rows of `bash` differ from the reference: is it the model's own tokens
+that help, or any noise? `mix: plain` with `match_wall_time: bash` trains plainly for as long
+as the pass and the training of `bash` took together. Both start from the same `parent` and
 name the same `stage`.
 
 **Preferences after any method.** `mix: spin` (the reference over an answer of the
@@ -152,10 +152,7 @@ SECTIONS = (
     ("`tasks.NAME`", config.Task),
     ("`stages.NAME`", config.Stage),
     ("`stages.NAME.lora`", Lora),
-    *(
-        (f"`methods.NAME` with `mix: {mix}`", kind)
-        for mix, kind in METHODS.items()
-    ),
+    *((f"`methods.NAME` with `mix: {mix}`", kind) for mix, kind in METHODS.items()),
     ("`methods.NAME.schedule`", Schedule),
     ("`preferences.NAME`", config.Preferences),
     ("`dialogues.NAME`", config.Dialogues),

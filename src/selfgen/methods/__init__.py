@@ -1,12 +1,14 @@
 """The built-in methods, one file each: its keys, its pass, its rows, its loss, its cost.
 
 Every module here that defines ``METHOD`` is a method, by its name with ``-`` for ``_``: the
-``mix`` of the configuration. Importing this is cheap: the workflow does whenever it is parsed.
+``mix`` of the configuration. Importing this is cheap: the workflow always does.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Union
+from functools import reduce
+from operator import or_
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
@@ -25,9 +27,10 @@ if TYPE_CHECKING:
     Method = base.Method
     Rows = RowsSpec[Mix]
 else:
-    Method = Annotated[Union[tuple(METHODS.values())], Field(discriminator="mix")]
-    _MIXES = Union[tuple(kind.mixed_by for kind in TRAINED.values())]
-    Rows = RowsSpec[Annotated[_MIXES, Field(discriminator="mix")]]
+    _BY_MIX = Field(discriminator="mix")
+    _MIXES = reduce(or_, (kind.mixed_by for kind in TRAINED.values()))
+    Method = Annotated[reduce(or_, METHODS.values()), _BY_MIX]
+    Rows = RowsSpec[Annotated[_MIXES, _BY_MIX]]
 
 
 def code(mix: str) -> str:

@@ -77,9 +77,7 @@ class Dpo(Candidates, Preference, Sampled, Trained):
         )
 
     def drawing(self, number: int) -> Drawing:
-        return Drawing(
-            kind="free", sampling=self.sampling, candidates=self.candidates
-        )
+        return Drawing(kind="free", sampling=self.sampling, candidates=self.candidates)
 
     def cost(self, prompt: int, answer: int) -> Cost:
         # Pairs are read once before training, by the reference model.

@@ -37,9 +37,7 @@ class PairRows(Mix):
         example = mixing.examples[i]
         room = mixing.spec.prompt.max_answer_tokens - len(example.prompt_ids)
         rejected = mixing.tokens(mixing.own(i, epoch)["text"])
-        return rows.pair(
-            example.prompt_ids, example.answer_ids[:room], rejected[:room]
-        )
+        return rows.pair(example.prompt_ids, example.answer_ids[:room], rejected[:room])
 
 
 class Pairs(PairRows, Preference, Trained):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -38,7 +38,11 @@ class Plain(PlainRows, Rounds):
 
     mixed_by = PlainRows
     whole_rows = True
-    on_dialogues = {"rounds": 1, "rows": "same", "match_wall_time": None}
+    on_dialogues: ClassVar[Mapping[str, Any] | None] = {
+        "rounds": 1,
+        "rows": "same",
+        "match_wall_time": None,
+    }
 
     @property
     def plain(self) -> bool:

@@ -9,13 +9,13 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from selfgen import methods
 from selfgen.core.errors import UserError
 from selfgen.core.rows import read_rows, write_rows
 from selfgen.data import dialogues
 from selfgen.data.examples import examples_of
 from selfgen.data.prompts import load_tokenizer
 from selfgen.data.records import read
-from selfgen import methods
 from selfgen.mixing import blocks
 from selfgen.mixing.blocks import BlocksSpec
 from selfgen.mixing.build import stream, training_records

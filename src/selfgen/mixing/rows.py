@@ -18,7 +18,7 @@ IGNORE = -100
 """A label that is not trained on, as in transformers."""
 
 Fields = dict[str, Any]
-"""``input_ids``, ``labels`` and ``attention_mask``, each a list of ids; of a pair ``role``."""
+"""Lists ``input_ids``, ``labels`` and ``attention_mask``; of a pair also its ``role``."""
 
 
 def plain(prompt: Sequence[int], answer: Sequence[int]) -> Fields:

@@ -25,9 +25,9 @@ class StopSpec:
 class NodeSpec:
     """One model: where it starts, which pass it reads, how it is trained, what is asked.
 
-    ``generator``: the node whose model made the pass. ``match_wall_time``: the node whose time it
-    takes. ``curve_every``: steps between two readings of the validation split; 0: none.
-    ``decodings`` are read on the test split; none for a round that is not the last.
+    ``generator``: the node whose model made the pass. ``match_wall_time``: the node whose
+    time it takes. ``curve_every``: steps between two readings of the validation split; 0:
+    none. ``decodings`` are read on the test split; none for a round that is not the last.
     """
 
     name: str

@@ -78,8 +78,8 @@ def train(
 
     Raises:
         UserError: rows out of order, steps that are not those of ``spec.steps``, no
-            labelled token in a step, an incomplete pair, a loss that is not finite (named with its step and row ids), or shared weights
-            with what needs them whole.
+            labelled token in a step, an incomplete pair, a loss that is not finite (named
+            with its step and row ids), or shared weights with what needs them whole.
     """
     from accelerate.utils import set_seed
 
