@@ -13,14 +13,17 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from selfgen.core.registry import found, module_of
-from selfgen.methods import base
 from selfgen.mixing.mix import Mix
 from selfgen.mixing.spec import RowsSpec
 
+if TYPE_CHECKING:
+    # What is asked of a method is no code of what trains by it.
+    from selfgen.methods import base
+
 METHODS: dict[str, type[base.Method]] = found(__name__, "METHOD")
 
-TRAINED = {
-    name: kind for name, kind in METHODS.items() if issubclass(kind, base.Trained)
+TRAINED: dict[str, type[base.Trained]] = {
+    name: kind for name, kind in METHODS.items() if hasattr(kind, "mixed_by")
 }
 
 if TYPE_CHECKING:
