@@ -32,6 +32,12 @@ test-slow: .venv/ready ## the rest of the suite
 test-all: .venv/ready ## everything, and a run that is killed 25 times
 	SELFGEN_KILLS=25 $(PYTEST)
 
+lint: .venv/ready ## check formats, lint and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/mypy
+
 resume: .venv/ready ## go on after a crash, as it was called: make resume DIRECTORY=runs/paper ARGS="..."
 	$(BIN)/selfgen resume --directory $(DIRECTORY) -- $(ARGS)
 
@@ -53,4 +59,4 @@ clean: ## what a run made, but not downloads and not .venv
 help:
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
-.PHONY: reproduce quick smoke controlled test test-slow test-all resume report plan clean help
+.PHONY: reproduce quick smoke controlled test test-slow test-all lint resume report plan clean help

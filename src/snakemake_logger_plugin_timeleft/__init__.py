@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 import time
-from logging import LogRecord
+from typing import Any
 
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
@@ -46,7 +46,7 @@ class Estimate:
     def left(self, now: float) -> float | None:
         """Seconds until the end of the run; None at its start, and while a rule runs for
         the first time."""
-        if self.done < FIRST * sum(self.planned.values()):
+        if self.began is None or self.done < FIRST * sum(self.planned.values()):
             return None
         if any(rule not in self.lasted for rule, _ in self.running.values()):
             return None
@@ -76,7 +76,8 @@ class LogHandler(LogHandlerBase):
         self.estimate: Estimate | None = None
         self.last = float("-inf")
 
-    def emit(self, record: LogRecord) -> None:
+    def emit(self, record: Any) -> None:
+        """Snakemake's own records have fields that ``LogRecord`` does not name."""
         event, now = getattr(record, "event", None), time.monotonic()
         if event == LogEvent.RUN_INFO and not self.common_settings.dryrun:
             self.estimate = Estimate(

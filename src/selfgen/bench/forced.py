@@ -191,7 +191,9 @@ def page(timings: Sequence[Timing]) -> str:
     for timing in timings:
         beside = {t.name: t for t in timings if t.case == timing.case}
 
-        def ratio(name: str, timing: Timing = timing, beside: dict = beside) -> str:
+        def ratio(
+            name: str, timing: Timing = timing, beside: dict[str, Timing] = beside
+        ) -> str:
             other = beside.get(name)
             return f"{other.median / timing.median:.2f}" if other else ""
 

@@ -6,7 +6,7 @@ import functools
 import math
 import operator
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -71,6 +71,7 @@ def answer(case: Case, name: str) -> dict[str, Any]:
     """The answers of one contender in the order of the prompts, its seconds, and more."""
     model, _, _ = loading.load_for_generation(case.weights, case.where)
     tokenizer = load_tokenizer(case.weights)
+    answering: Callable[[Any, Any, Case], dict[str, Any]]
     if name in ENGINES:
         answering = functools.partial(with_engine, engine=name)
     else:

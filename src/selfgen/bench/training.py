@@ -193,7 +193,10 @@ def with_trl(case: Case, checkpointing: bool) -> dict[str, Any]:
     spec, steps = case.spec.optimization, case.rows[-1]["step"] + 1
     if case.preference:
         trainer, config = Pairs, DPOConfig
-        own = {"beta": case.preference.beta, "precompute_ref_log_probs": True}
+        own: dict[str, Any] = {
+            "beta": case.preference.beta,
+            "precompute_ref_log_probs": True,
+        }
         rows = [_pair(*case.rows[i : i + 2]) for i in range(0, len(case.rows), 2)]
     else:
         trainer, config = SFTTrainer, SFTConfig

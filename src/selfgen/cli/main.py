@@ -112,7 +112,7 @@ def parser(verbs: Collection[str]) -> argparse.ArgumentParser:
         module = (
             importlib.import_module(f"selfgen.cli.{verb}") if verb in verbs else None
         )
-        description = module and module.__doc__
+        description = module.__doc__ if module else None
         sub = subparsers.add_parser(verb, help=about, description=description)
         if module:
             module.add_arguments(sub)

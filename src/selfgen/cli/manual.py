@@ -1,17 +1,22 @@
-"""Write the manual of the configuration, or check that it is in step with the code."""
+"""Write the manual and the schemas of the configuration, or check that they are in step with
+the code."""
 
 from argparse import ArgumentParser, Namespace
 from difflib import unified_diff
 from pathlib import Path
 
 from selfgen.config.manual import manual
+from selfgen.config.schema import SCHEMAS, schema
 from selfgen.core.errors import UserError
 from selfgen.core.provenance import atomic
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
-        "--out", type=Path, default=Path("config/README.md"), help="Markdown to write"
+        "--out",
+        type=Path,
+        default=Path("config/README.md"),
+        help="Markdown to write; the schemas lie beside it",
     )
     parser.add_argument(
         "--check", action="store_true", help="write nothing; fail with a diff"
@@ -19,14 +24,16 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace) -> None:
-    text = manual()
-    if not args.check:
-        with atomic(args.out) as partial:
-            partial.write_text(text, encoding="utf-8")
-        return
-    found = args.out.read_text(encoding="utf-8") if args.out.is_file() else ""
-    diff = unified_diff(
-        found.splitlines(), text.splitlines(), str(args.out), "generated", lineterm=""
-    )
-    if found != text:
-        raise UserError("\n".join(["run `selfgen manual`:", *diff]))
+    texts = {args.out: manual()}
+    texts |= {args.out.with_name(name): schema(name) for name in SCHEMAS}
+    stale = []
+    for path, text in texts.items():
+        found = path.read_text(encoding="utf-8") if path.is_file() else ""
+        if args.check and found != text:
+            lines = (found.splitlines(), text.splitlines())
+            stale += unified_diff(*lines, str(path), "generated", lineterm="")
+        elif found != text:
+            with atomic(path) as partial:
+                partial.write_text(text, encoding="utf-8")
+    if stale:
+        raise UserError("\n".join(["run `selfgen manual`:", *stale]))

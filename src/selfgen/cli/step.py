@@ -94,7 +94,7 @@ def run(args: Namespace) -> None:
             "outputs": {p.name: provenance.sha256(p) for p in made.values()},
             **facts,
         }
-        hashes = job.hashes or checked(job.inputs, pins)
+        hashes = dict(job.hashes) or checked(job.inputs, pins)
         found = provenance.manifest(args.spec, hashes, job.code, facts)
         provenance.write_json(job.output("manifest"), found)
     for function in job.after:

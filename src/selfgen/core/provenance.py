@@ -141,7 +141,7 @@ def _statements(tree: ast.AST) -> Iterator[ast.AST]:
 
 
 def _canonical(node: Any, in_class: bool = False) -> str:
-    if isinstance(node, ast.AnnAssign) and not in_class:
+    if isinstance(node, ast.AnnAssign) and node.value and not in_class:
         # Outside of a class, where it makes a field, an annotation does nothing.
         node = ast.Assign([node.target], node.value)
     if isinstance(node, ast.AST):

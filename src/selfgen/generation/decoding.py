@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 
@@ -71,7 +71,7 @@ class Sampler:
     ) -> torch.Tensor:
         """Token ids [n] after ``states`` [n, size], for request ``keys`` and answer
         ``positions`` [n]. The vocabulary is projected to a few states at a time."""
-        vocabulary = head.weight.shape[0]
+        vocabulary = len(cast(torch.Tensor, head.weight))
         size = max(1, (2**26 if states.is_cuda else 2**22) // vocabulary)
         parts = [
             self.choose(head(part), keys[i : i + size], positions[i : i + size])

@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -231,7 +232,7 @@ def measure(
         )
 
     keys = mask[:, 0]
-    one, all_ = (_fastest(lambda n=n: flat(n), device) for n in (1, longer))
+    one, all_ = (_fastest(partial(flat, n), device) for n in (1, longer))
     token = max((all_ - one) / ((longer - 1) * size), 1e-9)
     draws = _fastest(lambda: sampler(head, states, keys, keys), device)
     return Measured(

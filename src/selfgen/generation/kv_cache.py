@@ -85,11 +85,11 @@ class KVCache:
         """Go on with these slots alone, renumbered from 0."""
         index = torch.tensor(slots, device=self.device)
         for layer, pair in self.layers.items():
-            kept = (
+            keys, values = (
                 x.view(self.rows, self.capacity, *x.shape[1:])[index].flatten(0, 1)
                 for x in pair
             )
-            self.layers[layer] = tuple(kept)
+            self.layers[layer] = (keys, values)
         self.rows = len(slots)
 
     def attend(
@@ -109,35 +109,45 @@ class KVCache:
         keys, values = self.layers[layer]
         keys.index_copy_(0, self.address, key)
         values.index_copy_(0, self.address, value)
-        heads = keys.shape[1]
-        out = None
+        if len(self.groups) == 1:  # its tokens are all, and in order
+            return self._attend(0, query, keys, values, scaling, window)
+        out = torch.empty_like(query)
         for number, group in enumerate(self.groups):
-            past = [
-                x.view(self.rows, self.capacity, *x.shape[1:])[:, : self.visible]
-                for x in (keys, values)
-            ]
-            if group.slots is not None:
-                past = [x[group.slots] for x in past]
-            mask = self._mask(number, group, query, query.shape[1] // heads, window)
-            with sdpa_kernel(BACKENDS):
-                states = scaled_dot_product_attention(
-                    fold_groups(query[group.queries], heads),
-                    *(x.transpose(1, 2) for x in past),
-                    attn_mask=mask,
-                    scale=scaling,
-                )
-            states = unfold_groups(states, group.queries.shape[1]).flatten(0, 1)
-            states = states[group.places]
-            if len(self.groups) == 1:
-                return states  # the tokens of the only group are all, and in order
-            out = torch.empty_like(query) if out is None else out
+            states = self._attend(number, query, keys, values, scaling, window)
             out[group.tokens] = states
         return out
+
+    def _attend(
+        self,
+        number: int,
+        query: torch.Tensor,
+        keys: torch.Tensor,
+        values: torch.Tensor,
+        scaling: float | None,
+        window: int | None,
+    ) -> torch.Tensor:
+        """States of the tokens of the group of that number."""
+        group, heads = self.groups[number], keys.shape[1]
+        past_keys, past_values = (
+            x.view(self.rows, self.capacity, *x.shape[1:])[:, : self.visible]
+            for x in (keys, values)
+        )
+        if group.slots is not None:
+            past_keys, past_values = past_keys[group.slots], past_values[group.slots]
+        with sdpa_kernel(BACKENDS):
+            states = scaled_dot_product_attention(
+                fold_groups(query[group.queries], heads),
+                past_keys.transpose(1, 2),
+                past_values.transpose(1, 2),
+                attn_mask=self._mask(number, query, query.shape[1] // heads, window),
+                scale=scaling,
+            )
+        states = unfold_groups(states, group.queries.shape[1]).flatten(0, 1)
+        return states[group.places]
 
     def _mask(
         self,
         number: int,
-        group: _Group,
         query: torch.Tensor,
         heads: int,
         window: int | None,
@@ -146,7 +156,7 @@ class KVCache:
         of a kind."""
         if (number, window) not in self.masks:
             place = torch.arange(self.visible, device=self.device)
-            last = group.last[..., None]
+            last = self.groups[number].last[..., None]
             seen = place <= last
             if window is not None:
                 seen &= place > last - window

@@ -110,8 +110,9 @@ def rates(
             seed=spec.seed,
         )
         rate_of = {
-            address: spec.schedule
-            and rate_at(spec.schedule, spec.beta, number, len(steps))
+            address: rate_at(spec.schedule, spec.beta, number, len(steps))
+            if spec.schedule
+            else None
             for number, step in part_of(steps, spec.steps)
             for address in step
         }

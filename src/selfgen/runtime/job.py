@@ -113,7 +113,7 @@ GIVEN = ("inputs", "outputs", "after", "hashes", "code", "name", "threads", "gpu
 KNOBS = {f.name: f.type for f in fields(Job) if f.name not in GIVEN}
 """Fields of ``Job`` that ``--set`` sets, and their types as they are written."""
 
-_PARSERS = {
+_PARSERS: dict[str, Callable[[str], Any]] = {
     "int": int,
     "float": float,
     "str": str,

@@ -62,7 +62,9 @@ class StoredSteps(Sequence[list[TrainingRow]]):
     def __len__(self) -> int:
         return len(self.ends) - 1
 
-    def __getitem__(self, step: int) -> list[TrainingRow]:
+    def __getitem__(  # type: ignore[override]  # no slices
+        self, step: int
+    ) -> list[TrainingRow]:
         if not 0 <= step < len(self):
             raise IndexError(step)
         first, last = self.ends[step], self.ends[step + 1]
@@ -105,7 +107,8 @@ def tokens_of(rows: Iterable[TrainingRow]) -> int:
 def collate(rows: list[TrainingRow], device: Any) -> dict[str, Any]:
     """A micro-batch as ``LabelLoss`` takes it. Labels are unshifted in the rows, as in
     transformers: the state at position t - 1 is asked for ``labels[t]``."""
-    ids, before, labels = [], [], []
+    ids: list[int] = []
+    before, labels = [], []
     for row in rows:
         for t, label in enumerate(row["labels"][1:], 1):
             if label != IGNORE:

@@ -275,14 +275,17 @@ def _optimizer(
     """A fresh optimiser, and the learning rates of the whole stage from ``part.first`` on."""
     from transformers import get_scheduler
 
-    common = {"lr": spec.learning_rate, "weight_decay": spec.weight_decay}
+    common: dict[str, Any] = {
+        "lr": spec.learning_rate,
+        "weight_decay": spec.weight_decay,
+    }
     if spec.optimizer == "rmsprop":
         # Its other numbers are torch's, as transformers' Trainer leaves them.
-        optimizer = torch.optim.RMSprop(parameters, **common)
+        optimizer: torch.optim.Optimizer = torch.optim.RMSprop(parameters, **common)
     else:
         optimizer = torch.optim.AdamW(
             parameters,
-            betas=tuple(spec.adam_betas),
+            betas=(spec.adam_betas[0], spec.adam_betas[1]),
             eps=spec.adam_epsilon,
             fused=device != "mps",
             **common,

@@ -58,7 +58,7 @@ class PairLoss(LabelLoss):
         self.spec = spec
         self.reference: dict[tuple[str, int, str], float] = {}
 
-    def forward(
+    def forward(  # type: ignore[override]  # its batches hold more: see collate
         self,
         input_ids: torch.Tensor,
         before: torch.Tensor,
@@ -129,8 +129,8 @@ class PairLoss(LabelLoss):
 
     def _refer(
         self, parts: list[list[TrainingRow]], module: Any, accelerator: Any
-    ) -> dict[Any, float]:
-        reference = {}
+    ) -> dict[tuple[str, int, str], float]:
+        reference: dict[tuple[str, int, str], float] = {}
         for rows in parts:
             with accelerator.autocast():
                 log_probs = module(**_counted(rows, accelerator.device))

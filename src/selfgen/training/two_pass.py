@@ -98,7 +98,8 @@ class TwoPassLoss(LabelLoss):
     @torch.no_grad()
     def _draw(self, rows: list[TrainingRow], device: Any) -> list[int]:
         """The model's tokens at the marks of ``rows``, one row after the other."""
-        ids, before, keys, positions = [], [], [], []
+        ids: list[int] = []
+        before, keys, positions = [], [], []
         for row in rows:
             key = row_key(self.seed, "token", row["epoch"], row["id"])
             for t, place in row[MARKS]:

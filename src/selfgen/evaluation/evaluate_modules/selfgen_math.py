@@ -9,7 +9,7 @@ from selfgen.evaluation.metrics.numbers import flexible, strict
 class SelfgenMath(evaluate.Metric):
     """Share (0..1) of the texts whose final number is the reference answer."""
 
-    def _info(self):
+    def _info(self) -> evaluate.MetricInfo:
         return evaluate.MetricInfo(
             description=__doc__,
             citation="",
@@ -20,7 +20,9 @@ class SelfgenMath(evaluate.Metric):
             ),
         )
 
-    def _compute(self, predictions, references):
+    def _compute(
+        self, predictions: list[str], references: list[str]
+    ) -> dict[str, float]:
         pairs = list(zip(predictions, references, strict=True))
         return {
             "strict": sum(strict(p, r) for p, r in pairs) / len(pairs),

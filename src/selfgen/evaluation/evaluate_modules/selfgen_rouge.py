@@ -9,7 +9,7 @@ from selfgen.evaluation.metrics.rouge import ROUGE, rouge
 class SelfgenRouge(evaluate.Metric):
     """Mean F1 (0..1) of ROUGE-1, ROUGE-2 and ROUGE-L, stemmer on."""
 
-    def _info(self):
+    def _info(self) -> evaluate.MetricInfo:
         return evaluate.MetricInfo(
             description=__doc__,
             citation="",
@@ -20,6 +20,8 @@ class SelfgenRouge(evaluate.Metric):
             ),
         )
 
-    def _compute(self, predictions, references):
+    def _compute(
+        self, predictions: list[str], references: list[str]
+    ) -> dict[str, float]:
         scores = [rouge(p, r) for p, r in zip(predictions, references, strict=True)]
         return {name: sum(s[name] for s in scores) / len(scores) for name in ROUGE}
