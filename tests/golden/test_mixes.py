@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -13,14 +13,30 @@ from selfgen.core.errors import UserError
 from selfgen.core.spec import Steps
 from selfgen.data.examples import Example
 from selfgen.data.prompts import PromptSpec
-from selfgen.mixing import mixes
-from selfgen.mixing.build import load_function, mix
-from selfgen.mixing.mixes import Mixing, cut
+from selfgen.methods import METHODS, TRAINED
+from selfgen.methods.custom import load_function
+from selfgen.methods.rac import cut, neighbours
+from selfgen.mixing.build import mix
+from selfgen.mixing.mix import Mix, Mixing
 from selfgen.mixing.spec import RowsSpec
 
 PROMPT = PromptSpec("{prompt}", "again", 100, 6)
-SPEC = RowsSpec("bash", 0, (0, 2), 1, 2, PROMPT)
 EOS = 2
+
+
+def rows_by(name: str, **keys: Any) -> Mix:
+    """How a method makes its rows."""
+    return TRAINED[name].mixed_by(mix=name, **keys)
+
+
+SPEC = RowsSpec(
+    seed=0,
+    rows=(0, 2),
+    epochs=1,
+    batch_size=2,
+    prompt=PROMPT,
+    method=rows_by("bash"),
+)
 
 
 class Words:
@@ -56,7 +72,9 @@ MIXED = passed(("a", 0, [21, 99, 23, EOS]), ("b", 0, [24, 24, EOS]))
 DRAFTS = passed(("a", 0, "21 98 97"), ("b", 0, "24"))
 
 
-def made(spec: RowsSpec, rows: list[dict[str, Any]], **extra: Any) -> dict[str, Any]:
+def made(
+    spec: RowsSpec[Mix], rows: list[dict[str, Any]], **extra: Any
+) -> dict[str, Any]:
     found = mix(EXAMPLES, rows, spec, Words(), **extra)
     return {row["id"] + row.get("role", ""): row for row in found}
 
@@ -74,7 +92,7 @@ def test_prompts_may_be_asked_for_too() -> None:
     rows = made(replace(SPEC, loss="all"), MIXED)
     assert rows["a"]["labels"] == [1, 10, 11, 3, 21, 22, 23, EOS]
     assert rows["b"]["labels"] == [1, 12, 3, 21, 24, EOS]
-    spec = replace(SPEC, mix="rac", correction_share=1.0, loss="all")
+    spec = replace(SPEC, method=rows_by("rac", correction_share=1.0), loss="all")
     row = made(spec, DRAFTS)["a"]
     assert row["input_ids"] == [1, 10, 11, 1, 21, 98, 97, 1, 90, 3, 21, 22, 23, EOS]
     assert row["labels"] == [1, 10, 11] + [-100] * 7 + [21, 22, 23, EOS]
@@ -83,9 +101,12 @@ def test_prompts_may_be_asked_for_too() -> None:
 @pytest.mark.parametrize("seed", range(5))
 def test_random_replaces_exactly_where_bash_differs(seed: int) -> None:
     spec = replace(SPEC, seed=seed)
-    bash, random = made(spec, MIXED), made(replace(spec, mix="random"), MIXED)
+    bash, random = (
+        made(spec, MIXED),
+        made(replace(spec, method=rows_by("random")), MIXED),
+    )
     for name in ("a", "b"):
-        plain = made(replace(spec, mix="plain"), [])[name]["input_ids"]
+        plain = made(replace(spec, method=rows_by("plain")), [])[name]["input_ids"]
         differs = [
             [x != y for x, y in zip(rows[name]["input_ids"], plain, strict=True)]
             for rows in (bash, random)
@@ -102,7 +123,7 @@ def test_random_tokens_follow_the_unigrams_without_the_reference() -> None:
     frequent. At a's second it is 22: 21 is twice as frequent as 23 and as 24."""
     counts: dict[str, Counter[int]] = {"a": Counter(), "b": Counter()}
     for seed in range(3000):
-        rows = made(replace(SPEC, mix="random", seed=seed), MIXED)
+        rows = made(replace(SPEC, method=rows_by("random"), seed=seed), MIXED)
         counts["a"][rows["a"]["input_ids"][5]] += 1
         counts["b"][rows["b"]["input_ids"][3]] += 1
     for token, share in ((21, 1 / 2), (23, 1 / 4), (24, 1 / 4)):
@@ -112,14 +133,14 @@ def test_random_tokens_follow_the_unigrams_without_the_reference() -> None:
 
 
 def test_rac_reads_draft_and_turn() -> None:
-    rows = made(replace(SPEC, mix="rac", correction_share=1.0), DRAFTS)
+    rows = made(replace(SPEC, method=rows_by("rac", correction_share=1.0)), DRAFTS)
     context = [1, 10, 11, 1, 21, 98, 97, 1, 90, 3]
     assert rows["a"]["input_ids"] == [*context, 21, 22, 23, EOS]
     assert rows["a"]["labels"] == [-100] * len(context) + [21, 22, 23, EOS]
 
 
 def test_rac_with_the_draft_of_another_example() -> None:
-    spec = replace(SPEC, mix="rac", correction_share=1.0, drafts="another")
+    spec = replace(SPEC, method=rows_by("rac", correction_share=1.0, drafts="another"))
     rows = made(spec, DRAFTS)
     assert rows["a"]["input_ids"][:7] == [1, 10, 11, 1, 24, 1, 90]
     assert rows["b"]["input_ids"][:8] == [1, 12, 1, 21, 98, 97, 1, 90]
@@ -127,7 +148,7 @@ def test_rac_with_the_draft_of_another_example() -> None:
 
 def test_nobody_is_its_own_neighbour() -> None:
     many = [Example(f"e{i}", "1", [1], [5, EOS]) for i in range(50)]
-    found = Mixing(SPEC, Words(), many, {}, {}).neighbours
+    found = neighbours(Mixing(SPEC, Words(), many, {}, {}))
     assert sorted(found) == list(range(50))
     assert all(i != j for i, j in enumerate(found))
 
@@ -144,7 +165,9 @@ def test_a_draft_is_cut_after_a_random_word(u: float, expected: str) -> None:
 def test_rac_with_drafts_of_random_length() -> None:
     lengths = set()
     for seed in range(40):
-        spec = replace(SPEC, mix="rac", correction_share=1.0, draft_length="random")
+        spec = replace(
+            SPEC, method=rows_by("rac", correction_share=1.0, draft_length="random")
+        )
         rows = made(replace(spec, seed=seed), DRAFTS)
         ids = rows["a"]["input_ids"]
         draft = ids[4 : ids.index(90) - 1]
@@ -154,18 +177,19 @@ def test_rac_with_drafts_of_random_length() -> None:
 
 
 def test_spin_pairs_the_reference_with_the_own_answer() -> None:
-    rows = made(replace(SPEC, mix="spin"), DRAFTS)
+    rows = made(replace(SPEC, method=rows_by("spin")), DRAFTS)
     assert rows["achosen"]["input_ids"] == [1, 10, 11, 3, 21, 22, 23, EOS]
     assert rows["arejected"]["input_ids"] == [1, 10, 11, 3, 21, 98, 97, EOS]
     assert rows["arejected"]["labels"] == [-100] * 4 + [21, 98, 97, EOS]
     assert rows["achosen"]["step"] == rows["arejected"]["step"]
 
 
+DPO = rows_by("dpo", candidates=3)
 CANDIDATES = passed(*[(i, e, f"5{e}") for i in "ab" for e in range(3)])
 
 
 def test_dpo_pairs_the_best_with_the_worst() -> None:
-    spec = replace(SPEC, mix="dpo", candidates=3)
+    spec = replace(SPEC, method=DPO)
     grades = {("a", 0): 0.5, ("a", 1): 0.9, ("a", 2): 0.1}
     grades |= {("b", e): 0.5 for e in range(3)}
     rows = made(spec, CANDIDATES, grades=grades)
@@ -175,7 +199,7 @@ def test_dpo_pairs_the_best_with_the_worst() -> None:
 
 
 def test_dpo_counts_steps_without_gaps() -> None:
-    spec = replace(SPEC, mix="dpo", candidates=3, batch_size=1)
+    spec = replace(SPEC, method=DPO, batch_size=1)
     for tied, other in ("ab", "ba"):
         grades = {(tied, e): 0.5 for e in range(3)} | {
             (other, e): e / 2 for e in range(3)
@@ -187,11 +211,11 @@ def test_dpo_counts_steps_without_gaps() -> None:
 def test_dpo_without_any_pair() -> None:
     grades = {(i, e): 1.0 for i in "ab" for e in range(3)}
     with pytest.raises(UserError, match="the same grade"):
-        made(replace(SPEC, mix="dpo", candidates=3), CANDIDATES, grades=grades)
+        made(replace(SPEC, method=DPO), CANDIDATES, grades=grades)
 
 
 def test_a_round_has_its_part_of_the_steps() -> None:
-    spec = replace(SPEC, mix="plain", batch_size=1, epochs=2)
+    spec = replace(SPEC, method=rows_by("plain"), batch_size=1, epochs=2)
     whole = mix(EXAMPLES, [], spec, Words())
     parts = [
         mix(EXAMPLES, [], replace(spec, steps=Steps(a, b, 4)), Words())
@@ -204,8 +228,8 @@ def test_a_round_has_its_part_of_the_steps() -> None:
 def test_as_many_steps_as_the_time_allows() -> None:
     """Rows of 8 and 6 tokens: the step that reaches the budget is the last one, and the
     plan of the stage is kept as far as it goes."""
-    spec = replace(SPEC, mix="plain", batch_size=1, epochs=1, wall=True)
-    plan = mix(EXAMPLES, [], replace(spec, wall=False, epochs=4), Words())
+    spec = replace(SPEC, method=rows_by("plain"), batch_size=1, epochs=1)
+    plan = mix(EXAMPLES, [], replace(spec, epochs=4), Words())
     for tokens in (1, 14, 15, 28, 29):
         found = mix(EXAMPLES, [], spec, Words(), tokens=tokens)
         read = [len(row["input_ids"]) for row in found]
@@ -225,9 +249,9 @@ def test_a_function_of_ones_own(tmp_path: Path) -> None:
         "def empty(mixing, i, epoch):\n"
         "    return [{'input_ids': [1, 2], 'labels': [-100, -100]}]\n"
     )
-    spec = replace(SPEC, mix="custom", reads="nothing")
+    spec = replace(SPEC, method=rows_by("custom", function="own.py:masked"))
     rows = made(spec, [], function=load_function(f"{file}:masked"))
-    assert rows == made(replace(SPEC, mix="plain"), [])
+    assert rows == made(replace(SPEC, method=rows_by("plain")), [])
     with pytest.raises(UserError, match=r"row of . has no label"):
         made(spec, [], function=load_function(f"{file}:empty"))
     with pytest.raises(UserError, match="has no function nothing"):
@@ -236,15 +260,27 @@ def test_a_function_of_ones_own(tmp_path: Path) -> None:
         load_function(f"{tmp_path / 'none.py'}:masked")
 
 
-def test_every_mix_of_the_configuration_exists() -> None:
-    from selfgen.config.methods import BY_MIX
+def test_every_method_is_registered_by_its_mix() -> None:
+    tags = {name: kind.model_fields["mix"].annotation for name, kind in METHODS.items()}
+    assert all(get_args(tag) == (name,) for name, tag in tags.items())
+    kinds = {
+        name: get_args(kind.mixed_by.model_fields["mix"].annotation)
+        for name, kind in TRAINED.items()
+    }
+    assert kinds == {name: (name,) for name in METHODS if name != "none"}
 
-    assert set(BY_MIX) - {"none", "custom"} == set(mixes.MIXES)
+
+def test_the_keys_of_rows_are_keys_of_the_method() -> None:
+    """So an entry of the configuration decides them; a task's metric does the rest."""
+    for name, kind in TRAINED.items():
+        more = set(kind.mixed_by.model_fields) - set(kind.model_fields)
+        assert more == ({"metric", "column"} if name == "dpo" else set()), name
+        assert not {"label", "decodings"} & set(kind.mixed_by.model_fields), name
 
 
 def test_given_pairs_have_no_more_tokens_than_allowed() -> None:
     """Prompts of 4 and 3 tokens and 6 in all: answers of at most 2 and 3."""
-    spec = replace(SPEC, mix="pairs", max_tokens=6)
+    spec = replace(SPEC, method=rows_by("pairs"))
     rejected = passed(("a", 0, "31 32 33"), ("b", 0, "34"))
     rows = made(spec, rejected)
     assert rows["achosen"]["input_ids"] == [1, 10, 11, 3, 21, 22]

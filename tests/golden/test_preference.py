@@ -28,13 +28,13 @@ import torch
 from selfgen.core.errors import UserError
 from selfgen.training import causal
 from selfgen.training.preference import PairLoss, dpo
-from selfgen.training.spec import LoraSpec, Preference, TrainSpec
+from selfgen.training.spec import Lora, Preference, TrainSpec
 from tests.golden.conftest import EOS, VOCABULARY, build
 from tests.golden.test_mixing import _Table
-from tests.unit.test_training import SPEC, assert_same
+from tests.unit.test_training import SPEC, altered, assert_same
 
 LN = math.log
-SPEC = replace(SPEC, learning_rate=1e-3, preference=Preference(0.1))
+SPEC = altered(SPEC, learning_rate=1e-3, loss=Preference())
 TABLE = torch.tensor(
     [
         [1 / 8, 1 / 2, 1 / 8, 1 / 4],
@@ -125,7 +125,7 @@ def test_rows_by_hand(weight: float) -> None:
         row("rejected", [0], [3]),
         row("rejected", [0], [1, 2], epoch=1),
     ]
-    spec = Preference(1.0, weight)
+    spec = Preference(beta=1.0, sft_weight=weight)
     loss = referred(_Table(TABLE), _Table(torch.zeros(4, 4)), rows, spec)
     found = loss_of(loss, rows)
     expected = (LN(1.5) + LN(3)) / 2 + weight * (LN(8) + LN(4)) / 3
@@ -163,7 +163,7 @@ def trl(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
         return " ".join(words) if asked else " " + " ".join(words)
 
     def make(model: Any, reference: Any, rows: list[dict], spec: TrainSpec) -> Any:
-        found = PairLoss(_Table(TABLE), spec.preference).groups(rows)
+        found = PairLoss(_Table(TABLE), spec.loss).groups(rows)
         halves = [
             {
                 "prompt": text(chosen, True),
@@ -173,7 +173,7 @@ def trl(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
             for chosen, rejected in found
         ]
         steps = len({row["step"] for row in rows})
-        weight = spec.preference.sft_weight
+        weight = spec.loss.sft_weight
         return module.DPOTrainer(
             model=model,
             ref_model=reference,
@@ -181,18 +181,18 @@ def trl(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
             train_dataset=Dataset.from_list(halves),
             args=module.DPOConfig(
                 output_dir=str(tmp_path_factory.mktemp("trl")),
-                beta=spec.preference.beta,
+                beta=spec.loss.beta,
                 loss_type=["sigmoid", "sft"] if weight else ["sigmoid"],
                 loss_weights=[1.0, weight] if weight else None,
                 per_device_train_batch_size=len(found) // steps,
                 max_steps=steps,
-                learning_rate=spec.learning_rate,
+                learning_rate=spec.optimization.learning_rate,
                 lr_scheduler_type="constant",
                 weight_decay=0.0,
-                max_grad_norm=spec.max_grad_norm,
-                adam_beta1=spec.adam_betas[0],
-                adam_beta2=spec.adam_betas[1],
-                adam_epsilon=spec.adam_epsilon,
+                max_grad_norm=spec.optimization.max_grad_norm,
+                adam_beta1=spec.optimization.adam_betas[0],
+                adam_beta2=spec.optimization.adam_betas[1],
+                adam_epsilon=spec.optimization.adam_epsilon,
                 optim="adamw_torch_fused",
                 bf16=False,
                 use_cpu=True,
@@ -214,7 +214,7 @@ def test_loss_and_gradients_are_trls(trl: Callable[..., Any], weight: float) -> 
     """TRL's ``sft`` is the mean over the chosen answers' tokens of a batch, as ours is of
     a step, so both agree where a step is one batch. (TRL gives each micro-batch of an
     accumulated step the same weight, whatever its tokens; ours weighs tokens.)"""
-    spec = replace(SPEC, preference=Preference(0.1, weight))
+    spec = replace(SPEC, loss=Preference(sft_weight=weight))
     rows = pairs(steps=1, size=6)
     reference, model = build("llama"), build("llama", seed=2)
     trainer = trl(copy.deepcopy(model), copy.deepcopy(reference), rows, spec)
@@ -222,7 +222,7 @@ def test_loss_and_gradients_are_trls(trl: Callable[..., Any], weight: float) -> 
     assert batch["completion_mask"][:, 1:].sum().item() == causal.labelled(rows)
     expected = trainer.compute_loss(trainer.model.train(), batch)
     expected.backward()
-    loss = referred(model, reference, rows, spec.preference)
+    loss = referred(model, reference, rows, spec.loss)
     found = loss_of(loss, rows)
     found["loss"].backward()
     torch.testing.assert_close(found["loss"], expected, rtol=1e-5, atol=0)
@@ -241,9 +241,9 @@ def test_loss_and_gradients_are_trls(trl: Callable[..., Any], weight: float) -> 
 @pytest.mark.parametrize("weight", [0.0, 0.3])
 def test_training_is_trls(trl: Callable[..., Any], weight: float) -> None:
     """Whole runs of a few steps from the same weights: the curves agree."""
-    spec = replace(
+    spec = altered(
         SPEC,
-        preference=Preference(0.1, weight),
+        loss=Preference(sft_weight=weight),
         scheduler="constant",
         warmup_ratio=0.0,
         weight_decay=0.0,
@@ -281,16 +281,16 @@ def test_loss_falls_and_accuracy_rises() -> None:
 def test_sft_weight_keeps_the_chosen_likely() -> None:
     """With a large weight the loss is almost that of fine-tuning on the chosen rows."""
     rows = pairs(2)
-    heavy = replace(SPEC, preference=Preference(0.1, 1e6))
+    heavy = replace(SPEC, loss=Preference(sft_weight=1e6))
     _, outcome = fit(rows=rows, spec=heavy)
     chosen = [row for row in rows if row["role"] == "chosen"]
-    _, plain = fit(rows=chosen, spec=replace(SPEC, preference=None))
+    _, plain = fit(rows=chosen, spec=replace(SPEC, loss=None))
     for a, b in zip(outcome.curve, plain.curve, strict=True):
         assert a["loss"] / 1e6 == pytest.approx(b["loss"], rel=1e-4)
 
 
 def test_micro_batches_change_nothing() -> None:
-    spec = replace(SPEC, preference=Preference(0.1, 0.3))
+    spec = replace(SPEC, loss=Preference(sft_weight=0.3))
     whole, one = fit(spec=spec, micro_batch_tokens=10_000)
     parts, two = fit(spec=spec, micro_batch_tokens=1)
     for a, b in zip(one.curve, two.curve, strict=True):
@@ -322,10 +322,10 @@ def test_out_of_memory_halves_the_micro_batch(
     assert_same(expected, tuned, rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.parametrize("lora", [None, LoraSpec(4, 8, 0.1, "all-linear")])
-def test_resumed_equals_uninterrupted(tmp_path: Path, lora: LoraSpec | None) -> None:
+@pytest.mark.parametrize("lora", [None, Lora(rank=4, alpha=8, dropout=0.1)])
+def test_resumed_equals_uninterrupted(tmp_path: Path, lora: Lora | None) -> None:
     """The reference of a resumed run is the starting weights, not the checkpoint's."""
-    spec = replace(SPEC, lora=lora)
+    spec = altered(SPEC, lora=lora)
     expected, outcome = fit(spec=spec)
 
     def interrupt(done: int, total: int) -> None:
@@ -351,7 +351,7 @@ def test_dropout_is_off_for_the_reference() -> None:
         for module in model.modules():
             if isinstance(module, torch.nn.Dropout):
                 module.p = dropout
-        loss = referred(model, model, pairs(1), Preference(0.1))
+        loss = referred(model, model, pairs(1), Preference())
         assert all(module.training for module in model.modules())
         found.append(loss.reference)
     assert found[0] == found[1]
@@ -359,8 +359,8 @@ def test_dropout_is_off_for_the_reference() -> None:
 
 def test_lora_starts_at_its_reference() -> None:
     """Adapters change nothing yet when the reference is computed."""
-    lora = LoraSpec(4, 8, 0.0, "all-linear")
-    _, outcome = fit(spec=replace(SPEC, lora=lora, learning_rate=1e-2))
+    lora = Lora(rank=4, alpha=8)
+    _, outcome = fit(spec=altered(SPEC, lora=lora, learning_rate=1e-2))
     assert outcome.curve[0]["margin"] == 0
     assert outcome.curve[-1]["margin"] != 0
 

@@ -21,29 +21,33 @@ from selfgen.mixing.schedules import KINDS, Schedule, rate, rate_at
 PROMPT = PromptSpec("{prompt}", "Again.", 100, 100)
 
 
+def moving(kind: str, k: float, c: float = 0.0) -> Schedule:
+    return Schedule(kind=kind, k=k, c=c)
+
+
 @pytest.mark.parametrize(
     ("schedule", "beta", "i", "expected"),
     [
         # linear: eps = max(1 - beta, k - c i)
-        (Schedule("linear", 1.0, 0.01), 1.0, 0, 0.0),
-        (Schedule("linear", 1.0, 0.01), 1.0, 25, 0.25),
-        (Schedule("linear", 1.0, 0.01), 1.0, 100, 1.0),
-        (Schedule("linear", 1.0, 0.01), 0.5, 80, 0.5),
-        (Schedule("linear", 0.9, 0.005), 0.25, 10, 0.15),
+        (moving("linear", 1.0, 0.01), 1.0, 0, 0.0),
+        (moving("linear", 1.0, 0.01), 1.0, 25, 0.25),
+        (moving("linear", 1.0, 0.01), 1.0, 100, 1.0),
+        (moving("linear", 1.0, 0.01), 0.5, 80, 0.5),
+        (moving("linear", 0.9, 0.005), 0.25, 10, 0.15),
         # and with a negative slope from 0.5 to 0 at 70 per cent
-        (Schedule("linear", 0.5, -0.5 / 70), 0.5, 0, 0.5),
-        (Schedule("linear", 0.5, -0.5 / 70), 0.5, 35, 0.25),
-        (Schedule("linear", 0.5, -0.5 / 70), 0.5, 90, 0.0),
+        (moving("linear", 0.5, -0.5 / 70), 0.5, 0, 0.5),
+        (moving("linear", 0.5, -0.5 / 70), 0.5, 35, 0.25),
+        (moving("linear", 0.5, -0.5 / 70), 0.5, 90, 0.0),
         # exponential: eps = k^i
-        (Schedule("exponential", 0.99), 1.0, 0, 0.0),
-        (Schedule("exponential", 0.99), 1.0, 2, 1 - 0.9801),
-        (Schedule("exponential", 0.5), 0.25, 3, 0.25),
+        (moving("exponential", 0.99), 1.0, 0, 0.0),
+        (moving("exponential", 0.99), 1.0, 2, 1 - 0.9801),
+        (moving("exponential", 0.5), 0.25, 3, 0.25),
         # inverse sigmoid: eps = k / (k + exp(i / k))
-        (Schedule("inverse-sigmoid", 1.0), 1.0, 0, 0.5),
-        (Schedule("inverse-sigmoid", 4.0), 1.0, 0, 0.2),
-        (Schedule("inverse-sigmoid", 4.0), 1.0, 8, math.e**2 / (4 + math.e**2)),
-        (Schedule("inverse-sigmoid", 4.0), 0.1, 8, 0.1),
-        (Schedule("inverse-sigmoid", 1.0), 1.0, 5000, 1.0),
+        (moving("inverse-sigmoid", 1.0), 1.0, 0, 0.5),
+        (moving("inverse-sigmoid", 4.0), 1.0, 0, 0.2),
+        (moving("inverse-sigmoid", 4.0), 1.0, 8, math.e**2 / (4 + math.e**2)),
+        (moving("inverse-sigmoid", 4.0), 0.1, 8, 0.1),
+        (moving("inverse-sigmoid", 1.0), 1.0, 5000, 1.0),
         (None, 0.3, 77, 0.3),
     ],
 )
@@ -64,19 +68,20 @@ def test_a_rate_lies_between_0_and_beta_and_rises(
     kind: str, k: float, c: float, beta: float, places: list[float]
 ) -> None:
     k = 1 / k if kind == "exponential" else k
-    low, high = (rate(Schedule(kind, k, c), beta, i) for i in sorted(places))
+    c = c if kind == "linear" else 0.0
+    low, high = (rate(moving(kind, k, c), beta, i) for i in sorted(places))
     assert 0 <= low <= high <= beta + 1e-12
 
 
 def test_steps_count_in_per_cent_of_the_stage() -> None:
-    schedule = Schedule("linear", 1.0, 0.01)
+    schedule = moving("linear", 1.0, 0.01)
     assert [rate_at(schedule, 1.0, n, 40) for n in (0, 10, 20)] == [0.0, 0.25, 0.5]
     assert rate_at(schedule, 1.0, 100, 400) == 0.25
 
 
 def test_an_unknown_schedule() -> None:
     with pytest.raises(ValueError, match="'cosine'"):
-        rate(Schedule("cosine", 1.0), 1.0, 0)
+        rate(moving("cosine", 1.0), 1.0, 0)
 
 
 def examples(n: int = 40) -> list[Example]:
@@ -108,7 +113,7 @@ def planned(**part: object) -> list[tuple[int, list[tuple[int, int]]]]:
 
 
 def test_a_row_has_the_rate_of_the_step_that_it_will_stand_in() -> None:
-    schedule = Schedule("linear", 1.0, 0.01)
+    schedule = moving("linear", 1.0, 0.01)
     found = rates(examples(), pass_of(schedule=schedule, step_rows=4))
     assert len(found) == 80
     for number, step in planned():

@@ -22,12 +22,12 @@ from selfgen.models import shapes
 from selfgen.models.loading import place
 from selfgen.runtime.process import peak_memory_mb
 from selfgen.training import causal
-from selfgen.training.spec import LoraSpec, TwoPass
+from selfgen.training.spec import Lora, TwoPass
 from tests.golden import test_free, test_preference, test_two_pass
 from tests.golden.conftest import KINDS, SPECIAL, build
 from tests.golden.test_forced import made, references, spec_of
 from tests.unit import test_training
-from tests.unit.test_training import SPEC, assert_same
+from tests.unit.test_training import SPEC, altered, assert_same
 
 pytestmark = [
     pytest.mark.gpu,
@@ -37,11 +37,11 @@ pytestmark = [
 CUDA = Device("cuda", "fp32")
 OBJECTIVES = {
     "labels": (test_training.rows, SPEC),
-    "lora": (test_training.rows, replace(SPEC, lora=LoraSpec(4, 8, 0.0, "all-linear"))),
+    "lora": (test_training.rows, altered(SPEC, lora=Lora(rank=4, alpha=8))),
     "pairs": (test_preference.pairs, test_preference.SPEC),
     "two-pass": (
         test_two_pass.rows,
-        replace(SPEC, two_pass=TwoPass(0.5, Sampling(1.0))),
+        replace(SPEC, loss=TwoPass(beta=0.5)),
     ),
 }
 
@@ -173,7 +173,7 @@ def test_training_goes_on_when_memory_is_short(
     """The device really refuses 64k tokens a pass, and half as many until they fit; the
     losses are those of small passes from the start."""
     rows = random_rows(2, 64, 1024, 50304)
-    spec = replace(SPEC, device=Device("cuda", "bf16"), learning_rate=1e-5)
+    spec = altered(SPEC, device=Device("cuda", "bf16"), learning_rate=1e-5)
 
     def losses(**how: Any) -> list[float]:
         AcceleratorState._reset_state(reset_partial_state=True)

@@ -163,7 +163,7 @@ def test_specs_of_the_shipped_configuration_survive_the_command_line(name: str) 
     assert from_json(ControlledSpec, to_json(found)) == found
     names = [node.name for node in found.nodes]
     for i, node in enumerate(found.nodes):
-        needs = {node.parent, node.generator, node.wall_of} - {None}
+        needs = {node.parent, node.generator, node.match_wall_time} - {None}
         assert needs <= set(names[:i]), node.name
 
 
@@ -198,7 +198,11 @@ def test_which_methods_are_on_the_beta_axis() -> None:
         ("curves/methods", ["bsh"], ["curves.methods", "nearest: bash"]),
         ("stop", {"method": "x", "exact": 0.5, "every": 9}, ["stop.method", "'x'"]),
         ("methods/bash/bta", 0.5, ["methods.bash.bta", "nearest: beta"]),
-        ("methods/random/like", "sft", ["words.methods.random.like", "'sft'"]),
+        (
+            "methods/random/control_for",
+            "sft",
+            ["words.methods.random.control_for", "'sft'"],
+        ),
         ("methods/bash/mix", "dpo", ["methods.bash", "dpo"]),
         ("lable", "x", ["words.lable: unknown key", "nearest: label"]),
     ],

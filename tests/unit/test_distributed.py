@@ -40,7 +40,6 @@ from tests.golden.conftest import SPECIAL, build
 from tests.unit import test_training
 from dataclasses import replace
 from selfgen.core.errors import UserError
-from selfgen.core.spec import Sampling
 from selfgen.training.spec import TwoPass
 from selfgen.training import causal
 
@@ -53,7 +52,7 @@ SPEC = test_training.SPEC
 OBJECTIVES = {
     "labels": (test_training.rows, SPEC),
     "pairs": (test_preference.pairs, test_preference.SPEC),
-    "two-pass": (test_two_pass.rows, replace(SPEC, two_pass=TwoPass(0.5, Sampling(1.0)))),
+    "two-pass": (test_two_pass.rows, replace(SPEC, loss=TwoPass(beta=0.5))),
 }
 for name in how["objectives"]:
     rows, spec = OBJECTIVES[name]

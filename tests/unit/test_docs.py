@@ -12,9 +12,9 @@ import yaml
 from tests.flow import Flow
 
 from selfgen import __version__, config
-from selfgen.config.methods import BY_MIX
 from selfgen.graph.sources import WHEELS
 from selfgen.graph.steps import Graph
+from selfgen.methods import METHODS
 from selfgen.mixing import rows
 
 ROOT = Path(__file__).parents[2]
@@ -156,7 +156,7 @@ def test_method_keys_exist() -> None:
     assert laptop.methods["rac"].correction_share == 0.5
     assert {m.beta for m in laptop.methods.values() if m.mix == "bash"} == {0.25}
     for key in re.findall(r"`methods\.\w+\.(\w+)`", METHOD):
-        assert key in BY_MIX["bash"].model_fields | BY_MIX["rac"].model_fields, key
+        assert key in METHODS["bash"].model_fields | METHODS["rac"].model_fields, key
     for key in re.findall(r"`tasks\.NAME\.(\w+)`", METHOD):
         assert key in config.Task.model_fields, key
 

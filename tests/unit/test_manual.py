@@ -13,9 +13,12 @@ import yaml
 from selfgen import config
 from selfgen.benchmarks import BENCHMARKS
 from selfgen.cli.main import main
-from selfgen.config import judging, methods, sources, synthetic
+from selfgen.config import judging, sources, synthetic
 from selfgen.config.manual import SECTIONS, manual
 from selfgen.core.types import Keys
+from selfgen.methods import METHODS
+from selfgen.mixing import schedules
+from selfgen.training import spec as training
 
 ROOT = Path(__file__).parents[2]
 
@@ -24,12 +27,12 @@ def _classes() -> set[type]:
     """The sections that a file can have: those that no other is built on."""
     return {
         value
-        for module in (config, methods, synthetic, judging, sources)
+        for module in (config, synthetic, judging, sources, schedules, training)
         for value in vars(module).values()
         if inspect.isclass(value)
         and issubclass(value, Keys)
         and not value.__subclasses__()
-    } | set(BENCHMARKS.values())
+    } | {*BENCHMARKS.values(), *METHODS.values()}
 
 
 def _sections() -> dict[str, str]:
@@ -83,7 +86,7 @@ def test_every_class_has_a_section_with_every_key() -> None:
         ),
         (
             "`methods.NAME` with `mix: bash`",
-            '| `draw` | text | `"exact"` | `exact`, `onepass` | ',
+            '| `draw` | text | `"autoregressive"` | `autoregressive`, `onepass` | ',
         ),
         ("`methods.NAME` with `mix: rac`", "| `mix` | text | *required* | `rac` | "),
     ],

@@ -14,20 +14,31 @@ from selfgen.core.spec import Device, Sampling
 from selfgen.data.prompts import PromptSpec
 from selfgen.generation.pass_spec import PassSpec
 from selfgen.generation.passes import run_pass
+from selfgen.methods.bash import BashRows
+from selfgen.methods.plain import PlainRows
+from selfgen.methods.rac import RacRows
 from selfgen.mixing.build import build
 from selfgen.mixing.spec import RowsSpec
 
 PROMPT = PromptSpec("{prompt}", "Again.", 200, 30)
-ROWS = RowsSpec("plain", 0, (0, 10), 2, 4, PROMPT)
+ROWS = RowsSpec(
+    seed=0,
+    rows=(0, 10),
+    epochs=2,
+    batch_size=4,
+    prompt=PROMPT,
+    method=PlainRows(mix="plain"),
+)
+BASH = replace(ROWS, method=BashRows(mix="bash"))
 PASS = PassSpec(
-    "forced",
-    0,
-    (0, 10),
-    2,
-    PROMPT,
-    Sampling(1.0),
-    Device("cpu", "fp32"),
+    kind="forced",
+    sampling=Sampling(1.0),
     beta=0.5,
+    seed=0,
+    rows=(0, 10),
+    epochs=2,
+    prompt=PROMPT,
+    device=Device("cpu", "fp32"),
 )
 
 
@@ -58,10 +69,10 @@ def test_methods_see_the_same_steps_and_labels(folder: Path, tokenizer: Any) -> 
     onepass, _ = generate(folder, replace(PASS, kind="onepass"))
     drafts, _ = generate(folder, replace(PASS, kind="free"))
     built = {
-        "bash": build(records(), forced, replace(ROWS, mix="bash"), tokenizer),
-        "onepass": build(records(), onepass, replace(ROWS, mix="bash"), tokenizer),
+        "bash": build(records(), forced, BASH, tokenizer),
+        "onepass": build(records(), onepass, BASH, tokenizer),
         "rac": build(
-            records(), drafts, replace(ROWS, mix="rac", correction_share=0.5), tokenizer
+            records(), drafts, replace(ROWS, method=RacRows(mix="rac")), tokenizer
         ),
     }
     for rows in built.values():
@@ -103,10 +114,9 @@ def test_fresh_rows_are_other_examples(tokenizer: Any) -> None:  # noqa: F811
 
 def test_pass_must_match_the_examples(folder: Path, tokenizer: Any) -> None:  # noqa: F811
     rows, _ = generate(folder)
-    spec = replace(ROWS, mix="bash")
     with pytest.raises(UserError, match=r"1 rows missing, 0 foreign, 0 doubled: e\d"):
-        build(records(), rows[1:], spec, tokenizer)
+        build(records(), rows[1:], BASH, tokenizer)
     with pytest.raises(UserError, match="0 rows missing, 0 foreign, 1 doubled"):
-        build(records(), [*rows, rows[0]], spec, tokenizer)
+        build(records(), [*rows, rows[0]], BASH, tokenizer)
     with pytest.raises(UserError, match="0 rows missing, 1 foreign, 0 doubled: other"):
-        build(records(), [*rows, {**rows[0], "id": "other"}], spec, tokenizer)
+        build(records(), [*rows, {**rows[0], "id": "other"}], BASH, tokenizer)

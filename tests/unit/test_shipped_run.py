@@ -86,7 +86,7 @@ def test_the_shipped_run_is_of_its_configuration(run: Path, graph: Graph) -> Non
             weights = graph.weights(*checkpoint, cell.seed)
             expected[weights] = graph.train(cell.task, cell.method, cell.seed)
         if passed := graph.pass_file(*checkpoint, cell.seed):
-            made = graph.passed(cell.method)
+            made = graph.passed(cell.task, cell.method)
             expected[passed] = graph.generation(
                 cell.task, made.generator, made.name, cell.seed
             )

@@ -18,19 +18,23 @@ from selfgen.core.errors import UserError
 from selfgen.core.spec import Device, Sampling
 from selfgen.generation import free
 from selfgen.training import causal
-from selfgen.training.spec import LoraSpec, TrainSpec
+from selfgen.training.spec import Lora, Optimization, TrainSpec
 
 SPEC = TrainSpec(
     seed=0,
-    learning_rate=1e-2,
-    scheduler="cosine",
-    warmup_ratio=0.1,
-    weight_decay=0.01,
-    max_grad_norm=1.0,
-    adam_betas=(0.9, 0.99),
-    adam_epsilon=1e-8,
+    optimization=Optimization(
+        learning_rate=1e-2, weight_decay=0.01, adam_betas=[0.9, 0.99]
+    ),
     device=Device("cpu", "fp32"),
 )
+
+
+def altered(spec: TrainSpec, **keys: Any) -> TrainSpec:
+    """A spec with other keys of its own or of its ``optimization``."""
+    own = {key: keys.pop(key) for key in set(keys) & set(vars(spec))}
+    return replace(
+        spec, optimization=Optimization(**vars(spec.optimization) | keys), **own
+    )
 
 
 def rows(steps: int = 6, size: int = 8) -> list[dict[str, Any]]:
@@ -199,7 +203,7 @@ def test_eos_is_learned() -> None:
 def test_lora_trains_adapters_and_saves_whole_weights() -> None:
     model = build("llama")
     before = copy.deepcopy(model)
-    spec = replace(SPEC, lora=LoraSpec(4, 8, 0.0, "all-linear"))
+    spec = altered(SPEC, lora=Lora(rank=4, alpha=8))
     tuned, outcome = fit(model=model, spec=spec)
     assert set(tuned.state_dict()) == set(before.state_dict())
     assert outcome.curve[-1]["loss"] < outcome.curve[0]["loss"]
@@ -247,10 +251,11 @@ def test_rows_out_of_order_are_refused() -> None:
 def test_rmsprop_is_torchs() -> None:
     """A step of torch's own on the gradients of a plain loop, as it comes but for rate and
     decay."""
-    spec = replace(SPEC, optimizer="rmsprop", scheduler="constant", warmup_ratio=0.0)
+    spec = altered(SPEC, optimizer="rmsprop", scheduler="constant", warmup_ratio=0.0)
     tuned, _ = fit(rows=rows(2), spec=spec)
     model = build("llama")
-    how = {"lr": spec.learning_rate, "weight_decay": spec.weight_decay}
+    keys = spec.optimization
+    how = {"lr": keys.learning_rate, "weight_decay": keys.weight_decay}
     optimizer = torch.optim.RMSprop(model.parameters(), **how)
     for step in range(2):
         part = [row for row in rows(2) if row["step"] == step]
@@ -259,7 +264,7 @@ def test_rmsprop_is_torchs() -> None:
             ids, labels = (torch.tensor([row[k]]) for k in ("input_ids", "labels"))
             count = causal.labelled([row])
             (model(input_ids=ids, labels=labels).loss * count / total).backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), spec.max_grad_norm)
+        torch.nn.utils.clip_grad_norm_(model.parameters(), keys.max_grad_norm)
         optimizer.step()
         optimizer.zero_grad()
     adam, _ = fit(rows=rows(2))

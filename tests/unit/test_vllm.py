@@ -213,8 +213,8 @@ def test_the_key_is_in_the_specs_of_free_text_alone() -> None:
     def written(graph: Graph) -> dict[str, dict[str, Any]]:
         task = "descriptions"
         passes = {
-            passed.kind: graph.generation(task, *address, 0)
-            for address, passed in graph.passes().items()
+            passed.spec.kind: graph.generation(task, *address, 0)
+            for address, passed in graph.passes(task).items()
         }
         made = passes | {"answers": graph.answers(task, "sft", "direct", 0)}
         made["train"] = graph.train(task, "sft", 0)

@@ -118,7 +118,7 @@ def test_unknown_key_names_the_nearest_one(path: str, nearest: str) -> None:
         (
             "methods/bash/mix",
             DELETE,
-            ["bash.mix: found nothing", ": none, plain, bash"],
+            ["bash.mix: found nothing", ": bash, custom, dpo, none"],
         ),
         ("methods/bash/parent", "stf", ["found 'stf'", "nearest: sft"]),
         ("methods/bash/stage", "secnd", ["found 'secnd'", "nearest: second"]),
@@ -177,10 +177,19 @@ LINEAR = {"kind": "linear", "k": 1.0, "c": 0.01}
 @pytest.mark.parametrize(
     ("keys", "words"),
     [
-        ({"mix": "random", "like": "sft"}, ["x.like", "'sft'", "allowed: bash"]),
-        ({"mix": "random", "like": "bash", "stage": "sft"}, ["x.like", "stage"]),
-        ({"mix": "plain", "wall_of": "base"}, ["x.wall_of", "bash"]),
-        ({"mix": "plain", "wall_of": "bash", "rounds": 2}, ["x.rounds", "wall_of"]),
+        (
+            {"mix": "random", "control_for": "sft"},
+            ["x.control_for", "'sft'", "allowed: bash"],
+        ),
+        (
+            {"mix": "random", "control_for": "bash", "stage": "sft"},
+            ["x.control_for", "stage"],
+        ),
+        ({"mix": "plain", "match_wall_time": "base"}, ["x.match_wall_time", "bash"]),
+        (
+            {"mix": "plain", "match_wall_time": "bash", "rounds": 2},
+            ["x.rounds", "match_wall_time"],
+        ),
         ({"mix": "bash", "span": 0}, ["x.span", "greater than or equal to 1"]),
         (
             {"mix": "bash", "schedule": {"kind": "cosine", "k": 1}},
@@ -387,5 +396,5 @@ def test_prompts_are_asked_for_only_where_that_is_told_apart_from_context() -> N
     raw["methods"]["two"] = {**RAC, "mix": "two-pass", "label": "Two"}
     assert problems(raw) == [
         "config: stages.second.loss: found 'all' with methods.two of mix 'two-pass';"
-        " allowed with plain, bash, random and rac"
+        " allowed with bash, plain, rac, random"
     ]

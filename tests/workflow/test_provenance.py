@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from selfgen import tasks
+from selfgen import methods, tasks
 from selfgen.core import provenance
 from selfgen.evaluation import metrics
 from tests.flow import REPO
@@ -20,6 +20,10 @@ RECORDS = {
     name: f"selfgen.tasks.build {tasks.module(name)}"
     for name in ("gsm8k", "qa", "tldr")
 }
+ROWS = {
+    name: f"selfgen.mixing.build {methods.code(name)}"
+    for name in ("plain", "bash", "random", "rac", "spin", "dpo", "pairs", "custom")
+}
 SCORES = {
     name: f"selfgen.evaluation.scores {metrics.module(name)}"
     for name in ("rouge", "latex")
@@ -27,7 +31,7 @@ SCORES = {
 STEPS = (
     *RECORDS.values(),
     "selfgen.models.base",
-    "selfgen.mixing.build",
+    *ROWS.values(),
     "selfgen.generation.passes",
     "selfgen.generation.answers",
     "selfgen.training.causal",
@@ -41,7 +45,7 @@ STEPS = (
 """Each by the modules that make its code."""
 
 COMPUTE = {
-    "selfgen.mixing.build",
+    *ROWS.values(),
     "selfgen.generation.passes",
     "selfgen.generation.answers",
     "selfgen.training.causal",
@@ -155,7 +159,7 @@ def test_time_does_not_count(source: Path) -> None:
 def test_a_field_counts_in_its_own_step(changed: Changed) -> None:
     """In a class an annotation makes a field, so it is code of the step that reads it."""
     steps = changed("mixing/spec", lambda text: text + "    another: int = 0\n")
-    assert steps == {"selfgen.mixing.build", "selfgen.synthetic.run"}
+    assert steps == {*ROWS.values(), "selfgen.synthetic.run"}
 
 
 @pytest.mark.parametrize(
@@ -174,7 +178,7 @@ def test_code_counts_where_it_is_imported(
     """The plan of the steps decides rows, and which rate a row has in a pass."""
     steps = changed("mixing/order", change)
     assert steps == {
-        "selfgen.mixing.build",
+        *ROWS.values(),
         "selfgen.generation.passes",
         "selfgen.synthetic.run",
     }
@@ -182,7 +186,7 @@ def test_code_counts_where_it_is_imported(
 
 def test_a_helper_of_a_helper_counts(changed: Changed) -> None:
     steps = changed("core/hashing", unused)
-    assert {*RECORDS.values(), "selfgen.mixing.build"} <= steps
+    assert {*RECORDS.values(), *ROWS.values()} <= steps
     assert "selfgen.training.causal" not in steps
 
 
@@ -221,7 +225,8 @@ def test_what_loads_data_makes_no_training_anew(source: Path, changed: Changed) 
     read = ("tables", "leakage", "factbook", "wikipedia", "templates", "expressions")
     for module in (*read, "wheels", "files", "hub", "retries", "catalog"):
         edit(source, f"data/{module}", unused)
-    assert not changed("data/final_answers", unused) & COMPUTE
+    pairs = {ROWS["pairs"]}  # made of a file, which `data/tables` reads
+    assert changed("data/final_answers", unused) & COMPUTE == pairs
 
 
 def test_a_retry_makes_no_records_anew(source: Path, changed: Changed) -> None:
@@ -230,9 +235,58 @@ def test_a_retry_makes_no_records_anew(source: Path, changed: Changed) -> None:
     assert changed("data/retries", unused) == set()
 
 
-def test_a_mix_makes_no_pass_anew(changed: Changed) -> None:
-    steps = changed("mixing/mixes", unused)
-    assert steps == {"selfgen.mixing.build", "selfgen.synthetic.run"}
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("rac", lambda text: text.replace('draft.split(" ")', "draft.split()")),
+        ("bash", lambda text: text.replace('["tokens"]', '["token"]')),
+        ("random", lambda text: text.replace("sorted(counts)", "list(counts)")),
+        ("pairs", lambda text: text.replace('["rejected"]', '["chosen"]')),
+        ("dpo", lambda text: text.replace("by_id = {", "by_name = by_id = {")),
+    ],
+)
+def test_a_method_makes_its_own_rows(
+    changed: Changed, name: str, change: Callable[[str], str]
+) -> None:
+    assert changed(f"methods/{name}", change) == {ROWS[name]}
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("rac", lambda text: text.replace("+ CORRECTION_TOKENS", "+ 40")),
+        ("bash", lambda text: text.replace("eos=self.eos,", "")),
+        ("dpo", lambda text: text.replace("2 * (prompt + answer)", "prompt")),
+        ("rac", lambda text: text.replace("Share of correction", "How many")),
+        ("base", unused),
+    ],
+    ids=["cost", "pass", "another cost", "description", "base"],
+)
+def test_what_is_asked_of_a_method_is_no_code_of_its_rows(
+    changed: Changed, name: str, change: Callable[[str], str]
+) -> None:
+    """Its pass and its loss reach the steps that read them through their specs."""
+    assert changed(f"methods/{name}", change) == set()
+
+
+@pytest.mark.parametrize(
+    ("module", "expected"),
+    [
+        ("generation/pass_spec", {"generation.passes", "generation.answers"}),
+        ("training/spec", {"training.causal"}),
+    ],
+)
+def test_a_new_field_of_a_spec_makes_no_rows_anew(
+    changed: Changed, module: str, expected: set[str]
+) -> None:
+    steps = changed(module, lambda text: text + "    another: int = 0\n")
+    assert not steps & set(ROWS.values())
+    assert {f"selfgen.{name}" for name in expected} <= steps
+
+
+def test_a_name_that_is_not_there_is_an_error() -> None:
+    with pytest.raises(ValueError, match="no Nothing to be computed with"):
+        provenance.code_digest("selfgen.methods.rac:Nothing")
 
 
 def test_renderings_touch_no_model(changed: Changed) -> None:
@@ -251,7 +305,7 @@ def test_a_table_draws_no_other_anew(changed: Changed) -> None:
 
 def test_the_configuration_is_no_code_of_a_step(source: Path, changed: Changed) -> None:
     """Keys reach a step through its spec; a new key must not rerun everything."""
-    modules = ("config/__init__", "config/methods", "graph/lineage", "graph/steps")
+    modules = ("config/__init__", "methods/base", "graph/lineage", "graph/steps")
     for module in (*modules, "config/tasks", "graph/scoring", "data/catalog"):
         edit(source, module, unused)
     assert changed("data/chat_templates", unused) == set()

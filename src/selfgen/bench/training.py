@@ -22,7 +22,7 @@ from selfgen.data.prompts import load_tokenizer
 from selfgen.models import loading
 from selfgen.training import causal
 from selfgen.training.preference import CHOSEN, REJECTED
-from selfgen.training.spec import Preference, TrainSpec
+from selfgen.training.spec import Optimization, Preference, TrainSpec
 
 log = logging.getLogger(__name__)
 
@@ -47,18 +47,17 @@ class Case:
     def spec(self) -> TrainSpec:
         return TrainSpec(
             seed=0,
-            # After a step of 1e-5 a model of 1B told all pairs apart, and a loss of 0 says
-            # nothing of what follows.
-            learning_rate=5e-7 if self.preference else 1e-4,
-            scheduler="constant",
-            warmup_ratio=0.0,
-            # The Trainer leaves norms and biases out of weight decay; we do not.
-            weight_decay=0.0,
-            max_grad_norm=1.0,
-            adam_betas=(0.9, 0.999),
-            adam_epsilon=1e-8,
+            optimization=Optimization(
+                # After a step of 1e-5 a model of 1B told all pairs apart, and a loss of 0
+                # says nothing of what follows.
+                learning_rate=5e-7 if self.preference else 1e-4,
+                scheduler="constant",
+                warmup_ratio=0.0,
+                # The Trainer leaves norms and biases out of weight decay; we do not.
+                weight_decay=0.0,
+            ),
             device=self.where,
-            preference=self.preference,
+            loss=self.preference,
         )
 
 
@@ -191,7 +190,7 @@ def with_trl(case: Case, checkpointing: bool) -> dict[str, Any]:
         def _prepare_dataset(self, dataset: Dataset, *args: Any) -> Dataset:
             return dataset  # tokens already
 
-    spec, steps = case.spec, case.rows[-1]["step"] + 1
+    spec, steps = case.spec.optimization, case.rows[-1]["step"] + 1
     if case.preference:
         trainer, config = Pairs, DPOConfig
         own: dict[str, Any] = {

@@ -148,7 +148,7 @@ def run_train(args: Namespace) -> None:
 
 def run_dpo(args: Namespace) -> None:
     """The training loop on pairs beside TRL's DPOTrainer."""
-    _train(args, training.random_pairs, None, Preference(args.beta))
+    _train(args, training.random_pairs, None, Preference(beta=args.beta))
 
 
 def _train(

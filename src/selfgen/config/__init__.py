@@ -13,14 +13,16 @@ from pydantic import Field, ValidationError, create_model, model_validator
 
 from selfgen import benchmarks
 from selfgen.benchmarks.base import Benchmark
-from selfgen.config import dialogues, errors, judging, methods, sources, tasks
+from selfgen.config import dialogues, errors, judging, sources, tasks
 from selfgen.config.dialogues import Dialogues
 from selfgen.config.judging import Judge, WinRate
-from selfgen.config.methods import Method
 from selfgen.config.sources import File, Model, Wheel
 from selfgen.config.tasks import Decoding, Task
 from selfgen.core.errors import UserError
 from selfgen.core.types import NAME, Count, Keys, Number, Share, known
+from selfgen.data.prompts import PromptSpec
+from selfgen.methods import Method, base
+from selfgen.training.spec import Optimization
 
 
 class Preferences(Keys):
@@ -52,6 +54,10 @@ class Preferences(Keys):
             )
         return self
 
+    def prompt(self) -> PromptSpec:
+        """The texts around a pair."""
+        return PromptSpec(self.template, "", self.max_prompt_tokens, self.max_tokens)
+
 
 class Leakage(Keys):
     """The guard between training and held-out prompts."""
@@ -63,44 +69,11 @@ class Leakage(Keys):
     )
 
 
-class Lora(Keys):
-    """Low-rank adapters (peft) instead of full fine-tuning; merged when saved."""
-
-    rank: Count = Field(default=16, description="Rank.")
-    alpha: Count = Field(default=32, description="Scale numerator.")
-    dropout: Share = Field(default=0.0, description="Dropout on the adapter's input.")
-    target_modules: str | list[str] = Field(
-        default="all-linear", description="As in peft."
-    )
-
-
-class Stage(Keys):
+class Stage(Optimization):
     """One fine-tuning recipe; methods that name the same stage are comparable."""
 
     epochs: Count = Field(default=1, description="Passes over the training rows.")
     batch_size: Count = Field(default=16, description="Rows of an optimiser step.")
-    learning_rate: Annotated[Number, Field(gt=0)] = Field(description="Peak rate.")
-    optimizer: Literal["adamw", "rmsprop"] = Field(
-        default="adamw",
-        description="RMSProp as torch has it, as SPIN's authors took it.",
-    )
-    scheduler: Literal["cosine", "linear", "constant", "constant_with_warmup"] = Field(
-        default="cosine", description="As in transformers."
-    )
-    warmup_ratio: Share = Field(default=0.1, description="Share of steps to warm up.")
-    weight_decay: Annotated[Number, Field(ge=0)] = Field(
-        default=0.0, description="Of the optimizer: decoupled in AdamW alone."
-    )
-    max_grad_norm: Annotated[Number, Field(gt=0)] = Field(
-        default=1.0, description="Gradient clipping."
-    )
-    adam_betas: list[Share] = Field(
-        default=[0.9, 0.999], min_length=2, max_length=2, description="AdamW."
-    )
-    adam_epsilon: Annotated[Number, Field(gt=0)] = Field(
-        default=1e-8, description="AdamW."
-    )
-    lora: Lora | None = Field(default=None, description="Adapters; null: all weights.")
     rows: Count | None = Field(
         default=None,
         description="Of the training records only so many, those of the lowest hash.",
@@ -262,7 +235,7 @@ class Config(Keys):
                     )
         if len(set(self.seeds)) != len(self.seeds):
             raise ValueError(f"seeds: found {self.seeds}, allowed are distinct ones")
-        methods.check(self.methods, self.stages, self.preferences)
+        base.check(self.methods, self.stages, self.preferences)
         known("evaluation.baseline", self.evaluation.baseline, self.methods)
         if oracle := self.evaluation.oracle:
             known("evaluation.oracle.method", oracle.method, self.methods)

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from selfgen.config.methods import Method, Plain
 from selfgen.core.types import Count, CountFromTwo, Keys, known
+from selfgen.methods import TRAINED
+from selfgen.methods.base import Trained
 from selfgen.tasks import DATASETS
 
 if TYPE_CHECKING:
@@ -41,12 +42,13 @@ def check(config: Config) -> None:
     for name, task in config.tasks.items():
         for method in task.methods or config.methods:
             found = config.methods[method]
-            stage = getattr(found, "stage", None)
-            stage = task.stages.get(stage, stage)
-            used = stage and config.stages[stage].dialogues
+            if not isinstance(found, Trained):
+                continue
+            stage = task.stages.get(found.stage, found.stage)
+            used = config.stages[stage].dialogues
             if not used:
                 continue
-            _ask_plain(f"stages.{stage}.dialogues: found {used!r}", method, found)
+            _ask_alone(f"stages.{stage}.dialogues: found {used!r}", method, found)
             file = config.dialogues[used].train
             if task.validation_rows and file in DATASETS[task.dataset].sources:
                 raise ValueError(
@@ -68,14 +70,15 @@ def _check_stage(where: str, stage: Stage, config: Config) -> None:
         )
 
 
-def _ask_plain(found: str, name: str, method: Method) -> None:
+def _ask_alone(found: str, name: str, method: Trained) -> None:
     where = f"methods.{name}"
-    if not isinstance(method, Plain):
+    if method.on_dialogues is None:
+        mixes = [x for x, kind in TRAINED.items() if kind.on_dialogues is not None]
         raise ValueError(
-            f"{found} with {where} of mix {method.mix!r}; allowed with plain"
+            f"{found} with {where} of mix {method.mix!r}; allowed with"
+            f" {', '.join(mixes)}"
         )
-    alone = {"rounds": 1, "rows": "same", "wall_of": None}
-    for key, allowed in alone.items():
+    for key, allowed in method.on_dialogues.items():
         if (value := getattr(method, key)) != allowed:
             raise ValueError(
                 f"{found} with {where}.{key} {value!r}; allowed with {allowed!r}"

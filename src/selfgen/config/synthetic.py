@@ -13,11 +13,10 @@ from selfgen.config import (
     Stage,
     Task,
     checked,
-    methods,
 )
-from selfgen.config.methods import Custom, Dpo, Method, Pairs
 from selfgen.config.sources import RandomModel
 from selfgen.core.types import NAME, Count, Keys, Share, known
+from selfgen.methods import Method, base
 from selfgen.tasks import DATASETS
 
 
@@ -61,7 +60,7 @@ class Regime(Keys):
             raise ValueError("model.characters: found nothing, this key is required")
         known("baseline", self.baseline, self.methods)
         for name, method in self.methods.items():
-            if isinstance(method, Custom | Dpo | Pairs):
+            if isinstance(method, base.Trained) and not method.in_memory:
                 raise ValueError(
                     f"methods.{name}.mix: found {method.mix!r}, which controlled runs"
                     " do not have"
@@ -112,7 +111,7 @@ class Controlled(Keys):
     def _sound(self) -> Controlled:
         for name, regime in self.regimes.items():
             try:
-                methods.check(regime.methods, regime.stages, {})
+                base.check(regime.methods, regime.stages, {})
             except ValueError as error:
                 raise ValueError(f"regimes.{name}.{error}") from None
         return self

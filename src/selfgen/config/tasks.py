@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from selfgen.config.methods import Bash, Method, Plain, Rac, Random
 from selfgen.core.types import Count, CountOrZero, Keys, Number, Share, known
+from selfgen.methods import TRAINED
+from selfgen.methods.base import Trained
 from selfgen.tasks import DATASETS
 
 if TYPE_CHECKING:
@@ -116,15 +117,17 @@ def check(config: Config) -> None:
             known(f"{where}.stages", stage, config.stages)
             known(f"{where}.stages.{stage}", other, config.stages)
         for method, found in config.methods.items():
-            stage = getattr(found, "stage", None)
-            stage = task.stages.get(stage, stage)
+            if not isinstance(found, Trained):
+                continue
+            stage = task.stages.get(found.stage, found.stage)
             if stage in config.stages and config.stages[stage].loss == "all":
                 _ask_all(f"stages.{stage}", method, found)
         for method in task.methods or ():
             known(f"{where}.methods", method, config.methods)
-            for key in ("parent", "like", "wall_of"):
-                needed = getattr(config.methods[method], key, None)
-                if needed and needed not in task.methods:
+            found = config.methods[method]
+            others = found.others() if isinstance(found, Trained) else {}
+            for key, needed in others.items():
+                if needed not in task.methods:
                     raise ValueError(
                         f"{where}.methods: found {method!r} without its {key},"
                         f" {needed!r}"
@@ -136,9 +139,10 @@ def check(config: Config) -> None:
             )
 
 
-def _ask_all(where: str, name: str, method: Method) -> None:
-    if not isinstance(method, Plain | Bash | Random | Rac):
+def _ask_all(where: str, name: str, method: Trained) -> None:
+    if not method.whole_rows:
+        allowed = ", ".join(mix for mix, kind in TRAINED.items() if kind.whole_rows)
         raise ValueError(
             f"{where}.loss: found 'all' with methods.{name} of mix {method.mix!r}; allowed"
-            " with plain, bash, random and rac"
+            f" with {allowed}"
         )

@@ -44,9 +44,10 @@ DECLARATIONS = ("DATASET",)
 def code_digest(*modules: str) -> str:
     """Digest of the syntax of some modules and of all package modules they import.
 
-    Comments, docstrings, annotations and layout do not count: the digest changes only if the
-    code does something else. ``ast.dump`` is not used, since it differs between versions of
-    Python.
+    ``module:NAME`` is one class or function of a module, with what it needs of the rest.
+    Comments, docstrings, annotations, layout and the descriptions of keys do not count: the
+    digest changes only if the code does something else. ``ast.dump`` is not used, since it
+    differs between versions of Python.
     """
     closure: set[str] = set()
     todo = list(modules)
@@ -75,11 +76,15 @@ def _file(module: str) -> Path | None:
 
 @functools.cache
 def _parsed(module: str) -> tuple[str, tuple[str, ...]]:
-    """``(digest of the syntax, package modules imported)``."""
+    """``(digest of the syntax, package modules imported)``, of a module or of what one name
+    in it needs."""
+    module, _, name = module.partition(":")
     path = _file(module)
     if path is None:
         raise ValueError(f"no module {module} in {PACKAGE}")
     tree = ast.parse(path.read_text(encoding="utf-8"))
+    if name:
+        tree.body = _needed(tree.body, name)
     imported: set[str] = set()
     for node in _statements(tree):
         if isinstance(node, ast.Import):
@@ -94,10 +99,43 @@ def _parsed(module: str) -> tuple[str, tuple[str, ...]]:
     return digest, tuple(sorted(imported))
 
 
+def _needed(body: list[ast.stmt], name: str) -> list[ast.stmt]:
+    """Those of a module's statements that define a name, or what these read in turn."""
+    makers: dict[str, ast.stmt] = {}
+    for statement in body:
+        for node in [statement, *getattr(statement, "targets", ())]:
+            for made in (getattr(node, "name", None), getattr(node, "id", None)):
+                if made:
+                    makers[made] = statement
+        if isinstance(statement, ast.Import | ast.ImportFrom):
+            for alias in statement.names:
+                made = alias.asname or alias.name.partition(".")[0]
+                makers[made] = _importing(statement, alias)
+        elif isinstance(statement, ast.AnnAssign):
+            makers[ast.unparse(statement.target)] = statement
+    if name not in makers:
+        raise ValueError(f"no {name} to be computed with")
+    found, todo = {}, [name]
+    while todo:
+        made = todo.pop()
+        if made in makers and made not in found:
+            found[made] = makers[made]
+            nodes = ast.walk(makers[made])
+            todo += [node.id for node in nodes if isinstance(node, ast.Name)]
+    return [found[made] for made in sorted(found)]
+
+
+def _importing(statement: ast.Import | ast.ImportFrom, alias: ast.alias) -> ast.stmt:
+    """An import of one name alone."""
+    if isinstance(statement, ast.Import):
+        return ast.Import([alias])
+    return ast.ImportFrom(statement.module, [alias], statement.level)
+
+
 def _statements(tree: ast.AST) -> Iterator[ast.AST]:
-    """All nodes, but for what only type checkers read."""
+    """All nodes, but for what only people and type checkers read."""
     for node in ast.iter_child_nodes(tree):
-        if not _is_for_checkers(node):
+        if not _is_for_people(node):
             yield node
             yield from _statements(node)
 
@@ -134,10 +172,13 @@ def _is_idle(node: Any, parent: Any) -> bool:
         return node.value is None and not isinstance(parent, ast.ClassDef)
     if isinstance(node, ast.Assign) and isinstance(parent, ast.Module):
         return getattr(node.targets[0], "id", None) in DECLARATIONS
-    return _is_for_checkers(node)
+    return _is_for_people(node)
 
 
-def _is_for_checkers(node: Any) -> bool:
+def _is_for_people(node: Any) -> bool:
+    if isinstance(node, ast.keyword):
+        # Of a key of the configuration: words for people.
+        return node.arg == "description"
     test = getattr(node, "test", None) if isinstance(node, ast.If) else None
     return isinstance(test, ast.Name) and test.id == "TYPE_CHECKING"
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 import re
-from typing import Annotated, Any
+from collections.abc import Mapping
+from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -37,6 +38,14 @@ class Keys(BaseModel):
     )
 
 
+Part = TypeVar("Part", bound=Keys)
+
+
+def part(kind: type[Part], section: Keys) -> Part:
+    """A section of the keys of ``kind``, with the values that a larger one gives them."""
+    return kind(**{name: getattr(section, name) for name in kind.model_fields})
+
+
 def hint(value: Any, allowed: list[str]) -> str:
     """The end of a message: what is allowed, and what is nearest to ``value``."""
     near = difflib.get_close_matches(str(value), allowed, 1, 0.5)
@@ -45,7 +54,7 @@ def hint(value: Any, allowed: list[str]) -> str:
     )
 
 
-def known(path: str, value: str, allowed: dict[str, Any]) -> None:
+def known(path: str, value: str, allowed: Mapping[str, Any]) -> None:
     """Raises ValueError unless ``value`` is one of ``allowed``."""
     if value not in allowed:
         raise ValueError(f"{path}: found {value!r}{hint(value, list(allowed))}")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from selfgen import tasks
+from selfgen import methods, tasks
 from selfgen.config.synthetic import Controlled
 from selfgen.core.provenance import code_digest, source_digest
 from selfgen.graph import benchmarks, dialogues, scoring, tables
 from selfgen.graph.rules import RULES
 from selfgen.graph.steps import Graph
+from selfgen.methods.base import Trained
 
 
 def _records(graph: Graph, task: str) -> str:
@@ -35,17 +36,14 @@ def _lead_1(graph: Graph, task: str) -> str:
 
 def _rows(graph: Graph, task: str, checkpoint: str) -> str:
     """Mixing, and what only some methods read: metrics, a function of one's own."""
-    method = graph.checkpoints[checkpoint].method
-    mixing = RULES["mix_rows"].modules
     if dialogues.of(graph, task, checkpoint):
         return code_digest("selfgen.mixing.blocks", "selfgen.data.dialogues")
-    if method.mix == "custom":
-        file = graph.root / method.function.rpartition(":")[0]
-        return code_digest(*mixing) + source_digest(file)
-    if method.mix == "dpo":
-        return _scored(graph, task, *mixing, "selfgen.evaluation.metrics")
-    own = ["selfgen.data.preferences"] if method.mix == "pairs" else []
-    return code_digest(*mixing, *own)
+    method = graph.trained_method(checkpoint)
+    modules = *RULES["mix_rows"].modules, methods.code(method.mix)
+    if method.graded:
+        return _scored(graph, task, *modules)
+    own = [source_digest(graph.root / path) for path in method.own_files().values()]
+    return "".join([code_digest(*modules), *own])
 
 
 def _benchmark(rule: str) -> Callable[[Graph, str], str]:
@@ -66,8 +64,13 @@ def _figure(graph: Graph, figure: str) -> str:
 
 
 def _regime(config: Controlled, regime: str) -> str:
-    dataset = config.regimes[regime].task.dataset
-    return code_digest(*RULES["run_regime"].modules, tasks.module(dataset))
+    found = config.regimes[regime]
+    mixes = {m.mix for m in found.methods.values() if isinstance(m, Trained)}
+    return code_digest(
+        *RULES["run_regime"].modules,
+        tasks.module(found.task.dataset),
+        *map(methods.code, mixes),
+    )
 
 
 def _none(graph: Graph) -> str:

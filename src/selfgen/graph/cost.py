@@ -10,14 +10,13 @@ from collections import Counter
 from pathlib import Path
 
 from selfgen.benchmarks import JUDGED
-from selfgen.config import methods as m
 from selfgen.config import sources as c
 from selfgen.config.judging import Endpoint
 from selfgen.core.errors import UserError
 from selfgen.graph import benchmarks, dialogues, judging, paths
 from selfgen.graph.steps import Graph
+from selfgen.methods.base import CORRECTION_TOKENS
 from selfgen.mixing.blocks import BlocksSpec
-from selfgen.mixing.spec import RowsSpec
 from selfgen.models import shapes
 from selfgen.report import plan as report
 from selfgen.report.plan import (
@@ -30,9 +29,6 @@ from selfgen.report.plan import (
     Disk,
     Work,
 )
-
-CORRECTION_TOKENS = 32
-"""Of the turn that asks for a correction, about."""
 
 JUDGE_PROMPT_TOKENS = 256
 """Of what a judge is told beside the texts, about."""
@@ -57,37 +53,27 @@ def _trained(graph: Graph) -> list[Work]:
             tokens = spec.rows * spec.epochs * DIALOGUE_TOKENS
             found.append(Work(TRAINING, task, model, 1, tokens))
             continue
-        method = graph.checkpoints[checkpoint].method
-        prompt, answer = spec.prompt.max_prompt_tokens, spec.prompt.max_answer_tokens
-        row = prompt + answer
-        if isinstance(method, m.Rac):
-            row += round(spec.correction_share * (answer + CORRECTION_TOKENS))
-        if isinstance(method, m.Pairs):
-            row = spec.max_tokens
-        pairs = isinstance(method, m.PREFERENCES)
+        cost = graph.trained_method(checkpoint).cost(
+            spec.prompt.max_prompt_tokens, spec.prompt.max_answer_tokens
+        )
         rounds = graph.checkpoints[checkpoint].rounds
-        tokens = row * (1 + pairs) * _rows(spec) // rounds
-        # Pairs are read once before training, and two passes before each step.
-        before = tokens if pairs or isinstance(method, m.TwoPass) else 0
+        rows = (spec.rows[1] - spec.rows[0]) * spec.epochs
+        tokens, before = (n * rows // rounds for n in (cost.trained, cost.before))
         found.append(Work(TRAINING, task, model, 1, tokens, before))
     return found
-
-
-def _rows(spec: RowsSpec) -> int:
-    return (spec.rows[1] - spec.rows[0]) * spec.epochs
 
 
 def _passes(graph: Graph) -> list[Work]:
     """Every pass once, though several methods may read it."""
     found: dict[tuple[str, ...], Work] = {}
     for task, model, checkpoint, seed in graph.trained():
-        passed = graph.passed(checkpoint)
+        passed = graph.passed(task, checkpoint)
         if passed is None:
             continue
-        spec = graph.generation(task, passed.generator, passed.name, seed)
+        spec = passed.spec
         rows = (spec.rows[1] - spec.rows[0]) * spec.epochs * spec.candidates
         prompt, answer = spec.prompt.max_prompt_tokens, spec.prompt.max_answer_tokens
-        step = WRITING if passed.kind == "free" else DRAWING
+        step = WRITING if spec.kind == "free" else DRAWING
         address = (task, model, passed.generator, passed.name, str(seed))
         found[address] = Work(
             *(step, task, model, 1),

@@ -4,12 +4,12 @@ rows of a checkpoint, and whose loss on held-out ones is measured."""
 from __future__ import annotations
 
 from selfgen.config.dialogues import Dialogues
-from selfgen.config.methods import Trained
 from selfgen.evaluation.held_out_spec import LossSpec
 from selfgen.graph import paths
 from selfgen.graph.steps import Graph
+from selfgen.methods import Rows
+from selfgen.methods.base import Trained
 from selfgen.mixing.blocks import BlocksSpec
-from selfgen.mixing.spec import RowsSpec
 from selfgen.report.spec import Cell
 
 
@@ -22,12 +22,12 @@ def of(graph: Graph, task: str, checkpoint: str) -> Dialogues | None:
     return graph.config.dialogues[name] if name else None
 
 
-def rows(graph: Graph, task: str, checkpoint: str, seed: int) -> RowsSpec | BlocksSpec:
+def rows(graph: Graph, task: str, checkpoint: str, seed: int) -> Rows | BlocksSpec:
     """How the rows of a checkpoint are made."""
     found = of(graph, task, checkpoint)
     if found is None:
         return graph.rows(task, checkpoint, seed)
-    stage = graph.stage(task, graph.checkpoints[checkpoint].method)
+    stage = graph.stage(task, graph.trained_method(checkpoint))
     return BlocksSpec(
         found.train_rows, found.block_tokens, seed, stage.epochs, stage.batch_size
     )

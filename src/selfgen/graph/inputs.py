@@ -66,10 +66,10 @@ def _pass(graph: Graph, task: str, model: str, checkpoint: str, seed: int) -> Fi
 def _rows(graph: Graph, task: str, model: str, checkpoint: str, seed: int) -> Files:
     """Records and a pass, pairs that were judged elsewhere, or whole dialogues; and the
     manifests of what another method takes, where the time is to be the same."""
-    method = graph.checkpoints[checkpoint].method
+    method = graph.trained_method(checkpoint)
     if packed := dialogues.of(graph, task, checkpoint):
         data: Files = {"dialogues": sources.path(graph, packed.train)}
-    elif preferences := getattr(method, "preferences", None):
+    elif preferences := method.pairs_from():
         name = graph.config.preferences[preferences].file
         data = {"pairs": sources.path(graph, name)}
     else:
@@ -77,7 +77,7 @@ def _rows(graph: Graph, task: str, model: str, checkpoint: str, seed: int) -> Fi
     data["tokenizer"] = paths.fill(paths.BASE, model=model)
     if passed := graph.pass_file(task, model, checkpoint, seed):
         data["passed"] = passed
-    if other := getattr(method, "wall_of", None):
+    if other := method.takes_time_of():
         address = {"task": task, "model": model, "checkpoint": other, "seed": seed}
         passed = graph.pass_file(**address)
         before = [paths.manifest(passed)] if passed else []

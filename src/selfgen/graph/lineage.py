@@ -6,14 +6,15 @@ each the generator of the next. Pure functions of the configuration.
 
 from __future__ import annotations
 
+import hashlib
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from selfgen import config as c
-from selfgen.config import methods as m
 from selfgen.core.errors import UserError
-from selfgen.core.spec import Steps
-from selfgen.mixing.schedules import Schedule, rate
+from selfgen.core.spec import Device, Steps, to_json
+from selfgen.generation.pass_spec import PassSpec
+from selfgen.methods.base import Method, Trained
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Checkpoint:
 
     name: str
     declared: str
-    method: m.Method
+    method: Method
     parent: str | None
     round: int = 0
     rounds: int = 1
@@ -30,26 +31,24 @@ class Checkpoint:
 
 @dataclass(frozen=True)
 class Pass:
-    """A named generation over training records by the model of checkpoint ``generator``.
-
-    ``checkpoint``: a checkpoint whose rows are mixed from it; several may be.
-    """
+    """A named generation over the training records of a task by the model of checkpoint
+    ``generator``. ``spec``: under the seed 0."""
 
     name: str
     generator: str
-    kind: str
-    checkpoint: Checkpoint
+    spec: PassSpec
 
 
-def resolve(methods: dict[str, m.Method]) -> dict[str, Checkpoint]:
+def resolve(methods: dict[str, Method]) -> dict[str, Checkpoint]:
     """All checkpoints by name, in the order of the methods.
 
     Raises UserError: a name twice.
     """
     checkpoints: dict[str, Checkpoint] = {}
     for name, method in methods.items():
-        rounds = getattr(method, "rounds", 1)
-        parent = getattr(method, "parent", None)
+        trained = isinstance(method, Trained)
+        rounds = method.parts if trained else 1
+        parent = method.parent if trained else None
         for r in range(rounds):
             checkpoint = name if r == rounds - 1 else f"{name}.r{r + 1}"
             if checkpoint != name and checkpoint in methods:
@@ -82,59 +81,21 @@ def steps_of(checkpoint: Checkpoint, rows: int, stage: c.Stage) -> Steps | None:
     return Steps(first, last, total)
 
 
-def beta_of(checkpoint: Checkpoint) -> float:
-    """The most that the mixing rate of a checkpoint may be."""
-    method = checkpoint.method
-    beta = getattr(method, "beta", 0.0)
-    schedule = getattr(method, "schedule", None)
-    if schedule and schedule.over == "rounds":
-        return rate(_schedule(schedule), beta, checkpoint.round)
-    return beta
-
-
-def moving(checkpoint: Checkpoint) -> Schedule | None:
-    """The schedule that moves the rate within a checkpoint's steps, if any."""
-    schedule = getattr(checkpoint.method, "schedule", None)
-    return _schedule(schedule) if schedule and schedule.over == "steps" else None
-
-
-def _schedule(schedule: m.Schedule) -> Schedule:
-    return Schedule(schedule.kind, schedule.k, schedule.c)
-
-
-def passed(checkpoint: Checkpoint, checkpoints: dict[str, Checkpoint]) -> Pass | None:
-    """The pass that a checkpoint's rows are mixed from. Equal passes have equal names."""
-    method = checkpoint.method
-    if isinstance(method, m.Random):
-        return passed(checkpoints[method.like], checkpoints)
-    kind = _kind(method)
-    if kind is None:
+def reader(
+    checkpoint: Checkpoint, checkpoints: dict[str, Checkpoint]
+) -> Checkpoint | None:
+    """Whose pass a checkpoint's rows are mixed from: its own, or that of the method that it
+    is a control for. None: an untouched model."""
+    if not isinstance(checkpoint.method, Trained):
         return None
-    name = f"{kind}-"
-    if kind != "free":
-        name += f"b{beta_of(checkpoint):.15g}-"
-    # 15 digits: values that differ must not share a name, and 0.1 stays 0.1.
-    name += f"t{method.temperature:.15g}"
-    name += f"-k{method.top_k}" if method.top_k else ""
-    name += f"-p{method.top_p:.15g}" if method.top_p < 1 else ""
-    if isinstance(method, m.Bash):
-        name += "-eos" if method.eos == "keep" else ""
-        name += f"-span{method.span}" if method.span > 1 else ""
-        name += f"-plain{method.plain_share:.15g}" if method.plain_share else ""
-        if moves := moving(checkpoint):
-            name += f"-{moves.kind}-k{moves.k:.15g}-c{moves.c:.15g}"
-    if isinstance(method, m.Dpo):
-        name += f"-x{method.candidates}"
-    name += "-fresh" if method.rows == "fresh" else ""
-    name += f"-{method.stage}"
-    if checkpoint.rounds > 1:
-        name += f"-r{checkpoint.round + 1}of{checkpoint.rounds}"
-    return Pass(name, checkpoint.parent, kind, checkpoint)
+    other = checkpoint.method.reads_pass_of()
+    return reader(checkpoints[other], checkpoints) if other else checkpoint
 
 
-def _kind(method: m.Method) -> str | None:
-    if isinstance(method, m.Bash):
-        return {"exact": "forced", "onepass": "onepass"}[method.draw]
-    if isinstance(method, m.Custom):
-        return None if method.reads == "nothing" else method.reads
-    return "free" if isinstance(method, m.Rac | m.Spin | m.Dpo) else None
+def name_of(spec: PassSpec) -> str:
+    """The name of a pass: how it draws, for people, and a digest of all that its spec says
+    but the seed and where it runs, so that two passes that differ have two names."""
+    same = replace(spec, seed=0, device=Device())
+    digest = hashlib.sha256(to_json(same).encode()).hexdigest()[:8]
+    rate = "" if spec.kind == "free" else f"-b{spec.beta:g}"
+    return f"{spec.kind}{rate}-t{spec.sampling.temperature:g}-{digest}".replace("+", "")

@@ -26,7 +26,7 @@ RULES = {
     "check_leakage": Rule("selfgen.data.leakage"),
     "prepare_base": Rule("selfgen.models.base"),
     "generate_pass": Rule("selfgen.generation.passes"),
-    "mix_rows": Rule("selfgen.mixing.step", ("selfgen.mixing.build",)),
+    "mix_rows": Rule("selfgen.methods.step", ("selfgen.mixing.build",)),
     "finetune": Rule("selfgen.training.step", ("selfgen.training.causal",)),
     "gather_pass": Rule("selfgen.generation.gather"),
     "gather_answers": Rule("selfgen.generation.gather"),

@@ -7,12 +7,13 @@ functions of the configuration.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from selfgen import config as c
-from selfgen.config import methods as m
 from selfgen.core.errors import UserError
 from selfgen.core.spec import Device, Sampling, Steps
+from selfgen.core.types import part
 from selfgen.data.leakage import LeakageSpec
 from selfgen.data.pins import WheelSpec
 from selfgen.data.prompts import PromptSpec
@@ -23,11 +24,13 @@ from selfgen.generation.answers_spec import AnswersSpec
 from selfgen.generation.pass_spec import PassSpec
 from selfgen.graph import lineage, paths, scoring, sources
 from selfgen.graph.lineage import Checkpoint, Pass
+from selfgen.methods import Rows
+from selfgen.methods.base import Method, Trained
 from selfgen.mixing.spec import RowsSpec
 from selfgen.models.base import ModelSpec
 from selfgen.report.spec import Cell
 from selfgen.tasks import DATASETS
-from selfgen.training.spec import LoraSpec, Preference, TrainSpec, TwoPass
+from selfgen.training.spec import LOSSES, Optimization, TrainSpec
 
 
 class Graph:
@@ -40,13 +43,17 @@ class Graph:
         downloads do."""
         self.config, self.root, self.resources = config, root, resources
         self.checkpoints = lineage.resolve(config.methods)
+        self._passed: dict[tuple[str, str], Pass | None] = {}
         self.sources, self.files = sources.wheels(config), sources.files(config)
         sources.check(config)
         scoring.check(config, root)
         for name, method in config.methods.items():
-            own = getattr(method, "function", "").rpartition(":")[0]
-            if own and not (root / own).is_file():
-                raise UserError(f"config: methods.{name}.function: found no file {own}")
+            own = method.own_files() if isinstance(method, Trained) else {}
+            for key, path in own.items():
+                if not (root / path).is_file():
+                    raise UserError(
+                        f"config: methods.{name}.{key}: found no file {path}"
+                    )
         for checkpoint in self.checkpoints.values():
             if checkpoint.rounds > 1:
                 for task in config.tasks:
@@ -68,7 +75,7 @@ class Graph:
         """Base models of a task."""
         return self.config.tasks[task].models or list(self.config.models)
 
-    def methods(self, task: str) -> dict[str, m.Method]:
+    def methods(self, task: str) -> dict[str, Method]:
         """Methods of a task, in the order in which they are declared."""
         own = self.config.tasks[task].methods
         methods = self.config.methods
@@ -110,21 +117,49 @@ class Graph:
             paths.WEIGHTS, task=task, model=model, checkpoint=checkpoint, seed=seed
         )
 
-    def passed(self, checkpoint: str) -> Pass | None:
-        """The pass that a checkpoint's rows are mixed from."""
-        return lineage.passed(self.checkpoints[checkpoint], self.checkpoints)
+    def passed(self, task: str, checkpoint: str) -> Pass | None:
+        """The pass that a checkpoint's rows are mixed from. Equal passes have one name."""
+        if (task, checkpoint) not in self._passed:
+            self._passed[task, checkpoint] = self._pass_of(task, checkpoint)
+        return self._passed[task, checkpoint]
 
-    def passes(self) -> dict[tuple[str, str], Pass]:
-        """All passes by (generator, name)."""
-        found = [self.passed(checkpoint) for checkpoint in self.checkpoints]
-        # Reversed, so that the first checkpoint that names a pass describes it.
-        return {(p.generator, p.name): p for p in reversed(found) if p}
+    def _pass_of(self, task: str, checkpoint: str) -> Pass | None:
+        reader = lineage.reader(self.checkpoints[checkpoint], self.checkpoints)
+        method = reader and reader.method
+        if not reader or not reader.parent or not isinstance(method, Trained):
+            return None
+        drawing = method.drawing(reader.round)
+        if drawing is None:
+            return None
+        stage, steps = self.stage(task, method), self._steps(task, reader)
+        spec = PassSpec(
+            **vars(drawing),
+            seed=0,
+            rows=self._rows(task, method),
+            epochs=stage.epochs,
+            prompt=self.prompt(task),
+            device=self.device(),
+            step_rows=stage.batch_size if steps or drawing.schedule else 0,
+            steps=steps,
+            backend=self._backend() if drawing.kind == "free" else "",
+        )
+        return Pass(lineage.name_of(spec), reader.parent, spec)
+
+    def passes(self, task: str) -> dict[tuple[str, str], Pass]:
+        """All passes of a task by (generator, name)."""
+        own = self.methods(task)
+        found = [
+            self.passed(task, name)
+            for name, checkpoint in self.checkpoints.items()
+            if checkpoint.declared in own
+        ]
+        return {(p.generator, p.name): p for p in found if p}
 
     def pass_file(
         self, task: str, model: str, checkpoint: str, seed: int | str
     ) -> str | None:
         """The pass that a checkpoint's rows are mixed from."""
-        found = self.passed(checkpoint)
+        found = self.passed(task, checkpoint)
         return found and paths.fill(
             paths.PASSED,
             task=task,
@@ -172,7 +207,8 @@ class Graph:
     def records(self, task: str) -> RecordsSpec:
         t = self.config.tasks[task]
         fresh = any(
-            getattr(m, "rows", "") == "fresh" for m in self.methods(task).values()
+            isinstance(method, Trained) and method.rows == "fresh"
+            for method in self.methods(task).values()
         )
         rows = {"train": t.train_rows * (1 + fresh), "validation": t.validation_rows}
         for split in DATASETS[t.dataset].splits:
@@ -199,7 +235,7 @@ class Graph:
         method = self.checkpoints[checkpoint].method if checkpoint else None
         return PromptSpec(
             t.template or dataset.template,
-            getattr(method, "correction", None) or t.correction,
+            (method and method.correction_turn()) or t.correction,
             t.max_prompt_tokens,
             t.max_new_tokens,
             dataset.answer_prefix,
@@ -208,97 +244,41 @@ class Graph:
 
     def generation(self, task: str, checkpoint: str, pass_: str, seed: int) -> PassSpec:
         """Spec of a pass over the training records."""
-        passed = self.passes()[checkpoint, pass_]
-        trained, method = passed.checkpoint, passed.checkpoint.method
-        stage = self.stage(task, method)
-        steps, schedule = self._steps(task, trained), lineage.moving(trained)
-        return PassSpec(
-            kind=passed.kind,
-            seed=seed,
-            rows=self._rows(task, method),
-            epochs=stage.epochs,
-            prompt=self.prompt(task),
-            sampling=Sampling(method.temperature, method.top_k, method.top_p),
-            device=self.device(),
-            beta=0.0 if passed.kind == "free" else lineage.beta_of(trained),
-            eos=getattr(method, "eos", "exclude"),
-            span=getattr(method, "span", 1),
-            plain_share=getattr(method, "plain_share", 0.0),
-            candidates=getattr(method, "candidates", 1),
-            step_rows=stage.batch_size if steps or schedule else 0,
-            steps=steps,
-            schedule=schedule,
-            backend=self._backend() if passed.kind == "free" else "",
-        )
+        return replace(self.passes(task)[checkpoint, pass_].spec, seed=seed)
 
-    def rows(self, task: str, checkpoint: str, seed: int) -> RowsSpec:
-        method = self.checkpoints[checkpoint].method
+    def rows(self, task: str, checkpoint: str, seed: int) -> Rows:
+        method = self.trained_method(checkpoint)
         stage = self.stage(task, method)
-        common = {
-            "mix": method.mix,
-            "seed": seed,
-            "epochs": stage.epochs,
-            "batch_size": stage.batch_size,
-        }
-        if isinstance(method, m.Pairs):
-            p = self.config.preferences[method.preferences]
-            prompt = PromptSpec(p.template, "", p.max_prompt_tokens, p.max_tokens)
-            return RowsSpec(
-                rows=(0, p.rows), prompt=prompt, max_tokens=p.max_tokens, **common
-            )
+        name = method.pairs_from()
+        pairs = self.config.preferences[name] if name else None
         return RowsSpec(
-            rows=self._rows(task, method),
-            prompt=self.prompt(task, checkpoint),
-            **common,
-            correction_share=getattr(method, "correction_share", 0.0),
-            draft_length=getattr(method, "draft_length", "full"),
-            drafts=getattr(method, "drafts", "own"),
-            candidates=getattr(method, "candidates", 1),
-            metric=self.metric(task) if isinstance(method, m.Dpo) else "",
-            column=self.column(task) if isinstance(method, m.Dpo) else "",
-            wall=bool(getattr(method, "wall_of", None)),
-            function=getattr(method, "function", ""),
-            reads=getattr(method, "reads", ""),
+            seed=seed,
+            rows=(0, pairs.rows) if pairs else self._rows(task, method),
+            epochs=stage.epochs,
+            batch_size=stage.batch_size,
+            prompt=pairs.prompt() if pairs else self.prompt(task, checkpoint),
+            method=method.mixed(self.metric(task), self.column(task)),
             loss=stage.loss,
             steps=self._steps(task, self.checkpoints[checkpoint]),
         )
 
     def train(self, task: str, checkpoint: str, seed: int) -> TrainSpec:
-        method = self.checkpoints[checkpoint].method
-        stage = self.stage(task, method)
-        lora = stage.lora
-        modules = lora and lora.target_modules
-        preference = two_pass = None
-        if isinstance(method, m.PREFERENCES):
-            preference = Preference(method.beta, method.sft_weight)
-        if isinstance(method, m.TwoPass):
-            two_pass = TwoPass(
-                method.beta,
-                Sampling(method.temperature),
-                lineage.moving(self.checkpoints[checkpoint]),
-            )
+        method = self.trained_method(checkpoint)
+        loss = LOSSES[method.loss]
         return TrainSpec(
             seed=seed,
-            learning_rate=stage.learning_rate,
-            scheduler=stage.scheduler,
-            warmup_ratio=stage.warmup_ratio,
-            weight_decay=stage.weight_decay,
-            max_grad_norm=stage.max_grad_norm,
-            adam_betas=tuple(stage.adam_betas),
-            adam_epsilon=stage.adam_epsilon,
+            optimization=part(Optimization, self.stage(task, method)),
             device=self.device(),
-            lora=lora
-            and LoraSpec(
-                lora.rank,
-                lora.alpha,
-                lora.dropout,
-                modules if isinstance(modules, str) else tuple(modules),
-            ),
             steps=self._steps(task, self.checkpoints[checkpoint]),
-            preference=preference,
-            two_pass=two_pass,
-            optimizer=stage.optimizer,
+            loss=loss and part(loss, method),
         )
+
+    def trained_method(self, checkpoint: str) -> Trained:
+        """The method of a checkpoint that is fine-tuned."""
+        method = self.checkpoints[checkpoint].method
+        if not isinstance(method, Trained):
+            raise ValueError(f"{checkpoint} is not trained")
+        return method
 
     def answers(
         self, task: str, checkpoint: str, decoding: str, seed: int
@@ -369,7 +349,7 @@ class Graph:
         own = self.config.generation.backend == "selfgen"
         return "" if own else self.config.generation.backend
 
-    def stage(self, task: str, method: m.Trained) -> c.Stage:
+    def stage(self, task: str, method: Trained) -> c.Stage:
         """The recipe by which a method trains on a task."""
         own = self.config.tasks[task].stages.get(method.stage, method.stage)
         return self.config.stages[own]
@@ -377,7 +357,7 @@ class Graph:
     def _decoding(self, task: str) -> c.Decoding:
         return self.config.tasks[task].decoding or self.config.decoding
 
-    def _rows(self, task: str, method: m.Trained) -> tuple[int, int]:
+    def _rows(self, task: str, method: Trained) -> tuple[int, int]:
         n, most = self.config.tasks[task].train_rows, self.stage(task, method).rows
         first = n if method.rows == "fresh" else 0
         return first, first + min(n, most or n)
@@ -385,7 +365,6 @@ class Graph:
     def _steps(self, task: str, checkpoint: Checkpoint) -> Steps | None:
         if checkpoint.rounds == 1:
             return None
-        first, last = self._rows(task, checkpoint.method)
-        return lineage.steps_of(
-            checkpoint, last - first, self.stage(task, checkpoint.method)
-        )
+        method = self.trained_method(checkpoint.name)
+        first, last = self._rows(task, method)
+        return lineage.steps_of(checkpoint, last - first, self.stage(task, method))

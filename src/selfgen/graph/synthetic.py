@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from selfgen.config.methods import Bash, Plain, Random
 from selfgen.config.synthetic import Controlled, Regime
 from selfgen.graph import paths
 from selfgen.graph.steps import Graph
+from selfgen.methods.base import Trained
 from selfgen.report.synthetic.render import figure_names, table_names
 from selfgen.report.synthetic.spec import AblationSpec, CollectSpec, RegimeSpec
 from selfgen.synthetic.spec import ControlledSpec, NodeSpec, StopSpec
@@ -35,7 +35,7 @@ def spec(config: Controlled, regime: str, seed: int) -> ControlledSpec:
 def _in_order(checkpoints: dict[str, NodeSpec]) -> Iterator[NodeSpec]:
     """Each after those it depends on, else in the order of the configuration."""
     needs = {
-        name: [other for other in (n.parent, n.generator, n.wall_of) if other]
+        name: [other for other in (n.parent, n.generator, n.match_wall_time) if other]
         for name, n in checkpoints.items()
     }
     while needs:
@@ -45,7 +45,7 @@ def _in_order(checkpoints: dict[str, NodeSpec]) -> Iterator[NodeSpec]:
 
 
 def _node(graph: Graph, regime: Regime, task: str, name: str, seed: int) -> NodeSpec:
-    checkpoint, passed = graph.checkpoints[name], graph.passed(name)
+    checkpoint, passed = graph.checkpoints[name], graph.passed(task, name)
     parent = checkpoint.parent
     untrained = parent is not None and graph.checkpoints[parent].parent is None
     stop, curves = regime.stop, regime.curves
@@ -56,8 +56,8 @@ def _node(graph: Graph, regime: Regime, task: str, name: str, seed: int) -> Node
         rows=graph.rows(task, name, seed),
         train=graph.train(task, name, seed),
         generator=passed and passed.generator,
-        passed=passed and graph.generation(task, passed.generator, passed.name, seed),
-        wall_of=getattr(checkpoint.method, "wall_of", None),
+        passed=passed and replace(passed.spec, seed=seed),
+        match_wall_time=graph.trained_method(name).takes_time_of(),
         stop=StopSpec(stop.exact, stop.every) if stop and stop.method == name else None,
         curve_every=curves.every if curves and name in curves.methods else 0,
         decodings=tuple(checkpoint.method.decodings)
@@ -110,25 +110,25 @@ def results(config: Controlled) -> dict[str, list[str]]:
 
 
 def _regime(name: str, regime: Regime) -> RegimeSpec:
-    stage = regime.methods[regime.baseline].stage
+    trained = _trained(regime)
+    baseline = trained[regime.baseline]
     betas = {
-        method: found.beta
-        for method, found in regime.methods.items()
-        if isinstance(found, Bash) and found.stage == stage and _plain(found)
+        method: found.only_beta
+        for method, found in trained.items()
+        if found.stage == baseline.stage and found.only_beta is not None
     }
     controls = {
-        found.like: method
-        for method, found in regime.methods.items()
-        if isinstance(found, Random) and found.like in betas
+        other: method
+        for method, found in trained.items()
+        if (other := found.reads_pass_of()) in betas
     }
     curves = tuple(regime.curves.methods) if regime.curves else ()
-    parent = regime.methods[regime.baseline].parent
     compared = tuple(
         method
-        for method, found in regime.methods.items()
+        for method, found in trained.items()
         if method != regime.baseline
         and method not in curves
-        and getattr(found, "parent", None) == parent
+        and found.parent == baseline.parent
     )
     return RegimeSpec(
         name=name,
@@ -144,29 +144,27 @@ def _regime(name: str, regime: Regime) -> RegimeSpec:
     )
 
 
+def _trained(regime: Regime) -> dict[str, Trained]:
+    methods = regime.methods.items()
+    return {name: found for name, found in methods if isinstance(found, Trained)}
+
+
 def _pairs(regime: Regime) -> Iterator[tuple[str, str]]:
     """BASH against its random-token control, and against plain SFT of the same stage and
     rounds, where that is not the baseline."""
-    for name, method in regime.methods.items():
-        if isinstance(method, Random):
-            yield method.like, name
-    for name, method in regime.methods.items():
-        for other, plain in regime.methods.items():
+    trained = _trained(regime)
+    for name, method in trained.items():
+        if other := method.reads_pass_of():
+            yield other, name
+    for name, method in trained.items():
+        for other, plain in trained.items():
             if (
-                isinstance(method, Bash)
-                and isinstance(plain, Plain)
+                method.mixes_context
+                and plain.plain
                 and other != regime.baseline
-                and plain.wall_of is None
                 and all(
                     getattr(method, f) == getattr(plain, f)
-                    for f in ("parent", "stage", "rows", "rounds")
+                    for f in ("parent", "stage", "rows", "parts")
                 )
             ):
                 yield name, other
-
-
-def _plain(method: Bash) -> bool:
-    """Whether a BASH method has no other knob turned than beta."""
-    default = Bash(label="", mix="bash", parent="", stage="")
-    fields = set(Bash.model_fields) - {"label", "parent", "stage", "beta", "decodings"}
-    return all(getattr(method, f) == getattr(default, f) for f in fields)

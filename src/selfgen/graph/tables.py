@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from selfgen.config import methods as m
 from selfgen.graph import benchmarks, dialogues, judging, paths, scoring, verify
 from selfgen.graph.steps import Graph
+from selfgen.methods.base import Trained
 from selfgen.report import spec as r
 from selfgen.report.figures import FIGURES
 from selfgen.report.registry import Rendering, all_tables
@@ -112,7 +112,7 @@ def collect(graph: Graph) -> r.CollectSpec:
     return r.CollectSpec(
         cells=(*graph.lead_1(), *graph.cells()),
         parents={
-            name: getattr(method, "parent", None)
+            name: method.parent if isinstance(method, Trained) else None
             for name, method in graph.config.methods.items()
         },
         trained=tuple(r.Trained(*address) for address in graph.trained()),
@@ -192,8 +192,9 @@ def _preference(graph: Graph) -> Preference | None:
     pairs = {
         name: method.parent
         for name, method in methods.items()
-        if isinstance(method, m.PREFERENCES)
-        and isinstance(methods[method.parent], m.Trained)
+        if isinstance(method, Trained)
+        and method.loss == "pairs"
+        and isinstance(methods[method.parent], Trained)
     }
     return (
         Preference(pairs, {name: methods[name].mix for name in pairs})

@@ -81,7 +81,7 @@ def _made(graph: Graph, cell: Cell, checkpoint: str) -> dict[str, str]:
         paths.manifest(paths.fill(paths.ROWS, **address)): rows,
         paths.fill(paths.TRAINED, **address): train,
     }
-    if passed := graph.passed(checkpoint):
+    if passed := graph.passed(task, checkpoint):
         drawn = graph.generation(task, passed.generator, passed.name, seed)
         specs[paths.manifest(graph.pass_file(**address) or "")] = drawn
     return {path: spec_digest(to_json(spec)) for path, spec in specs.items()}

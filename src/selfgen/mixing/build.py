@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from selfgen.core import own_code
 from selfgen.core.errors import UserError
 from selfgen.data.examples import Example, examples_of
-from selfgen.mixing.mixes import MIXES, READS, Mix, Mixing
+from selfgen.mixing.mix import Grades, MakeRows, Mix, Mixing
 from selfgen.mixing.order import Step, part_of, plan_steps, plan_tokens
-from selfgen.mixing.rows import IGNORE
+from selfgen.mixing.rows import IGNORE, Fields
 from selfgen.mixing.spec import RowsSpec
 
 Rows = list[dict[str, Any]]
@@ -32,7 +30,7 @@ def training_records(records: Rows, rows: tuple[int, int]) -> Rows:
 def build(
     records: Rows,
     passes: Rows,
-    spec: RowsSpec,
+    spec: RowsSpec[Mix],
     tokenizer: Any,
     **extra: Any,
 ) -> Rows:
@@ -54,25 +52,25 @@ def mix(*args: Any, **extra: Any) -> Rows:
 def stream(
     examples: Sequence[Example],
     passes: Rows,
-    spec: RowsSpec,
+    spec: RowsSpec[Mix],
     tokenizer: Any,
     *,
     tokens: float | None = None,
-    grades: Mapping[tuple[str, int], float] | None = None,
-    function: Mix | None = None,
+    grades: Grades | None = None,
+    function: MakeRows | None = None,
 ) -> Iterator[dict[str, Any]]:
     """``build`` from examples that are tokenised already.
 
     Args:
-        tokens: with ``spec.wall``, how many tokens to train on instead of the epochs.
-        grades: with ``mix: dpo``, the grade of each (id, epoch) of the pass.
-        function: with ``mix: custom``, the function that makes a row.
+        tokens: how many tokens to train on instead of the epochs.
+        grades: of each (id, epoch) of the pass, where the method reads them.
+        function: makes the rows in the place of the method.
     """
     steps = [*_steps(examples, spec, tokens)]
-    reads = spec.reads != "nothing" if spec.mix == "custom" else READS[spec.mix]
+    reads = spec.method.reads_pass
     passed = _by_address(passes, examples, steps, spec) if reads else {}
     mixing = Mixing(spec, tokenizer, examples, passed, grades or {})
-    make = _checked(function) if spec.mix == "custom" else MIXES[spec.mix]
+    make = _checked(function) if function else spec.method.make
     skipped = 0
     for number, step in steps:
         rows = [
@@ -99,14 +97,12 @@ def _ask_prompt(row: dict[str, Any], prompt: Sequence[int]) -> None:
 
 
 def _steps(
-    examples: Sequence[Example], spec: RowsSpec, tokens: float | None
+    examples: Sequence[Example], spec: RowsSpec[Mix], tokens: float | None
 ) -> Iterator[tuple[int, Step]]:
     ids = [example.id for example in examples]
     lengths = [len(example) for example in examples]
     how = {"batch_size": spec.batch_size, "seed": spec.seed}
-    if spec.wall:
-        if tokens is None:
-            raise ValueError("a stage matched in wall time needs its number of tokens")
+    if tokens is not None:
         return part_of(plan_tokens(ids, lengths, tokens=tokens, **how), None)
     return part_of(plan_steps(ids, lengths, epochs=spec.epochs, **how), spec.steps)
 
@@ -115,14 +111,15 @@ def _by_address(
     passes: Rows,
     examples: Sequence[Example],
     steps: Sequence[tuple[int, Step]],
-    spec: RowsSpec,
+    spec: RowsSpec[Mix],
 ) -> dict[tuple[str, int], dict[str, Any]]:
     found = [(row["id"], row["epoch"]) for row in passes]
+    each = spec.method.answers_each
     expected = {
-        (examples[i].id, epoch * spec.candidates + j)
+        (examples[i].id, epoch * each + j)
         for _, step in steps
         for i, epoch in step
-        for j in range(spec.candidates)
+        for j in range(each)
     }
     doubled = len(found) - len(set(found))
     missing, foreign = expected - set(found), set(found) - expected
@@ -135,8 +132,8 @@ def _by_address(
     return dict(zip(found, passes, strict=True))
 
 
-def _checked(function: Mix) -> Mix:
-    def make(mixing: Mixing, i: int, epoch: int) -> list[dict[str, list[int]]]:
+def _checked(function: MakeRows) -> MakeRows:
+    def make(mixing: Mixing, i: int, epoch: int) -> list[Fields]:
         made = list(function(mixing, i, epoch))
         for fields in made:
             lengths = {len(fields[key]) for key in ("input_ids", "labels")}
@@ -148,12 +145,3 @@ def _checked(function: Mix) -> Mix:
         return made
 
     return make
-
-
-def load_function(address: str) -> Mix:
-    """The function ``FILE.py:NAME``: code of the user's own, as a mix."""
-    path, _, name = address.rpartition(":")
-    module = own_code.load(Path(path), "function")
-    if not callable(getattr(module, name, None)):
-        raise UserError(f"function: {path} has no function {name}")
-    return getattr(module, name)

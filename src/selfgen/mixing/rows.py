@@ -10,13 +10,15 @@ Source: our readings of Algorithms 1 and 2 of arXiv 2410.14655, docs/method.md.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from selfgen.core.hashing import unit
 
 IGNORE = -100
 """A label that is not trained on, as in transformers."""
 
-Fields = dict[str, list[int]]
+Fields = dict[str, Any]
+"""Lists ``input_ids``, ``labels`` and ``attention_mask``; of a pair also its ``role``."""
 
 
 def plain(prompt: Sequence[int], answer: Sequence[int]) -> Fields:
@@ -38,6 +40,16 @@ def rac(correction: Sequence[int], answer: Sequence[int]) -> Fields:
     """Prompt, draft and correction turn as context, labelled on the reference only
     (Algorithm 2, our reading). ``correction``: ids of everything before the answer."""
     return _row([*correction, *answer], len(correction), answer)
+
+
+def pair(
+    prompt: Sequence[int], chosen: Sequence[int], rejected: Sequence[int]
+) -> list[Fields]:
+    """The two rows of a pair: a better answer to a prompt and a worse one."""
+    return [
+        plain(prompt, chosen) | {"role": "chosen"},
+        plain(prompt, rejected) | {"role": "rejected"},
+    ]
 
 
 def is_correction(seed: int, example: str, epoch: int, share: float) -> bool:

@@ -9,23 +9,65 @@ means the same at every scale, or rounds. As in deep-spin/scheduled-sampling-tra
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from typing import Annotated, Literal, get_args
+
+from pydantic import Field, model_validator
+
+from selfgen.core.types import Keys, Number, Share
+
+Kind = Literal["linear", "exponential", "inverse-sigmoid"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
-@dataclass(frozen=True)
-class Schedule:
-    """How the mixing rate moves (Bengio et al. 2015, section 2.4); mixing.schedules.
+class Schedule(Keys):
+    """How the share of own tokens moves (Bengio et al. 2015). The reference's share at i is
+    k - c i (`linear`), k^i (`exponential`) or k / (k + exp(i / k)) (`inverse-sigmoid`), and
+    never below 1 - beta. A linear schedule with c < 0 lets the share of own tokens fall."""
 
-    ``kind``: ``linear``, ``exponential`` or ``inverse-sigmoid``, with their constants ``k``
-    and ``c``. The reference's share never falls below 1 - beta.
-    """
+    kind: Kind = Field(description="The formula.")
+    k: Annotated[Number, Field(gt=0)] = Field(
+        description="Its k; at most 1 where `exponential`, at least 1 where"
+        " `inverse-sigmoid`."
+    )
+    c: Number = Field(default=0.0, description="Its slope; `linear` only.")
+    over: Literal["steps", "rounds"] = Field(
+        default="steps",
+        description="What i counts: per cent of the stage's `steps`, or `rounds` from 0.",
+    )
 
-    kind: str
-    k: float
-    c: float = 0.0
+    @model_validator(mode="after")
+    def _sound(self) -> Schedule:
+        if self.kind == "exponential" and self.k > 1:
+            raise ValueError(f"k: found {self.k:g}, allowed: at most 1 (exponential)")
+        if self.kind == "inverse-sigmoid" and self.k < 1:
+            raise ValueError(
+                f"k: found {self.k:g}, allowed: at least 1 (inverse-sigmoid)"
+            )
+        if self.kind != "linear" and self.c:
+            raise ValueError(f"c: found {self.c:g}, allowed: only with linear")
+        return self
 
 
-KINDS = ("linear", "exponential", "inverse-sigmoid")
+class MixingRate(Keys):
+    """The share of own tokens in the context, and how it moves."""
+
+    beta: Share = Field(
+        default=0.25, description="Probability that a context token is the model's."
+    )
+    schedule: Schedule | None = Field(
+        default=None, description="Moves the probability, with `beta` as its most."
+    )
+
+    def in_round(self, number: int) -> float:
+        """The most that the rate may be in a round, from 0."""
+        if self.schedule and self.schedule.over == "rounds":
+            return rate(self.schedule, self.beta, number)
+        return self.beta
+
+    def over_steps(self) -> Schedule | None:
+        """The schedule that moves the rate within a round, if any."""
+        moves = self.schedule is not None and self.schedule.over == "steps"
+        return self.schedule if moves else None
 
 
 def rate(schedule: Schedule | None, beta: float, i: float) -> float:
@@ -41,11 +83,9 @@ def rate(schedule: Schedule | None, beta: float, i: float) -> float:
         reference = k - schedule.c * i
     elif schedule.kind == "exponential":
         reference = k**i
-    elif schedule.kind == "inverse-sigmoid":
+    else:
         # exp(i / k) / k may be huge; written so, it cannot overflow.
         reference = 1 / (1 + math.exp(min(i / k - math.log(k), 700.0)))
-    else:
-        raise ValueError(f"schedule: found {schedule.kind!r}, allowed: {KINDS}")
     return 1 - min(1.0, max(1 - beta, reference))
 
 

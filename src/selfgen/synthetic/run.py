@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from selfgen import methods, tasks
 from selfgen.core.errors import UserError
 from selfgen.core.provenance import atomic, code_digest
 from selfgen.core.spec import to_json
@@ -28,7 +29,7 @@ from selfgen.runtime.process import peak_memory_mb
 from selfgen.synthetic import measure
 from selfgen.synthetic.measure import HeldOut
 from selfgen.synthetic.spec import ControlledSpec, NodeSpec
-from selfgen.tasks import DATASETS, module
+from selfgen.tasks import DATASETS
 from selfgen.tasks.build import build
 from selfgen.training.causal import train
 
@@ -118,7 +119,7 @@ class Regime:
             passed,
             node.rows,
             self.tokenizer,
-            tokens=self._tokens(node.wall_of),
+            tokens=self._tokens(node.match_wall_time),
         )
         curve: list[dict[str, float]] = []
         model, outcome = train(
@@ -245,9 +246,13 @@ class Regime:
 
     def _digest(self, node: NodeSpec) -> str:
         """Of everything that a finished node depends on."""
-        others = (node.parent, node.generator, node.wall_of)
+        others = (node.parent, node.generator, node.match_wall_time)
         parts = [
-            code_digest(__name__, module(self.spec.records.dataset)),
+            code_digest(
+                __name__,
+                tasks.module(self.spec.records.dataset),
+                methods.code(node.rows.method.mix),
+            ),
             to_json(replace(self.spec, nodes=(node,), regime="")),
             *(self.digests[other] for other in others if other),
         ]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from selfgen.data.prompts import PromptSpec
 from selfgen.data.spec import RecordsSpec
 from selfgen.generation.pass_spec import PassSpec
-from selfgen.mixing.spec import RowsSpec
+from selfgen.methods import Rows
 from selfgen.models.base import ModelSpec
 from selfgen.training.spec import TrainSpec
 
@@ -25,19 +25,19 @@ class StopSpec:
 class NodeSpec:
     """One model: where it starts, which pass it reads, how it is trained, what is asked.
 
-    ``generator``: the node whose model made the pass. ``wall_of``: the node whose time it
-    takes. ``curve_every``: steps between two readings of the validation split; 0: none.
-    ``decodings`` are read on the test split; none for a round that is not the last.
+    ``generator``: the node whose model made the pass. ``match_wall_time``: the node whose
+    time it takes. ``curve_every``: steps between two readings of the validation split; 0:
+    none. ``decodings`` are read on the test split; none for a round that is not the last.
     """
 
     name: str
     declared: str
     parent: str | None
-    rows: RowsSpec
+    rows: Rows
     train: TrainSpec
     generator: str | None = None
     passed: PassSpec | None = None
-    wall_of: str | None = None
+    match_wall_time: str | None = None
     stop: StopSpec | None = None
     curve_every: int = 0
     decodings: tuple[str, ...] = ()

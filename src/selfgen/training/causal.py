@@ -33,7 +33,7 @@ from selfgen.training.batches import (
 )
 from selfgen.training.labels import LabelLoss
 from selfgen.training.preference import PairLoss
-from selfgen.training.spec import LoraSpec, TrainSpec
+from selfgen.training.spec import Lora, Optimization, Preference, TrainSpec, TwoPass
 from selfgen.training.state import Checkpoints, Outcome
 from selfgen.training.two_pass import TwoPassLoss
 
@@ -62,8 +62,8 @@ def train(
 
     Args:
         rows: ``step, id, input_ids, labels`` in training order, or a Parquet file of them;
-            with ``spec.preference`` or ``spec.two_pass`` also ``epoch``, and with the
-            former ``role``.
+            with another loss than that of the labels also ``epoch``, and on pairs
+            ``role``.
         banned: token ids that two passes never draw.
         scratch: folder for resumable state; what is found there is continued bit for bit.
         micro_batch_tokens: tokens of one forward pass (default: by device).
@@ -78,9 +78,8 @@ def train(
 
     Raises:
         UserError: rows out of order, steps that are not those of ``spec.steps``, no
-            labelled token in a step, an incomplete pair, what two passes cannot draw, a
-            loss that is not finite (named with its step and row ids), or shared weights
-            with what needs them whole.
+            labelled token in a step, an incomplete pair, a loss that is not finite (named
+            with its step and row ids), or shared weights with what needs them whole.
     """
     from accelerate.utils import set_seed
 
@@ -88,18 +87,19 @@ def train(
     device, precision = place(spec.device, model.num_parameters())
     accelerator = _accelerator(device, precision)
     sharded = accelerator.is_fsdp2
-    if sharded and (spec.lora or spec.two_pass):
+    lora = spec.optimization.lora
+    if sharded and (lora or isinstance(spec.loss, TwoPass)):
         raise UserError(
             "training: found FSDP with lora or two_pass, which need the weights whole;"
             " allowed: a launch configuration that does not shard"
         )
     steps = steps_of(rows, spec.steps)
     part = spec.steps or Steps(0, len(steps), len(steps))
-    if spec.lora:
-        model = _adapt(model, spec.lora)
+    if lora:
+        model = _adapt(model, lora)
     model.train()
     parameters = [p for p in model.parameters() if p.requires_grad]
-    optimizer, scheduler = _optimizer(parameters, spec, part, device)
+    optimizer, scheduler = _optimizer(parameters, spec.optimization, part, device)
     if compile:
         _compile(model)
     objective = _objective(model, spec, part.total, banned)
@@ -132,7 +132,7 @@ def train(
         passes,
         optimizer,
         scheduler,
-        spec.max_grad_norm,
+        spec.optimization.max_grad_norm,
     )
     for done in range(outcome.steps, len(steps)):
         started = time.perf_counter()
@@ -149,7 +149,7 @@ def train(
     if sharded:
         return _whole(accelerator, wrapped), outcome
     model = accelerator.unwrap_model(wrapped).model
-    return (model.merge_and_unload() if spec.lora else model), outcome
+    return (model.merge_and_unload() if lora else model), outcome
 
 
 def _accelerator(device: str, precision: str) -> Any:
@@ -262,17 +262,15 @@ def _objective(
     model: Any, spec: TrainSpec, total: int, banned: Sequence[int]
 ) -> LabelLoss:
     """What a spec minimises; ``total``: steps of the stage."""
-    if spec.preference and spec.two_pass:
-        raise UserError("training: preference and two_pass cannot be had at once")
-    if spec.preference:
-        return PairLoss(model, spec.preference)
-    if spec.two_pass:
-        return TwoPassLoss(model, spec.two_pass, spec.seed, total, banned)
+    if isinstance(spec.loss, Preference):
+        return PairLoss(model, spec.loss)
+    if isinstance(spec.loss, TwoPass):
+        return TwoPassLoss(model, spec.loss, spec.seed, total, banned)
     return LabelLoss(model)
 
 
 def _optimizer(
-    parameters: list[torch.nn.Parameter], spec: TrainSpec, part: Steps, device: str
+    parameters: list[torch.nn.Parameter], spec: Optimization, part: Steps, device: str
 ) -> tuple[Any, Any]:
     """A fresh optimiser, and the learning rates of the whole stage from ``part.first`` on."""
     from transformers import get_scheduler
@@ -287,7 +285,7 @@ def _optimizer(
     else:
         optimizer = torch.optim.AdamW(
             parameters,
-            betas=spec.adam_betas,
+            betas=(spec.adam_betas[0], spec.adam_betas[1]),
             eps=spec.adam_epsilon,
             fused=device != "mps",
             **common,
@@ -316,10 +314,9 @@ def _compile(model: Any) -> None:
             layer.compile(dynamic=True)
 
 
-def _adapt(model: Any, lora: LoraSpec) -> Any:
+def _adapt(model: Any, lora: Lora) -> Any:
     from peft import LoraConfig, get_peft_model
 
-    modules = lora.target_modules
     return get_peft_model(
         model,
         LoraConfig(
@@ -327,6 +324,6 @@ def _adapt(model: Any, lora: LoraSpec) -> Any:
             r=lora.rank,
             lora_alpha=lora.alpha,
             lora_dropout=lora.dropout,
-            target_modules=modules if isinstance(modules, str) else list(modules),
+            target_modules=lora.target_modules,
         ),
     )

@@ -3,65 +3,93 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated, Literal
 
-from selfgen.core.spec import Device, Sampling, Steps
-from selfgen.mixing.schedules import Schedule
+from pydantic import Field
 
-
-@dataclass(frozen=True)
-class LoraSpec:
-    """A low-rank adapter (peft); ``target_modules`` as in peft."""
-
-    rank: int
-    alpha: int
-    dropout: float
-    target_modules: str | tuple[str, ...]
+from selfgen.core.spec import Device, Steps
+from selfgen.core.types import Count, Keys, Number, Share
+from selfgen.mixing.schedules import MixingRate
 
 
-@dataclass(frozen=True)
-class Preference:
-    """The loss of DPO (Rafailov et al. 2023) and SPIN (Chen et al. 2024) on pairs of rows.
+class Lora(Keys):
+    """Low-rank adapters (peft) instead of full fine-tuning; merged when saved."""
 
-    ``beta`` scales the log-ratios against the starting weights; ``sft_weight`` adds so
-    much of the mean cross-entropy of the chosen answers.
-    """
-
-    beta: float
-    sft_weight: float = 0.0
-
-
-@dataclass(frozen=True)
-class TwoPass:
-    """Two-pass scheduled sampling (Mihaylova and Martins 2019), in the training step.
-
-    With probability ``beta`` a context token is the current model's own, chosen from the
-    reference prefix by ``sampling``; ``schedule`` moves the rate over the steps.
-    """
-
-    beta: float
-    sampling: Sampling
-    schedule: Schedule | None = None
+    rank: Count = Field(default=16, description="Rank.")
+    alpha: Count = Field(default=32, description="Scale numerator.")
+    dropout: Share = Field(default=0.0, description="Dropout on the adapter's input.")
+    target_modules: str | list[str] = Field(
+        default="all-linear", description="As in peft."
+    )
 
 
-@dataclass(frozen=True)
+class Optimization(Keys):
+    """The optimiser, its learning rates, and the weights that it changes."""
+
+    learning_rate: Annotated[Number, Field(gt=0)] = Field(description="Peak rate.")
+    optimizer: Literal["adamw", "rmsprop"] = Field(
+        default="adamw",
+        description="RMSProp as torch has it, as SPIN's authors took it.",
+    )
+    scheduler: Literal["cosine", "linear", "constant", "constant_with_warmup"] = Field(
+        default="cosine", description="As in transformers."
+    )
+    warmup_ratio: Share = Field(default=0.1, description="Share of steps to warm up.")
+    weight_decay: Annotated[Number, Field(ge=0)] = Field(
+        default=0.0, description="Of the optimizer: decoupled in AdamW alone."
+    )
+    max_grad_norm: Annotated[Number, Field(gt=0)] = Field(
+        default=1.0, description="Gradient clipping."
+    )
+    adam_betas: list[Share] = Field(
+        default=[0.9, 0.999], min_length=2, max_length=2, description="AdamW."
+    )
+    adam_epsilon: Annotated[Number, Field(gt=0)] = Field(
+        default=1e-8, description="AdamW."
+    )
+    lora: Lora | None = Field(default=None, description="Adapters; null: all weights.")
+
+
+class Preference(Keys):
+    """The loss of DPO (Rafailov et al. 2023) and SPIN (Chen et al. 2024) on pairs of rows:
+    log-ratios against the starting weights."""
+
+    beta: Annotated[Number, Field(gt=0)] = Field(
+        default=0.1, description="Scale of the log-ratios, as in DPO."
+    )
+    sft_weight: Annotated[Number, Field(ge=0)] = Field(
+        default=0.0, description="Weight of the cross-entropy of the chosen answer."
+    )
+
+
+class TwoPass(MixingRate):
+    """Two-pass scheduled sampling (Mihaylova and Martins 2019), in the training step: with
+    probability ``beta`` a context token is the current model's own, chosen from the
+    reference prefix."""
+
+    temperature: Annotated[Number, Field(ge=0)] = Field(
+        default=1.0, description="Of the self-generated tokens; 0 is greedy."
+    )
+
+
+LOSSES: dict[str, type[Preference] | type[TwoPass] | None] = {
+    "labels": None,
+    "pairs": Preference,
+    "two-pass": TwoPass,
+}
+"""The keys of each loss by its name; the cross-entropy of the labels has none."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrainSpec:
     """One fine-tuning run; the steps and their rows come from the rows file.
 
-    ``optimizer`` is ``adamw`` or ``rmsprop``, which reads no betas and no epsilon.
     ``steps``: the rows are these steps of a longer stage, whose learning rates they take.
+    ``loss``: None is the cross-entropy of the labels.
     """
 
     seed: int
-    learning_rate: float
-    scheduler: str
-    warmup_ratio: float
-    weight_decay: float
-    max_grad_norm: float
-    adam_betas: tuple[float, float]
-    adam_epsilon: float
+    optimization: Optimization
     device: Device
-    lora: LoraSpec | None = None
     steps: Steps | None = None
-    preference: Preference | None = None
-    two_pass: TwoPass | None = None
-    optimizer: str = "adamw"
+    loss: Preference | TwoPass | None = None

@@ -19,7 +19,6 @@ from typing import Any
 
 import torch
 
-from selfgen.core.errors import UserError
 from selfgen.core.rng import gumbel, row_key, uniform
 from selfgen.mixing.schedules import rate_at
 from selfgen.training import batches
@@ -60,22 +59,12 @@ class TwoPassLoss(LabelLoss):
         seed: of the draws.
         total: steps of the stage, for the schedule.
         banned: token ids that are never drawn.
-
-    Raises:
-        UserError: a rate outside 0 to 1, or truncated sampling.
     """
 
     def __init__(
         self, model: Any, spec: TwoPass, seed: int, total: int, banned: Sequence[int]
     ) -> None:
         super().__init__(model)
-        if not 0 <= spec.beta <= 1:
-            raise UserError(f"two_pass.beta: found {spec.beta}, allowed is 0 to 1")
-        if spec.sampling.top_k or spec.sampling.top_p < 1:
-            raise UserError(
-                f"two_pass.sampling: found top_k {spec.sampling.top_k} and top_p"
-                f" {spec.sampling.top_p}; two passes draw without truncation (0 and 1)"
-            )
         self.spec, self.seed, self.total = spec, seed, total
         self.banned = list(banned)
 
@@ -137,7 +126,7 @@ class TwoPassLoss(LabelLoss):
         """Tokens after ``states`` [n, size], as ``generation.decoding.Sampler`` draws them:
         greedy, or argmax of tempered logits and noise of the position's address."""
         head = self.model.get_output_embeddings()
-        temperature = self.spec.sampling.temperature
+        temperature = self.spec.temperature
         # The vocabulary is projected to a few rows at a time, as there.
         size = max(1, (2**26 if states.is_cuda else 2**22) // head.weight.shape[0])
         drawn: list[int] = []

@@ -9,48 +9,39 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from selfgen import methods
 from selfgen.core.errors import UserError
 from selfgen.core.rows import read_rows, write_rows
-from selfgen.data import dialogues, preferences
+from selfgen.data import dialogues
 from selfgen.data.examples import examples_of
 from selfgen.data.prompts import load_tokenizer
 from selfgen.data.records import read
 from selfgen.mixing import blocks
 from selfgen.mixing.blocks import BlocksSpec
-from selfgen.mixing.build import load_function, stream, training_records
+from selfgen.mixing.build import stream, training_records
 from selfgen.mixing.order import tokens_in_time
-from selfgen.mixing.spec import RowsSpec
 
 if TYPE_CHECKING:
     from selfgen.runtime.job import Job
 
 
-def step(spec: RowsSpec | BlocksSpec, job: Job) -> dict[str, Any]:
+def step(spec: methods.Rows | BlocksSpec, job: Job) -> dict[str, Any]:
     """The training rows of a checkpoint."""
     if isinstance(spec, BlocksSpec):
         return _pack(spec, job)
     tokenizer = load_tokenizer(job.input("tokenizer"))
-    if pairs := job.paths("pairs"):
-        records = preferences.read(pairs[0], spec.rows[1])
-        passes = [
-            {"id": record["id"], "epoch": epoch, "text": record["rejected"]}
-            for record in records
-            for epoch in range(spec.epochs)
-        ]
-    else:
-        records = read(job.input("records"), ["train"])
-        passes = read_rows(*job.paths("passed"))
-    chosen = training_records(records, spec.rows)
+    records, passes = spec.method.read(spec, job) or (
+        read(job.input("records"), ["train"]),
+        read_rows(*job.paths("passed")),
+    )
+    timed = job.paths("time_of")
     rows = stream(
-        examples_of(chosen, spec.prompt, tokenizer),
+        examples_of(training_records(records, spec.rows), spec.prompt, tokenizer),
         passes,
         spec,
         tokenizer,
-        tokens=tokens_of(job.paths("time_of")) if spec.wall else None,
-        grades=_grades(records, passes, spec, job.root) if spec.metric else None,
-        function=load_function(f"{job.root / spec.function}")
-        if spec.function
-        else None,
+        tokens=tokens_of(timed) if timed else None,
+        **spec.method.more(records, passes, job.root),
     )
     facts: Counter[str] = Counter()
     write_rows(job.output("rows"), _counted(rows, facts))
@@ -90,21 +81,3 @@ def tokens_of(manifests: list[Path]) -> float:
         raise UserError("time_of: found no manifest of a training")
     tokens = sum(m["forwarded_tokens"] for m in trained)
     return tokens_in_time(tokens, seconds, passes)
-
-
-def _grades(
-    records: list[dict[str, Any]],
-    passes: list[dict[str, Any]],
-    spec: RowsSpec,
-    root: Path,
-) -> dict[tuple[str, int], float]:
-    from selfgen.evaluation.metrics import metric
-
-    found = metric(spec.metric, root)
-    by_id = {record["id"]: record for record in records}
-    return {
-        (row["id"], row["epoch"]): found.score(row["text"], by_id[row["id"]])[
-            spec.column
-        ]
-        for row in passes
-    }
