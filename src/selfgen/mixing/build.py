@@ -1,4 +1,4 @@
-"""From records and a pass to the rows of a node, in training order."""
+"""From records and a pass to the rows of a checkpoint, in training order."""
 
 from __future__ import annotations
 
