@@ -103,7 +103,7 @@ def test_to_the_table_by_the_profile(
 FAIL_ONCE = """\
 import os
 command = open("/proc/self/cmdline").read().split("\\0")
-if "selfgen" in command and "score" in command:
+if "selfgen" in command and "score_answers" in command:
     try:
         open(os.environ["MARKER"], "x")
     except FileExistsError:
