@@ -22,6 +22,7 @@ from typing import Any
 import pytest
 import torch
 from accelerate.state import AcceleratorState
+from pydantic import ValidationError
 
 from selfgen.core.errors import UserError
 from selfgen.core.spec import Device, Sampling, Steps
@@ -77,6 +78,15 @@ class _Model(_Table):
         head = torch.nn.Linear(len(self.table), len(self.table), bias=False)
         torch.nn.init.eye_(head.weight)
         return head
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("beta", 1.5), ("beta", -0.1), ("top_k", 5), ("top_p", 0.5)]
+)
+def test_what_two_passes_cannot_draw_is_refused(key: str, value: float) -> None:
+    assert TwoPass(beta=0.5)
+    with pytest.raises(ValidationError, match=rf"\n{key}\n"):
+        TwoPass(**{"beta": 0.5, key: value})
 
 
 def test_by_hand() -> None:
