@@ -20,8 +20,8 @@ quick: .venv/ready ## summarization with three methods: a first table in ten min
 smoke: .venv/ready ## the wiring, on random weights, in its own folder
 	$(RUN) --directory runs/smoke --configfile config/smoke.yaml
 
-controlled: .venv/ready ## small models from nothing: ablations with intervals, an hour
-	$(RUN) --directory runs/controlled --configfile config/controlled.yaml
+synthetic: .venv/ready ## small models from nothing: ablations with intervals, an hour
+	$(RUN) --directory runs/synthetic --configfile config/synthetic.yaml
 
 test: .venv/ready ## the fast suite
 	$(PYTEST) -m "not slow"
@@ -61,4 +61,4 @@ clean: ## what a run made, but not downloads and not .venv
 help:
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
-.PHONY: reproduce quick smoke controlled test test-slow test-all lint resume report plan clean help
+.PHONY: reproduce quick smoke synthetic test test-slow test-all lint resume report plan clean help

@@ -23,8 +23,8 @@ CONFIGS = sorted(
     for path in (REPO / "config").glob("*.yaml")
     if "methods" in yaml.safe_load(path.read_text())
 )
-"""The configurations of the graph. Controlled runs have one of their own kind, and known
-numbers are none."""
+"""The configurations of the graph. Synthetic experiments have another kind, and
+``paper_values.yaml`` is none."""
 
 _JOB = re.compile(r"^(?:local)?rule (\w+):$", re.MULTILINE)
 

@@ -267,11 +267,11 @@ def test_a_task_may_leave_out_the_methods_that_cannot() -> None:
     Graph(load(changed))
 
 
-def test_controlled_runs_have_none() -> None:
-    found = yaml.safe_load((REPO / "tests/workflow/controlled.yaml").read_text())
-    [regime, *_] = found["regimes"].values()
-    next(iter(regime["stages"].values()))["dialogues"] = "talk"
+def test_synthetic_experiments_have_none() -> None:
+    found = yaml.safe_load((REPO / "tests/workflow/synthetic.yaml").read_text())
+    [experiment, *_] = found["experiments"].values()
+    next(iter(experiment["stages"].values()))["dialogues"] = "talk"
     with pytest.raises(
-        UserError, match=r"dialogues: found 'talk', which controlled runs"
+        UserError, match=r"dialogues: found 'talk', which synthetic experiments"
     ):
         synthetic.load(found)

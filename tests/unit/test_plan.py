@@ -176,8 +176,8 @@ def test_what_cannot_be_planned(
 
     assert "found 'tpu', allowed: a100, h100" in said(str(SMALL), "--gpu", "tpu")
     assert "none.yaml: cannot be read" in said(str(tmp_path / "none.yaml"))
-    controlled = str(REPO / "config" / "controlled.yaml")
-    assert "not a configuration of the graph" in said(controlled)
+    synthetic = str(REPO / "config" / "synthetic.yaml")
+    assert "not a configuration of the graph" in said(synthetic)
     assert "needed are train.json" in said(str(SMALL), "--bench", str(tmp_path))
     (tmp_path / "train.json").write_text(json.dumps({"timings": []}))
     (tmp_path / "forced.json").write_text("{}")

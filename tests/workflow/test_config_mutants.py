@@ -44,7 +44,7 @@ def shipped(name: str) -> dict[str, Any]:
 
 def check(name: str, raw: dict[str, Any]) -> None:
     """As the Snakefile does."""
-    if name == "controlled":
+    if name == "synthetic":
         synthetic.load(raw)
     else:
         Graph(load(raw), REPO)
@@ -95,7 +95,7 @@ def planted(raw: dict[str, Any], path: Path, value: Any) -> dict[str, Any]:
     return other
 
 
-@pytest.mark.parametrize("name", [*CONFIGS, "controlled"])
+@pytest.mark.parametrize("name", [*CONFIGS, "synthetic"])
 def test_one_mistake_is_one_line(name: str) -> None:
     raw = shipped(name)
     check(name, raw)

@@ -220,7 +220,7 @@ def test_a_metric_makes_its_own_scores(changed: Changed, name: str) -> None:
 def test_what_loads_data_makes_no_training_anew(source: Path, changed: Changed) -> None:
     """Neither loaders nor the leakage guard, nor what fetches and how often it tries."""
     for path in sorted((source / "selfgen" / "tasks").glob("[!_]*.py")):
-        if path.stem != "build":  # controlled runs build their records themselves
+        if path.stem != "build":  # synthetic experiments build their records themselves
             edit(source, f"tasks/{path.stem}", unused)
     read = ("tables", "leakage", "factbook", "wikipedia", "templates", "expressions")
     for module in (*read, "wheels", "files", "hub", "retries", "catalog"):

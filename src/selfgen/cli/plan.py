@@ -29,7 +29,7 @@ def run(args: Namespace) -> None:
     except (OSError, yaml.YAMLError) as error:
         said = " ".join(str(error).split())
         raise UserError(f"{args.config}: cannot be read: {said}") from None
-    if not isinstance(raw, dict) or "regimes" in raw:
+    if not isinstance(raw, dict) or "experiments" in raw:
         raise UserError(f"{args.config}: not a configuration of the graph")
     graph = Graph(load(raw), ROOT)
     sizes = cost.parameters(graph)

@@ -129,11 +129,11 @@ that rescales its logits is refused.
 **Choose hyperparameters.** Set `evaluation: {split: validation}`, in a folder of its
 own. Read `test` once.
 
-## Controlled runs
+## Synthetic experiments
 
-A file with `regimes` instead of models, tasks and methods, such as
-`config/controlled.yaml`, trains small models from nothing: `snakemake --configfile
-config/controlled.yaml --directory runs/controlled`. Each regime and seed is one job of
+A file with `experiments` instead of models, tasks and methods, such as
+`config/synthetic.yaml`, trains small models from nothing: `snakemake --configfile
+config/synthetic.yaml --directory runs/synthetic`. Each experiment and seed is one job of
 one thread, which trains the base and all variants. It keeps finished variants in
 `scratch/`, so that a new beta costs one variant a seed. Methods are those of below, but
 `dpo`, `pairs` and `custom`.
@@ -171,10 +171,10 @@ SECTIONS = (
     ("`judges.NAME` with `kind: similarity`", judging.Similarity),
     ("`judges.NAME` with `kind: likelihood`", judging.Likelihood),
     ("`leakage`", config.Leakage),
-    ("Top level of controlled runs", synthetic.Controlled),
-    ("`regimes.NAME`", synthetic.Regime),
-    ("`regimes.NAME.stop`", synthetic.Stop),
-    ("`regimes.NAME.curves`", synthetic.Curves),
+    ("Top level of synthetic experiments", synthetic.Synthetic),
+    ("`experiments.NAME`", synthetic.Experiment),
+    ("`experiments.NAME.stop`", synthetic.Stop),
+    ("`experiments.NAME.curves`", synthetic.Curves),
 )
 """Heading and class of every section, in the order of the manual."""
 

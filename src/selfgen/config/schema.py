@@ -10,13 +10,13 @@ import json
 from typing import Any
 
 from selfgen.config import Config
-from selfgen.config.synthetic import Controlled
+from selfgen.config.synthetic import Synthetic
 from selfgen.config.values import Values
 from selfgen.core.types import Keys
 
 SCHEMAS: dict[str, type[Keys]] = {
     "schema.json": Config,
-    "synthetic.schema.json": Controlled,
+    "synthetic.schema.json": Synthetic,
     "values.schema.json": Values,
 }
 """File names in config/, and what each describes."""

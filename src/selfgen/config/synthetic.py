@@ -1,4 +1,4 @@
-"""The configuration of controlled runs: regimes of small models on procedural tasks."""
+"""The configuration of synthetic small models on procedural tasks."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Curves(Keys):
     every: Count = Field(description="Steps between two readings.")
 
 
-class Regime(Keys):
+class Experiment(Keys):
     """A task with known answers, a small model trained from nothing, and its methods."""
 
     label: str = Field(description="Name in tables and figures.")
@@ -53,7 +53,7 @@ class Regime(Keys):
     curves: Curves | None = Field(default=None, description="Learning curves.")
 
     @model_validator(mode="after")
-    def _consistent(self) -> Regime:
+    def _consistent(self) -> Experiment:
         aligned = {n: d for n, d in DATASETS.items() if d.aligned is not None}
         known("task.dataset", self.task.dataset, aligned)
         if not self.model.characters:
@@ -62,19 +62,19 @@ class Regime(Keys):
         for name, method in self.methods.items():
             if isinstance(method, base.Trained) and not method.in_memory:
                 raise ValueError(
-                    f"methods.{name}.mix: found {method.mix!r}, which controlled runs"
+                    f"methods.{name}.mix: found {method.mix!r}, which synthetic experiments"
                     " do not have"
                 )
         for name, stage in self.stages.items():
             if stage.dialogues:
                 raise ValueError(
-                    f"stages.{name}.dialogues: found {stage.dialogues!r}, which controlled"
-                    " runs do not have"
+                    f"stages.{name}.dialogues: found {stage.dialogues!r}, which synthetic"
+                    " experiments do not have"
                 )
         for key in ("models", "methods", "seeds", "stages", "split", "decoding"):
             if found := getattr(self.task, key):
                 raise ValueError(
-                    f"task.{key}: found {found!r}, which controlled runs do not have"
+                    f"task.{key}: found {found!r}, which synthetic experiments do not have"
                 )
         if self.stop:
             known("stop.method", self.stop.method, self.methods)
@@ -83,24 +83,24 @@ class Regime(Keys):
         return self
 
 
-class Controlled(Keys):
-    """Regimes under several seeds, one process for each of both."""
+class Synthetic(Keys):
+    """Experiments under several seeds, one process for each of both."""
 
     scale: str = Field(pattern=NAME, description="Name of this scale, shown in tables.")
     seeds: list[int] = Field(
         min_length=1, description="Each decides weights, order and draws of a chain."
     )
-    regimes: dict[str, Regime] = Field(min_length=1, description="What is run.")
+    experiments: dict[str, Experiment] = Field(min_length=1, description="What is run.")
     evaluation: Evaluation = Field(
         default=Evaluation(), description="Intervals; `baseline` and `split` not read."
     )
 
     @model_validator(mode="after")
-    def _named(self) -> Controlled:
-        for name in self.regimes:
+    def _named(self) -> Synthetic:
+        for name in self.experiments:
             if not re.fullmatch(NAME, name):
                 raise ValueError(
-                    f"regimes.{name}: found {name!r}, allowed are lower-case letters,"
+                    f"experiments.{name}: found {name!r}, allowed are lower-case letters,"
                     " digits, '.' and '-'"
                 )
         if len(set(self.seeds)) != len(self.seeds):
@@ -108,30 +108,30 @@ class Controlled(Keys):
         return self
 
     @model_validator(mode="after")
-    def _sound(self) -> Controlled:
-        for name, regime in self.regimes.items():
+    def _sound(self) -> Synthetic:
+        for name, experiment in self.experiments.items():
             try:
-                base.check(regime.methods, regime.stages, {})
+                base.check(experiment.methods, experiment.stages, {})
             except ValueError as error:
-                raise ValueError(f"regimes.{name}.{error}") from None
+                raise ValueError(f"experiments.{name}.{error}") from None
         return self
 
-    def of(self, regime: str) -> Config:
-        """A regime as a configuration of one task and one model, of the same name."""
-        found = self.regimes[regime]
+    def of(self, experiment: str) -> Config:
+        """An experiment as a configuration of one task and one model, of the same name."""
+        found = self.experiments[experiment]
         return Config(
             scale=self.scale,
             seeds=self.seeds,
             device="cpu",
             precision="fp32",
-            models={regime: found.model},
-            tasks={regime: found.task},
+            models={experiment: found.model},
+            tasks={experiment: found.task},
             stages=found.stages,
             methods=found.methods,
             evaluation=self.evaluation.model_copy(update={"baseline": found.baseline}),
         )
 
 
-def load(raw: dict[str, Any]) -> Controlled:
-    """As ``selfgen.config.load``, for a file with ``regimes``."""
-    return checked(Controlled, raw)
+def load(raw: dict[str, Any]) -> Synthetic:
+    """As ``selfgen.config.load``, for a file with ``experiments``."""
+    return checked(Synthetic, raw)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from selfgen import methods, tasks
-from selfgen.config.synthetic import Controlled
+from selfgen.config.synthetic import Synthetic
 from selfgen.core.provenance import code_digest, source_digest
 from selfgen.graph import benchmarks, dialogues, scoring, tables
 from selfgen.graph.rules import RULES
@@ -63,11 +63,11 @@ def _figure(graph: Graph, figure: str) -> str:
     return code_digest(*RULES["plot"].modules, *modules)
 
 
-def _regime(config: Controlled, regime: str) -> str:
-    found = config.regimes[regime]
+def _experiment(config: Synthetic, experiment: str) -> str:
+    found = config.experiments[experiment]
     mixes = {m.mix for m in found.methods.values() if isinstance(m, Trained)}
     return code_digest(
-        *RULES["run_regime"].modules,
+        *RULES["run_experiment"].modules,
         tasks.module(found.task.dataset),
         *map(methods.code, mixes),
     )
@@ -91,6 +91,6 @@ CODE: dict[str, Callable[..., str]] = {
     "ask_few_shot": _benchmark("ask_few_shot"),
     "tabulate": _table,
     "plot": _figure,
-    "run_regime": _regime,
+    "run_experiment": _experiment,
 }
 """By rule, where it is not the modules of ``RULES`` alone; called as ``inputs.INPUTS``."""

@@ -213,7 +213,7 @@ INPUTS: dict[str, Callable[..., Any]] = {
     "tabulate": _table,
     "plot": _figure,
     "render_samples": _samples,
-    "collect_regimes": synthetic.runs,
+    "collect_experiments": synthetic.runs,
     "render_ablations": synthetic.collected,
 }
 """By rule; called with the graph and those of the wildcards that each names."""

@@ -58,8 +58,8 @@ TABLE = f"{TABLES}/{{table}}.{{kind}}"
 FIGURE = f"{FIGURES}/{{figure}}.{{kind}}"
 SAMPLES = f"{TABLES}/samples.md"
 
-SYNTHETIC = "results/controlled/{regime}/seed{seed}/{kind}.parquet"
-SYNTHETIC_RUN = "results/controlled/{regime}/seed{seed}/manifest.json"
+SYNTHETIC = "results/synthetic/{experiment}/seed{seed}/{kind}.parquet"
+SYNTHETIC_RUN = "results/synthetic/{experiment}/seed{seed}/manifest.json"
 SYNTHETIC_COLLECTED = {
     "scores": "results/collected/scores.parquet",
     "positions": "results/collected/positions.csv",

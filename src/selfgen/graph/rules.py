@@ -43,7 +43,7 @@ RULES = {
     "tabulate": Rule("selfgen.report.tabulate"),
     "plot": Rule("selfgen.report.plot"),
     "render_samples": Rule("selfgen.report.samples"),
-    "run_regime": Rule("selfgen.synthetic.run"),
-    "collect_regimes": Rule("selfgen.report.synthetic.collect"),
+    "run_experiment": Rule("selfgen.synthetic.run"),
+    "collect_experiments": Rule("selfgen.report.synthetic.collect"),
     "render_ablations": Rule("selfgen.report.synthetic.render"),
 }

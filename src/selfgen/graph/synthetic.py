@@ -1,38 +1,38 @@
-"""From the configuration of controlled runs to the spec of each: a regime under a seed."""
+"""From the configuration of synthetic experiments to the specs of their steps."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
 
-from selfgen.config.synthetic import Controlled, Regime
+from selfgen.config.synthetic import Experiment, Synthetic
 from selfgen.graph import paths
 from selfgen.graph.steps import Graph
 from selfgen.methods.base import Trained
 from selfgen.report.synthetic.render import figure_names, table_names
-from selfgen.report.synthetic.spec import AblationSpec, CollectSpec, RegimeSpec
-from selfgen.synthetic.spec import ControlledSpec, NodeSpec, StopSpec
+from selfgen.report.synthetic.spec import AblationSpec, CollectSpec, ExperimentSpec
+from selfgen.synthetic.spec import StopSpec, SyntheticSpec, VariantSpec
 
 
-def spec(config: Controlled, regime: str, seed: int) -> ControlledSpec:
-    """Everything that a controlled run reads."""
-    found, graph = config.regimes[regime], Graph(config.of(regime))
+def spec(config: Synthetic, experiment: str, seed: int) -> SyntheticSpec:
+    """Everything that a synthetic experiment reads."""
+    found, graph = config.experiments[experiment], Graph(config.of(experiment))
     checkpoints = {
-        checkpoint: _node(graph, found, regime, checkpoint, seed)
+        checkpoint: _variant(graph, found, experiment, checkpoint, seed)
         for checkpoint, one in graph.checkpoints.items()
         if one.parent is not None
     }
-    return ControlledSpec(
-        regime,
+    return SyntheticSpec(
+        experiment,
         seed,
-        replace(graph.model(regime), seed=seed),
-        graph.records(regime),
-        graph.prompt(regime),
+        replace(graph.model(experiment), seed=seed),
+        graph.records(experiment),
+        graph.prompt(experiment),
         tuple(_in_order(checkpoints)),
     )
 
 
-def _in_order(checkpoints: dict[str, NodeSpec]) -> Iterator[NodeSpec]:
+def _in_order(checkpoints: dict[str, VariantSpec]) -> Iterator[VariantSpec]:
     """Each after those it depends on, else in the order of the configuration."""
     needs = {
         name: [other for other in (n.parent, n.generator, n.match_wall_time) if other]
@@ -44,12 +44,14 @@ def _in_order(checkpoints: dict[str, NodeSpec]) -> Iterator[NodeSpec]:
         yield checkpoints[name]
 
 
-def _node(graph: Graph, regime: Regime, task: str, name: str, seed: int) -> NodeSpec:
+def _variant(
+    graph: Graph, experiment: Experiment, task: str, name: str, seed: int
+) -> VariantSpec:
     checkpoint, passed = graph.checkpoints[name], graph.passed(task, name)
     parent = checkpoint.parent
     untrained = parent is not None and graph.checkpoints[parent].parent is None
-    stop, curves = regime.stop, regime.curves
-    return NodeSpec(
+    stop, curves = experiment.stop, experiment.curves
+    return VariantSpec(
         name=name,
         declared=checkpoint.declared,
         parent=None if untrained else parent,
@@ -66,14 +68,16 @@ def _node(graph: Graph, regime: Regime, task: str, name: str, seed: int) -> Node
     )
 
 
-def collect(config: Controlled) -> CollectSpec:
+def collect(config: Synthetic) -> CollectSpec:
     """All runs, in the order in which their files are read."""
-    return CollectSpec(tuple((r, s) for r in config.regimes for s in config.seeds))
+    return CollectSpec(tuple((r, s) for r in config.experiments for s in config.seeds))
 
 
-def runs(config: Controlled) -> dict[str, list[str]]:
+def runs(config: Synthetic) -> dict[str, list[str]]:
     """The files of all runs by name, in the order of ``collect``."""
-    found = [{"regime": r, "seed": s} for r in config.regimes for s in config.seeds]
+    found = [
+        {"experiment": r, "seed": s} for r in config.experiments for s in config.seeds
+    ]
     kinds = ("scores", "positions", "curves")
     return {
         kind: [paths.fill(paths.SYNTHETIC, kind=kind, **run) for run in found]
@@ -81,17 +85,20 @@ def runs(config: Controlled) -> dict[str, list[str]]:
     } | {"manifests": [paths.fill(paths.SYNTHETIC_RUN, **run) for run in found]}
 
 
-def collected(config: Controlled) -> dict[str, str]:
+def collected(config: Synthetic) -> dict[str, str]:
     """What the tables and figures are drawn from."""
     return paths.SYNTHETIC_COLLECTED
 
 
-def tables(config: Controlled) -> AblationSpec:
-    """What the renderings of controlled runs need beyond the collected numbers."""
+def tables(config: Synthetic) -> AblationSpec:
+    """What the renderings of synthetic experiments need beyond the collected numbers."""
     evaluation = config.evaluation
     return AblationSpec(
         config.scale,
-        tuple(_regime(name, regime) for name, regime in config.regimes.items()),
+        tuple(
+            _experiment(name, experiment)
+            for name, experiment in config.experiments.items()
+        ),
         tuple(config.seeds),
         evaluation.bootstrap_samples,
         evaluation.confidence,
@@ -99,7 +106,7 @@ def tables(config: Controlled) -> AblationSpec:
     )
 
 
-def results(config: Controlled) -> dict[str, list[str]]:
+def results(config: Synthetic) -> dict[str, list[str]]:
     """What a run is for."""
     drawn = tables(config)
     return {
@@ -109,9 +116,9 @@ def results(config: Controlled) -> dict[str, list[str]]:
     }
 
 
-def _regime(name: str, regime: Regime) -> RegimeSpec:
-    trained = _trained(regime)
-    baseline = trained[regime.baseline]
+def _experiment(name: str, experiment: Experiment) -> ExperimentSpec:
+    trained = _trained(experiment)
+    baseline = trained[experiment.baseline]
     betas = {
         method: found.only_beta
         for method, found in trained.items()
@@ -122,37 +129,37 @@ def _regime(name: str, regime: Regime) -> RegimeSpec:
         for method, found in trained.items()
         if (other := found.reads_pass_of()) in betas
     }
-    curves = tuple(regime.curves.methods) if regime.curves else ()
+    curves = tuple(experiment.curves.methods) if experiment.curves else ()
     compared = tuple(
         method
         for method, found in trained.items()
-        if method != regime.baseline
+        if method != experiment.baseline
         and method not in curves
         and found.parent == baseline.parent
     )
-    return RegimeSpec(
+    return ExperimentSpec(
         name=name,
-        label=regime.label,
-        baseline=regime.baseline,
-        methods=tuple(regime.methods),
-        labels={n: m.label for n, m in regime.methods.items()},
+        label=experiment.label,
+        baseline=experiment.baseline,
+        methods=tuple(experiment.methods),
+        labels={n: m.label for n, m in experiment.methods.items()},
         betas=betas,
         controls=controls,
         compared=compared,
-        pairs=tuple(_pairs(regime)),
+        pairs=tuple(_pairs(experiment)),
         curves=curves,
     )
 
 
-def _trained(regime: Regime) -> dict[str, Trained]:
-    methods = regime.methods.items()
+def _trained(experiment: Experiment) -> dict[str, Trained]:
+    methods = experiment.methods.items()
     return {name: found for name, found in methods if isinstance(found, Trained)}
 
 
-def _pairs(regime: Regime) -> Iterator[tuple[str, str]]:
+def _pairs(experiment: Experiment) -> Iterator[tuple[str, str]]:
     """BASH against its random-token control, and against plain SFT of the same stage and
     rounds, where that is not the baseline."""
-    trained = _trained(regime)
+    trained = _trained(experiment)
     for name, method in trained.items():
         if other := method.reads_pass_of():
             yield other, name
@@ -161,7 +168,7 @@ def _pairs(regime: Regime) -> Iterator[tuple[str, str]]:
             if (
                 method.mixes_context
                 and plain.plain
-                and other != regime.baseline
+                and other != experiment.baseline
                 and all(
                     getattr(method, f) == getattr(plain, f)
                     for f in ("parent", "stage", "rows", "parts")

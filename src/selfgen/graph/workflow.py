@@ -13,7 +13,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from selfgen.config import files, load
-from selfgen.config.synthetic import Controlled
+from selfgen.config.synthetic import Synthetic
 from selfgen.config.synthetic import load as load_synthetic
 from selfgen.core.errors import UserError
 from selfgen.core.provenance import code_digest
@@ -56,8 +56,8 @@ SPECS: dict[str, Callable[..., Any]] = {
     "tabulate": lambda graph, table: tables.tables(graph)[table].spec,
     "plot": lambda graph, figure: tables.figures(graph)[figure].spec,
     "render_samples": tables.samples,
-    "run_regime": synthetic.spec,
-    "collect_regimes": synthetic.collect,
+    "run_experiment": synthetic.spec,
+    "collect_experiments": synthetic.collect,
     "render_ablations": synthetic.tables,
 }
 """By rule; called with the graph and those of the wildcards that each names."""
@@ -178,7 +178,7 @@ class Workflow:
 
     def results(self) -> dict[str, list[str]]:
         """What a run is for: tables and figures, and the files that are kept besides."""
-        if isinstance(self.graph, Controlled):
+        if isinstance(self.graph, Synthetic):
             return synthetic.results(self.graph)
         graph, drawn = self.graph, tables.tables(self.graph)
         return {
@@ -249,7 +249,7 @@ def open_workflow(
     for path in files_given:
         files.check(Path(path))
     resources = paths.resources(str(root))
-    if "regimes" in raw:
+    if "experiments" in raw:
         found = load_synthetic(raw)
         return Workflow(found, resources, os.path.relpath(root))
     graph = Graph(load(raw), root, resources)

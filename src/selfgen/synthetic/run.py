@@ -1,4 +1,4 @@
-"""One regime under one seed: every variant trained from the same base, in memory.
+"""One experiment under one seed: every variant trained from the same base, in memory.
 
 The steps are those of the workflow, the same library functions with the same specs; only
 the files between them are missing. Finished variants are kept in a scratch folder by the
@@ -28,7 +28,7 @@ from selfgen.models import base
 from selfgen.runtime.process import peak_memory_mb
 from selfgen.synthetic import measure
 from selfgen.synthetic.measure import HeldOut
-from selfgen.synthetic.spec import ControlledSpec, NodeSpec
+from selfgen.synthetic.spec import SyntheticSpec, VariantSpec
 from selfgen.tasks import DATASETS
 from selfgen.tasks.build import build
 from selfgen.training.causal import train
@@ -49,7 +49,7 @@ FILES = ("scores", "positions", "curves")
 
 @dataclass
 class Finished:
-    """A trained node: its weights, what it cost, and what was read of it. ``failed``: the
+    """A trained variant: its weights, what it cost, and what was read of it. ``failed``: the
     base did not learn its task, so nothing can be said of what comes after."""
 
     weights: dict[str, Any]
@@ -61,10 +61,10 @@ class Finished:
         return bool(self.facts.get("failed"))
 
 
-class Regime:
-    """A regime under one seed, and what has been finished of it."""
+class Experiment:
+    """An experiment under one seed, and what has been finished of it."""
 
-    def __init__(self, spec: ControlledSpec, scratch: Path | None) -> None:
+    def __init__(self, spec: SyntheticSpec, scratch: Path | None) -> None:
         self.spec, self.scratch = spec, scratch
         self.model, self.tokenizer = base.create(spec.model)
         made = build(spec.records, {}).to_list()
@@ -79,77 +79,77 @@ class Regime:
         self.passes: dict[str, tuple[list[dict[str, Any]], dict[str, Any]]] = {}
 
     def run(self, progress: Callable[[int, int], None] | None = None) -> None:
-        """Train and read every node whose parent has not failed."""
-        for done, node in enumerate(self.spec.nodes):
-            parent = self.finished.get(node.parent or "")
-            if node.parent and (parent is None or parent.failed):
+        """Train and read every variant whose parent has not failed."""
+        for done, variant in enumerate(self.spec.variants):
+            parent = self.finished.get(variant.parent or "")
+            if variant.parent and (parent is None or parent.failed):
                 continue
-            self.digests[node.name] = digest = self._digest(node)
-            self.finished[node.name] = self._kept(digest) or self._keep(
-                digest, self._make(node)
+            self.digests[variant.name] = digest = self._digest(variant)
+            self.finished[variant.name] = self._kept(digest) or self._keep(
+                digest, self._make(variant)
             )
             if progress:
-                progress(done + 1, len(self.spec.nodes))
+                progress(done + 1, len(self.spec.variants))
 
     def tables(self) -> dict[str, pandas.DataFrame]:
         """``scores``, ``positions`` and ``curves`` of all methods, with column ``method``."""
         import pandas as pd
 
         parts: dict[str, list[pandas.DataFrame]] = {name: [] for name in FILES}
-        for node in self.spec.nodes:
-            found = self.finished.get(node.name)
+        for variant in self.spec.variants:
+            found = self.finished.get(variant.name)
             for name, frame in found.tables.items() if found else ():
-                parts[name].append(frame.assign(method=node.declared))
+                parts[name].append(frame.assign(method=variant.declared))
         return {
             name: pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
             for name, frames in parts.items()
         }
 
     def facts(self) -> dict[str, dict[str, Any]]:
-        """What each finished node cost."""
+        """What each finished variant cost."""
         return {name: found.facts for name, found in self.finished.items()}
 
-    # One node
+    # One variant
 
-    def _make(self, node: NodeSpec) -> Finished:
-        model = self._model(node.parent)
-        passed, facts = self._passed(node)
+    def _make(self, variant: VariantSpec) -> Finished:
+        model = self._model(variant.parent)
+        passed, facts = self._passed(variant)
         rows = mix(
             self.examples,
             passed,
-            node.rows,
+            variant.rows,
             self.tokenizer,
-            tokens=self._tokens(node.match_wall_time),
+            tokens=self._tokens(variant.match_wall_time),
         )
         curve: list[dict[str, float]] = []
         model, outcome = train(
             model,
             rows,
-            node.train,
+            variant.train,
             banned=self.tokenizer.all_special_ids,
-            after_step=lambda step: self._after(node, model, step, curve),
+            after_step=lambda step: self._after(variant, model, step, curve),
         )
         facts |= {key: value for key, value in vars(outcome).items() if key != "curve"}
-        if node.stop:
-            facts["failed"] = not curve or curve[-1]["exact"] < node.stop.exact
+        if variant.stop:
+            facts["failed"] = not curve or curve[-1]["exact"] < variant.stop.exact
         finished = Finished(_weights(model), facts)
-        finished.tables = {} if facts.get("failed") else self._read(node, model)
-        if node.curve_every and curve:
+        finished.tables = {} if facts.get("failed") else self._read(variant, model)
+        if variant.curve_every and curve:
             import pandas as pd
 
             finished.tables["curves"] = pd.DataFrame(curve)
         return finished
 
     def _after(
-        self, node: NodeSpec, model: Any, step: int, curve: list[dict[str, float]]
+        self, variant: VariantSpec, model: Any, step: int, curve: list[dict[str, float]]
     ) -> bool:
         """Read the validation split where it is due; whether training has to end."""
-        every = node.stop.every if node.stop else node.curve_every
+        every = variant.stop.every if variant.stop else variant.curve_every
         if not every or step % every:
             return False
         found = self._validated(model)
         curve.append({"step": step, **found})
-        return node.stop is not None and found["exact"] >= node.stop.exact
+        return variant.stop is not None and found["exact"] >= variant.stop.exact
 
     def _validated(self, model: Any) -> dict[str, float]:
         was = model.training
@@ -159,13 +159,13 @@ class Regime:
         model.train(was)
         return found
 
-    def _read(self, node: NodeSpec, model: Any) -> dict[str, pandas.DataFrame]:
+    def _read(self, variant: VariantSpec, model: Any) -> dict[str, pandas.DataFrame]:
         import pandas as pd
 
         model.eval()
         parts: dict[str, list[pandas.DataFrame]] = {"scores": [], "positions": []}
         drafts: dict[str, list[int]] | None = None
-        for decoding in node.decodings:
+        for decoding in variant.decodings:
             found = measure.read(model, self.tokenizer, self.test, drafts)
             drafts = {reading.example.id: reading.answer for reading in found}
             for name, table in (
@@ -179,18 +179,20 @@ class Regime:
             if frames
         }
 
-    def _passed(self, node: NodeSpec) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-        """Rows and facts of a node's pass; several nodes may read the same."""
-        if node.passed is None:
+    def _passed(
+        self, variant: VariantSpec
+    ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+        """Rows and facts of a variant's pass; several variants may read the same."""
+        if variant.passed is None:
             return [], {}
-        key = self.digests[node.generator] + to_json(node.passed)
+        key = self.digests[variant.generator] + to_json(variant.passed)
         if key not in self.passes:
             facts: dict[str, Any] = {}
             rows = pass_over(
-                self._model(node.generator).eval(),
+                self._model(variant.generator).eval(),
                 self.tokenizer,
                 self.examples,
-                node.passed,
+                variant.passed,
                 facts,
                 batch_size=measure.BATCH,
                 engine="sequential",
@@ -204,7 +206,7 @@ class Regime:
         }
 
     def _tokens(self, other: str | None) -> float | None:
-        """The tokens that another node's pass and training would have trained on, at the
+        """The tokens that another variant's pass and training would have trained on, at the
         speed of its training."""
         if other is None:
             return None
@@ -215,10 +217,10 @@ class Regime:
             facts.get("generation_seconds", 0.0),
         )
 
-    def _model(self, node: str | None) -> Any:
+    def _model(self, variant: str | None) -> Any:
         model = copy.deepcopy(self.model)
-        if node is not None:
-            model.load_state_dict(self.finished[node].weights)
+        if variant is not None:
+            model.load_state_dict(self.finished[variant].weights)
         return model
 
     # Records
@@ -230,8 +232,8 @@ class Regime:
         aligned = DATASETS[self.spec.records.dataset].aligned
         if aligned is None:
             raise UserError(
-                f"regimes.{self.spec.regime}: answers of {self.spec.records.dataset} are"
-                " not aligned with the reference"
+                f"experiments.{self.spec.experiment}: answers of"
+                f" {self.spec.records.dataset} are not aligned with the reference"
             )
         ids = self.tokenizer.convert_tokens_to_ids
         same = {ids(token): ids(meaning) for token, meaning in aligned.items()}
@@ -244,16 +246,16 @@ class Regime:
 
     # Variants that are kept
 
-    def _digest(self, node: NodeSpec) -> str:
-        """Of everything that a finished node depends on."""
-        others = (node.parent, node.generator, node.match_wall_time)
+    def _digest(self, variant: VariantSpec) -> str:
+        """Of everything that a finished variant depends on."""
+        others = (variant.parent, variant.generator, variant.match_wall_time)
         parts = [
             code_digest(
                 __name__,
                 tasks.module(self.spec.records.dataset),
-                methods.code(node.rows.method.mix),
+                methods.code(variant.rows.method.mix),
             ),
-            to_json(replace(self.spec, nodes=(node,), regime="")),
+            to_json(replace(self.spec, variants=(variant,), experiment="")),
             *(self.digests[other] for other in others if other),
         ]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
@@ -293,12 +295,12 @@ def _weights(model: Any) -> dict[str, Any]:
     return {n: value.detach().clone() for n, value in model.state_dict().items()}
 
 
-def step(spec: ControlledSpec, job: Job) -> dict[str, Any]:
-    """Every variant of a regime under one seed, trained and measured."""
+def step(spec: SyntheticSpec, job: Job) -> dict[str, Any]:
+    """Every variant of an experiment under one seed, trained and measured."""
     job.claim("cpu")
-    regime = Regime(spec, job.scratch and job.scratch / "controlled")
-    regime.run(job.progress("variants"))
-    for name, frame in regime.tables().items():
+    experiment = Experiment(spec, job.scratch and job.scratch / "synthetic")
+    experiment.run(job.progress("variants"))
+    for name, frame in experiment.tables().items():
         with atomic(job.output(name)) as partial:
             frame.to_parquet(partial, index=False)
-    return {"nodes": regime.facts(), "peak_memory_mb": peak_memory_mb()}
+    return {"variants": experiment.facts(), "peak_memory_mb": peak_memory_mb()}

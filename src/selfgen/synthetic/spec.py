@@ -1,4 +1,4 @@
-"""What one controlled run reads: a regime's model, records and chain of nodes."""
+"""What one synthetic experiment reads: an experiment's model, records and variants."""
 
 from __future__ import annotations
 
@@ -22,12 +22,13 @@ class StopSpec:
 
 
 @dataclass(frozen=True)
-class NodeSpec:
+class VariantSpec:
     """One model: where it starts, which pass it reads, how it is trained, what is asked.
 
-    ``generator``: the node whose model made the pass. ``match_wall_time``: the node whose
-    time it takes. ``curve_every``: steps between two readings of the validation split; 0:
-    none. ``decodings`` are read on the test split; none for a round that is not the last.
+    ``generator``: the variant whose model made the pass. ``match_wall_time``: the variant
+    whose time it takes. ``curve_every``: steps between two readings of the validation
+    split; 0: none. ``decodings`` are read on the test split; none for a round that is not
+    the last.
     """
 
     name: str
@@ -44,12 +45,12 @@ class NodeSpec:
 
 
 @dataclass(frozen=True)
-class ControlledSpec:
-    """A regime under one seed; ``nodes`` in an order in which each follows its parent."""
+class SyntheticSpec:
+    """An experiment under one seed; each of ``variants`` comes after its parent."""
 
-    regime: str
+    experiment: str
     seed: int
     model: ModelSpec
     records: RecordsSpec
     prompt: PromptSpec
-    nodes: tuple[NodeSpec, ...]
+    variants: tuple[VariantSpec, ...]

@@ -1,1 +1,1 @@
-"""Tables and figures of the controlled runs."""
+"""Tables and figures of the synthetic experiments."""

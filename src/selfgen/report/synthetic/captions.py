@@ -1,4 +1,4 @@
-"""What each figure of the controlled runs shows, and what it does not."""
+"""What each figure of the synthetic experiments shows, and what it does not."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from selfgen.report.synthetic.spec import AblationSpec
 
 def captions(confidence: float) -> dict[str, str]:
     """By figure, in the order of the page; ``confidence`` of intervals (0..1). Of the
-    ``variants`` there is one figure a regime."""
+    ``variants`` there is one figure an experiment."""
     percent = f"{100 * confidence:g} %"
     bands = f"Bands: {percent} intervals over seeds and prompts."
     return {
@@ -53,7 +53,7 @@ def page(spec: AblationSpec) -> str:
     parts = []
     for name, caption in captions(spec.confidence).items():
         files = (
-            [f"{name}-{regime.name}" for regime in spec.regimes]
+            [f"{name}-{experiment.name}" for experiment in spec.experiments]
             if name == "variants"
             else [name]
         )

@@ -1,4 +1,4 @@
-"""From the folders of controlled runs to four frames and one file of manifests."""
+"""From the folders of synthetic experiments to four frames and one file of manifests."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from selfgen.runtime.job import Job
 
 RUNS = (
-    *("regime", "seed", "method", "failed", "steps", "labelled_tokens"),
+    *("experiment", "seed", "method", "failed", "steps", "labelled_tokens"),
     *("forwarded_tokens", "generated_tokens", "changed_tokens"),
     *("pass_seconds", "train_seconds"),
 )
@@ -29,7 +29,7 @@ SUMMED = {
     "pass_seconds": "generation_seconds",
     "train_seconds": "seconds",
 }
-"""Columns of ``RUNS`` and the fact of a node that each sums over a method's rounds."""
+"""Columns of ``RUNS`` and the fact of a variant that each sums over a method's rounds."""
 
 
 def collect(
@@ -41,7 +41,7 @@ def collect(
     spec, in its order.
 
     Frames: ``scores`` (one row an answer), ``positions``, ``curves`` and ``runs`` (what
-    each method cost), each with columns regime and seed.
+    each method cost), each with columns experiment and seed.
     """
     import pandas as pd
 
@@ -52,14 +52,14 @@ def collect(
     }
     costs: list[list[Any]] = []
     manifests = {}
-    for number, (regime, seed) in enumerate(spec.runs):
+    for number, (experiment, seed) in enumerate(spec.runs):
         for name, frames in parts.items():
             frame = pd.read_parquet(files[name][number])
-            frames.append(frame.assign(regime=regime, seed=seed))
+            frames.append(frame.assign(experiment=experiment, seed=seed))
         path = files["manifests"][number]
         manifest = json.loads(path.read_text(encoding="utf-8"))
         manifests[path.parent.as_posix()] = manifest
-        costs += [[regime, seed, *cost] for cost in _costs(manifest)]
+        costs += [[experiment, seed, *cost] for cost in _costs(manifest)]
     found = {
         name: pd.concat([f for f in frames if not f.empty], ignore_index=True)
         if any(not f.empty for f in frames)
@@ -75,10 +75,10 @@ def collect(
 def _costs(manifest: dict[str, Any]) -> list[list[Any]]:
     """One line a method: sums over its rounds."""
     methods: dict[str, list[dict[str, Any]]] = {}
-    for node in manifest["spec"]["nodes"]:
-        facts = manifest["nodes"].get(node["name"])
+    for variant in manifest["spec"]["variants"]:
+        facts = manifest["variants"].get(variant["name"])
         if facts:
-            methods.setdefault(node["declared"], []).append(facts)
+            methods.setdefault(variant["declared"], []).append(facts)
     return [
         [
             method,
@@ -93,7 +93,7 @@ def _costs(manifest: dict[str, Any]) -> list[list[Any]]:
 
 
 def step(spec: CollectSpec, job: Job) -> dict[str, Any]:
-    """The tables that renderings read, of all regimes and seeds."""
+    """The tables that renderings read, of all experiments and seeds."""
     frames, manifests = collect(spec, job.inputs)
     with atomic(job.output("scores")) as partial:
         frames["scores"].to_parquet(partial, index=False, compression="zstd")

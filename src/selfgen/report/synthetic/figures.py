@@ -1,4 +1,4 @@
-"""Figures of the controlled runs. A panel's column is a regime, a line a method."""
+"""Figures of the synthetic experiments. Columns: experiments; lines: methods."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from selfgen.evaluation.exposure import rates
 from selfgen.evaluation.statistics import Interval
 from selfgen.report.figures import BLACK, GREY, LIGHT, OKABE_ITO, STYLE, TEXT_GREY
 from selfgen.report.synthetic.numbers import Line, Numbers, seeds_interval
-from selfgen.report.synthetic.spec import RegimeSpec
+from selfgen.report.synthetic.spec import ExperimentSpec
 from selfgen.report.synthetic.tables import LENGTHS
 
 if TYPE_CHECKING:
@@ -69,17 +69,22 @@ def beta(found: Sequence[Numbers], by_corruption: bool = False) -> Figure:
 
 
 def _dose(ax: Axes, numbers: Numbers, measure: str, by_corruption: bool) -> None:
-    regime, lines = numbers.spec, numbers.lines
-    base = lines[regime.baseline, "direct"].cells[measure].mean
+    experiment, lines = numbers.spec, numbers.lines
+    base = lines[experiment.baseline, "direct"].cells[measure].mean
     for names, colour, marker, title in (
-        (regime.dose(), BASH, "o", "BASH"),
-        ([regime.controls.get(n) for n in regime.dose()], RANDOM, "s", "random tokens"),
+        (experiment.dose(), BASH, "o", "BASH"),
+        (
+            [experiment.controls.get(n) for n in experiment.dose()],
+            RANDOM,
+            "s",
+            "random tokens",
+        ),
     ):
         points = [(0.0, base)]
-        for bash, name in zip(regime.dose(), names, strict=True):
+        for bash, name in zip(experiment.dose(), names, strict=True):
             if name is None or (name, "direct") not in lines:
                 continue
-            x = regime.betas[bash]
+            x = experiment.betas[bash]
             if by_corruption:
                 x = 100 * (lines[bash, "direct"].corruption or 0.0)
             points.append((x, lines[name, "direct"].cells[measure].mean))
@@ -115,11 +120,11 @@ def _line(
 @styled
 def variants(numbers: Numbers) -> Figure:
     """Every method's difference to the baseline, in points, with its interval."""
-    regime = numbers.spec
+    experiment = numbers.spec
     lines = [
         line
         for key, line in numbers.lines.items()
-        if key[0] in regime.compared and key[1] == "direct"
+        if key[0] in experiment.compared and key[1] == "direct"
     ]
     measures = ("exact", "free_error", "excess")
     figure, axes = grid_of(1, len(measures), 1.9, 0.19 * len(lines))
@@ -127,7 +132,7 @@ def variants(numbers: Numbers) -> Figure:
         ax.axvline(0, color=BLACK, linewidth=0.6, zorder=1)
         for y, line in enumerate(lines):
             d = line.cells[measure].difference
-            colour = _colour(regime, line.method)
+            colour = _colour(experiment, line.method)
             ax.plot([100 * d.low, 100 * d.high], [y, y], color=colour, linewidth=1.2)
             ax.plot(
                 [100 * d.value],
@@ -140,7 +145,9 @@ def variants(numbers: Numbers) -> Figure:
         ax.set_ylim(len(lines) - 0.5, -0.5)
         ax.set_yticks(
             range(len(lines)),
-            [regime.labels[line.method] for line in lines] if ax is axes[0][0] else [],
+            [experiment.labels[line.method] for line in lines]
+            if ax is axes[0][0]
+            else [],
         )
         ax.grid(axis="y", color=LIGHT, linewidth=0.5, linestyle=(0, (1, 2)))
         ax.set_axisbelow(True)
@@ -149,18 +156,18 @@ def variants(numbers: Numbers) -> Figure:
         ax.set_title(POINTS[measure].partition(",")[0])
         ax.set_xlabel("difference, points")
     figure.supxlabel(
-        f"{regime.label}, against {regime.labels[regime.baseline]}. Filled: the interval"
-        " excludes 0.",
+        f"{experiment.label}, against {experiment.labels[experiment.baseline]}."
+        " Filled: the interval excludes 0.",
         fontsize=7,
         color=TEXT_GREY,
     )
     return figure
 
 
-def _colour(regime: RegimeSpec, method: str) -> str:
-    if method in regime.betas:
+def _colour(experiment: ExperimentSpec, method: str) -> str:
+    if method in experiment.betas:
         return BASH
-    return RANDOM if method in regime.controls.values() else GREY
+    return RANDOM if method in experiment.controls.values() else GREY
 
 
 @styled
@@ -172,7 +179,7 @@ def lengths(rows: Sequence[tuple[Any, ...]], found: Sequence[Numbers]) -> Figure
     frame = pd.DataFrame(rows, columns=list(LENGTHS))
     figure, axes = grid_of(2, len(found))
     for column, numbers in enumerate(found):
-        own = frame[frame["regime"] == numbers.spec.name]
+        own = frame[frame["experiment"] == numbers.spec.name]
         for row, measure in enumerate(("exact", "excess")):
             ax = axes[row][column]
             for method, (colour, marker) in _looks(numbers.spec).items():
@@ -190,14 +197,14 @@ def lengths(rows: Sequence[tuple[Any, ...]], found: Sequence[Numbers]) -> Figure
     return figure
 
 
-def _looks(regime: RegimeSpec) -> dict[str, tuple[str, str]]:
+def _looks(experiment: ExperimentSpec) -> dict[str, tuple[str, str]]:
     """Colour and marker of the methods that are shown by length and position."""
     colours = [c for c in OKABE_ITO if c != RANDOM]
-    looks = {regime.baseline: (BLACK, "D")}
-    for method in regime.shown():
-        if method in regime.controls.values():
+    looks = {experiment.baseline: (BLACK, "D")}
+    for method in experiment.shown():
+        if method in experiment.controls.values():
             looks[method] = (RANDOM, "s")
-        elif method != regime.baseline:
+        elif method != experiment.baseline:
             looks[method] = (colours[(len(looks) - 1) % len(colours)], "o")
     return looks
 
@@ -208,10 +215,14 @@ def positions(frame: pandas.DataFrame, found: Sequence[Numbers]) -> Figure:
     to the longest prompts."""
     figure, axes = grid_of(1, len(found))
     for column, numbers in enumerate(found):
-        regime, ax = numbers.spec, axes[0][column]
-        own = frame[(frame["regime"] == regime.name) & (frame["decoding"] == "direct")]
+        experiment, ax = numbers.spec, axes[0][column]
+        own = frame[
+            (frame["experiment"] == experiment.name) & (frame["decoding"] == "direct")
+        ]
         own = own[own["items"] == own["items"].max()]
-        for method, colour in zip(regime.middle(), (BLACK, BASH, RANDOM), strict=False):
+        for method, colour in zip(
+            experiment.middle(), (BLACK, BASH, RANDOM), strict=False
+        ):
             counts = own[own["method"] == method].groupby("position")
             part = rates(counts.sum(numeric_only=True))
             # The last positions are those of few answers.
@@ -223,10 +234,10 @@ def positions(frame: pandas.DataFrame, found: Sequence[Numbers]) -> Figure:
                     line,
                     color=colour,
                     linewidth=1.2,
-                    label=regime.labels[method] if line == "-" else None,
+                    label=experiment.labels[method] if line == "-" else None,
                 )
         _panel(ax, "error, %" if column == 0 else "")
-        ax.set_title(regime.label)
+        ax.set_title(experiment.label)
         ax.set_xlabel("position in the answer")
     _legend(figure, axes)
     return figure
@@ -237,21 +248,21 @@ def curves(
     frame: pandas.DataFrame, found: Sequence[Numbers], confidence: float
 ) -> Figure:
     """Exact match, free-running and excess error on validation prompts, over the steps."""
-    regimes = [n.spec for n in found if n.spec.curves]
+    experiments = [n.spec for n in found if n.spec.curves]
     measures = ("exact", "free_error", "excess")
-    figure, axes = grid_of(len(regimes), len(measures))
-    for row, regime in enumerate(regimes):
-        own = frame[frame["regime"] == regime.name]
+    figure, axes = grid_of(len(experiments), len(measures))
+    for row, experiment in enumerate(experiments):
+        own = frame[frame["experiment"] == experiment.name]
         own = own.assign(excess=own["free_error"] - own["forced_error"])
         for ax, measure in zip(axes[row], measures, strict=True):
-            for i, method in enumerate(regime.curves):
+            for i, method in enumerate(experiment.curves):
                 part = own[own["method"] == method]
                 points = [
                     (step, seeds_interval(values[measure].to_numpy(), confidence))
                     for step, values in part.groupby("step")
                 ]
                 colour = (BLACK, BASH, RANDOM, *OKABE_ITO[2:])[i]
-                _line(ax, points, colour, "", regime.labels[method])
+                _line(ax, points, colour, "", experiment.labels[method])
             _panel(ax, POINTS[measure])
             ax.set_xlabel("step")
     _legend(figure, axes)
@@ -300,23 +311,23 @@ def gain(found: Sequence[Numbers]) -> Figure:
     """Exact match gained over the baseline against the wall time of pass and training."""
     figure, axes = grid_of(1, len(found))
     for column, numbers in enumerate(found):
-        ax, regime = axes[0][column], numbers.spec
+        ax, experiment = axes[0][column], numbers.spec
         for (method, decoding), line in numbers.lines.items():
             d = line.cells["exact"].difference
-            if decoding != "direct" or (d is None and method != regime.baseline):
+            if decoding != "direct" or (d is None and method != experiment.baseline):
                 continue
             seconds = line.costs["pass_seconds"] + line.costs["train_seconds"]
             if d is None:
                 ax.axhline(0, color=BLACK, linewidth=0.6)
                 ax.plot([seconds], [0], "D", color=BLACK, markersize=5)
                 continue
-            colour = _colour(regime, method)
+            colour = _colour(experiment, method)
             ax.plot(
                 [seconds] * 2, [100 * d.low, 100 * d.high], color=colour, linewidth=0.8
             )
             ax.plot([seconds], [100 * d.value], "o", color=colour, markersize=3.5)
         _panel(ax, "exact match, points" if column == 0 else "")
-        ax.set_title(regime.label)
+        ax.set_title(experiment.label)
         ax.set_xlabel("pass and training, s")
         ax.set_xlim(left=0)
     return figure

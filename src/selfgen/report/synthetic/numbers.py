@@ -1,4 +1,4 @@
-"""The numbers of controlled runs: means with intervals, and differences to the baseline."""
+"""The numbers of synthetic experiments: means and differences, with intervals."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from selfgen.evaluation.statistics import (
 )
 from selfgen.report.collect import cell_values, in_order
 from selfgen.report.measure import Score, with_holm
-from selfgen.report.synthetic.spec import AblationSpec, RegimeSpec
+from selfgen.report.synthetic.spec import AblationSpec, ExperimentSpec
 
 if TYPE_CHECKING:
     import pandas
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 MEASURES = ("exact", "free_error", "forced_error", "excess", "similarity", "nll")
 COMPARED = ("exact", "free_error", "forced_error", "excess")
 """Measures whose differences to the baseline are tested: the family of Holm's correction
-is all of these, of all methods of a regime."""
+is all of these, of all methods of an experiment."""
 
 Key = tuple[str, str]
 """Method, decoding."""
@@ -32,7 +32,7 @@ Key = tuple[str, str]
 
 @dataclass(frozen=True)
 class Line:
-    """One method of a regime. ``recovery``: share of right tokens behind a wrong one;
+    """One method of an experiment. ``recovery``: share of right tokens behind a wrong one;
     ``corruption``: share of its context tokens that are not the reference's."""
 
     method: str
@@ -45,9 +45,9 @@ class Line:
 
 @dataclass(frozen=True)
 class Numbers:
-    """All lines of a regime by method and decoding; the seeds whose base has failed."""
+    """All lines of an experiment by method and decoding; the seeds whose base has failed."""
 
-    spec: RegimeSpec
+    spec: ExperimentSpec
     lines: dict[Key, Line]
     failed: tuple[int, ...]
     seeds: int
@@ -68,21 +68,21 @@ def bootstrap(spec: AblationSpec) -> Bootstrap:
 def numbers(
     scores: pandas.DataFrame,
     runs: pandas.DataFrame,
-    regime: RegimeSpec,
+    experiment: ExperimentSpec,
     how: Bootstrap,
 ) -> Numbers:
-    """Every method of a regime, from scores ``with_errors`` and the cost of its runs."""
-    own = scores[scores["regime"] == regime.name]
-    costs = runs[runs["regime"] == regime.name]
+    """Every method of an experiment, from scores ``with_errors`` and the cost of its runs."""
+    own = scores[scores["experiment"] == experiment.name]
+    costs = runs[runs["experiment"] == experiment.name]
     failed = sorted(int(seed) for seed in costs.loc[costs["failed"] == 1, "seed"])
     frames = dict(iter(own.groupby(["method", "decoding"], sort=False)))
     keys = [
         key
-        for method in regime.methods
+        for method in experiment.methods
         for key in in_order(own, ["method", "decoding"])
         if key[0] == method
     ]
-    base = (regime.baseline, "direct")
+    base = (experiment.baseline, "direct")
     values = {
         measure: {key: cell_values(frames[key], measure) for key in keys}
         for measure in MEASURES
@@ -90,7 +90,7 @@ def numbers(
     cells = with_holm(
         {
             (key, measure): _cell(
-                values[measure], key, base, how, (regime.name, measure)
+                values[measure], key, base, how, (experiment.name, measure)
             )
             for key in keys
             for measure in MEASURES
@@ -98,12 +98,17 @@ def numbers(
     )
     lines = {
         key: _line(
-            key, {m: cells[key, m] for m in MEASURES}, frames[key], costs, how, regime
+            key,
+            {m: cells[key, m] for m in MEASURES},
+            frames[key],
+            costs,
+            how,
+            experiment,
         )
         for key in keys
     }
     return Numbers(
-        regime,
+        experiment,
         lines,
         tuple(failed),
         int(own["seed"].nunique()),
@@ -133,7 +138,7 @@ def _line(
     frame: pandas.DataFrame,
     costs: pandas.DataFrame,
     how: Bootstrap,
-    regime: RegimeSpec,
+    experiment: ExperimentSpec,
 ) -> Line:
     own = costs[costs["method"] == key[0]]
     means = own.mean(numeric_only=True)
@@ -141,7 +146,7 @@ def _line(
     corrupted = own["changed_tokens"].sum() if own["changed_tokens"].any() else None
     after = cell_values(frame, "after_error")
     recovered = cell_values(frame, "recovered")
-    names = (regime.name, "recovery", *key)
+    names = (experiment.name, "recovery", *key)
     return Line(
         *key,
         cells,

@@ -1,4 +1,4 @@
-"""All renderings of controlled runs, as files in memory: a pure function of what was
+"""All renderings of synthetic experiments, as files in memory: a pure function of what was
 collected."""
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Measured:
-    """Everything that is shown: the numbers of each regime, direct answers by length (rows
-    of ``tables.LENGTHS``), two turns, and the frames that figures read as they are."""
+    """Everything that is shown: the numbers of each experiment, direct answers by length
+    (rows of ``tables.LENGTHS``), two turns, and the frames that figures read as they are."""
 
     scores: pandas.DataFrame
     found: list[Numbers]
@@ -54,7 +54,7 @@ def measure(collected: Path, spec: AblationSpec) -> Measured:
         for name in ("positions", "curves", "runs")
     )
     how = bootstrap(spec)
-    found = [numbers(scores, runs, regime, how) for regime in spec.regimes]
+    found = [numbers(scores, runs, experiment, how) for experiment in spec.experiments]
     return Measured(
         scores,
         found,
@@ -78,8 +78,10 @@ def _grids(spec: AblationSpec) -> Drawn:
     """What draws each table for people, by name."""
     return {
         **{
-            f"ablations-{regime.name}": lambda m, i=i: tables.methods(m.found[i], spec)
-            for i, regime in enumerate(spec.regimes)
+            f"ablations-{experiment.name}": lambda m, i=i: tables.methods(
+                m.found[i], spec
+            )
+            for i, experiment in enumerate(spec.experiments)
         },
         "corrections": lambda m: tables.corrections(m.two_turns, spec),
         "controls": lambda m: tables.controls(m.scores, m.found, spec),
@@ -104,8 +106,8 @@ def _figures(spec: AblationSpec) -> Drawn:
         "beta": lambda m: figures.beta(m.found, False),
         "corruption": lambda m: figures.beta(m.found, True),
         **{
-            f"variants-{regime.name}": lambda m, i=i: figures.variants(m.found[i])
-            for i, regime in enumerate(spec.regimes)
+            f"variants-{experiment.name}": lambda m, i=i: figures.variants(m.found[i])
+            for i, experiment in enumerate(spec.experiments)
         },
         "lengths": lambda m: figures.lengths(m.lengths, m.found),
         "positions": lambda m: figures.positions(m.positions, m.found),

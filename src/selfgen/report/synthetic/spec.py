@@ -1,4 +1,4 @@
-"""What the tables and figures of controlled runs need beyond the collected numbers."""
+"""What the tables and figures of synthetic experiments need beyond the collected numbers."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class CollectSpec:
-    """Which run, (regime, seed), each of the files is of."""
+    """Which run, (experiment, seed), each of the files is of."""
 
     runs: tuple[tuple[str, int], ...]
 
 
 @dataclass(frozen=True)
-class RegimeSpec:
-    """A regime's words, and which of its methods belong on which axis.
+class ExperimentSpec:
+    """An experiment's words, and which of its methods belong on which axis.
 
     ``methods`` in the order of the tables. ``betas``: beta of each BASH method of the
     baseline's stage that has no other knob turned; ``controls``: the random-token method
@@ -54,10 +54,10 @@ class RegimeSpec:
 
 @dataclass(frozen=True)
 class AblationSpec:
-    """All regimes, and how intervals are made; ``seeds``: those that were asked for."""
+    """All experiments, and how intervals are made; ``seeds``: those that were asked for."""
 
     scale: str
-    regimes: tuple[RegimeSpec, ...]
+    experiments: tuple[ExperimentSpec, ...]
     seeds: tuple[int, ...]
     bootstrap_samples: int
     confidence: float

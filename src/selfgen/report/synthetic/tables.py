@@ -1,4 +1,4 @@
-"""Tables of the controlled runs: every method, by length, corrections, costs."""
+"""Tables of the synthetic experiments: every method, by length, corrections, costs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from selfgen.report.collect import cell_values, label
 from selfgen.report.grid import NOT_RUN, Entry, Grid, arrow, bracketed
 from selfgen.report.measure import Score
 from selfgen.report.synthetic.numbers import COMPARED, MEASURES, Line, Numbers
-from selfgen.report.synthetic.spec import AblationSpec, RegimeSpec
+from selfgen.report.synthetic.spec import AblationSpec, ExperimentSpec
 from selfgen.report.tables.corrections import table
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ COSTS = (
 
 
 def methods(numbers: Numbers, spec: AblationSpec) -> Grid:
-    """Every method of a regime: errors in percent, marks against the baseline."""
+    """Every method of an experiment: errors in percent, marks against the baseline."""
     shown = ("exact", "free_error", "forced_error", "excess")
     rows = [
         [
@@ -75,8 +75,8 @@ def methods(numbers: Numbers, spec: AblationSpec) -> Grid:
 
 def _notes(numbers: Numbers, spec: AblationSpec) -> list[str]:
     percent = f"{100 * spec.confidence:g}%"
-    regime = numbers.spec
-    baseline = regime.labels[regime.baseline]
+    experiment = numbers.spec
+    baseline = experiment.labels[experiment.baseline]
     notes = [
         f"Brackets: {percent} interval, a bootstrap over seeds and items, crossed.",
         "Errors: share of wrong tokens, by position, of an answer; free-running reads"
@@ -131,19 +131,19 @@ def _percent(interval: Interval | None) -> str:
     return NOT_RUN if interval is None else f"{100 * interval.value:.1f}"
 
 
-def _label(regime: RegimeSpec, line: Line) -> str:
-    return label(regime.labels, line.method, line.decoding)
+def _label(experiment: ExperimentSpec, line: Line) -> str:
+    return label(experiment.labels, line.method, line.decoding)
 
 
 CSV = (
-    *("regime", "method", "decoding", "label", "measure", "n", "seeds"),
+    *("experiment", "method", "decoding", "label", "measure", "n", "seeds"),
     *("mean", "low", "high", "difference", "difference_low", "difference_high"),
     *("p", "holm", "corruption"),
 )
 
 
 def methods_csv(found: Sequence[Numbers]) -> str:
-    """One line a regime, method, decoding and measure; shares of 1."""
+    """One line an experiment, method, decoding and measure; shares of 1."""
     lines = []
     for numbers in found:
         for line in numbers.lines.values():
@@ -162,7 +162,7 @@ def methods_csv(found: Sequence[Numbers]) -> str:
 
 
 SEEDS = (
-    *("regime", "method", "decoding", "seed", *COMPARED),
+    *("experiment", "method", "decoding", "seed", *COMPARED),
     *(f"{measure}_difference" for measure in COMPARED),
 )
 
@@ -171,7 +171,7 @@ def by_seed(scores: pandas.DataFrame, found: Sequence[Numbers]) -> str:
     """One line a method and seed: its means, and their differences to the baseline's."""
     lines = []
     for numbers in found:
-        own = scores[scores["regime"] == numbers.spec.name]
+        own = scores[scores["experiment"] == numbers.spec.name]
         means = own.groupby(["method", "decoding", "seed"])[list(COMPARED)].mean()
         for method, decoding in numbers.lines:
             for seed, row in means.loc[(method, decoding)].iterrows():
@@ -182,7 +182,17 @@ def by_seed(scores: pandas.DataFrame, found: Sequence[Numbers]) -> str:
     return grid.to_csv(SEEDS, lines)
 
 
-LENGTHS = ("regime", "method", "items", "measure", "n", "seeds", "mean", "low", "high")
+LENGTHS = (
+    "experiment",
+    "method",
+    "items",
+    "measure",
+    "n",
+    "seeds",
+    "mean",
+    "low",
+    "high",
+)
 
 
 def lengths(
@@ -192,7 +202,7 @@ def lengths(
     rows: list[tuple[Any, ...]] = []
     for numbers in found:
         name = numbers.spec.name
-        own = scores[(scores["regime"] == name) & (scores["decoding"] == "direct")]
+        own = scores[(scores["experiment"] == name) & (scores["decoding"] == "direct")]
         for (method, items), frame in own.groupby(["method", "items"], sort=False):
             for measure in COMPARED:
                 values = cell_values(frame, measure)
@@ -211,7 +221,7 @@ def corrected(
 ) -> Iterator[tuple[Numbers, Line, Turns, Interval]]:
     """The two turns of each method that corrects, and the share of answers it edited."""
     for numbers in found:
-        own = scores[scores["regime"] == numbers.spec.name]
+        own = scores[scores["experiment"] == numbers.spec.name]
         for line in numbers.lines.values():
             if line.decoding != "corrected":
                 continue
@@ -233,7 +243,7 @@ def corrections(
         ((numbers.spec.label, numbers.spec.labels[line.method]), (made, edited))
         for numbers, line, made, edited in found
     ]
-    return table(rows, ("Regime", "Method"), f"{100 * spec.confidence:g}%")
+    return table(rows, ("Experiment", "Method"), f"{100 * spec.confidence:g}%")
 
 
 def controls(
@@ -244,15 +254,18 @@ def controls(
     how = Bootstrap(spec.bootstrap_samples, spec.confidence, spec.seed)
     compared: list[tuple[list[Entry], list[Difference]]] = []
     for numbers in found:
-        regime = numbers.spec
+        experiment = numbers.spec
         own = scores[
-            (scores["regime"] == regime.name) & (scores["decoding"] == "direct")
+            (scores["experiment"] == experiment.name) & (scores["decoding"] == "direct")
         ]
-        for methods_ in regime.pairs:
+        for methods_ in experiment.pairs:
             pair = [own[own["method"] == m] for m in methods_]
             if any(frame.empty for frame in pair):
                 continue
-            names = [Entry(regime.label), *(Entry(regime.labels[m]) for m in methods_)]
+            names = [
+                Entry(experiment.label),
+                *(Entry(experiment.labels[m]) for m in methods_),
+            ]
             compared.append(
                 (
                     names,
@@ -260,7 +273,7 @@ def controls(
                         paired_difference(
                             *(cell_values(frame, measure) for frame in pair),
                             how,
-                            (regime.name, *methods_, measure),
+                            (experiment.name, *methods_, measure),
                         )
                         for measure in COMPARED
                     ],
@@ -283,7 +296,7 @@ def controls(
         title="Direct comparisons: own tokens against random ones at exactly the same"
         " positions, and BASH against plain SFT of the same length and rounds, in points.",
         header=[
-            *map(Entry, ("Regime", "Method", "Minus")),
+            *map(Entry, ("Experiment", "Method", "Minus")),
             *(Entry(TITLES[m]) for m in COMPARED),
         ],
         rows=rows,
@@ -322,8 +335,8 @@ def costs(found: Sequence[Numbers], spec: AblationSpec) -> Grid:
     return Grid(
         name="costs",
         title="Cost of each method's own stage, one thread, mean of the seeds; gain over"
-        " the baseline of the regime.",
-        header=[Entry("Regime"), Entry("Method"), *map(Entry, titles)],
+        " the baseline of the experiment.",
+        header=[Entry("Experiment"), Entry("Method"), *map(Entry, titles)],
         rows=rows,
         notes=("Seconds depend on the machine; the rest does not.",),
         left=2,

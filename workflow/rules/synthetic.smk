@@ -1,23 +1,23 @@
-# Small models trained from nothing: one process a regime and seed, then all tables.
+# Small models trained from nothing: one process an experiment and seed, then all tables.
 RESULTS = GRAPH.results()
 
 
 wildcard_constraints:
-    regime=any_of(GRAPH.graph.regimes),
+    experiment=any_of(GRAPH.graph.experiments),
     seed=r"\d+",
 
 
-rule run_regime:
-    """All variants of a regime under one seed, from a base that is trained here."""
+rule run_experiment:
+    """All variants of an experiment under one seed, from a base that is trained here."""
     output:
         scores=paths.bound(paths.SYNTHETIC, kind="scores"),
         positions=paths.bound(paths.SYNTHETIC, kind="positions"),
         curves=paths.bound(paths.SYNTHETIC, kind="curves"),
         manifest=paths.SYNTHETIC_RUN,
     log:
-        paths.log("run_regime", paths.SYNTHETIC_RUN).replace("controlled/", ""),
+        paths.log("run_experiment", paths.SYNTHETIC_RUN).replace("synthetic/", ""),
     # The longest first, so that no core waits for one that began last.
-    priority: lambda w: len(GRAPH.graph.regimes[w.regime].methods)
+    priority: lambda w: len(GRAPH.graph.experiments[w.experiment].methods)
     conda:
         CONDA
     threads: 1
@@ -25,31 +25,31 @@ rule run_regime:
         mem=memory(3),
         runtime="2h",
     params:
-        **step("run_regime"),
+        **step("run_experiment"),
     shell:
         STEP
 
 
-rule collect_regimes:
-    """Scores, positions, learning curves and costs of all regimes and seeds."""
+rule collect_experiments:
+    """Scores, positions, learning curves and costs of all experiments and seeds."""
     input:
-        unpack(inputs("collect_regimes")),
+        unpack(inputs("collect_experiments")),
     output:
         **paths.SYNTHETIC_COLLECTED,
         manifests=paths.MANIFESTS,
     log:
-        paths.log("collect_regimes"),
+        paths.log("collect_experiments"),
     localrule: True
     conda:
         CONDA
     params:
-        **step("collect_regimes"),
+        **step("collect_experiments"),
     shell:
         STEP
 
 
 rule render_ablations:
-    """Tables and figures of the controlled runs: a pure function of what was collected."""
+    """Tables and figures of the synthetic experiments: a pure function of what was collected."""
     input:
         unpack(inputs("render_ablations")),
     output:
@@ -59,7 +59,7 @@ rule render_ablations:
             report(
                 path,
                 caption="../report/ablations.rst",
-                category="Controlled runs",
+                category="Synthetic experiments",
                 labels={"figure": os.path.basename(path)},
             )
             for path in RESULTS["figures"]

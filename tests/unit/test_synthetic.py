@@ -1,4 +1,4 @@
-"""Controlled runs: what is trained, what is read, what is kept, and when a base fails."""
+"""Synthetic experiments: training, readings, what is kept, and when a base fails."""
 
 from __future__ import annotations
 
@@ -11,48 +11,48 @@ import pytest
 import torch
 import yaml
 
-from selfgen.config.synthetic import Controlled, load
+from selfgen.config.synthetic import Synthetic, load
 from selfgen.core.errors import UserError
 from selfgen.core.spec import from_json, to_json
 from selfgen.graph import synthetic
-from selfgen.synthetic.run import FILES, Regime
-from selfgen.synthetic.spec import ControlledSpec
+from selfgen.synthetic.run import FILES, Experiment
+from selfgen.synthetic.spec import SyntheticSpec
 
 RAW = yaml.safe_load(
-    (Path(__file__).parents[1] / "workflow" / "controlled.yaml").read_text()
+    (Path(__file__).parents[1] / "workflow" / "synthetic.yaml").read_text()
 )
 SHIPPED = yaml.safe_load(
-    (Path(__file__).parents[2] / "config" / "controlled.yaml").read_text()
+    (Path(__file__).parents[2] / "config" / "synthetic.yaml").read_text()
 )
 
 
-def spec(*methods: str, **edits: Any) -> ControlledSpec:
-    """The tiny regime under seed 0, with some of its methods."""
+def spec(*methods: str, **edits: Any) -> SyntheticSpec:
+    """The tiny experiment under seed 0, with some of its methods."""
     raw = copy.deepcopy(RAW)
-    raw["regimes"]["words"] |= edits
+    raw["experiments"]["words"] |= edits
     found = synthetic.spec(load(raw), "words", 0)
-    kept = tuple(n for n in found.nodes if not methods or n.declared in methods)
-    return replace(found, nodes=kept)
+    kept = tuple(n for n in found.variants if not methods or n.declared in methods)
+    return replace(found, variants=kept)
 
 
 @pytest.fixture(scope="module")
-def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Regime, Path]:
-    """All methods of the tiny regime, trained and read."""
+def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Experiment, Path]:
+    """All methods of the tiny experiment, trained and read."""
     scratch = tmp_path_factory.mktemp("scratch")
-    regime = Regime(spec(), scratch)
-    regime.run()
-    return regime, scratch
+    experiment = Experiment(spec(), scratch)
+    experiment.run()
+    return experiment, scratch
 
 
-def test_every_method_is_read(done: tuple[Regime, Path]) -> None:
+def test_every_method_is_read(done: tuple[Experiment, Path]) -> None:
     scores = done[0].tables()["scores"]
     found = set(zip(scores["method"], scores["decoding"], strict=True))
-    methods = set(RAW["regimes"]["words"]["methods"]) - {"base"}
+    methods = set(RAW["experiments"]["words"]["methods"]) - {"base"}
     assert found == {(m, "direct") for m in methods} | {("rac", "corrected")}
     assert (scores.groupby(["method", "decoding"]).size() == 16).all()
 
 
-def test_positions_add_up_to_the_scores(done: tuple[Regime, Path]) -> None:
+def test_positions_add_up_to_the_scores(done: tuple[Experiment, Path]) -> None:
     tables = done[0].tables()
     key = ["method", "decoding", "items"]
     columns = ["n", "forced_wrong", "free_wrong", "after_error", "recovered"]
@@ -63,7 +63,7 @@ def test_positions_add_up_to_the_scores(done: tuple[Regime, Path]) -> None:
 
 
 def test_a_control_takes_the_pass_of_what_it_controls(
-    done: tuple[Regime, Path],
+    done: tuple[Experiment, Path],
 ) -> None:
     facts = done[0].facts()
     for key in ("generated_tokens", "changed_tokens", "generation_seconds"):
@@ -72,14 +72,14 @@ def test_a_control_takes_the_pass_of_what_it_controls(
         assert facts["random"][key] == facts["bash"][key] == facts["sft-continued"][key]
 
 
-def test_rounds_share_the_steps(done: tuple[Regime, Path]) -> None:
+def test_rounds_share_the_steps(done: tuple[Experiment, Path]) -> None:
     facts = done[0].facts()
     steps = [facts[name]["steps"] for name in ("rounds.r1", "rounds")]
     assert sum(steps) == facts["sft-continued"]["steps"] == 3
     assert "rounds.r1" not in set(done[0].tables()["scores"]["method"])
 
 
-def test_wall_time_is_that_of_pass_and_training(done: tuple[Regime, Path]) -> None:
+def test_wall_time_is_that_of_pass_and_training(done: tuple[Experiment, Path]) -> None:
     facts = done[0].facts()
     bash, wall = facts["bash"], facts["sft-wall"]
     seconds = bash["seconds"] + bash["generation_seconds"]
@@ -88,7 +88,7 @@ def test_wall_time_is_that_of_pass_and_training(done: tuple[Regime, Path]) -> No
     assert tokens <= wall["forwarded_tokens"] < tokens + longest
 
 
-def test_curves_are_read_where_they_are_asked(done: tuple[Regime, Path]) -> None:
+def test_curves_are_read_where_they_are_asked(done: tuple[Experiment, Path]) -> None:
     curves = done[0].tables()["curves"]
     assert curves.groupby("method")["step"].apply(list).to_dict() == {
         "bash": [1, 2, 3],
@@ -96,11 +96,11 @@ def test_curves_are_read_where_they_are_asked(done: tuple[Regime, Path]) -> None
     }
 
 
-def test_finished_variants_are_kept(done: tuple[Regime, Path]) -> None:
+def test_finished_variants_are_kept(done: tuple[Experiment, Path]) -> None:
     """A second run trains nothing, and finds the same weights and the same numbers."""
     first, scratch = done
     before = {path: path.stat().st_mtime_ns for path in scratch.rglob("*")}
-    again = Regime(spec(), scratch)
+    again = Experiment(spec(), scratch)
     again.run()
     assert {path: path.stat().st_mtime_ns for path in scratch.rglob("*")} == before
     assert again.facts() == first.facts()
@@ -111,19 +111,21 @@ def test_finished_variants_are_kept(done: tuple[Regime, Path]) -> None:
             assert torch.equal(value, again.finished[name].weights[key]), (name, key)
 
 
-def test_a_new_beta_costs_one_variant(done: tuple[Regime, Path]) -> None:
+def test_a_new_beta_costs_one_variant(done: tuple[Experiment, Path]) -> None:
     _, scratch = done
     before = set(scratch.iterdir())
-    methods = copy.deepcopy(RAW["regimes"]["words"]["methods"])
+    methods = copy.deepcopy(RAW["experiments"]["words"]["methods"])
     methods["bash-75"] = methods["bash"] | {"beta": 0.75}
-    changed = Regime(spec(methods=methods), scratch)
+    changed = Experiment(spec(methods=methods), scratch)
     changed.run()
     assert len(set(scratch.iterdir()) - before) == 1
 
 
-def test_the_same_numbers_without_a_scratch_folder(done: tuple[Regime, Path]) -> None:
+def test_the_same_numbers_without_a_scratch_folder(
+    done: tuple[Experiment, Path],
+) -> None:
     """Kept or not, alone or among others: a variant is a function of its spec."""
-    few = Regime(spec("sft", "bash"), None)
+    few = Experiment(spec("sft", "bash"), None)
     few.run()
     scores = done[0].tables()["scores"]
     expected = scores[scores["method"].isin(["sft", "bash"])].reset_index(drop=True)
@@ -132,7 +134,7 @@ def test_the_same_numbers_without_a_scratch_folder(done: tuple[Regime, Path]) ->
 
 def test_a_seed_decides_the_weights_and_not_the_records() -> None:
     a, b = (
-        Regime(replace(spec(), seed=s, model=replace(spec().model, seed=s)), None)
+        Experiment(replace(spec(), seed=s, model=replace(spec().model, seed=s)), None)
         for s in (0, 1)
     )
     assert a.examples == b.examples
@@ -141,34 +143,34 @@ def test_a_seed_decides_the_weights_and_not_the_records() -> None:
 
 def test_nothing_is_said_of_a_base_that_has_failed() -> None:
     stop = {"method": "sft", "exact": 1.0, "every": 2}
-    regime = Regime(spec(stop=stop), None)
-    regime.run()
-    assert regime.facts()["sft"]["failed"] is True
-    assert set(regime.facts()) == {"sft"}
-    assert all(frame.empty for frame in regime.tables().values())
+    experiment = Experiment(spec(stop=stop), None)
+    experiment.run()
+    assert experiment.facts()["sft"]["failed"] is True
+    assert set(experiment.facts()) == {"sft"}
+    assert all(frame.empty for frame in experiment.tables().values())
 
 
 def test_training_ends_when_the_base_knows_enough() -> None:
     stop = {"method": "sft", "exact": 0.0, "every": 2}
-    regime = Regime(spec("sft", "bash", stop=stop), None)
-    regime.run()
-    assert regime.facts()["sft"]["steps"] == 2
-    assert regime.facts()["sft"]["failed"] is False
-    assert "bash" in regime.facts()
+    experiment = Experiment(spec("sft", "bash", stop=stop), None)
+    experiment.run()
+    assert experiment.facts()["sft"]["steps"] == 2
+    assert experiment.facts()["sft"]["failed"] is False
+    assert "bash" in experiment.facts()
 
 
-@pytest.mark.parametrize("name", list(SHIPPED["regimes"]))
+@pytest.mark.parametrize("name", list(SHIPPED["experiments"]))
 def test_specs_of_the_shipped_configuration_survive_the_command_line(name: str) -> None:
     found = synthetic.spec(load(SHIPPED), name, 3)
-    assert from_json(ControlledSpec, to_json(found)) == found
-    names = [node.name for node in found.nodes]
-    for i, node in enumerate(found.nodes):
-        needs = {node.parent, node.generator, node.match_wall_time} - {None}
-        assert needs <= set(names[:i]), node.name
+    assert from_json(SyntheticSpec, to_json(found)) == found
+    names = [variant.name for variant in found.variants]
+    for i, variant in enumerate(found.variants):
+        needs = {variant.parent, variant.generator, variant.match_wall_time} - {None}
+        assert needs <= set(names[:i]), variant.name
 
 
 def test_which_methods_are_on_the_beta_axis() -> None:
-    found = synthetic.tables(load(SHIPPED)).regimes[0]
+    found = synthetic.tables(load(SHIPPED)).experiments[0]
     assert found.dose() == ["bash-10", "bash", "bash-50", "bash-75"]
     assert found.controls == {
         "bash-10": "random-10",
@@ -209,7 +211,7 @@ def test_which_methods_are_on_the_beta_axis() -> None:
 )
 def test_mistakes_end_in_one_line(path: str, value: Any, words: list[str]) -> None:
     raw = copy.deepcopy(RAW)
-    node = raw["regimes"]["words"]
+    node = raw["experiments"]["words"]
     *parents, key = path.split("/")
     for part in parents:
         node = node[part]
@@ -217,7 +219,7 @@ def test_mistakes_end_in_one_line(path: str, value: Any, words: list[str]) -> No
     with pytest.raises(UserError) as caught:
         load(raw)
     assert len(str(caught.value).splitlines()) == 1
-    for word in ["config: regimes.words", *words]:
+    for word in ["config: experiments.words", *words]:
         assert word in str(caught.value)
 
 
@@ -225,7 +227,7 @@ def test_a_configuration_without_seeds_or_with_one_twice() -> None:
     for seeds in ([], [1, 1]):
         with pytest.raises(UserError, match="seeds"):
             load(RAW | {"seeds": seeds})
-    assert isinstance(load(RAW), Controlled)
+    assert isinstance(load(RAW), Synthetic)
 
 
 def _frames() -> tuple[Any, Any]:
@@ -241,14 +243,19 @@ def _frames() -> tuple[Any, Any]:
             for item in ("a", "b"):
                 rows.append(
                     {
-                        **{"regime": "w", "seed": seed, "method": method, "id": item},
+                        **{
+                            "experiment": "w",
+                            "seed": seed,
+                            "method": method,
+                            "id": item,
+                        },
                         **{"decoding": "direct", "items": 8, "exact": exact, "n": 8},
                         **{"free_wrong": free, "forced_wrong": forced, "tokens": 8},
                         **{"after_error": 4, "recovered": 1, "similarity": 0.5},
                         **{"nll": 1.0, "edited": 0.0},
                     }
                 )
-    costs = {"regime": "w", "failed": 0, "steps": 3, "generated_tokens": 80}
+    costs = {"experiment": "w", "failed": 0, "steps": 3, "generated_tokens": 80}
     runs = [
         costs | {"seed": s, "method": m, "changed_tokens": c}
         for m, c in (("sft", 0), ("bash", 20))
@@ -262,15 +269,15 @@ def test_numbers_by_hand() -> None:
     from selfgen.evaluation.statistics import Bootstrap
     from selfgen.report.synthetic import tables
     from selfgen.report.synthetic.numbers import numbers
-    from selfgen.report.synthetic.spec import RegimeSpec
+    from selfgen.report.synthetic.spec import ExperimentSpec
 
     scores, runs = _frames()
     labels = {"sft": "SFT", "bash": "BASH"}
-    regime = RegimeSpec(
+    experiment = ExperimentSpec(
         *("w", "Words", "sft", ("sft", "bash"), labels, {"bash": 0.5}, {}),
         *(("bash",), (), ()),
     )
-    found = numbers(scores, runs, regime, Bootstrap(200, 0.95, 0))
+    found = numbers(scores, runs, experiment, Bootstrap(200, 0.95, 0))
     sft, bash = (found.lines[m, "direct"] for m in ("sft", "bash"))
     means = {m: cell.mean.value for m, cell in sft.cells.items()}
     assert means["free_error"] == 0.5 and means["forced_error"] == 0.25

@@ -1,4 +1,4 @@
-"""Controlled runs through Snakemake: from nothing to tables, and what reruns afterwards."""
+"""Synthetic experiments through Snakemake: from nothing to tables, then reruns."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pytest
 from tests.conftest import Once, Warm
 from tests.flow import Flow, clone
 
-CONFIG = Path(__file__).parent / "controlled.yaml"
-RUN = ("--configfile", "controlled.yaml")
+CONFIG = Path(__file__).parent / "synthetic.yaml"
+RUN = ("--configfile", "synthetic.yaml")
 
 
 @pytest.fixture(scope="module")
@@ -20,14 +20,14 @@ def done(once: Once, warm: Warm) -> Flow:
     def make(root: Path) -> None:
         flow = clone(root)
         warm(flow)
-        shutil.copy2(CONFIG, flow.root / "controlled.yaml")
+        shutil.copy2(CONFIG, flow.root / "synthetic.yaml")
         made = flow.snakemake("--cores", "1", *RUN)
         assert made.returncode == 0, made.stdout
-        # The regime with more methods comes first, whatever the order in the file.
-        order = re.findall(r"wildcards: regime=(\w+)", made.stdout)
+        # The experiment with more methods comes first, whatever the order in the file.
+        order = re.findall(r"wildcards: experiment=(\w+)", made.stdout)
         assert order == ["words", "words", "brief", "brief"]
 
-    return once("controlled", make)
+    return once("synthetic", make)
 
 
 def test_tables_and_figures_are_there(done: Flow) -> None:
@@ -37,14 +37,18 @@ def test_tables_and_figures_are_there(done: Flow) -> None:
     for name in ("beta", "curves", "variants-words"):
         svg = (done.root / f"results/figures/{name}.svg").read_text()
         assert svg.rstrip().endswith("</svg>")
-    assert len(list((done.root / "scratch/controlled").iterdir())) == 22
+    assert len(list((done.root / "scratch/synthetic").iterdir())) == 22
 
 
 def test_what_reruns(done: Flow, tmp_path: Path) -> None:
     flow = done.copy(tmp_path / "clone")
     assert flow.rules(*RUN) == {}
-    flow.replace("controlled.yaml", "label: BASH,", "label: Own tokens,")
+    flow.replace("synthetic.yaml", "label: BASH,", "label: Own tokens,")
     assert flow.rules(*RUN) == {"render_ablations": 1}
-    flow.replace("controlled.yaml", "beta: 0.5", "beta: 0.75")
+    flow.replace("synthetic.yaml", "beta: 0.5", "beta: 0.75")
     plan = flow.rules(*RUN)
-    assert plan == {"run_regime": 2, "collect_regimes": 1, "render_ablations": 1}
+    assert plan == {
+        "run_experiment": 2,
+        "collect_experiments": 1,
+        "render_ablations": 1,
+    }

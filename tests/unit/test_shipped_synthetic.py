@@ -1,4 +1,4 @@
-"""The controlled run in docs/reference/: drawn again, and of today's configuration."""
+"""The synthetic run in docs/reference/: drawn again, and of today's configuration."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from selfgen.report.synthetic.render import (
     table_names,
 )
 from selfgen.report.synthetic.spec import AblationSpec
-from selfgen.synthetic.spec import ControlledSpec
+from selfgen.synthetic.spec import SyntheticSpec
 
 ROOT = Path(__file__).parents[2]
-RUN = ROOT / "docs" / "reference" / "controlled"
-PAGE = ROOT / "docs" / "controlled.md"
+RUN = ROOT / "docs" / "reference" / "synthetic"
+PAGE = ROOT / "docs" / "synthetic.md"
 
 
 @pytest.fixture(scope="module")
@@ -51,18 +51,18 @@ def test_the_page_shows_the_run() -> None:
 
 
 def test_it_is_a_run_of_the_shipped_configuration(spec: AblationSpec) -> None:
-    config = load(yaml.safe_load((ROOT / "config" / "controlled.yaml").read_text()))
+    config = load(yaml.safe_load((ROOT / "config" / "synthetic.yaml").read_text()))
     assert spec == synthetic.tables(config)
     manifests = json.loads((RUN / "collected" / "manifests.json").read_text())
     found = {
         Path(path).parent.name + " " + Path(path).name: from_json(
-            ControlledSpec, json.dumps(manifest["spec"])
+            SyntheticSpec, json.dumps(manifest["spec"])
         )
         for path, manifest in manifests.items()
     }
     assert found == {
-        f"{regime} seed{seed}": synthetic.spec(config, regime, seed)
-        for regime in config.regimes
+        f"{experiment} seed{seed}": synthetic.spec(config, experiment, seed)
+        for experiment in config.experiments
         for seed in config.seeds
     }
 
@@ -71,7 +71,9 @@ def test_the_excess_error_falls_and_does_so_in_every_seed() -> None:
     """The one claim that was made beforehand: BASH lowers the excess error of extraction,
     paired by seed. No claim is made for exact match."""
     scores = pd.read_parquet(RUN / "collected" / "scores.parquet")
-    own = scores[(scores["regime"] == "extraction") & (scores["decoding"] == "direct")]
+    own = scores[
+        (scores["experiment"] == "extraction") & (scores["decoding"] == "direct")
+    ]
     excess = (own["free_wrong"] - own["forced_wrong"]) / own["n"]
     means = excess.groupby([own["method"], own["seed"]]).mean().unstack()
     assert means.shape[1] == 6
