@@ -7,10 +7,12 @@ import types
 import typing
 from typing import Annotated, Any
 
+from pydantic_core import ErrorDetails
+
 from selfgen.core.types import hint
 
 
-def explain(problem: dict[str, Any], raw: dict[str, Any], root: type) -> str:
+def explain(problem: ErrorDetails, raw: dict[str, Any], root: type) -> str:
     """One line: key path, what was found, what is allowed, the nearest valid key."""
     path, node = [], raw
     for part in problem["loc"]:

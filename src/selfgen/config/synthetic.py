@@ -1,4 +1,4 @@
-"""The configuration of synthetic small models on procedural tasks."""
+"""The configuration of synthetic experiments: small models on procedural tasks."""
 
 from __future__ import annotations
 
@@ -7,14 +7,9 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
-from selfgen.config import (
-    Config,
-    Evaluation,
-    Stage,
-    Task,
-    checked,
-)
+from selfgen.config import Config, Evaluation, Stage, checked
 from selfgen.config.sources import RandomModel
+from selfgen.config.tasks import Task
 from selfgen.core.types import NAME, Count, Keys, Share, known
 from selfgen.methods import Method, base
 from selfgen.tasks import DATASETS

@@ -7,10 +7,9 @@ from typing import Any, cast
 from selfgen import benchmarks
 from selfgen.benchmarks import BENCHMARKS, FEW_SHOT, JUDGED
 from selfgen.config.judging import Endpoint
-from selfgen.core.errors import UserError
 from selfgen.data.prompts import PromptSpec
 from selfgen.evaluation.few_shot import FewShotSpec
-from selfgen.graph import judging, sources
+from selfgen.graph import judging
 from selfgen.graph.rules import RULES
 from selfgen.graph.steps import Graph
 from selfgen.judge.spec import ConversationsSpec, GradesSpec, Limits
@@ -23,12 +22,9 @@ def check(graph: Graph) -> None:
     for name in names(graph):
         for key, file in files(graph, name).items():
             where = f"evaluation.{benchmarks.key(name)}.{key}"
-            if file not in graph.files:
-                raise UserError(
-                    f"config: {where}: found {file!r}, allowed: {', '.join(graph.files)}"
-                )
+            graph.sources.file(where, file)
             if name in JUDGED:
-                sources.whole(graph.files, where, file)
+                graph.sources.whole(where, file)
 
 
 def names(graph: Graph) -> list[str]:

@@ -49,4 +49,6 @@ def path(cell: Cell) -> str:
 
 def loss(graph: Graph, task: str, checkpoint: str) -> LossSpec:
     found = of(graph, task, checkpoint)
+    if found is None:
+        raise ValueError(f"{checkpoint} of {task} trains on no dialogues")
     return LossSpec(found.test_rows, found.block_tokens, graph.device())

@@ -7,7 +7,7 @@ from dataclasses import fields
 
 from selfgen.config.judging import Endpoint, Judge, Likelihood, Similarity, WinRate
 from selfgen.core.errors import UserError
-from selfgen.graph import paths, sources
+from selfgen.graph import paths
 from selfgen.graph.steps import Graph
 from selfgen.judge.pairs import template_of
 from selfgen.judge.prompt import JUDGE
@@ -39,13 +39,13 @@ def check(graph: Graph) -> None:
     for name in names(graph):
         judge = _judge(graph, name)
         if isinstance(judge, Similarity):
-            graph.source(
+            graph.sources.wheel(
                 f"judges.{_comparison(graph, name).judge}.source", judge.source
             )
         if isinstance(judge, Endpoint):
             _template(graph, name)
         if prompt := prompt_file(graph, name):
-            sources.whole(graph.files, f"evaluation.win_rates.{name}.prompt", prompt)
+            graph.sources.whole(f"evaluation.win_rates.{name}.prompt", prompt)
 
 
 def names(graph: Graph) -> list[str]:
@@ -168,7 +168,7 @@ def prompt_file(graph: Graph, name: str) -> str | None:
     prompt = _comparison(graph, name).prompt or ""
     found = prompt.partition(":")[0]
     asked = isinstance(_judge(graph, name), Endpoint)
-    return found if asked and found in graph.files else None
+    return found if asked and found in graph.sources.files else None
 
 
 def _template(graph: Graph, name: str) -> tuple[str, str]:
@@ -186,7 +186,7 @@ def _template(graph: Graph, name: str) -> tuple[str, str]:
     except (OSError, UnicodeDecodeError):
         raise UserError(
             f"{where}: found no text file {path}, and no such name in files:"
-            f" {', '.join(graph.files)}"
+            f" {', '.join(graph.sources.files)}"
         ) from None
     try:
         return template_of(text, constant or None), ""

@@ -7,7 +7,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from selfgen.graph import benchmarks, dialogues, judging, paths, scoring, verify
+from selfgen.graph import (
+    benchmarks,
+    dialogues,
+    exposure,
+    judging,
+    paths,
+    scoring,
+    verify,
+)
 from selfgen.graph.steps import Graph
 from selfgen.methods.base import Trained
 from selfgen.report import spec as r
@@ -39,7 +47,7 @@ def _entries(graph: Graph) -> Iterator[Job]:
         yield table("corrections")
     if stages := _preference(graph):
         yield table("preference", own=stages)
-    if cells := graph.exposed():
+    if cells := exposure.cells(graph):
         files = [paths.of_cell(paths.EXPOSURE, cell) for cell in cells]
         yield table("exposure", cells, _exposure(graph), errors=files)
     if cells := dialogues.cells(graph):
@@ -110,7 +118,7 @@ def _job(
 def collect(graph: Graph) -> r.CollectSpec:
     """Whose scores, weights, passes and answers the collected files are."""
     return r.CollectSpec(
-        cells=(*graph.lead_1(), *graph.cells()),
+        cells=(*_lead_1(graph), *graph.cells()),
         parents={
             name: method.parent if isinstance(method, Trained) else None
             for name, method in graph.config.methods.items()
@@ -129,7 +137,7 @@ def collected(graph: Graph) -> dict[str, list[str]]:
         dict(zip(("task", "model", "checkpoint", "seed"), address, strict=True))
         for address in graph.trained()
     ]
-    first = [paths.fill(paths.LEAD_1, task=cell.task) for cell in graph.lead_1()]
+    first = [paths.fill(paths.LEAD_1, task=cell.task) for cell in _lead_1(graph)]
     return {
         "scores": [*first, *(paths.of_cell(paths.SCORES, cell) for cell in cells)],
         "trained": [paths.fill(paths.TRAINED, **address) for address in trained],
@@ -179,8 +187,17 @@ def _spec(
     )
 
 
+def _lead_1(graph: Graph) -> list[r.Cell]:
+    """The first-sentence row of the tasks that summarise."""
+    return [
+        r.Cell(task, "-", "lead-1", "direct", (t.seeds or graph.config.seeds)[0])
+        for task, t in graph.config.tasks.items()
+        if DATASETS[t.dataset].lead_1
+    ]
+
+
 def _exposure(graph: Graph) -> Exposure:
-    oracle = graph.config.evaluation.oracle
+    oracle = exposure.oracle(graph)
     label = graph.config.methods[oracle.method].label
     name = label + (f" ({oracle.model})" if oracle.model else "")
     return Exposure(name, tuple(oracle.lengths))

@@ -21,9 +21,9 @@ from selfgen.core.spec import to_json
 from selfgen.graph import (
     benchmarks,
     dialogues,
+    exposure,
     judging,
     paths,
-    sources,
     synthetic,
     tables,
 )
@@ -34,9 +34,9 @@ from selfgen.graph.steps import Graph
 from selfgen.runtime.job import KNOBS
 
 SPECS: dict[str, Callable[..., Any]] = {
-    "fetch_wheel": lambda graph, filename: sources.fetched_wheels(graph)[filename],
-    "fetch_file": lambda graph, fetched: sources.fetched_files(graph)[fetched],
-    "fetch_hub": lambda graph, hub: sources.hubs(graph.config)[hub],
+    "fetch_wheel": lambda graph, filename: graph.sources.fetched_wheels()[filename],
+    "fetch_file": lambda graph, fetched: graph.sources.fetched_files()[fetched],
+    "fetch_hub": lambda graph, hub: graph.sources.hubs()[hub],
     "build_records": Graph.records,
     "check_leakage": Graph.leakage,
     "prepare_base": Graph.model,
@@ -46,7 +46,7 @@ SPECS: dict[str, Callable[..., Any]] = {
     "generate_answers": Graph.answers,
     "score_answers": Graph.scores,
     "score_lead_1": Graph.scores,
-    "measure_exposure": Graph.exposure,
+    "measure_exposure": exposure.spec,
     "measure_loss": dialogues.loss,
     "judge_answers": judging.spec,
     "answer_benchmark": benchmarks.answers,
@@ -110,9 +110,9 @@ class Workflow:
     def pins(self, rule: str, wildcards: Any) -> list[str]:
         """Arguments that say what hash an input must have."""
         if rule == "build_records":
-            found = sources.pins(self.graph, wildcards.task)
+            found = self.graph.sources.pins(wildcards.task)
         elif rule == "prepare_base":
-            found = sources.model_pin(self.graph, wildcards.model)
+            found = self.graph.sources.model_pin(wildcards.model)
         else:
             found = {}
         return [f"--pin={name}={pin}" for name, pin in found.items()]
@@ -171,9 +171,9 @@ class Workflow:
             "few_shot": benchmarks.few_shot(graph),
             "table": list(tables.tables(graph)),
             "figure": list(tables.figures(graph)),
-            "filename": list(sources.fetched_wheels(graph)),
-            "fetched": list(sources.fetched_files(graph)),
-            "hub": list(sources.hubs(config)),
+            "filename": list(graph.sources.fetched_wheels()),
+            "fetched": list(graph.sources.fetched_files()),
+            "hub": list(graph.sources.hubs()),
         }
 
     def results(self) -> dict[str, list[str]]:

@@ -99,7 +99,7 @@ def read(
             exposure.aligned(
                 by_id[example.id], choice.tokens, example.answer_ids, held_out.same
             ),
-            drafts and drafts[example.id],
+            drafts[example.id] if drafts else None,
         )
         for example, items, choice in zip(
             held_out.examples, held_out.items, forced, strict=True

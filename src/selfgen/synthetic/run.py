@@ -183,12 +183,12 @@ class Experiment:
         self, variant: VariantSpec
     ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
         """Rows and facts of a variant's pass; several variants may read the same."""
-        if variant.passed is None:
+        if variant.passed is None or variant.generator is None:
             return [], {}
         key = self.digests[variant.generator] + to_json(variant.passed)
         if key not in self.passes:
             facts: dict[str, Any] = {}
-            rows = pass_over(
+            drawn = pass_over(
                 self._model(variant.generator).eval(),
                 self.tokenizer,
                 self.examples,
@@ -196,8 +196,8 @@ class Experiment:
                 facts,
                 batch_size=measure.BATCH,
                 engine="sequential",
-            ).rows
-            self.passes[key] = ([*rows], facts)
+            )
+            self.passes[key] = ([*drawn.rows], facts)
         rows, facts = self.passes[key]
         return rows, {"generation_seconds": facts["generation_seconds"]} | {
             name: facts[name]
