@@ -42,14 +42,14 @@ def check(config: Config) -> None:
             _check_stage(f"stages.{name}", stage)
     for name, task in config.tasks.items():
         for method in task.methods or config.methods:
-            found = config.methods[method]
-            if not isinstance(found, Trained):
+            trained = config.methods[method]
+            if not isinstance(trained, Trained):
                 continue
-            own = task.stages.get(found.stage, found.stage)
+            own = task.stages.get(trained.stage, trained.stage)
             used = config.stages[own].dialogues
             if not used:
                 continue
-            _ask_alone(f"stages.{own}.dialogues: found {used!r}", method, found)
+            _ask_alone(f"stages.{own}.dialogues: found {used!r}", method, trained)
             file = config.dialogues[used].train
             if task.validation_rows and file in DATASETS[task.dataset].sources:
                 raise ValueError(
@@ -70,16 +70,16 @@ def _check_stage(where: str, stage: Stage) -> None:
         )
 
 
-def _ask_alone(found: str, name: str, method: Trained) -> None:
+def _ask_alone(problem: str, name: str, method: Trained) -> None:
     where = f"methods.{name}"
     if method.on_dialogues is None:
         mixes = [x for x, kind in TRAINED.items() if kind.on_dialogues is not None]
         raise ValueError(
-            f"{found} with {where} of mix {method.mix!r}; allowed with"
+            f"{problem} with {where} of mix {method.mix!r}; allowed with"
             f" {', '.join(mixes)}"
         )
     for key, allowed in method.on_dialogues.items():
         if (value := getattr(method, key)) != allowed:
             raise ValueError(
-                f"{found} with {where}.{key} {value!r}; allowed with {allowed!r}"
+                f"{problem} with {where}.{key} {value!r}; allowed with {allowed!r}"
             )

@@ -232,22 +232,22 @@ def _allowed(field: dict[str, Any]) -> str:
         return ", ".join(f"`{value}`" for value in field["enum"])
     if "anyOf" in field:
         return "; ".join(filter(None, map(_allowed, field["anyOf"])))
-    found = [
+    bounds = [
         text.format(field[name])
         for names, text in _BOUNDS
         for name in names
         if field.get(name) not in (None, MAX_COUNT)
     ]
     if field.get("type") == "array":
-        found += [f"each {text}" for text in [_allowed(field["items"])] if text]
+        bounds += [f"each {text}" for text in [_allowed(field["items"])] if text]
         least, most = field.get("minItems"), field.get("maxItems")
         if least and least == most:
-            found.append(f"{least} items")
+            bounds.append(f"{least} items")
         elif least:
-            found.append(f"at least {least}")
+            bounds.append(f"at least {least}")
     if field.get("minProperties"):
-        found.append(f"at least {field['minProperties']}")
-    return ", ".join(found)
+        bounds.append(f"at least {field['minProperties']}")
+    return ", ".join(bounds)
 
 
 def _default(field: dict[str, Any], required: bool) -> str:

@@ -67,9 +67,9 @@ class Experiment(Keys):
                     " experiments do not have"
                 )
         for key in ("models", "methods", "seeds", "stages", "split", "decoding"):
-            if found := getattr(self.task, key):
+            if given := getattr(self.task, key):
                 raise ValueError(
-                    f"task.{key}: found {found!r}, which synthetic experiments do not have"
+                    f"task.{key}: found {given!r}, which synthetic experiments do not have"
                 )
         if self.stop:
             known("stop.method", self.stop.method, self.methods)

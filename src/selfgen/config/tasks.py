@@ -120,17 +120,17 @@ def check(config: Config) -> None:
         for stage, other in task.stages.items():
             known(f"{where}.stages", stage, config.stages)
             known(f"{where}.stages.{stage}", other, config.stages)
-        for method, found in config.methods.items():
-            if not isinstance(found, Trained):
+        for method, trained in config.methods.items():
+            if not isinstance(trained, Trained):
                 continue
-            stage = task.stages.get(found.stage, found.stage)
+            stage = task.stages.get(trained.stage, trained.stage)
             if stage in config.stages and config.stages[stage].loss == "all":
-                _ask_all(f"stages.{stage}", method, found)
+                _ask_all(f"stages.{stage}", method, trained)
         allowed = task.methods or []
         for method in allowed:
             known(f"{where}.methods", method, config.methods)
-            found = config.methods[method]
-            others = found.others() if isinstance(found, Trained) else {}
+            trained = config.methods[method]
+            others = trained.others() if isinstance(trained, Trained) else {}
             for key, needed in others.items():
                 if needed not in allowed:
                     raise ValueError(

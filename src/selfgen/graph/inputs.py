@@ -31,14 +31,14 @@ def _sources(graph: Graph, task: str) -> Files:
 
 def _base(graph: Graph, model: str) -> Files:
     """What a base model is made of: a wheel, a listing of a hub, or a folder's files."""
-    found = graph.config.models[model]
-    if isinstance(found, c.GgufModel):
-        return {"source": graph.sources.path(found.source)}
-    if isinstance(found, c.HubModel):
-        return {"source": graph.sources.location(hub_model(found))}
-    if isinstance(found, c.LocalModel):
+    base = graph.config.models[model]
+    if isinstance(base, c.GgufModel):
+        return {"source": graph.sources.path(base.source)}
+    if isinstance(base, c.HubModel):
+        return {"source": graph.sources.location(hub_model(base))}
+    if isinstance(base, c.LocalModel):
         # Its files, since a folder's time says nothing of what is in them.
-        files = (str(p) for p in Path(found.path).glob("*") if p.is_file())
+        files = (str(p) for p in Path(base.path).glob("*") if p.is_file())
         return {"source": sorted(files)}
     return {}
 
@@ -142,19 +142,19 @@ def _comparison(
     """Answers, an opponent's, and what judges: an encoder or the base model of a proxy, or
     the file of a judge prompt."""
     answers = graph.answers_file(task, model, checkpoint, decoding, seed)
-    found: Files = _records(graph, task) | {"answers": answers}
-    found["opponents"] = judging.opponents(graph, comparison, task, model, seed)
+    files: Files = _records(graph, task) | {"answers": answers}
+    files["opponents"] = judging.opponents(graph, comparison, task, model, seed)
     if scorer := judging.scorer(graph, comparison, model):
         kind, _, name = scorer.partition(" ")
-        found["scorer"] = graph.sources.path(name) if kind == "wheel" else name
+        files["scorer"] = graph.sources.path(name) if kind == "wheel" else name
     if prompt := judging.prompt_file(graph, comparison):
-        found["prompt"] = graph.sources.path(prompt)
-    return found
+        files["prompt"] = graph.sources.path(prompt)
+    return files
 
 
 def _benchmark(graph: Graph, benchmark: str, answering: bool = False) -> Files:
-    found = benchmarks.files(graph, benchmark, answering)
-    return {key: graph.sources.path(name) for key, name in found.items()}
+    files = benchmarks.files(graph, benchmark, answering)
+    return {key: graph.sources.path(name) for key, name in files.items()}
 
 
 def _replies(

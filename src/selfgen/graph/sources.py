@@ -90,15 +90,17 @@ class Sources:
                 " address or here"
             )
 
-    def location(self, found: File | WheelSpec) -> str:
+    def location(self, source: File | WheelSpec) -> str:
         """A file as its readers take it: the file, or the listing of what a hub has sent."""
-        if isinstance(found, LocalSpec):
-            return found.path
-        if isinstance(found, WheelSpec):
-            return f"{self.resources}/wheels/{found.filename}"
-        if isinstance(found, HubSpec):
-            return f"{self.resources}/hub/{hub_name(found)}.listing"
-        return f"{self.resources}/files/{found.sha256[:12]}-{PurePath(found.url).name}"
+        if isinstance(source, LocalSpec):
+            return source.path
+        if isinstance(source, WheelSpec):
+            return f"{self.resources}/wheels/{source.filename}"
+        if isinstance(source, HubSpec):
+            return f"{self.resources}/hub/{hub_name(source)}.listing"
+        return (
+            f"{self.resources}/files/{source.sha256[:12]}-{PurePath(source.url).name}"
+        )
 
     def path(self, name: str) -> str:
         """A wheel or a file by its name."""
@@ -113,12 +115,12 @@ class Sources:
 
     def model_pin(self, model: str) -> dict[str, str]:
         """The same of the source of a base model."""
-        found = self.config.models[model]
-        if isinstance(found, c.GgufModel):
-            return {"source": self.wheels[found.source].sha256}
-        if isinstance(found, c.HubModel):
-            return {"source": found.revision}
-        return {"source": found.path} if isinstance(found, c.LocalModel) else {}
+        base = self.config.models[model]
+        if isinstance(base, c.GgufModel):
+            return {"source": self.wheels[base.source].sha256}
+        if isinstance(base, c.HubModel):
+            return {"source": base.revision}
+        return {"source": base.path} if isinstance(base, c.LocalModel) else {}
 
     def fetched_wheels(self) -> dict[str, WheelSpec]:
         """All wheels by the name of their file."""
@@ -126,15 +128,15 @@ class Sources:
 
     def fetched_files(self) -> dict[str, FileSpec]:
         """All files at an address by the name that they have on disk."""
-        found = [file for file in self.files.values() if isinstance(file, FileSpec)]
-        return {PurePath(self.location(file)).name: file for file in found}
+        files = [file for file in self.files.values() if isinstance(file, FileSpec)]
+        return {PurePath(self.location(file)).name: file for file in files}
 
     def hubs(self) -> dict[str, HubSpec]:
         """What is fetched from a hub, by the name that it has on disk."""
-        found = [file for file in self.files.values() if isinstance(file, HubSpec)]
+        hubs = [file for file in self.files.values() if isinstance(file, HubSpec)]
         models = self.config.models.values()
-        found += [hub_model(m) for m in models if isinstance(m, c.HubModel)]
-        return {hub_name(spec): spec for spec in found}
+        hubs += [hub_model(m) for m in models if isinstance(m, c.HubModel)]
+        return {hub_name(spec): spec for spec in hubs}
 
 
 def _named(where: str, name: str, allowed: dict[str, Kind]) -> Kind:
@@ -155,31 +157,31 @@ def _file(file: c.File) -> File:
     return LocalSpec(path)
 
 
-def _pin(found: File | WheelSpec) -> str:
-    if isinstance(found, LocalSpec):
-        return found.path
-    return found.revision if isinstance(found, HubSpec) else found.sha256
+def _pin(source: File | WheelSpec) -> str:
+    if isinstance(source, LocalSpec):
+        return source.path
+    return source.revision if isinstance(source, HubSpec) else source.sha256
 
 
-def model(found: c.Model) -> ModelSpec:
+def model(section: c.Model) -> ModelSpec:
     """How a base model is made."""
-    if isinstance(found, c.GgufModel):
-        return ModelSpec("gguf", member=found.member)
-    if isinstance(found, c.HubModel | c.LocalModel):
-        return ModelSpec("folder", chat_template=CHATS.get(found.chat))
+    if isinstance(section, c.GgufModel):
+        return ModelSpec("gguf", member=section.member)
+    if isinstance(section, c.HubModel | c.LocalModel):
+        return ModelSpec("folder", chat_template=CHATS.get(section.chat))
     return ModelSpec(
         "random",
-        chat_template=BARE if found.characters else CHATML,
-        model_type=found.model_type,
-        architecture=dict(found.architecture),
-        seed=found.seed,
-        characters=found.characters,
+        chat_template=BARE if section.characters else CHATML,
+        model_type=section.model_type,
+        architecture=dict(section.architecture),
+        seed=section.seed,
+        characters=section.characters,
     )
 
 
-def hub_model(found: c.HubModel) -> HubSpec:
+def hub_model(section: c.HubModel) -> HubSpec:
     """What is fetched of a model."""
-    return HubSpec(found.repo, "model", found.revision, MODEL_FILES)
+    return HubSpec(section.repo, "model", section.revision, MODEL_FILES)
 
 
 def hub_name(spec: HubSpec) -> str:

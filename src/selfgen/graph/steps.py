@@ -139,26 +139,26 @@ class Graph:
     def passes(self, task: str) -> dict[tuple[str, str], Pass]:
         """All passes of a task by (generator, name)."""
         own = self.methods(task)
-        found = [
+        passes = [
             self.passed(task, name)
             for name, checkpoint in self.checkpoints.items()
             if checkpoint.declared in own
         ]
-        return {(p.generator, p.name): p for p in found if p}
+        return {(p.generator, p.name): p for p in passes if p}
 
     def pass_file(
         self, task: str, model: str, checkpoint: str, seed: int | str
     ) -> str | None:
         """The pass that a checkpoint's rows are mixed from."""
-        found = self.passed(task, checkpoint)
-        if found is None:
+        passed = self.passed(task, checkpoint)
+        if passed is None:
             return None
         return paths.fill(
             paths.PASSED,
             task=task,
             model=model,
-            checkpoint=found.generator,
-            pass_=found.name,
+            checkpoint=passed.generator,
+            pass_=passed.name,
             seed=seed,
         )
 
@@ -177,10 +177,10 @@ class Graph:
 
     def gpus(self) -> int:
         """GPUs that a model's job asks for: none where the device is the CPU."""
-        found = self.config.device == "cuda"
+        wanted = self.config.device == "cuda"
         if self.config.device == "auto":
-            found = Path("/dev/nvidiactl").exists()
-        return int(found)
+            wanted = Path("/dev/nvidiactl").exists()
+        return int(wanted)
 
     # Specs
 

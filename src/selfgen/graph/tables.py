@@ -65,12 +65,12 @@ def _entries(graph: Graph) -> Iterator[Job]:
 @functools.cache
 def tables(graph: Graph) -> dict[str, Job]:
     """All tables of a configuration by name."""
-    found = {job.spec.name: job for job in _entries(graph)}
+    jobs = {job.spec.name: job for job in _entries(graph)}
     known = verify.known_numbers(graph)
-    held = [one for one in known if one.number.table in found]
+    held = [one for one in known if one.number.table in jobs]
     if known:
-        read = tuple(n for n in found if n in {one.number.table for one in held})
-        found["verify"] = _job(
+        read = tuple(n for n in jobs if n in {one.number.table for one in held})
+        jobs["verify"] = _job(
             graph,
             all_tables(),
             "verify",
@@ -78,7 +78,7 @@ def tables(graph: Graph) -> dict[str, Job]:
             tables=[paths.fill(paths.TABLE, table=name, kind="csv") for name in read],
             manifests=dict.fromkeys(path for one in held for path in one.manifests),
         )
-    return found
+    return jobs
 
 
 @functools.cache
@@ -124,7 +124,9 @@ def collect(graph: Graph) -> r.CollectSpec:
             for name, method in graph.config.methods.items()
         },
         trained=tuple(r.Trained(*address) for address in graph.trained()),
-        checkpoints={name: found.declared for name, found in graph.checkpoints.items()},
+        checkpoints={
+            name: checkpoint.declared for name, checkpoint in graph.checkpoints.items()
+        },
         passed=tuple(made for made, _ in _passed(graph)),
     )
 

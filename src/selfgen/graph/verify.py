@@ -30,10 +30,10 @@ def known_numbers(graph: Graph) -> tuple[Known, ...]:
         said = " ".join(str(error).split())
         raise UserError(f"config: evaluation.values: {said}") from None
     try:
-        found = checked(Values, raw if isinstance(raw, dict) else {"values": raw})
+        values = checked(Values, raw if isinstance(raw, dict) else {"values": raw})
     except UserError as error:
         raise UserError(str(error).replace("config:", f"{name}:")) from None
-    return tuple(Known(value, _manifests(graph, value)) for value in found.values)
+    return tuple(Known(value, _manifests(graph, value)) for value in values.values)
 
 
 def judges(graph: Graph) -> dict[str, str]:
@@ -47,7 +47,7 @@ def judges(graph: Graph) -> dict[str, str]:
 def _manifests(graph: Graph, value: Value) -> dict[str, str]:
     """The manifests of all that is behind a row, from passes to its answers or losses, with
     digests of today's specs."""
-    found: dict[str, str] = {}
+    digests: dict[str, str] = {}
     wanted = {"decoding": "direct"} | value.row
     for cell in graph.cells():
         row = {
@@ -57,17 +57,17 @@ def _manifests(graph: Graph, value: Value) -> dict[str, str]:
             continue
         checkpoint = cell.method
         while parent := graph.checkpoints[checkpoint].parent:
-            found |= _made(graph, cell, checkpoint)
+            digests |= _made(graph, cell, checkpoint)
             checkpoint = parent
         if value.table in NATS and dialogues.of(graph, cell.task, cell.method):
             loss = to_json(dialogues.loss(graph, cell.task, cell.method))
-            found[paths.manifest(dialogues.path(cell))] = spec_digest(loss)
+            digests[paths.manifest(dialogues.path(cell))] = spec_digest(loss)
             continue
         spec = graph.answers(cell.task, cell.method, cell.decoding, cell.seed)
         answers = to_json(spec)
         path = paths.manifest(paths.of_cell(paths.ANSWERS, cell))
-        found[path] = spec_digest(answers)
-    return found
+        digests[path] = spec_digest(answers)
+    return digests
 
 
 def _made(graph: Graph, cell: Cell, checkpoint: str) -> dict[str, str]:

@@ -44,20 +44,20 @@ class Reading:
 
     def row(self) -> dict[str, Any]:
         """The measures of one answer, as shares of 1 or as counts of tokens."""
-        found = self.aligned
-        exact = not any(found.free_wrong) and not found.longer
+        aligned = self.aligned
+        exact = not any(aligned.free_wrong) and not aligned.longer
         return {
             "id": self.example.id,
             "items": self.items,
             "exact": float(exact),
-            "similarity": found.similarity,
+            "similarity": aligned.similarity,
             "nll": self.forced.nll / len(self.example.answer_ids),
             "tokens": len(self.answer),
-            "n": len(found.free_wrong),
-            "forced_wrong": sum(found.forced_wrong),
-            "free_wrong": sum(found.free_wrong),
-            "after_error": sum(found.after_error),
-            "recovered": sum(found.recovered),
+            "n": len(aligned.free_wrong),
+            "forced_wrong": sum(aligned.forced_wrong),
+            "free_wrong": sum(aligned.free_wrong),
+            "after_error": sum(aligned.after_error),
+            "recovered": sum(aligned.recovered),
             "edited": float(self.draft is not None and self.draft != self.answer),
         }
 
