@@ -22,7 +22,7 @@ from selfgen.core.errors import UserError
 from selfgen.core.spec import Device
 from selfgen.data.chat_templates import ZEPHYR
 from selfgen.data.dialogues import read
-from selfgen.data.prompts import dialogue_ids
+from selfgen.data.turns import dialogue_ids
 from selfgen.evaluation import held_out
 from selfgen.evaluation.held_out_spec import LossSpec
 from selfgen.graph import dialogues as wiring
@@ -74,10 +74,10 @@ def test_the_turns_of_zephyr(tokenizer: Any) -> None:  # noqa: F811
     said = [{"role": ROLES[i % 2], "content": text} for i, text in enumerate("abcd")]
     turns = f"<|user|>\na{eos}\n<|assistant|>\nb{eos}\n"
     turns += f"<|user|>\nc{eos}\n<|assistant|>\nd{eos}\n"
-    whole = other.decode(dialogue_ids(other, said))
+    whole = other.decode(dialogue_ids(other, said, opened=False))
     assert whole == f"<s><|system|>\n{eos}\n{turns}"
     system = {"role": "system", "content": "Be brief."}
-    whole = other.decode(dialogue_ids(other, [system, *said]))
+    whole = other.decode(dialogue_ids(other, [system, *said], opened=False))
     assert whole == f"<s><|system|>\nBe brief.{eos}\n{turns}"
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from selfgen.core.errors import UserError
 from selfgen.core.hashing import unit
 from selfgen.data import tables
-from selfgen.data.prompts import dialogue_ids
+from selfgen.data.turns import dialogue_ids
 
 ROLES = ("system", "user", "assistant")
 
@@ -32,7 +32,8 @@ def read(path: Path, rows: int, tokenizer: Any) -> dict[str, array[int]]:
     wanted, found = set(order), {}
     for number, (where, row) in enumerate(tables.read(path)):
         if (name := str(number)) in wanted:
-            found[name] = array("i", dialogue_ids(tokenizer, _messages(where, row)))
+            ids = dialogue_ids(tokenizer, _messages(where, row), opened=False)
+            found[name] = array("i", ids)
     return {name: found[name] for name in order}
 
 

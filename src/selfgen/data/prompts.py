@@ -6,11 +6,13 @@ trained on cannot differ from the one it is asked with.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from selfgen.core.errors import UserError
+from selfgen.data.turns import CURE, Messages, dialogue_ids, render, text_ids, turns
 
 
 @dataclass(frozen=True)
@@ -19,6 +21,7 @@ class PromptSpec:
 
     ``answer_prefix`` joins an answer to what stands before it. A prompt that is too long
     loses words from its end, or, with ``cut_after``, lines of what follows that text in it.
+    Control tokens that stand in a record are text, unless ``control_tokens``.
     """
 
     template: str
@@ -27,17 +30,21 @@ class PromptSpec:
     max_answer_tokens: int
     answer_prefix: str = ""
     cut_after: str = ""
+    control_tokens: bool = False
 
 
 def load_tokenizer(folder: Path) -> Any:
-    """The tokenizer beside a model's weights; raises UserError if it has no EOS."""
+    """The tokenizer beside a model's weights.
+
+    Raises UserError: it has no chat template, or nothing that closes a turn.
+    """
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
-    if tokenizer.eos_token_id is None or not tokenizer.chat_template:
-        raise UserError(
-            f"{folder}: the tokenizer needs an EOS token and a chat template"
-        )
+    try:
+        turns(tokenizer)
+    except UserError as error:
+        raise UserError(f"{folder}: {error}") from None
     return tokenizer
 
 
@@ -49,32 +56,44 @@ def prompt_ids(tokenizer: Any, spec: PromptSpec, prompt: str) -> list[int]:
     lines instead, and where none is left characters, as posts do in tldr_dataset.py of
     vwxyzjn/summarize_from_feedback_details.
     """
-    ids = _render(tokenizer, [_user(spec, prompt)])
+    return _fitting(tokenizer, spec, prompt)[1]
+
+
+def _fitting(tokenizer: Any, spec: PromptSpec, prompt: str) -> tuple[str, list[int]]:
+    """What is left of a prompt, and its ids."""
+
+    def ids_of(text: str) -> list[int]:
+        return _ids(tokenizer, spec, [_user(spec, text)])
+
+    ids = ids_of(prompt)
     if len(ids) <= spec.max_prompt_tokens:
-        return ids
+        return prompt, ids
     if spec.cut_after:
-        return _without_lines(tokenizer, spec, prompt)
+        return _without_lines(spec, prompt, ids_of)
     words = prompt.split(" ")
     fits, too_many = 0, len(words)
     while too_many - fits > 1:
         middle = (fits + too_many) // 2
-        ids = _render(tokenizer, [_user(spec, " ".join(words[:middle]))])
-        if len(ids) <= spec.max_prompt_tokens:
+        if len(ids_of(" ".join(words[:middle]))) <= spec.max_prompt_tokens:
             fits = middle
         else:
             too_many = middle
-    ids = _render(tokenizer, [_user(spec, " ".join(words[:fits]))])
+    left = " ".join(words[:fits])
+    ids = ids_of(left)
     if len(ids) > spec.max_prompt_tokens:
         raise _no_room(spec, ids)
-    return ids
+    return left, ids
 
 
-def _without_lines(tokenizer: Any, spec: PromptSpec, prompt: str) -> list[int]:
+def _without_lines(
+    spec: PromptSpec, prompt: str, ids_of: Callable[[str], list[int]]
+) -> tuple[str, list[int]]:
     start, mark, post = prompt.partition(spec.cut_after)
     while True:
-        ids = _render(tokenizer, [_user(spec, start + mark + post)])
+        left = start + mark + post
+        ids = ids_of(left)
         if len(ids) <= spec.max_prompt_tokens:
-            return ids
+            return left, ids
         if not post:
             raise _no_room(spec, ids)
         line = post.rfind("\n")
@@ -94,44 +113,35 @@ def correction_ids(
     """Token ids of prompt, draft, correction turn and the opening of the second answer.
 
     Only the prompt is shortened to ``spec.max_prompt_tokens``; draft and turn are added.
+
+    Raises UserError: a template that takes one turn alone, or writes an earlier turn
+    otherwise when another follows.
     """
-    first = prompt_ids(tokenizer, spec, prompt)
-    user = _user(spec, prompt)
-    start = _render(tokenizer, [user], opened=False)
-    whole = _render(
-        tokenizer,
-        [
-            user,
-            {"role": "assistant", "content": spec.answer_prefix + draft},
-            {"role": "user", "content": spec.correction},
-        ],
-    )
-    opened = _render(tokenizer, [user])
-    if whole[: len(start)] != start:
+    left, _ = _fitting(tokenizer, spec, prompt)
+    messages = [
+        _user(spec, left),
+        {"role": "assistant", "content": spec.answer_prefix + draft},
+        {"role": "user", "content": spec.correction},
+    ]
+    start = render(tokenizer, messages[:1], opened=False)
+    if not render(tokenizer, messages, opened=True).startswith(start):
         raise UserError(
             "chat template: it changes earlier turns when another follows; a correction"
-            " needs one that does not"
+            f" needs one that does not; {CURE}"
         )
-    if first == opened:
-        return whole
-    return first + whole[len(opened) :]
+    return _ids(tokenizer, spec, messages)
 
 
 def answer_ids(tokenizer: Any, spec: PromptSpec, answer: str) -> list[int]:
-    """Token ids of an answer, closed by EOS.
+    """Token ids of an answer, closed as the chat template closes a turn, once.
 
     An answer of more than ``spec.max_answer_tokens`` is cut and not closed: a model must
     not learn to stop in the middle of a sentence.
     """
-    text = spec.answer_prefix + answer
-    ids = tokenizer(text, add_special_tokens=False)["input_ids"]
-    return [*ids, tokenizer.eos_token_id][: spec.max_answer_tokens]
-
-
-def dialogue_ids(tokenizer: Any, messages: list[dict[str, str]]) -> list[int]:
-    """Token ids of a whole dialogue, as the chat template renders it: with a system message
-    that is not there only where the template puts one, as ``chat_templates.ZEPHYR`` does."""
-    return _render(tokenizer, messages, opened=False)
+    own = turns(tokenizer)
+    text = spec.answer_prefix + answer + own.before
+    ids = text_ids(tokenizer, text, control=spec.control_tokens)
+    return [*ids, own.end][: spec.max_answer_tokens]
 
 
 def answer_text(tokenizer: Any, ids: list[int]) -> str:
@@ -143,10 +153,5 @@ def _user(spec: PromptSpec, prompt: str) -> dict[str, str]:
     return {"role": "user", "content": spec.template.replace("{prompt}", prompt)}
 
 
-def _render(
-    tokenizer: Any, messages: list[dict[str, str]], opened: bool = True
-) -> list[int]:
-    text = tokenizer.apply_chat_template(
-        messages, tokenize=False, add_generation_prompt=opened
-    )
-    return tokenizer(text, add_special_tokens=False)["input_ids"]
+def _ids(tokenizer: Any, spec: PromptSpec, messages: Messages) -> list[int]:
+    return dialogue_ids(tokenizer, messages, opened=True, control=spec.control_tokens)
