@@ -42,6 +42,7 @@ class Preferences(Keys):
     max_tokens: Count = Field(
         default=1024, description="Most tokens of prompt and answer together."
     )
+    control_tokens: bool = Field(default=False, description=tasks.CONTROL_TOKENS)
 
     @model_validator(mode="after")
     def _has_room(self) -> Preferences:
@@ -56,7 +57,13 @@ class Preferences(Keys):
 
     def prompt(self) -> PromptSpec:
         """The texts around a pair."""
-        return PromptSpec(self.template, "", self.max_prompt_tokens, self.max_tokens)
+        return PromptSpec(
+            self.template,
+            "",
+            self.max_prompt_tokens,
+            self.max_tokens,
+            control_tokens=self.control_tokens,
+        )
 
 
 class Leakage(Keys):

@@ -21,6 +21,11 @@ else:  # What pydantic reads, a type checker cannot.
 CORRECTION = "Compare this with the task and write the corrected, final answer."
 """The turn after the draft that asks for a correction; our wording (paper: unknown)."""
 
+CONTROL_TOKENS = (
+    "Read control tokens such as `<|im_end|>` that stand in its texts as what they are; by"
+    " default they are text, so that no text can forge a turn."
+)
+
 
 class Decoding(Keys):
     """How answers are generated for evaluation."""
@@ -64,6 +69,7 @@ class Task(Keys):
     correction: str = Field(
         default=CORRECTION, description="The turn that asks for a correction (RAC)."
     )
+    control_tokens: bool = Field(default=False, description=CONTROL_TOKENS)
     metrics: list[str] | None = Field(
         default=None,
         min_length=1,

@@ -230,6 +230,7 @@ class Graph:
             t.max_new_tokens,
             dataset.answer_prefix,
             dataset.cut_after,
+            t.control_tokens,
         )
 
     def generation(self, task: str, checkpoint: str, pass_: str, seed: int) -> PassSpec:
