@@ -180,7 +180,13 @@ SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
 )
 """Heading and class of every section, in the order of the manual."""
 
-_TYPES = {"integer": "integer", "number": "number", "string": "text", "null": "null"}
+_TYPES = {
+    "boolean": "true or false",
+    "integer": "integer",
+    "number": "number",
+    "string": "text",
+    "null": "null",
+}
 _BOUNDS = (
     (("minimum", "ge"), "≥ {}"),
     (("exclusiveMinimum", "gt"), "> {}"),
