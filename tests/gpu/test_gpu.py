@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import torch
 from accelerate.state import AcceleratorState
+from transformers import AutoConfig, AutoModelForCausalLM
 
 from selfgen.bench.training import random_rows
 from selfgen.core.spec import Device, Sampling
@@ -198,6 +199,9 @@ def test_training_goes_on_when_memory_is_short(
 
 
 def test_auto_takes_the_gpu_and_says_its_memory() -> None:
-    assert place(Device(), 10**9) == ("cuda", "bf16")
+    with torch.device("meta"):
+        config = AutoConfig.for_model("llama", hidden_size=512, num_hidden_layers=1)
+        large = AutoModelForCausalLM.from_config(config)
+    assert place(Device(), large) == ("cuda", "bf16")
     torch.ones(2**28, device="cuda")
     assert 1024 <= peak_memory_mb() < 2**18

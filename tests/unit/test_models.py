@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM
 
 from selfgen.core.errors import UserError
 from selfgen.core.spec import Device, Sampling
@@ -48,6 +51,22 @@ def test_folder_without_a_model_is_refused(tmp_path: Path) -> None:
         loading.load(tmp_path)
 
 
+def llama(size: int) -> Any:
+    """Without weights."""
+    shape = {"hidden_size": size, "intermediate_size": 4 * size, "num_hidden_layers": 1}
+    config = AutoConfig.for_model("llama", num_attention_heads=4, **shape)
+    with torch.device("meta"):
+        return AutoModelForCausalLM.from_config(config)
+
+
 def test_precision_follows_size_and_choice() -> None:
-    assert loading.place(Device("cpu"), 1000) == ("cpu", "fp32")
-    assert loading.place(Device("cpu", "bf16"), 1000) == ("cpu", "bf16")
+    """``auto`` is what this machine multiplies faster, and fp32 for a tiny model."""
+    small, large = llama(16), llama(512)
+    assert loading.place(Device("cpu"), small) == ("cpu", "fp32")
+    assert loading.place(Device("cpu", "bf16"), small) == ("cpu", "bf16")
+    assert loading.place(Device("cpu", "fp32"), large) == ("cpu", "fp32")
+    gain = loading._product_gain(512, 2048, "cpu", torch.get_num_threads())
+    fast = "bf16" if gain >= loading.WORTH else "fp32"
+    assert loading.place(Device("cpu"), large) == ("cpu", fast)
+    if torch.cpu._is_amx_tile_supported():
+        assert fast == "bf16"

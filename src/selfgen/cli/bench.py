@@ -175,9 +175,7 @@ def _train(
 def _place(args: Namespace) -> tuple[Any, Device, dict[str, Any]]:
     """The model on the CPU, where it is to run, and what the page says of both."""
     model = loading.load(args.weights)
-    where = Device(
-        *loading.place(Device(args.device, args.precision), model.num_parameters())
-    )
+    where = Device(*loading.place(Device(args.device, args.precision), model))
     shape = f"{model.config.model_type} {model.num_parameters() / 1e6:.0f}M"
     return model, where, harness.machine(where) | {"model": shape}
 

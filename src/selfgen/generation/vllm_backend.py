@@ -18,7 +18,7 @@ import torch
 from selfgen.core.errors import UserError
 from selfgen.core.spec import Device
 from selfgen.generation.decoding import Filled, Request, Sampler
-from selfgen.models.loading import parameters, place
+from selfgen.models.loading import place, skeleton
 
 CPU_CACHE = 2**30
 """Bytes of the key-value cache on a CPU: by default vLLM takes most of the memory."""
@@ -100,7 +100,7 @@ def load(weights: Path, where: Device, gpus: int = 1) -> Served:
             "generation.backend: found vllm, which is not installed here; allowed:"
             " selfgen, or an environment of envs/vllm.txt, named by SELFGEN_VLLM_PYTHON"
         ) from None
-    device, precision = place(where, parameters(weights))
+    device, precision = place(where, skeleton(weights))
     if device != current_platform.device_type:
         raise UserError(
             f"device: found {device}, allowed with this build of vLLM:"

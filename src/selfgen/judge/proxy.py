@@ -42,7 +42,7 @@ class Encoder:
             self.longest = model.config.max_position_embeddings
             if limits.is_file():
                 self.longest = json.loads(limits.read_text())["max_seq_length"]
-        self.device, _ = place(where, model.num_parameters())
+        self.device, _ = place(where, model)
         self.model = model.to(self.device).eval()
 
     def encode(self, texts: Sequence[str]) -> Any:

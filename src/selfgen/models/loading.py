@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import logging
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,12 @@ log = logging.getLogger(__name__)
 
 SMALL_MODEL = 5_000_000
 """With fewer parameters fp32 is faster than bf16 on a CPU (measured)."""
+
+WORTH = 1.2
+"""So much faster must products be for rounding to bf16."""
+
+TOKENS, RUNS = 64, 3
+"""Of the products that are timed."""
 
 
 def load(folder: Path) -> Any:
@@ -49,11 +57,11 @@ def decoder(model: Any) -> Any:
     return (model.get_base_model() if adapted else model).base_model
 
 
-def place(spec: Device, parameters: int) -> tuple[str, str]:
-    """``(device, precision)`` for a model with that number of parameters.
+def place(spec: Device, model: Any) -> tuple[str, str]:
+    """``(device, precision)`` for a model, whose weights may be on ``meta``.
 
-    Precision is ``fp32`` or ``bf16``; ``auto`` takes bf16 where the hardware multiplies it
-    (CUDA with bf16, CPU with AMX) and the model is not tiny.
+    Precision is ``fp32`` or ``bf16``; ``auto`` takes bf16 where a product of the model's
+    own shapes is at least ``WORTH`` times as fast in it, and the model is not tiny.
     """
     import torch
 
@@ -63,24 +71,55 @@ def place(spec: Device, parameters: int) -> tuple[str, str]:
         device = "cuda" if torch.cuda.is_available() else "mps" if mps else "cpu"
     elif device == "cuda" and not torch.cuda.is_available():
         raise UserError("device: found cuda, but torch sees no GPU; allowed: auto, cpu")
-    precision = spec.precision
+    precision, gain = spec.precision, ""
     if precision == "auto":
-        fast = (device == "cuda" and torch.cuda.is_bf16_supported()) or (
-            device == "cpu" and torch.cpu._is_amx_tile_supported()
-        )
-        precision = "bf16" if fast and parameters >= SMALL_MODEL else "fp32"
-    log.info("device %s, precision %s", device, precision)
+        ratio = _gain(model, device) if model.num_parameters() >= SMALL_MODEL else 1.0
+        precision = "bf16" if ratio >= WORTH else "fp32"
+        gain = f"; products in bf16 take {1 / ratio:.2f} of the time"
+    log.info("device %s, precision %s%s", device, precision, gain)
     return device, precision
 
 
-def parameters(folder: Path) -> int:
-    """Number of parameters of the causal LM in ``folder``; no weight is read."""
+def _gain(model: Any, device: str) -> float:
+    """How much faster a product with the model's largest matrix is in bf16 than in fp32."""
+    import torch
+
+    ends = (model.get_input_embeddings(), model.get_output_embeddings())
+    tables = {id(end.weight) for end in ends if end is not None}
+    shapes = [
+        x.shape for x in model.parameters() if x.ndim == 2 and id(x) not in tables
+    ]
+    rows, columns = max(shapes, key=lambda shape: shape.numel())
+    return _product_gain(rows, columns, device, torch.get_num_threads())
+
+
+@functools.lru_cache
+def _product_gain(rows: int, columns: int, device: str, threads: int) -> float:
+    """Of the fastest of ``RUNS`` products; ``threads``: those of torch, which count on a
+    CPU."""
+    import torch
+
+    fastest = []
+    for dtype in (torch.float32, torch.bfloat16):
+        weight = torch.ones((rows, columns), dtype=dtype, device=device)
+        states = torch.ones((TOKENS, columns), dtype=dtype, device=device)
+        seconds = []
+        for _ in range(RUNS + 1):  # the first makes a plan
+            started = time.perf_counter()
+            float((states @ weight.T)[0, 0])  # waits for the device
+            seconds.append(time.perf_counter() - started)
+        fastest.append(min(seconds[1:]))
+    return fastest[0] / fastest[1]
+
+
+def skeleton(folder: Path) -> Any:
+    """The causal LM in ``folder`` on ``meta``; no weight is read."""
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
     config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
     with torch.device("meta"):
-        return AutoModelForCausalLM.from_config(config).num_parameters()
+        return AutoModelForCausalLM.from_config(config)
 
 
 def load_for_generation(folder: Path, spec: Device) -> tuple[Any, str, str]:
@@ -88,6 +127,6 @@ def load_for_generation(folder: Path, spec: Device) -> tuple[Any, str, str]:
     import torch
 
     model = load(folder)
-    device, precision = place(spec, model.num_parameters())
+    device, precision = place(spec, model)
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
     return model.to(device=device, dtype=dtype).eval(), device, precision

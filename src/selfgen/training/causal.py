@@ -84,7 +84,7 @@ def train(
     from accelerate.utils import set_seed
 
     set_seed(spec.seed)
-    device, precision = place(spec.device, model.num_parameters())
+    device, precision = place(spec.device, model)
     accelerator = _accelerator(device, precision)
     sharded = accelerator.is_fsdp2
     lora = spec.optimization.lora
