@@ -1,0 +1,123 @@
+"""A causal LM in two halves: the tokens of rows to states, and states to logits.
+
+Logits come from the model's own ``forward``, so whatever it does behind its decoder
+(scaling, soft caps, another head) is done. How rows are read is a *way*:
+
+- ``flat``: all tokens as one sequence, attention alone knows the rows (``attention``);
+- ``padded``: rows padded on the right, where a causal model needs no mask;
+- ``whole``: the model's plain ``forward``, row by row; its logits stand for the states.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+from selfgen.models import attention
+
+WAYS = ("flat", "padded", "whole")
+"""The faster ones first."""
+
+
+class Reader:
+    """A model, the decoder in it, and the way in which it is read.
+
+    ``flat`` has the model attend by ``attention`` (see ``attention.use``).
+    """
+
+    def __init__(self, model: Any, decoder: Any, way: str) -> None:
+        self.model, self.decoder, self.way = model, decoder, way
+
+    @property
+    def device(self) -> torch.device:
+        found: torch.device = self.model.device
+        return found
+
+    @property
+    def vocabulary(self) -> int:
+        """Rows of the head."""
+        head = self.model.get_output_embeddings()
+        if head is None:
+            return int(self.model.config.get_text_config().vocab_size)
+        return len(head.weight)
+
+    def states(self, input_ids: torch.Tensor, lengths: Sequence[int]) -> torch.Tensor:
+        """States [tokens, size] of rows of ``lengths`` that stand one after the other."""
+        if self.way == "flat":
+            layout = attention.Packed(lengths, input_ids.device)
+            return attention.forward_flat(
+                self.decoder, input_ids, layout.positions, layout
+            )
+        rows = input_ids.split(list(lengths))
+        if self.way == "whole":
+            return torch.cat([plain_logits(self.model, row) for row in rows])
+        padded = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
+        states = self.decoder(input_ids=padded, use_cache=False)[0]
+        return torch.cat([row[:n] for row, n in zip(states, lengths, strict=True)])
+
+    def logits(self, states: torch.Tensor) -> torch.Tensor:
+        """Logits [n, vocabulary] of ``states`` [n, size]."""
+        if self.way == "whole":
+            return states
+        return own_logits(self.model, self.decoder, states)
+
+
+def plain_logits(model: Any, row: torch.Tensor) -> torch.Tensor:
+    """Logits [tokens, vocabulary] of one row by the model's ``forward`` alone, without a
+    cache. Virtual tokens of an adapter, which stand first, have none."""
+    logits: torch.Tensor = model(input_ids=row[None], use_cache=False).logits[0]
+    return logits[-len(row) :]
+
+
+def own_logits(model: Any, decoder: Any, states: torch.Tensor) -> torch.Tensor:
+    """Logits [n, vocabulary] of ``states`` [n, size] as the model's ``forward`` makes them
+    of its decoder's states."""
+    unused = torch.zeros((1, len(states)), dtype=torch.int64, device=states.device)
+    with _returning(decoder, states[None]):
+        logits: torch.Tensor = base_of(model)(input_ids=unused, use_cache=False).logits[0]
+    return logits
+
+
+def base_of(model: Any) -> Any:
+    """The causal LM itself, also where an adapter is around it."""
+    return model.get_base_model() if hasattr(model, "peft_config") else model
+
+
+def decoders(model: Any) -> Iterator[Any]:
+    """The parts of a causal LM that may be its decoder, the likely ones first."""
+    inner = base_of(model)
+    seen = {id(inner)}
+    for part in (
+        inner.base_model,
+        inner.get_decoder() if hasattr(inner, "get_decoder") else None,
+        getattr(inner, "model", None),
+    ):
+        if isinstance(part, torch.nn.Module) and id(part) not in seen:
+            seen.add(id(part))
+            yield part
+
+
+class _States:
+    """What a decoder returns, with its states and nothing else."""
+
+    def __init__(self, states: torch.Tensor) -> None:
+        self.last_hidden_state = states
+
+    def __getitem__(self, index: int) -> torch.Tensor | None:
+        return self.last_hidden_state if index == 0 else None
+
+    def __getattr__(self, name: str) -> None:
+        if name.startswith("__"):
+            raise AttributeError(name)
+
+
+@contextmanager
+def _returning(decoder: Any, states: torch.Tensor) -> Iterator[None]:
+    decoder.forward = lambda *_, **__: _States(states)
+    try:
+        yield
+    finally:
+        del decoder.forward
