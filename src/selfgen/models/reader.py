@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from selfgen.models import attention
+from selfgen.models import attention, rope
 
 WAYS = ("flat", "padded", "whole")
 """The faster ones first."""
@@ -25,11 +25,14 @@ WAYS = ("flat", "padded", "whole")
 class Reader:
     """A model, the decoder in it, and the way in which it is read.
 
-    ``flat`` has the model attend by ``attention`` (see ``attention.use``).
+    ``flat`` has the model attend by ``attention`` (see ``attention.use``). ``alike``: the
+    most tokens of a row that changes no row beside it, where there is such a limit
+    (``rope.longest_alike``).
     """
 
     def __init__(self, model: Any, decoder: Any, way: str) -> None:
         self.model, self.decoder, self.way = model, decoder, way
+        self.alike = rope.longest_alike(model)
 
     @property
     def device(self) -> torch.device:
@@ -46,6 +49,14 @@ class Reader:
 
     def states(self, input_ids: torch.Tensor, lengths: Sequence[int]) -> torch.Tensor:
         """States [tokens, size] of rows of ``lengths`` that stand one after the other."""
+        if self.alike is None or max(lengths) <= self.alike:
+            return self._states(input_ids, lengths)
+        rows = input_ids.split(list(lengths))
+        return torch.cat([self._states(row, [len(row)]) for row in rows])
+
+    def _states(self, input_ids: torch.Tensor, lengths: Sequence[int]) -> torch.Tensor:
+        if self.alike is not None:
+            rope.forget(self.model)
         if self.way == "flat":
             layout = attention.Packed(lengths, input_ids.device)
             return attention.forward_flat(
@@ -68,6 +79,7 @@ class Reader:
 def plain_logits(model: Any, row: torch.Tensor) -> torch.Tensor:
     """Logits [tokens, vocabulary] of one row by the model's ``forward`` alone, without a
     cache. Virtual tokens of an adapter, which stand first, have none."""
+    rope.forget(model)
     logits: torch.Tensor = model(input_ids=row[None], use_cache=False).logits[0]
     return logits[-len(row) :]
 
@@ -77,7 +89,9 @@ def own_logits(model: Any, decoder: Any, states: torch.Tensor) -> torch.Tensor:
     of its decoder's states."""
     unused = torch.zeros((1, len(states)), dtype=torch.int64, device=states.device)
     with _returning(decoder, states[None]):
-        logits: torch.Tensor = base_of(model)(input_ids=unused, use_cache=False).logits[0]
+        logits: torch.Tensor = base_of(model)(input_ids=unused, use_cache=False).logits[
+            0
+        ]
     return logits
 
 

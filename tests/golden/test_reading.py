@@ -1,0 +1,231 @@
+"""How a model is read is found by trying: equal to its plain forward, or another way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import torch
+from torch.nn.functional import cross_entropy
+
+from selfgen.core.errors import UserError
+from selfgen.models import probe, rope
+from selfgen.models.reader import Reader, plain_logits
+from tests.families import VOCABULARY, build
+
+ROWS = [
+    [int(x) for x in torch.randint(3, VOCABULARY, (n,), generator=noise)]
+    for noise in [torch.Generator().manual_seed(5)]
+    for n in (17, 4, 1, 9)
+]
+
+FAMILIES = {
+    "llama": "flat",
+    "qwen3": "flat",
+    "gemma2": "padded",
+    "gemma3_text": "flat",
+    "granite": "flat",
+    "cohere": "flat",
+    "phi3": "flat",
+    "gpt2": "flat",
+    "opt": "flat",
+    "deepseek_v3": "flat",
+    "diffllama": "flat",
+    "mamba2": "padded",
+    "falcon_h1": "padded",
+    "qwen3_5_text": "padded",
+    "phimoe": "padded",
+    "llama4_text": "padded",
+    "modernbert-decoder": "flat",
+}
+"""The way in which each is read; ``docs/models.md`` has them all."""
+
+
+@pytest.fixture(autouse=True)
+def no_verdicts() -> Iterator[None]:
+    """Each test tries anew."""
+    probe._verdicts.clear()
+    yield
+    probe._verdicts.clear()
+
+
+@pytest.mark.parametrize("kind", FAMILIES)
+def test_logits_loss_and_gradients_are_those_of_the_plain_forward(kind: str) -> None:
+    model = build(kind)
+    rows = [torch.tensor(row) for row in ROWS]
+    expected = [plain_logits(model, row) for row in rows]
+    loss = sum(
+        cross_entropy(x[:-1], row[1:], reduction="sum")
+        for x, row in zip(expected, rows, strict=True)
+    )
+    loss.backward()
+    wanted = {
+        n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None
+    }
+    model.zero_grad()
+
+    reader = probe.reader(model, gradients=True)
+    assert reader.way == FAMILIES[kind]
+    lengths = [len(row) for row in rows]
+    logits = reader.logits(reader.states(torch.cat(rows), lengths)).split(lengths)
+    for found, plain in zip(logits, expected, strict=True):
+        torch.testing.assert_close(found, plain, rtol=1e-4, atol=1e-4)
+    own = sum(
+        cross_entropy(x[:-1], row[1:], reduction="sum")
+        for x, row in zip(logits, rows, strict=True)
+    )
+    torch.testing.assert_close(own, loss, rtol=1e-5, atol=1e-4)
+    own.backward()
+    for name, parameter in model.named_parameters():
+        if name in wanted:
+            found = (
+                torch.zeros_like(parameter)
+                if parameter.grad is None
+                else parameter.grad
+            )
+            torch.testing.assert_close(found, wanted[name], rtol=1e-3, atol=1e-3)
+
+
+class Deaf(torch.nn.Module):
+    """Attention's output projection, which leaves out something of what it is given."""
+
+    def __init__(self, inner: torch.nn.Module, fault: Any) -> None:
+        super().__init__()
+        self.inner, self.fault = inner, fault
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.inner(x) + self.fault(x)
+
+
+def faulty(fault: Any) -> Any:
+    """A model whose layers add something that depends on how its rows are laid out."""
+    model = build("llama")
+    for layer in model.model.layers:
+        layer.self_attn.o_proj = Deaf(layer.self_attn.o_proj, fault)
+    return model
+
+
+@pytest.mark.parametrize(
+    ("fault", "way"),
+    [
+        (lambda x: 0.0, "flat"),
+        # Rows of a batch are told apart from a batch of one: flat has one row.
+        (lambda x: float(len(x) - 1), "flat"),
+        # The tokens of one pass reach over the rows of the flat sequence.
+        (lambda x: x.cumsum(1) - x, "padded"),
+        # Both: nothing but the model alone with one row is right.
+        (lambda x: (x.cumsum(1) - x) * (1 + 0.5 * (len(x) - 1)), "whole"),
+    ],
+)
+def test_a_way_that_is_wrong_is_not_taken(fault: Any, way: str) -> None:
+    assert probe.reader(faulty(fault)).way == way
+
+
+def test_gradients_alone_can_rule_out_a_way() -> None:
+    """Equal logits whose gradient stops where the tokens of several rows are read."""
+
+    class Stopping(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
+            ctx.several = x.shape[1] > max(probe.LENGTHS)
+            return x.clone()
+
+        @staticmethod
+        def backward(ctx: Any, gradient: torch.Tensor) -> torch.Tensor:
+            return gradient * (0.0 if ctx.several else 1.0)
+
+    model = build("llama")
+    norm = model.model.norm
+    model.model.norm = torch.nn.Sequential(norm, Hook(Stopping.apply))
+    assert probe.reader(model).way == "flat"
+    assert probe.reader(model, gradients=True).way == "padded"
+
+
+class Hook(torch.nn.Module):
+    def __init__(self, function: Any) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.function(x)
+
+
+def test_a_model_that_reads_ahead_is_refused() -> None:
+    with pytest.raises(
+        UserError, match=r"BertLMHeadModel reads ahead: .*causal models"
+    ):
+        probe.reader(build("bert"))
+    with pytest.raises(UserError, match="XmodForCausalLM cannot read a row of tokens"):
+        probe.reader(build("xmod"))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_logits_that_are_no_numbers_are_refused(value: float) -> None:
+    model = build("llama")
+    model.lm_head.weight.data[7] = value
+    with pytest.raises(
+        UserError, match="the logits of LlamaForCausalLM are not finite"
+    ):
+        probe.reader(model)
+
+
+def dynamic(**rope_parameters: Any) -> Any:
+    own = {"rope_theta": 1e4, "factor": 4.0, **rope_parameters}
+    return build("llama", max_position_embeddings=16, rope_parameters=own)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        dynamic(rope_type="dynamic"),
+        dynamic(
+            rope_type="longrope",
+            **{"short_factor": [1.0] * 4, "long_factor": [3.0] * 4},
+            original_max_position_embeddings=16,
+        ),
+    ],
+)
+def test_frequencies_of_a_row_are_its_own(model: Any) -> None:
+    """Rows of 40, 9, 24 and 16 tokens: alone, together, and after one another."""
+    assert rope.longest_alike(model) == 16
+    assert rope.longest_alike(build("llama")) is None
+    rows = [
+        torch.randint(3, VOCABULARY, (n,), generator=torch.Generator().manual_seed(n))
+        for n in (40, 9, 24, 16)
+    ]
+    expected = [plain_logits(model, row) for row in rows]
+    for row, plain in zip(reversed(rows), reversed(expected), strict=True):
+        torch.testing.assert_close(plain_logits(model, row), plain)
+    reader = probe.reader(model)
+    assert reader.way == "flat"
+    lengths = [len(row) for row in rows]
+    logits = reader.logits(reader.states(torch.cat(rows), lengths)).split(lengths)
+    for found, plain in zip(logits, expected, strict=True):
+        torch.testing.assert_close(found, plain, rtol=1e-4, atol=1e-4)
+
+
+def test_an_adapter_of_virtual_tokens_is_read_whole() -> None:
+    from peft import PrefixTuningConfig, get_peft_model
+
+    config = PrefixTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=4)
+    model = get_peft_model(build("llama"), config).eval()
+    for parameter in model.prompt_encoder.parameters():
+        parameter.data.normal_()
+    reader = probe.reader(model)
+    assert reader.way == "whole"
+    row = torch.tensor(ROWS[0])
+    found = reader.logits(reader.states(row, [len(row)]))
+    torch.testing.assert_close(found, plain_logits(model, row))
+    with model.disable_adapter():
+        assert not torch.allclose(found, plain_logits(model, row), atol=1e-2)
+
+
+def test_a_verdict_is_kept_for_models_alike() -> None:
+    first, second = build("llama"), build("llama", seed=2)
+    probe.reader(first)
+    assert len(probe._verdicts) == 1
+    assert isinstance(probe.reader(second), Reader)
+    assert len(probe._verdicts) == 1
+    probe.reader(build("llama", num_hidden_layers=1))
+    assert len(probe._verdicts) == 2
