@@ -150,7 +150,7 @@ class _Builder:
 
     def _constant(self, node: ast.Constant) -> Evaluate:
         value = node.value
-        if type(value) not in (int, float, str, bool):
+        if not isinstance(value, int | float | str):
             raise _Refused(f"the constant {value!r} is not allowed")
         # "not <=" refuses nan and infinity too
         if not isinstance(value, str) and not abs(value) <= MAX_CONSTANT:
