@@ -9,7 +9,7 @@ import torch
 
 from selfgen.core.spec import Sampling
 from selfgen.generation import free
-from selfgen.generation.decoding import truncate
+from selfgen.generation.sampling import truncate
 from selfgen.models import attention
 from tests.golden.conftest import EOS, build
 

@@ -14,8 +14,9 @@ import torch
 from selfgen.bench.harness import Contender, Timing, compare, table
 from selfgen.core.spec import Sampling
 from selfgen.generation import engines
-from selfgen.generation.decoding import Request, Sampler
+from selfgen.generation.decoding import Request
 from selfgen.generation.onepass import OnePass
+from selfgen.generation.sampling import Sampler
 
 FLOOR = "teacher-forced pass (floor)"
 GENERATE = "generate + processor"

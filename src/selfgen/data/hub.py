@@ -16,11 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from selfgen.core.errors import UserError
-from selfgen.core.provenance import write_json
+from selfgen.core.provenance import sha256, write_json
 from selfgen.data.listing import folder_of
 from selfgen.data.pins import HubSpec
 from selfgen.data.retries import one_line, retrying
-from selfgen.data.wheels import sha256_file
 
 if TYPE_CHECKING:
     from selfgen.runtime.job import Job
@@ -71,8 +70,9 @@ def fetch(spec: HubSpec, listing: Path) -> None:
             _log.warning("%s: %s", name, fault)
     else:
         raise UserError(f"{name}: {fault}, after two downloads")
-    hashes = {file.path: sha256_file(folder / file.path) for file in files}
-    found = {f.path: {"bytes": f.size, "sha256": hashes[f.path]} for f in files}
+    found = {
+        f.path: {"bytes": f.size, "sha256": sha256(folder / f.path)} for f in files
+    }
     facts = {"repo": spec.repo, "kind": spec.kind, "commit": commit, "files": found}
     write_json(listing, facts)
 

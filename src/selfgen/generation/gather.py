@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from selfgen.core.rows import read_rows, write_rows
-from selfgen.generation.answers_spec import AnswersSpec
-from selfgen.generation.pass_spec import PassSpec
+from selfgen.generation.spec import AnswersSpec, PassSpec
 
 if TYPE_CHECKING:
     from selfgen.runtime.job import Job

@@ -20,8 +20,7 @@ from selfgen.data.prompts import PromptSpec
 from selfgen.data.spec import RecordsSpec
 from selfgen.evaluation.oracle_spec import ExposureSpec
 from selfgen.evaluation.scores import ScoresSpec
-from selfgen.generation.answers_spec import AnswersSpec
-from selfgen.generation.pass_spec import PassSpec
+from selfgen.generation.spec import AnswersSpec, PassSpec
 from selfgen.graph import lineage, paths, scoring, sources
 from selfgen.graph.lineage import Checkpoint, Pass
 from selfgen.methods import Rows

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from selfgen.core.types import Count, Share
-from selfgen.generation.pass_spec import Drawing
+from selfgen.generation.spec import Drawing
 from selfgen.methods.base import Rounds, Sampled
 from selfgen.mixing import rows
 from selfgen.mixing.mix import Mix, Mixing

@@ -58,10 +58,7 @@ def load(sources: dict[str, Path], spec: RecordsSpec) -> Iterator[dict[str, Any]
     )
     rows = (
         _wikipedia_questions(sources["wiki"], max_words),
-        (
-            (fact.ident, fact.question, fact.answer)
-            for fact in factbook.facts(sources["factbook"], max_words)
-        ),
+        factbook.facts(sources["factbook"], max_words),
         _trivia_questions(sources["chatterbot"], max_words),
     )
     asked: set[str] = set()
