@@ -7,7 +7,6 @@ changes, so a spec never holds a key that its step does not read.
 
 from __future__ import annotations
 
-import functools
 import json
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -48,10 +47,14 @@ class Steps:
     total: int
 
 
-@functools.cache
+_ADAPTERS: dict[Any, TypeAdapter[Any]] = {}
+"""By type: one takes a hundred times as long to make as to use."""
+
+
 def _adapter(cls: Any) -> TypeAdapter[Any]:
-    """One takes a hundred times as long to make as to use."""
-    return TypeAdapter(cls)
+    if cls not in _ADAPTERS:
+        _ADAPTERS[cls] = TypeAdapter(cls)
+    return _ADAPTERS[cls]
 
 
 def to_json(spec: Any) -> str:

@@ -1,4 +1,4 @@
-"""What a built-in data set is, and the rows that its loader yields.
+"""What a built-in data set is, the rows that its loader yields, and which of them are asked.
 
 Importing this module is cheap: the workflow imports every data set whenever it is parsed.
 """
@@ -12,11 +12,27 @@ from typing import Any
 
 from selfgen.core.hashing import unit
 from selfgen.data.pins import Source
-from selfgen.data.spec import RecordsSpec
 from selfgen.data.text import too_long
 
 TEST_SHARE = 0.10
 VALIDATION_SHARE = 0.05
+
+
+@dataclass(frozen=True)
+class RecordsSpec:
+    """Which data set becomes the records of a task, and how many rows of each split.
+
+    Units: ``max_words`` words of prompt, ``max_reference_words`` words of reference,
+    ``templates`` problem templates (math only).
+    """
+
+    task: str
+    dataset: str
+    rows: dict[str, int]
+    max_words: int | None = None
+    max_reference_words: int | None = None
+    templates: int | None = None
+
 
 Loader = Callable[[dict[str, Path], RecordsSpec], Iterator[dict[str, Any]]]
 

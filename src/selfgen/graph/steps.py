@@ -14,10 +14,10 @@ from selfgen import config as c
 from selfgen.core.errors import UserError
 from selfgen.core.spec import Device, Sampling, Steps
 from selfgen.core.types import part
+from selfgen.data.dataset import RecordsSpec
 from selfgen.data.leakage import LeakageSpec
 from selfgen.data.pins import WheelSpec
 from selfgen.data.prompts import PromptSpec
-from selfgen.data.spec import RecordsSpec
 from selfgen.evaluation.oracle_spec import ExposureSpec
 from selfgen.evaluation.scores import ScoresSpec
 from selfgen.generation.spec import AnswersSpec, PassSpec

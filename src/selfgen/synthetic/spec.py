@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from selfgen.data.dataset import RecordsSpec
 from selfgen.data.prompts import PromptSpec
-from selfgen.data.spec import RecordsSpec
 from selfgen.generation.spec import PassSpec
 from selfgen.methods import Rows
 from selfgen.models.base import ModelSpec

@@ -21,10 +21,9 @@ from typing import Any
 from selfgen.core.errors import UserError
 from selfgen.core.hashing import unit
 from selfgen.data.archive import open_wheel, read_member
-from selfgen.data.dataset import DataSet, record, split_of
+from selfgen.data.dataset import DataSet, RecordsSpec, record, split_of
 from selfgen.data.final_answers import final_number
 from selfgen.data.pins import WheelSpec
-from selfgen.data.spec import RecordsSpec
 from selfgen.data.templates import Template
 from selfgen.data.text import too_long
 
@@ -182,24 +181,18 @@ def load(sources: dict[str, Path], spec: RecordsSpec) -> Iterator[dict[str, Any]
                 continue
             turn.append(stream)
             made += 1
-            yield _row(problem, stream.ident, split, spec)
-
-
-def _row(
-    problem: Problem, template: str, split: str, spec: RecordsSpec
-) -> dict[str, Any]:
-    digest = hashlib.sha256(problem.question.encode()).hexdigest()[:12]
-    return record(
-        spec.task,
-        f"gsm-{int(template):02d}-{digest}",
-        problem.question,
-        problem.reference,
-        split=split,
-        source=SOURCE,
-        licence=LICENCE,
-        answer=problem.answer,
-        kind=template,
-    )
+            digest = hashlib.sha256(problem.question.encode()).hexdigest()[:12]
+            yield record(
+                spec.task,
+                f"gsm-{int(stream.ident):02d}-{digest}",
+                problem.question,
+                problem.reference,
+                split=split,
+                source=SOURCE,
+                licence=LICENCE,
+                answer=problem.answer,
+                kind=stream.ident,
+            )
 
 
 DATASET = DataSet(

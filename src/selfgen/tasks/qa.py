@@ -15,9 +15,8 @@ from typing import Any
 
 from selfgen.data import factbook, wikipedia
 from selfgen.data.archive import read_member
-from selfgen.data.dataset import DataSet, record, split_of
+from selfgen.data.dataset import DataSet, RecordsSpec, record, split_of
 from selfgen.data.pins import WheelSpec
-from selfgen.data.spec import RecordsSpec
 from selfgen.data.text import sentences, squeeze, too_long
 from selfgen.data.wikipedia import Article
 
