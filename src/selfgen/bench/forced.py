@@ -7,6 +7,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -73,14 +74,11 @@ def run(
     rows = rows_of(case, tokens)
     sampler = Sampler(sampling)
     answers: dict[str, list[list[int]]] = {}
-
-    def engine(name: str) -> Contender:
-        return name, lambda: _fill(name, model, rows, case.batch, sampler, answers)
-
+    of_case = (model, rows, case.batch)
     contenders: list[Contender] = [
-        (GENERATE, lambda: with_generate(model, rows, case.batch, sampling)),
-        *map(engine, names),
-        (FLOOR, lambda: teacher_forced(model, rows, case.batch)),
+        (GENERATE, partial(with_generate, *of_case, sampling)),
+        *((name, partial(_fill, name, *of_case, sampler, answers)) for name in names),
+        (FLOOR, partial(teacher_forced, *of_case)),
     ]
     shown = case.shown | {"temperature": sampling.temperature}
     produced = case.batch * case.answer
@@ -191,13 +189,10 @@ def page(timings: Sequence[Timing]) -> str:
     lines = []
     for timing in timings:
         beside = {t.name: t for t in timings if t.case == timing.case}
-
-        def ratio(
-            name: str, timing: Timing = timing, beside: dict[str, Timing] = beside
-        ) -> str:
-            other = beside.get(name)
-            return f"{other.median / timing.median:.2f}" if other else ""
-
+        ratios = (
+            f"{beside[name].median / timing.median:.2f}" if name in beside else ""
+            for name in (GENERATE, "sequential")
+        )
         floor = beside[FLOOR].median
         forwarded = timing.notes.get("forwarded_tokens")
         lines.append(
@@ -210,8 +205,7 @@ def page(timings: Sequence[Timing]) -> str:
                 timing.case["beta"],
                 timing.case["temperature"],
                 f"{timing.tokens_per_second:.0f}",
-                ratio(GENERATE),
-                ratio("sequential"),
+                *ratios,
                 f"{timing.median / floor:.2f}",
                 f"{forwarded / timing.tokens:.2f}" if forwarded else "",
                 timing.notes.get("differ", ""),

@@ -6,6 +6,7 @@ import functools
 import itertools
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -157,6 +158,7 @@ def shares(
     return dealt
 
 
+@dataclass
 class Passes:
     """Work on the rows of a step, in forward passes of at most ``tokens`` tokens; where
     there are several ``processes``, on the share of the one that is number ``process``.
@@ -171,16 +173,11 @@ class Passes:
     for ever.
     """
 
-    def __init__(
-        self,
-        module: torch.nn.Module,
-        tokens: int,
-        process: int = 0,
-        processes: int = 1,
-        share: bool = False,
-    ) -> None:
-        self.module, self.tokens = module, tokens
-        self.process, self.processes, self.share = process, processes, share
+    module: torch.nn.Module
+    tokens: int
+    process: int = 0
+    processes: int = 1
+    share: bool = False
 
     def run(
         self,
