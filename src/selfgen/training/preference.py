@@ -138,7 +138,8 @@ class PairLoss(LabelLoss):
         for (name, epoch), pair in pairs.items():
             pair.sort(key=lambda row: str(row.get("role")))
             roles = [str(row.get("role")) for row in pair]
-            if roles != [CHOSEN, REJECTED] or not all(map(_answered, pair)):
+            answered = all(batches.labelled([row]) for row in pair)
+            if roles != [CHOSEN, REJECTED] or not answered:
                 raise UserError(
                     f"rows: the pair {name} (epoch {epoch}) of step {rows[0]['step']} is"
                     f" incomplete: found {' and '.join(roles)}, needed are one chosen"
@@ -170,7 +171,3 @@ def _counted(rows: list[TrainingRow], device: Any) -> dict[str, Any]:
 
 def _address(row: TrainingRow) -> tuple[str, int, str]:
     return row["id"], row["epoch"], row["role"]
-
-
-def _answered(row: TrainingRow) -> bool:
-    return batches.labelled([row]) > 0
