@@ -33,9 +33,9 @@ def fetch(spec: FileSpec, path: Path) -> None:
     try:
         with atomic(path) as partial:
             retrying(_log)(_download, spec.url, partial)
-            if (found := sha256(partial)) != spec.sha256:
+            if (digest := sha256(partial)) != spec.sha256:
                 raise UserError(
-                    f"{spec.url}: expected sha256 {spec.sha256}, found {found}"
+                    f"{spec.url}: expected sha256 {spec.sha256}, found {digest}"
                 )
     except (OSError, httpx2.HTTPError, httpx2.InvalidURL) as error:
         raise UserError(f"{spec.url}: download failed: {one_line(error)}") from None

@@ -70,10 +70,10 @@ def fetch(spec: HubSpec, listing: Path) -> None:
             _log.warning("%s: %s", name, fault)
     else:
         raise UserError(f"{name}: {fault}, after two downloads")
-    found = {
+    fetched = {
         f.path: {"bytes": f.size, "sha256": sha256(folder / f.path)} for f in files
     }
-    facts = {"repo": spec.repo, "kind": spec.kind, "commit": commit, "files": found}
+    facts = {"repo": spec.repo, "kind": spec.kind, "commit": commit, "files": fetched}
     write_json(listing, facts)
 
 

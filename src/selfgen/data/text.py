@@ -19,15 +19,15 @@ def squeeze(text: str) -> str:
 
 def sentences(text: str) -> list[str]:
     """The sentences of an English text; common abbreviations do not end one."""
-    found, start = [], 0
+    parts, start = [], 0
     for end in _SENTENCE_END.finditer(text):
         stop_at = end.start() + 1
         if end.group()[0] == "." and _ABBREVIATION.search(text[start:stop_at]):
             continue
-        found.append(text[start : end.end()].strip())
+        parts.append(text[start : end.end()].strip())
         start = end.end()
     tail = text[start:].strip()
-    return [*found, tail] if tail else found
+    return [*parts, tail] if tail else parts
 
 
 def lead(pieces: list[str], max_words: int, enough: int | None = None) -> str:

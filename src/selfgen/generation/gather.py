@@ -24,10 +24,10 @@ def step(spec: AnswersSpec | PassSpec, job: Job) -> dict[str, Any]:
     (name,) = (name for name in job.outputs if name != "manifest")
     parts = map(read_rows, job.paths("parts"))
     write_rows(job.output(name), itertools.chain.from_iterable(parts))
-    found = [
+    manifests = [
         json.loads(path.read_text(encoding="utf-8")) for path in job.paths("manifests")
     ]
-    return merged(found)
+    return merged(manifests)
 
 
 def merged(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

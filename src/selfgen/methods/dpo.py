@@ -54,10 +54,10 @@ class DpoRows(Candidates):
     def more(self, records: Records, passes: Records, root: Path) -> dict[str, Any]:
         from selfgen.evaluation.metrics import metric
 
-        found = metric(self.metric, root)
+        scorer = metric(self.metric, root)
         by_id = {record["id"]: record for record in records}
         grades = {
-            (row["id"], row["epoch"]): found.score(row["text"], by_id[row["id"]])
+            (row["id"], row["epoch"]): scorer.score(row["text"], by_id[row["id"]])
             for row in passes
         }
         return {"grades": {at: grade[self.column] for at, grade in grades.items()}}

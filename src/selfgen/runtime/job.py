@@ -125,14 +125,14 @@ def knobs(settings: list[str]) -> dict[str, Any]:
 
     Raises UserError: no such knob, or a value of another type.
     """
-    found = {}
+    values = {}
     for setting in settings:
         name, _, text = setting.partition("=")
         if name not in KNOBS:
             raise UserError(f"--set: found {name!r}, allowed: {', '.join(KNOBS)}")
         kind = str(KNOBS[name])
         try:
-            found[name] = _PARSERS[kind](text)
+            values[name] = _PARSERS[kind](text)
         except (ValueError, KeyError):
             raise UserError(f"--set {name}: found {text!r}, allowed: {kind}") from None
-    return found
+    return values

@@ -145,10 +145,10 @@ class _Stream:
             if problem.question in self._seen or not fits:
                 continue
             self._seen.add(problem.question)
-            found = HELD_OUT if self.is_held_out else split_of(problem.question)
-            if found == split:
+            other = HELD_OUT if self.is_held_out else split_of(problem.question)
+            if other == split:
                 return problem
-            self._waiting[found].append(problem)
+            self._waiting[other].append(problem)
         return None
 
 
