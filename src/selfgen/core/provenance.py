@@ -115,14 +115,14 @@ def _needed(body: list[ast.stmt], name: str) -> list[ast.stmt]:
             makers[ast.unparse(statement.target)] = statement
     if name not in makers:
         raise ValueError(f"no {name} to be computed with")
-    found, todo = {}, [name]
+    needed, todo = {}, [name]
     while todo:
         made = todo.pop()
-        if made in makers and made not in found:
-            found[made] = makers[made]
+        if made in makers and made not in needed:
+            needed[made] = makers[made]
             nodes = ast.walk(makers[made])
             todo += [node.id for node in nodes if isinstance(node, ast.Name)]
-    return [found[made] for made in sorted(found)]
+    return [needed[made] for made in sorted(needed)]
 
 
 def _importing(statement: ast.Import | ast.ImportFrom, alias: ast.alias) -> ast.stmt:

@@ -29,12 +29,12 @@ def read(path: Path, rows: int, tokenizer: Any) -> dict[str, array[int]]:
         raise UserError(f"{path}: found {count} dialogues, asked {rows}")
     names = map(str, range(count))
     order = sorted(names, key=lambda name: (unit(name, "pick"), name))[:rows]
-    wanted, found = set(order), {}
+    wanted, ids = set(order), {}
     for number, (where, row) in enumerate(tables.read(path)):
         if (name := str(number)) in wanted:
-            ids = dialogue_ids(tokenizer, _messages(where, row), opened=False)
-            found[name] = array("i", ids)
-    return {name: found[name] for name in order}
+            read = dialogue_ids(tokenizer, _messages(where, row), opened=False)
+            ids[name] = array("i", read)
+    return {name: ids[name] for name in order}
 
 
 def _messages(where: str, row: dict[str, Any]) -> list[dict[str, str]]:

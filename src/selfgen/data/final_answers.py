@@ -12,10 +12,10 @@ _BOX = re.compile(r"\\(?:boxed|fbox)(?:\s*\{|\s+)")
 
 def final_number(reference: str) -> str:
     """The number of the last line ``#### N``, without thousands commas."""
-    found = _FINAL.search(reference)
-    if not found:
+    match = _FINAL.search(reference)
+    if not match:
         raise UserError(f"no final '#### N' in {reference[-80:]!r}")
-    return found[1].replace(",", "")
+    return match[1].replace(",", "")
 
 
 def boxed(text: str) -> str | None:

@@ -39,11 +39,11 @@ def read(listing: Path) -> dict[str, Path]:
         sizes = {name: file["bytes"] for name, file in files.items()}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{listing}: no listing of fetched files: {error}") from None
-    found = {name: folder_of(listing) / name for name in sizes}
-    for name, path in found.items():
+    paths = {name: folder_of(listing) / name for name in sizes}
+    for name, path in paths.items():
         if not path.is_file() or path.stat().st_size != sizes[name]:
             raise UserError(
                 f"{path}: missing or not of {sizes[name]} bytes; delete {listing.name}"
                 " beside its folder to fetch it again"
             )
-    return found
+    return paths

@@ -23,22 +23,22 @@ def read(path: Path, rows: int) -> list[dict[str, Any]]:
 
     Raises UserError: no such file, a pair that lacks a text, or fewer pairs.
     """
-    found = {}
+    pairs = {}
     for where, row in tables.read(path):
-        texts = [_text(row.get(key)) for key in KEYS]
-        if None in texts:
+        texts = [text for key in KEYS if (text := _text(row.get(key))) is not None]
+        if len(texts) < len(KEYS):
             raise UserError(
                 f"{where}: needed are {', '.join(KEYS)}, each a text or"
                 " messages that end in one"
             )
         digest = hashlib.sha256("\x00".join(texts).encode()).hexdigest()[:16]
-        found[digest] = dict(
+        pairs[digest] = dict(
             zip(("prompt", "reference", "rejected"), texts, strict=True)
         )
-    if len(found) < rows:
-        raise UserError(f"{path}: found {len(found)} different pairs, asked {rows}")
-    chosen = sorted(found, key=lambda name: (unit(name, "pick"), name))[:rows]
-    return [{"id": name, "split": "train", **found[name]} for name in chosen]
+    if len(pairs) < rows:
+        raise UserError(f"{path}: found {len(pairs)} different pairs, asked {rows}")
+    chosen = sorted(pairs, key=lambda name: (unit(name, "pick"), name))[:rows]
+    return [{"id": name, "split": "train", **pairs[name]} for name in chosen]
 
 
 def _text(value: Any) -> str | None:

@@ -19,25 +19,28 @@ def squeeze(text: str) -> str:
 
 def sentences(text: str) -> list[str]:
     """The sentences of an English text; common abbreviations do not end one."""
-    found, start = [], 0
+    parts, start = [], 0
     for end in _SENTENCE_END.finditer(text):
         stop_at = end.start() + 1
         if end.group()[0] == "." and _ABBREVIATION.search(text[start:stop_at]):
             continue
-        found.append(text[start : end.end()].strip())
+        parts.append(text[start : end.end()].strip())
         start = end.end()
     tail = text[start:].strip()
-    return [*found, tail] if tail else found
+    return [*parts, tail] if tail else parts
 
 
-def lead(pieces: list[str], max_words: int) -> str:
-    """The first sentences that fit ``max_words`` words together; "" when none does."""
+def lead(pieces: list[str], max_words: int, enough: int | None = None) -> str:
+    """The first sentences that fit ``max_words`` words together, until they have ``enough``
+    (if given); "" when none does."""
     kept, words = [], 0
     for piece in pieces:
         words += len(piece.split())
         if words > max_words:
             break
         kept.append(piece)
+        if enough and words >= enough:
+            break
     return " ".join(kept)
 
 

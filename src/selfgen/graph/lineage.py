@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from selfgen.config import Stage
 from selfgen.core.errors import UserError
 from selfgen.core.spec import Device, Steps, to_json
-from selfgen.generation.pass_spec import PassSpec
+from selfgen.generation.spec import PassSpec
 from selfgen.methods.base import Method, Trained
 
 

@@ -15,12 +15,11 @@ from selfgen.config.tasks import Decoding
 from selfgen.core.errors import UserError
 from selfgen.core.spec import Device, Sampling, Steps
 from selfgen.core.types import part
+from selfgen.data.dataset import RecordsSpec
 from selfgen.data.leakage import LeakageSpec
 from selfgen.data.prompts import PromptSpec
-from selfgen.data.spec import RecordsSpec
 from selfgen.evaluation.scores import ScoresSpec
-from selfgen.generation.answers_spec import AnswersSpec
-from selfgen.generation.pass_spec import PassSpec
+from selfgen.generation.spec import AnswersSpec, PassSpec
 from selfgen.graph import lineage, paths, scoring, sources
 from selfgen.graph.lineage import Checkpoint, Pass
 from selfgen.graph.sources import Sources

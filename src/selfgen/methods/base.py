@@ -14,7 +14,7 @@ from pydantic import Field
 
 from selfgen.core.spec import Sampling
 from selfgen.core.types import Count, CountOrZero, Keys, Number, known, part
-from selfgen.generation.pass_spec import Drawing
+from selfgen.generation.spec import Drawing
 from selfgen.mixing.mix import Mix
 
 CORRECTION_TOKENS = 32
@@ -172,18 +172,18 @@ def comparable(
     """Raises ValueError unless ``other``, which ``key`` names, has class variables of these
     values and is of the same stage, so that the rows of both can be compared."""
     allowed = {
-        name: found
-        for name, found in methods.items()
-        if isinstance(found, Trained)
-        and all(getattr(found, flag) == value for flag, value in having.items())
+        name: one
+        for name, one in methods.items()
+        if isinstance(one, Trained)
+        and all(getattr(one, flag) == value for flag, value in having.items())
     }
     known(key, other, allowed)
     target = allowed[other]
     for field in ("parent", "stage", "rows"):
-        found, wanted = getattr(target, field), getattr(method, field)
-        if found != wanted:
+        value, wanted = getattr(target, field), getattr(method, field)
+        if value != wanted:
             raise ValueError(
-                f"{key}: found {other!r} with {field} {found!r},"
+                f"{key}: found {other!r} with {field} {value!r},"
                 f" allowed: one with {field} {wanted!r}"
             )
     if target.parts > 1:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from selfgen.core.types import CountFromTwo
-from selfgen.generation.pass_spec import Drawing
+from selfgen.generation.spec import Drawing
 from selfgen.methods.base import Cost, Sampled, Trained
 from selfgen.mixing import rows
 from selfgen.mixing.mix import Mix, Mixing, Records
@@ -54,10 +54,10 @@ class DpoRows(Candidates):
     def more(self, records: Records, passes: Records, root: Path) -> dict[str, Any]:
         from selfgen.evaluation.metrics import metric
 
-        found = metric(self.metric, root)
+        scorer = metric(self.metric, root)
         by_id = {record["id"]: record for record in records}
         grades = {
-            (row["id"], row["epoch"]): found.score(row["text"], by_id[row["id"]])
+            (row["id"], row["epoch"]): scorer.score(row["text"], by_id[row["id"]])
             for row in passes
         }
         return {"grades": {at: grade[self.column] for at, grade in grades.items()}}

@@ -51,9 +51,9 @@ def step(spec: methods.Rows | BlocksSpec, job: Job) -> dict[str, Any]:
 def _pack(spec: BlocksSpec, job: Job) -> dict[str, Any]:
     """Blocks are written as they are made: there may be too many to hold."""
     tokenizer = load_tokenizer(job.input("tokenizer"))
-    found = dialogues.read(job.input("dialogues"), spec.rows, tokenizer)
-    facts = Counter({"dialogue_tokens": sum(map(len, found.values()))})
-    rows = blocks.build(found, spec, tokenizer.eos_token_id)
+    read = dialogues.read(job.input("dialogues"), spec.rows, tokenizer)
+    facts = Counter({"dialogue_tokens": sum(map(len, read.values()))})
+    rows = blocks.build(read, spec, tokenizer.eos_token_id)
     write_rows(job.output("rows"), _counted(rows, facts))
     return dict(facts)
 
@@ -73,9 +73,9 @@ def _counted(
 def tokens_of(manifests: list[Path]) -> float:
     """The tokens that a method's pass and training would have trained on together, at the
     speed of its training."""
-    found = [json.loads(path.read_text(encoding="utf-8")) for path in manifests]
-    passes = sum(m.get("generation_seconds", 0.0) for m in found)
-    trained = [m for m in found if "generation_seconds" not in m]
+    facts = [json.loads(path.read_text(encoding="utf-8")) for path in manifests]
+    passes = sum(m.get("generation_seconds", 0.0) for m in facts)
+    trained = [m for m in facts if "generation_seconds" not in m]
     seconds = sum(m["seconds"] for m in trained)
     if not seconds:
         raise UserError("time_of: found no manifest of a training")

@@ -18,13 +18,13 @@ Rows = list[dict[str, Any]]
 
 def training_records(records: Rows, rows: tuple[int, int]) -> Rows:
     """The slice of training records, in file order, that a stage trains on."""
-    found = [record for record in records if record["split"] == "train"]
-    if len(found) < rows[1]:
+    training = [record for record in records if record["split"] == "train"]
+    if len(training) < rows[1]:
         raise UserError(
-            f"records: found {len(found)} training records, rows {rows[0]} to {rows[1]}"
+            f"records: found {len(training)} training records, rows {rows[0]} to {rows[1]}"
             " are asked for"
         )
-    return found[rows[0] : rows[1]]
+    return training[rows[0] : rows[1]]
 
 
 def build(
@@ -101,10 +101,10 @@ def _steps(
 ) -> Iterator[tuple[int, Step]]:
     ids = [example.id for example in examples]
     lengths = [len(example) for example in examples]
-    how = {"batch_size": spec.batch_size, "seed": spec.seed}
+    options = {"batch_size": spec.batch_size, "seed": spec.seed}
     if tokens is not None:
-        return part_of(plan_tokens(ids, lengths, tokens=tokens, **how), None)
-    return part_of(plan_steps(ids, lengths, epochs=spec.epochs, **how), spec.steps)
+        return part_of(plan_tokens(ids, lengths, tokens=tokens, **options), None)
+    return part_of(plan_steps(ids, lengths, epochs=spec.epochs, **options), spec.steps)
 
 
 def _by_address(
@@ -113,7 +113,7 @@ def _by_address(
     steps: Sequence[tuple[int, Step]],
     spec: RowsSpec[Mix],
 ) -> dict[tuple[str, int], dict[str, Any]]:
-    found = [(row["id"], row["epoch"]) for row in passes]
+    addresses = [(row["id"], row["epoch"]) for row in passes]
     each = spec.method.answers_each
     expected = {
         (examples[i].id, epoch * each + j)
@@ -121,15 +121,15 @@ def _by_address(
         for i, epoch in step
         for j in range(each)
     }
-    doubled = len(found) - len(set(found))
-    missing, foreign = expected - set(found), set(found) - expected
+    doubled = len(addresses) - len(set(addresses))
+    missing, foreign = expected - set(addresses), set(addresses) - expected
     if doubled or missing or foreign:
         names = sorted(f"{i} (epoch {e})" for i, e in missing | foreign)[:3]
         raise UserError(
             f"pass: {len(missing)} rows missing, {len(foreign)} foreign, {doubled} doubled"
             + (f": {', '.join(names)}" if names else "")
         )
-    return dict(zip(found, passes, strict=True))
+    return dict(zip(addresses, passes, strict=True))
 
 
 def _checked(function: MakeRows) -> MakeRows:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
@@ -78,7 +79,7 @@ def _choose(
             continue
         for number, part in enumerate(parts):
             candidate = Reader(model, part, way)
-            error = _tried(lambda c=candidate: _error(c, rows, expected, wanted))
+            error = _tried(partial(_error, candidate, rows, expected, wanted))
             if error <= limit:
                 return candidate, number, error
             log.info("%s is not read %s: %s", _name(model), way, error)
@@ -156,10 +157,11 @@ def _gradients(
     model: Any, logits: Sequence[torch.Tensor], rows: Sequence[torch.Tensor]
 ) -> list[torch.Tensor]:
     """Of the summed loss of the rows, by the last parameters that are trained."""
-    loss = sum(
+    losses = [
         cross_entropy(x[:-1].float(), row[1:], reduction="sum")
         for x, row in zip(logits, rows, strict=True)
-    )
+    ]
+    loss = torch.stack(losses).sum()
     trained = [p for p in model.parameters() if p.requires_grad][-GRADIENTS:]
     made = torch.autograd.grad(loss, trained, allow_unused=True, retain_graph=False)
     return [torch.zeros(1) if g is None else g.flatten() for g in made]

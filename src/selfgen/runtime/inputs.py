@@ -21,18 +21,18 @@ def checked(
     Raises UserError: a file is missing, was changed since it was made, or is another
     download than the one that is pinned.
     """
-    found = {}
+    hashes = {}
     for name, paths in inputs.items():
         for number, path in enumerate(paths):
             key = name if len(paths) == 1 else f"{name} {number}"
-            found[key] = _unchanged(path)
+            hashes[key] = _unchanged(path)
             pin = pins.get(name, "")
-            if re.fullmatch("[0-9a-f]{64}", pin) and pin != found[key]:
+            if re.fullmatch("[0-9a-f]{64}", pin) and pin != hashes[key]:
                 raise UserError(
-                    f"{path}: found sha256 {found[key][:12]}, pinned is {pin[:12]};"
+                    f"{path}: found sha256 {hashes[key][:12]}, pinned is {pin[:12]};"
                     " delete it, and it is fetched anew"
                 )
-    return found
+    return hashes
 
 
 def _unchanged(path: Path) -> str:
@@ -43,16 +43,16 @@ def _unchanged(path: Path) -> str:
     """
     if not path.exists():
         raise UserError(f"{path}: this file is missing")
-    found = sha256(path)
+    digest = sha256(path)
     name = path.name.removesuffix(".parquet")
     for manifest in (path.with_name(f"{name}.json"), path.with_name("manifest.json")):
         known = None
         with contextlib.suppress(OSError, ValueError, AttributeError):
             text = manifest.read_text(encoding="utf-8")
             known = json.loads(text).get("outputs", {}).get(path.name)
-        if isinstance(known, str) and known != found:
+        if isinstance(known, str) and known != digest:
             raise UserError(
-                f"{path}: changed since it was made: found {found[:12]}, but"
+                f"{path}: changed since it was made: found {digest[:12]}, but"
                 f" {manifest} says {known[:12]}; delete it, and it is made anew"
             )
-    return found
+    return digest

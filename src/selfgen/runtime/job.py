@@ -57,7 +57,9 @@ class Job:
 
     def input(self, name: str) -> Path:
         """The one file or folder of an input."""
-        (path,) = self._found(name)
+        if name not in self.inputs:
+            raise UserError(f"--input {name}=PATH is missing")
+        (path,) = self.inputs[name]
         return path
 
     def paths(self, name: str) -> list[Path]:
@@ -103,11 +105,6 @@ class Job:
         """As ``devices.claim``, with the job's threads and GPUs."""
         devices.claim(device, self.threads, self.gpus)
 
-    def _found(self, name: str) -> tuple[Path, ...]:
-        if name not in self.inputs:
-            raise UserError(f"--input {name}=PATH is missing")
-        return self.inputs[name]
-
 
 GIVEN = ("inputs", "outputs", "after", "hashes", "code", "name", "threads", "gpus")
 KNOBS = {f.name: f.type for f in fields(Job) if f.name not in GIVEN}
@@ -128,14 +125,14 @@ def knobs(settings: list[str]) -> dict[str, Any]:
 
     Raises UserError: no such knob, or a value of another type.
     """
-    found = {}
+    values = {}
     for setting in settings:
         name, _, text = setting.partition("=")
         if name not in KNOBS:
             raise UserError(f"--set: found {name!r}, allowed: {', '.join(KNOBS)}")
         kind = str(KNOBS[name])
         try:
-            found[name] = _PARSERS[kind](text)
+            values[name] = _PARSERS[kind](text)
         except (ValueError, KeyError):
             raise UserError(f"--set {name}: found {text!r}, allowed: {kind}") from None
-    return found
+    return values

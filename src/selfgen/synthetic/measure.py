@@ -11,6 +11,7 @@ from selfgen.data.examples import Example
 from selfgen.data.prompts import PromptSpec, correction_ids
 from selfgen.evaluation import exposure
 from selfgen.generation import free
+from selfgen.generation.decoding import Prompt
 
 if TYPE_CHECKING:
     import pandas
@@ -79,7 +80,7 @@ def read(
     answers = free.complete(
         model,
         tokenizer,
-        [free.Prompt(e.id, 0, e.prompt_ids) for e in asked],
+        [Prompt(e.id, 0, e.prompt_ids) for e in asked],
         Sampling(),
         seed=0,
         max_new_tokens=held_out.prompt.max_answer_tokens,

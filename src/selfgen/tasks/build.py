@@ -10,8 +10,8 @@ from selfgen import tasks
 from selfgen.core.errors import UserError
 from selfgen.core.hashing import unit
 from selfgen.core.provenance import atomic
+from selfgen.data.dataset import RecordsSpec
 from selfgen.data.records import COLUMNS, SPLITS, check_ids
-from selfgen.data.spec import RecordsSpec
 
 if TYPE_CHECKING:
     import datasets
@@ -50,13 +50,13 @@ def build(spec: RecordsSpec, sources: dict[str, Path]) -> datasets.Dataset:
         by_split[row["split"]].append(row)
     rows = []
     for split in (s for s in SPLITS if s in spec.rows):
-        asked, found = spec.rows[split], by_split[split]
-        if len(found) < asked:
+        asked, records = spec.rows[split], by_split[split]
+        if len(records) < asked:
             raise UserError(
-                f"task {spec.task}: split {split} of {spec.dataset} has {len(found)} "
+                f"task {spec.task}: split {split} of {spec.dataset} has {len(records)} "
                 f"rows, asked {asked}"
             )
-        rows += sorted(found, key=lambda row: (unit(row["id"], "pick"), row["id"]))[
+        rows += sorted(records, key=lambda row: (unit(row["id"], "pick"), row["id"]))[
             :asked
         ]
     check_ids(rows, f"task {spec.task}")

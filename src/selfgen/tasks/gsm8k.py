@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from selfgen.data import tables
-from selfgen.data.dataset import DataSet, record, with_validation
+from selfgen.data.dataset import DataSet, RecordsSpec, record, with_validation
 from selfgen.data.final_answers import final_number
 from selfgen.data.pins import FileSpec
-from selfgen.data.spec import RecordsSpec
 
 _FOLDER = (
     "https://raw.githubusercontent.com/openai/grade-school-math"
@@ -37,12 +36,12 @@ def read(path: Path) -> list[dict[str, str]]:
 
 def load(sources: dict[str, Path], spec: RecordsSpec) -> Iterator[dict[str, Any]]:
     """The records; calculator marks (``<<...>>``) are left out of solutions."""
-    found = []
+    problems = []
     for split, name in zip(("train", "test"), SOURCES, strict=True):
         for row in read(sources[name]):
             worked = re.sub(r"<<.*?>>", "", row["answer"]).strip()
             digest = hashlib.sha256(row["question"].encode()).hexdigest()[:12]
-            found.append(
+            problems.append(
                 record(
                     spec.task,
                     f"gsm8k-{digest}",
@@ -54,7 +53,7 @@ def load(sources: dict[str, Path], spec: RecordsSpec) -> Iterator[dict[str, Any]
                     answer=final_number(worked),
                 )
             )
-    return with_validation(found, spec)
+    return with_validation(problems, spec)
 
 
 DATASET = DataSet(

@@ -16,10 +16,9 @@ from typing import Any
 
 from selfgen.core.errors import UserError
 from selfgen.data import tables
-from selfgen.data.dataset import DataSet, record, with_validation
+from selfgen.data.dataset import DataSet, RecordsSpec, record, with_validation
 from selfgen.data.final_answers import boxed
 from selfgen.data.pins import FileSpec
-from selfgen.data.spec import RecordsSpec
 
 # This repository keeps its data in Git LFS, whose contents have an address of their own.
 _FOLDER = (
@@ -41,7 +40,7 @@ _KEYS = ("problem", "solution", "answer", "subject", "unique_id")
 
 def load(sources: dict[str, Path], spec: RecordsSpec) -> Iterator[dict[str, Any]]:
     """The records of MATH; ``kind`` is the subject."""
-    found = [
+    problems = [
         record(
             spec.task,
             f"math-{row['unique_id'].removesuffix('.json')}",
@@ -55,7 +54,7 @@ def load(sources: dict[str, Path], spec: RecordsSpec) -> Iterator[dict[str, Any]
         )
         for row in read([sources[name] for name in SOURCES])
     ]
-    return with_validation(found, spec)
+    return with_validation(problems, spec)
 
 
 def read(paths: Iterable[Path]) -> list[dict[str, str]]:
@@ -68,21 +67,21 @@ def read(paths: Iterable[Path]) -> list[dict[str, str]]:
     for path in paths:
         for where, row in tables.read(path):
             row = _of_hub(where, row) if "type" in row else row
-            found = tables.texts(where, row, _KEYS)
-            name = found["unique_id"]
+            texts = tables.texts(where, row, _KEYS)
+            name = texts["unique_id"]
             if name.partition("/")[0] not in ("train", "test") or name in rows:
                 raise UserError(
                     f"{path}: found unique_id {name!r}, allowed: train/... or test/...,"
                     " each once"
                 )
-            rows[name] = found
+            rows[name] = texts
     return [rows[name] for name in sorted(rows, key=_natural)]
 
 
 def _of_hub(where: str, row: dict[str, Any]) -> dict[str, Any]:
     """A row of ``SUBJECT/SPLIT-...: row N`` with what such files say by where it stands."""
-    found = re.fullmatch(r"(?:.*/)?(\w+)/(train|test)-.*: row (\d+)", where)
-    subject, split, number = found.groups() if found else ("", "", where)
+    match = re.fullmatch(r"(?:.*/)?(\w+)/(train|test)-.*: row (\d+)", where)
+    subject, split, number = match.groups() if match else ("", "", where)
     return {
         "problem": row.get("problem"),
         "solution": row.get("solution"),

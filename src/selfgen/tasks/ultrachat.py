@@ -12,9 +12,8 @@ from typing import Any
 
 from selfgen.core.errors import UserError
 from selfgen.data import tables
-from selfgen.data.dataset import DataSet, record, with_validation
+from selfgen.data.dataset import DataSet, RecordsSpec, record, with_validation
 from selfgen.data.pins import HubSpec
-from selfgen.data.spec import RecordsSpec
 
 _REPOSITORY = (
     "HuggingFaceH4/ultrachat_200k",
@@ -29,7 +28,7 @@ SOURCES = {
 
 def load(sources: dict[str, Path], spec: RecordsSpec) -> Iterator[dict[str, Any]]:
     """The first question and answer of each dialogue."""
-    found = []
+    rows = []
     for name in SOURCES:
         for number, (where, row) in enumerate(tables.read(sources[name])):
             first = (row.get("messages") or [])[:2]
@@ -41,7 +40,7 @@ def load(sources: dict[str, Path], spec: RecordsSpec) -> Iterator[dict[str, Any]
                     raise UserError(
                         f"{where}: needed are messages with a question and answer"
                     )
-            found.append(
+            rows.append(
                 record(
                     spec.task,
                     f"{name}-{number}",
@@ -52,7 +51,7 @@ def load(sources: dict[str, Path], spec: RecordsSpec) -> Iterator[dict[str, Any]
                     licence="MIT",
                 )
             )
-    return with_validation(found, spec)
+    return with_validation(rows, spec)
 
 
 DATASET = DataSet(load, SOURCES, published=True)
