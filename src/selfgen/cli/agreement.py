@@ -39,7 +39,7 @@ def run(args: Namespace) -> None:
     prompts = [row["instruction"] for row in rows]
     sides = [[row[f"output_{i}"] for row in rows] for i in (2, 1)]
     encoder = proxy.Encoder(args.encoder, args.member, where)
-    scores = {
+    scores: dict[str, list[list[float]]] = {
         "similarity to the prompt": [
             encoder.similarity(texts, prompts) for texts in sides
         ],
@@ -51,7 +51,8 @@ def run(args: Namespace) -> None:
     }
     preferences = [row["preference"] for row in rows]
     found = [
-        agreement(name, *pair, preferences, BOOTSTRAP) for name, pair in scores.items()
+        agreement(name, own, other, preferences, BOOTSTRAP)
+        for name, (own, other) in scores.items()
     ]
     judge, model, baseline = (
         rows[0][key] for key in ("annotator", "generator_2", "generator_1")

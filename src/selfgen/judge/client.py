@@ -294,13 +294,13 @@ class _Run:
         try:
             found = json.loads(body)
             usage = found.get("usage") or {}
-            tokens = [
+            asked, written = (
                 int(usage.get(f"{side}_tokens") or 0)
                 for side in ("prompt", "completion")
-            ]
+            )
         except (ValueError, AttributeError, TypeError):
             raise Unusable("a reply that is no JSON of a completion") from None
-        self._pay(*tokens)
+        self._pay(asked, written)
         try:
             choice = found["choices"][0]
             text = choice["message"]["content"]
@@ -310,7 +310,7 @@ class _Run:
         # A judge of one token may choose a blank and say all that counts by probabilities.
         if not (isinstance(text, str) and text.strip()) and not logprobs:
             raise Unusable(f"an empty completion (finish_reason {reason})")
-        return Reply(text or "", reason, *tokens, logprobs=logprobs)
+        return Reply(text or "", reason, asked, written, logprobs)
 
     def _pay(self, *tokens: int) -> None:
         self.replies.pay(self.spec.model, *tokens)

@@ -25,6 +25,8 @@ from selfgen.report.spec import Column, TableSpec
 if TYPE_CHECKING:
     import pandas
 
+    from selfgen.report.synthetic.spec import AblationSpec
+
 FLOOR = 0.1
 """A column where every method scores less is too hard to tell methods apart."""
 COSTS = ("steps", "labelled_tokens", "forwarded_tokens")
@@ -87,7 +89,7 @@ class Numbers:
         )
 
 
-def bootstrap(spec: TableSpec[Any]) -> Bootstrap:
+def bootstrap(spec: TableSpec[Any] | AblationSpec) -> Bootstrap:
     """How the intervals of every table are made."""
     return Bootstrap(spec.bootstrap_samples, spec.confidence, spec.seed)
 
@@ -130,7 +132,7 @@ def main_table(
 
 def with_holm(scores: Mapping[Any, MaybeScore]) -> dict[Any, MaybeScore]:
     """Scores with Holm's correction over all of their differences."""
-    tested = {
+    tested: dict[Any, float] = {
         key: score.difference.p
         for key, score in scores.items()
         if score and score.difference

@@ -16,7 +16,7 @@ from selfgen.evaluation.statistics import (
 )
 from selfgen.report.collect import cell_values, in_order
 from selfgen.report.measure import Score, with_holm
-from selfgen.report.synthetic.spec import AblationSpec, ExperimentSpec
+from selfgen.report.synthetic.spec import ExperimentSpec
 
 if TYPE_CHECKING:
     import pandas
@@ -59,10 +59,6 @@ def with_errors(scores: pandas.DataFrame) -> pandas.DataFrame:
     """Scores with the token errors of each answer as shares of its positions."""
     free, forced = (scores[f"{x}_wrong"] / scores["n"] for x in ("free", "forced"))
     return scores.assign(free_error=free, forced_error=forced, excess=free - forced)
-
-
-def bootstrap(spec: AblationSpec) -> Bootstrap:
-    return Bootstrap(spec.bootstrap_samples, spec.confidence, spec.seed)
 
 
 def numbers(

@@ -6,12 +6,10 @@ import statistics
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from selfgen.evaluation.correction import Turns, turns
 from selfgen.evaluation.statistics import (
     Bootstrap,
     Difference,
     Interval,
-    holm,
     mean_interval,
     paired_difference,
     smallest_detectable,
@@ -19,10 +17,10 @@ from selfgen.evaluation.statistics import (
 from selfgen.report import grid
 from selfgen.report.collect import cell_values, label
 from selfgen.report.grid import NOT_RUN, Entry, Grid, arrow, bracketed
-from selfgen.report.measure import Score
+from selfgen.report.measure import Score, bootstrap, with_holm
 from selfgen.report.synthetic.numbers import COMPARED, MEASURES, Line, Numbers
 from selfgen.report.synthetic.spec import AblationSpec, ExperimentSpec
-from selfgen.report.tables.corrections import table
+from selfgen.report.tables.corrections import Found, table, two_turns
 
 if TYPE_CHECKING:
     import pandas
@@ -127,7 +125,7 @@ def _entry(cell: Score, measure: str, confidence: float, sign: str = "") -> Entr
     return bracketed(cell.mean, sign=sign, mark=mark)
 
 
-def _percent(interval: Interval | None) -> str:
+def _percent(interval: Interval | Difference | None) -> str:
     return NOT_RUN if interval is None else f"{100 * interval.value:.1f}"
 
 
@@ -183,15 +181,8 @@ def by_seed(scores: pandas.DataFrame, found: Sequence[Numbers]) -> str:
 
 
 LENGTHS = (
-    "experiment",
-    "method",
-    "items",
-    "measure",
-    "n",
-    "seeds",
-    "mean",
-    "low",
-    "high",
+    *("experiment", "method", "items", "measure", "n", "seeds"),
+    *("mean", "low", "high"),
 )
 
 
@@ -218,30 +209,25 @@ def lengths(
 
 def corrected(
     scores: pandas.DataFrame, found: Sequence[Numbers], how: Bootstrap
-) -> Iterator[tuple[Numbers, Line, Turns, Interval]]:
-    """The two turns of each method that corrects, and the share of answers it edited."""
+) -> Iterator[tuple[Numbers, Line, Found]]:
+    """The two turns of each method that corrects."""
     for numbers in found:
         own = scores[scores["experiment"] == numbers.spec.name]
         for line in numbers.lines.values():
-            if line.decoding != "corrected":
-                continue
-            parts = [
-                own[(own["method"] == line.method) & (own["decoding"] == decoding)]
-                for decoding in ("direct", "corrected")
-            ]
-            values = [cell_values(part, "exact") for part in parts]
-            names = (numbers.spec.name, line.method)
-            edited = mean_interval(cell_values(parts[1], "edited"), how, names)
-            yield numbers, line, turns(*values, how, names), edited
+            if line.decoding == "corrected":
+                cells = own[own["method"] == line.method].groupby("decoding")
+                before, after = map(cells.get_group, ("direct", "corrected"))
+                names = (numbers.spec.name, line.method)
+                yield numbers, line, two_turns(before, after, "exact", how, names)
 
 
 def corrections(
-    found: Sequence[tuple[Numbers, Line, Turns, Interval]], spec: AblationSpec
+    found: Sequence[tuple[Numbers, Line, Found]], spec: AblationSpec
 ) -> Grid:
     """What the second turn does to answers."""
     rows = [
-        ((numbers.spec.label, numbers.spec.labels[line.method]), (made, edited))
-        for numbers, line, made, edited in found
+        ((numbers.spec.label, numbers.spec.labels[line.method]), made)
+        for numbers, line, made in found
     ]
     return table(rows, ("Experiment", "Method"), f"{100 * spec.confidence:g}%")
 
@@ -251,44 +237,37 @@ def controls(
 ) -> Grid:
     """BASH against the random-token control (is it the model's own tokens?), and against
     plain SFT of the same length and rounds."""
-    how = Bootstrap(spec.bootstrap_samples, spec.confidence, spec.seed)
-    compared: list[tuple[list[Entry], list[Difference]]] = []
+    cells: dict[tuple[tuple[str, ...], str], Score] = {}
+    words: dict[tuple[str, ...], list[Entry]] = {}
     for numbers in found:
         experiment = numbers.spec
         own = scores[
             (scores["experiment"] == experiment.name) & (scores["decoding"] == "direct")
         ]
-        for methods_ in experiment.pairs:
-            pair = [own[own["method"] == m] for m in methods_]
-            if any(frame.empty for frame in pair):
+        for pair in experiment.pairs:
+            a, b = (own[own["method"] == method] for method in pair)
+            if a.empty or b.empty:
                 continue
-            names = [
+            names = (experiment.name, *pair)
+            words[names] = [
                 Entry(experiment.label),
-                *(Entry(experiment.labels[m]) for m in methods_),
+                *(Entry(experiment.labels[method]) for method in pair),
             ]
-            compared.append(
-                (
-                    names,
-                    [
-                        paired_difference(
-                            *(cell_values(frame, measure) for frame in pair),
-                            how,
-                            (experiment.name, *methods_, measure),
-                        )
-                        for measure in COMPARED
-                    ],
+            for measure in COMPARED:
+                difference = paired_difference(
+                    cell_values(a, measure),
+                    cell_values(b, measure),
+                    bootstrap(spec),
+                    (*names, measure),
                 )
-            )
-    adjusted = iter(holm([d.p for _, row in compared for d in row]))
+                cells[names, measure] = Score(difference, difference)
+    cells = with_holm(cells)
     rows = [
         [
-            *names,
-            *(
-                _entry(Score(d, d, next(adjusted)), m, spec.confidence, "+")
-                for m, d in zip(COMPARED, row, strict=True)
-            ),
+            *entries,
+            *(_entry(cells[names, m], m, spec.confidence, "+") for m in COMPARED),
         ]
-        for names, row in compared
+        for names, entries in words.items()
     ]
     percent = f"{100 * spec.confidence:g}%"
     return Grid(
@@ -312,7 +291,8 @@ def controls(
 
 def costs(found: Sequence[Numbers], spec: AblationSpec) -> Grid:
     """What each method cost, and what it gained."""
-    rows, breaks = [], []
+    rows: list[list[Entry]] = []
+    breaks = []
     for numbers in found:
         breaks.append(len(rows))
         for line in numbers.lines.values():

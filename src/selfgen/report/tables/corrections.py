@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from selfgen.evaluation import metrics
 from selfgen.evaluation.correction import Turns, turns
-from selfgen.evaluation.statistics import Difference, Interval, mean_interval
+from selfgen.evaluation.statistics import (
+    Bootstrap,
+    Difference,
+    Interval,
+    mean_interval,
+)
 from selfgen.report.collect import NO_MODEL, cell_values
 from selfgen.report.grid import Entry, Grid, bracketed, numbers
 from selfgen.report.measure import bootstrap
@@ -36,6 +41,7 @@ CSV = (
 Key = tuple[Column, str, str]
 """Column, model and method."""
 
+
 Found = tuple[Turns, Interval | None]
 """The two turns, and the share of answers that were edited."""
 
@@ -53,12 +59,12 @@ def draw(scores: pandas.DataFrame, spec: TableSpec[Any]) -> Drawn:
         [
             *(column.task, column.split, column.metric, model, method),
             *(found[0].first.n, found[0].first.seeds),
-            *(x for part in _parts(*found) for x in numbers(part)),
+            *(x for part in parts(found) for x in numbers(part)),
         ]
         for (column, model, method), found in rows.items()
     ]
-    made = table([*zip(words, rows.values(), strict=True)], titles, spec.percent)
-    return Drawn([made], CSV, lines)
+    grid = table([*zip(words, rows.values(), strict=True)], titles, spec.percent)
+    return Drawn([grid], CSV, lines)
 
 
 def corrected(scores: pandas.DataFrame, spec: TableSpec[Any]) -> dict[Key, Found]:
@@ -77,15 +83,31 @@ def corrected(scores: pandas.DataFrame, spec: TableSpec[Any]) -> dict[Key, Found
             ]
             if before.empty:
                 continue
-            how, names = bootstrap(spec), [column.title, model, spec.labels[method]]
-            first, second = (cell_values(x, column.metric) for x in (before, after))
-            graded = not metrics.right_or_wrong(column.metric)
-            edits = cell_values(after, "edited")
-            rows[column, model, method] = (
-                turns(first, second, how, names, graded=graded),
-                mean_interval(edits, how, names) if edits else None,
+            rows[column, model, method] = two_turns(
+                before,
+                after,
+                column.metric,
+                bootstrap(spec),
+                (column.title, model, spec.labels[method]),
+                graded=not metrics.right_or_wrong(column.metric),
             )
     return rows
+
+
+def two_turns(
+    before: pandas.DataFrame,
+    after: pandas.DataFrame,
+    metric: str,
+    how: Bootstrap,
+    names: Sequence[str],
+    *,
+    graded: bool = False,
+) -> Found:
+    """What two frames of scores show: direct answers, and corrected ones."""
+    first, second = (cell_values(frame, metric) for frame in (before, after))
+    edits = cell_values(after, "edited")
+    made = turns(first, second, how, names, graded=graded)
+    return made, mean_interval(edits, how, names) if edits else None
 
 
 def table(
@@ -97,8 +119,7 @@ def table(
         title="Two turns: the answer, and the answer to the correction turn, in percent.",
         header=[*map(Entry, titles), *map(Entry, COLUMNS.values())],
         rows=[
-            [*map(Entry, words), *map(bracketed, _parts(*found))]
-            for words, found in rows
+            [*map(Entry, words), *map(bracketed, parts(found))] for words, found in rows
         ],
         notes=(
             f"Brackets: {percent} interval over seeds and items.",
@@ -111,8 +132,9 @@ def table(
     )
 
 
-def _parts(made: Turns, edited: Interval | None) -> list[Interval | Difference | None]:
+def parts(found: Found) -> list[Interval | Difference | None]:
     """In the order of ``COLUMNS``."""
+    made, edited = found
     return [edited if name == "edited" else getattr(made, name) for name in COLUMNS]
 
 

@@ -61,7 +61,7 @@ def draw(scores: pandas.DataFrame, spec: TableSpec[Preference]) -> Drawn:
     found = [*_compared(scores, spec)]
     many = len({model for _, model, *_ in found}) > 1
     shown, lines = [], []
-    for column, model, name, intervals in found:
+    for column, model, name, alone, others in found:
         parent, kind = spec.own.parents[name], spec.own.kinds[name]
         shown.append(
             [
@@ -71,18 +71,18 @@ def draw(scores: pandas.DataFrame, spec: TableSpec[Preference]) -> Drawn:
                 Entry(KINDS[kind].partition(":")[0].lower()),
                 *(
                     bracketed(x, sign="+" if isinstance(x, Difference) else "")
-                    for x in intervals
+                    for x in (alone, *others)
                 ),
             ]
         )
-        alone = intervals[0]
         lines.append(
             [
                 *(column.task, column.split, column.metric, model, parent, name, kind),
-                *(alone.n, alone.seeds, *(n for x in intervals for n in numbers(x))),
+                *(alone.n, alone.seeds),
+                *(n for x in (alone, *others) for n in numbers(x)),
             ]
         )
-    kinds = dict.fromkeys(spec.own.kinds[name] for _, _, name, _ in found)
+    kinds = dict.fromkeys(spec.own.kinds[name] for _, _, name, *_ in found)
     shared = any(column.shared_templates for column in spec.columns)
     titles = [
         *("Task", *["Model"] * many, "Method", "Pairs", "Alone", "+ preference"),
@@ -110,7 +110,9 @@ def draw(scores: pandas.DataFrame, spec: TableSpec[Preference]) -> Drawn:
 
 def _compared(
     scores: pandas.DataFrame, spec: TableSpec[Preference]
-) -> Iterator[tuple[Column, str, str, list[Interval | Difference | None]]]:
+) -> Iterator[
+    tuple[Column, str, str, Interval, tuple[Interval, Difference, Difference | None]]
+]:
     """By column, model and preference method: the method alone, with the stage after it,
     their difference, and that to the baseline with the same stage after it."""
     how = bootstrap(spec)
@@ -129,15 +131,15 @@ def _compared(
                 names = (column.title, str(model), name)
                 alone, after = values[spec.own.parents[name]], values[name]
                 other = spec.own.baseline(name, spec.baseline)
-                intervals: list[Interval | Difference | None] = [
-                    mean_interval(alone, how, names),
+                others = (
                     mean_interval(after, how, names),
                     paired_difference(after, alone, how, names),
                     paired_difference(after, values[other], how, names)
                     if other
                     else None,
-                ]
-                yield column, str(model), str(name), intervals
+                )
+                mean = mean_interval(alone, how, names)
+                yield column, str(model), str(name), mean, others
 
 
 TABLE = Table(draw, {"scores": score_frame}, Preference)
