@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from selfgen.judge.agreement import Agreement
 from selfgen.report import grid
-from selfgen.report.grid import Entry, Grid, bracketed
+from selfgen.report.grid import Grid, bracketed
 
 CSV = (
     *("proxy", "n", "agreement", "low", "high", "model", "n_model", "baseline"),
@@ -22,17 +22,17 @@ def tabulate(
         name="agreement",
         title=title,
         header=[
-            Entry("Proxy"),
-            Entry("Same winner, %"),
-            Entry("of the pairs that the model won"),
-            Entry("of those that the baseline won"),
-            Entry("Mean of these two"),
+            "Proxy",
+            "Same winner, %",
+            "of the pairs that the model won",
+            "of those that the baseline won",
+            "Mean of these two",
         ],
         rows=[
             [
-                Entry(a.name),
+                a.name,
                 *map(bracketed, (a.all, a.model, a.baseline)),
-                Entry(f"{100 * a.balanced:.1f}"),
+                f"{100 * a.balanced:.1f}",
             ]
             for a in found
         ],

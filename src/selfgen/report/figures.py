@@ -14,7 +14,7 @@ import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ParamSpec
 
-from selfgen.report.collect import NO_MODEL, SHARED, in_order
+from selfgen.report.collect import NO_MODEL, SHARED, in_order, several
 from selfgen.report.measure import Line, Numbers, main_table
 from selfgen.report.registry import Rendering, frame, score_frame
 from selfgen.report.spec import TableSpec
@@ -235,7 +235,7 @@ def listed(ax: Axes, rows: int) -> None:
 
 
 def _names(rows: Sequence[Line]) -> list[str]:
-    many = len({row.model for row in rows} - {NO_MODEL}) > 1
+    many = several(row.model for row in rows)
     return [
         f"{row.label} ({row.model})" if many and row.model != NO_MODEL else row.label
         for row in rows

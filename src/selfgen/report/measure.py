@@ -19,7 +19,14 @@ from selfgen.evaluation.statistics import (
     smallest_detectable,
 )
 from selfgen.evaluation.text import SHAPE
-from selfgen.report.collect import NO_MODEL, cell_values, in_order, label, measures
+from selfgen.report.collect import (
+    NO_MODEL,
+    cell_values,
+    in_order,
+    label,
+    measures,
+    of_column,
+)
 from selfgen.report.spec import Column, TableSpec
 
 if TYPE_CHECKING:
@@ -176,9 +183,8 @@ def _column(
     scores: pandas.DataFrame, keys: list[Key], column: Column, spec: TableSpec[Any]
 ) -> dict[Key, Score | None]:
     how = bootstrap(spec)
-    rows = scores[(scores["task"] == column.task) & (scores["split"] == column.split)]
-    groups = dict(iter(rows.groupby(["model", "method", "decoding"])))
-    values = {key: cell_values(frame, column.metric) for key, frame in groups.items()}
+    rows = of_column(scores, column).groupby(["model", "method", "decoding"])
+    values = {key: cell_values(frame, column.metric) for key, frame in rows}
     names = (column.task, column.split, column.metric)
     means = {
         key: mean_interval(values[key], how, (*names, *key))

@@ -16,7 +16,7 @@ from selfgen.evaluation.statistics import (
 )
 from selfgen.report import grid
 from selfgen.report.collect import cell_values, label
-from selfgen.report.grid import NOT_RUN, Entry, Grid, arrow, bracketed
+from selfgen.report.grid import NOT_RUN, Box, Entry, Grid, arrow, bracketed
 from selfgen.report.measure import Score, bootstrap, with_holm
 from selfgen.report.synthetic.numbers import COMPARED, MEASURES, Line, Numbers
 from selfgen.report.synthetic.spec import AblationSpec, ExperimentSpec
@@ -43,23 +43,20 @@ COSTS = (
 def methods(numbers: Numbers, spec: AblationSpec) -> Grid:
     """Every method of an experiment: errors in percent, marks against the baseline."""
     shown = ("exact", "free_error", "forced_error", "excess")
-    rows = [
+    rows: list[list[Box]] = [
         [
-            Entry(_label(numbers.spec, line)),
+            _label(numbers.spec, line),
             *(_entry(line.cells[m], m, spec.confidence) for m in shown),
-            Entry(_percent(line.recovery)),
-            Entry(_percent(line.cells["similarity"].mean)),
-            Entry(f"{line.cells['nll'].mean.value:.2f}"),
-            Entry(
-                NOT_RUN if line.corruption is None else f"{100 * line.corruption:.1f}"
-            ),
+            _percent(line.recovery),
+            _percent(line.cells["similarity"].mean),
+            f"{line.cells['nll'].mean.value:.2f}",
+            NOT_RUN if line.corruption is None else f"{100 * line.corruption:.1f}",
         ]
         for line in numbers.lines.values()
     ]
     header = [
-        Entry("Method"),
-        *(Entry(TITLES[m]) for m in shown),
-        *map(Entry, ("Recovery", "Edit similarity", "NLL", "Context corrupted")),
+        *("Method", *(TITLES[m] for m in shown)),
+        *("Recovery", "Edit similarity", "NLL", "Context corrupted"),
     ]
     return Grid(
         name=f"ablations-{numbers.spec.name}",
@@ -238,7 +235,7 @@ def controls(
     """BASH against the random-token control (is it the model's own tokens?), and against
     plain SFT of the same length and rounds."""
     cells: dict[tuple[tuple[str, ...], str], Score] = {}
-    words: dict[tuple[str, ...], list[Entry]] = {}
+    words: dict[tuple[str, ...], list[str]] = {}
     for numbers in found:
         experiment = numbers.spec
         own = scores[
@@ -249,10 +246,7 @@ def controls(
             if a.empty or b.empty:
                 continue
             names = (experiment.name, *pair)
-            words[names] = [
-                Entry(experiment.label),
-                *(Entry(experiment.labels[method]) for method in pair),
-            ]
+            words[names] = [experiment.label, *(experiment.labels[m] for m in pair)]
             for measure in COMPARED:
                 difference = paired_difference(
                     cell_values(a, measure),
@@ -262,12 +256,12 @@ def controls(
                 )
                 cells[names, measure] = Score(difference, difference)
     cells = with_holm(cells)
-    rows = [
+    rows: list[list[Box]] = [
         [
-            *entries,
+            *labels,
             *(_entry(cells[names, m], m, spec.confidence, "+") for m in COMPARED),
         ]
-        for names, entries in words.items()
+        for names, labels in words.items()
     ]
     percent = f"{100 * spec.confidence:g}%"
     return Grid(
@@ -275,8 +269,8 @@ def controls(
         title="Direct comparisons: own tokens against random ones at exactly the same"
         " positions, and BASH against plain SFT of the same length and rounds, in points.",
         header=[
-            *map(Entry, ("Experiment", "Method", "Minus")),
-            *(Entry(TITLES[m]) for m in COMPARED),
+            *("Experiment", "Method", "Minus"),
+            *(TITLES[m] for m in COMPARED),
         ],
         rows=rows,
         notes=(
@@ -291,7 +285,7 @@ def controls(
 
 def costs(found: Sequence[Numbers], spec: AblationSpec) -> Grid:
     """What each method cost, and what it gained."""
-    rows: list[list[Entry]] = []
+    rows: list[list[Box]] = []
     breaks = []
     for numbers in found:
         breaks.append(len(rows))
@@ -299,9 +293,9 @@ def costs(found: Sequence[Numbers], spec: AblationSpec) -> Grid:
             if line.decoding == "direct":
                 rows.append(
                     [
-                        Entry(numbers.spec.label),
-                        Entry(numbers.spec.labels[line.method]),
-                        *(Entry(_cost(line.costs[name])) for name in COSTS),
+                        numbers.spec.label,
+                        numbers.spec.labels[line.method],
+                        *(_cost(line.costs[name]) for name in COSTS),
                         *(
                             bracketed(line.cells[name].difference, sign="+")
                             for name in ("exact", "free_error")
@@ -316,7 +310,7 @@ def costs(found: Sequence[Numbers], spec: AblationSpec) -> Grid:
         name="costs",
         title="Cost of each method's own stage, one thread, mean of the seeds; gain over"
         " the baseline of the experiment.",
-        header=[Entry("Experiment"), Entry("Method"), *map(Entry, titles)],
+        header=("Experiment", "Method", *titles),
         rows=rows,
         notes=("Seconds depend on the machine; the rest does not.",),
         left=2,

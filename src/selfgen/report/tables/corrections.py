@@ -13,8 +13,8 @@ from selfgen.evaluation.statistics import (
     Interval,
     mean_interval,
 )
-from selfgen.report.collect import NO_MODEL, cell_values
-from selfgen.report.grid import Entry, Grid, bracketed, numbers
+from selfgen.report.collect import cell_values, of_column, several
+from selfgen.report.grid import Grid, bracketed, numbers
 from selfgen.report.measure import bootstrap
 from selfgen.report.registry import Drawn, Table, score_frame
 from selfgen.report.spec import Column, TableSpec
@@ -49,12 +49,12 @@ Found = tuple[Turns, Interval | None]
 def draw(scores: pandas.DataFrame, spec: TableSpec[Any]) -> Drawn:
     """Each corrected cell beside its direct one: what the second turn does to answers."""
     rows = corrected(scores, spec)
-    many = scores.loc[scores["model"] != NO_MODEL, "model"].nunique() > 1
+    many = several(scores["model"])
     words = [
-        [column.title, *([model] if many else []), spec.labels[method]]
+        [column.title, *[model] * many, spec.labels[method]]
         for column, model, method in rows
     ]
-    titles = ["Column", *(["Model"] if many else []), "Method"]
+    titles = ["Column", *["Model"] * many, "Method"]
     lines = [
         [
             *(column.task, column.split, column.metric, model, method),
@@ -71,9 +71,7 @@ def corrected(scores: pandas.DataFrame, spec: TableSpec[Any]) -> dict[Key, Found
     """The two turns of all cells that have both, by the metric of their column."""
     rows: dict[Key, Found] = {}
     for column in spec.columns:
-        own = scores[
-            (scores["task"] == column.task) & (scores["split"] == column.split)
-        ]
+        own = of_column(scores, column)
         later = own[own["decoding"] == "corrected"]
         for (model, method), after in later.groupby(["model", "method"], sort=False):
             before = own[
@@ -117,10 +115,8 @@ def table(
     return Grid(
         name="corrections",
         title="Two turns: the answer, and the answer to the correction turn, in percent.",
-        header=[*map(Entry, titles), *map(Entry, COLUMNS.values())],
-        rows=[
-            [*map(Entry, words), *map(bracketed, parts(found))] for words, found in rows
-        ],
+        header=[*titles, *COLUMNS.values()],
+        rows=[[*words, *map(bracketed, parts(found))] for words, found in rows],
         notes=(
             f"Brackets: {percent} interval over seeds and items.",
             "Improved, worsened: share of all answers whose score the second turn raises,"

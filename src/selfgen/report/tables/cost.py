@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from selfgen.report.collect import in_order
-from selfgen.report.grid import NOT_RUN, Entry, Grid
+from selfgen.report.grid import NOT_RUN, Grid
 from selfgen.report.registry import Drawn, Table, frame
 from selfgen.report.spec import TableSpec
 
@@ -50,16 +50,16 @@ def draw(timings: pandas.DataFrame, spec: TableSpec[Any]) -> Drawn:
     ]
     rows = [
         [
-            *map(Entry, (task, model, spec.labels.get(method, method))),
-            *(Entry(NOT_RUN if x is None else f"{x:.0f}") for x in values[:-3]),
-            Entry(", ".join(values[-3:])),
+            *(task, model, spec.labels.get(method, method)),
+            *(NOT_RUN if x is None else f"{x:.0f}" for x in values[:-3]),
+            ", ".join(values[-3:]),
         ]
         for task, model, method, *values in lines
     ]
     made = Grid(
         name=spec.name,
         title=f"Cost (scale: {spec.scale}).",
-        header=[*map(Entry, header)],
+        header=header,
         rows=rows,
         notes=(
             "Seconds: mean of the seeds. A method's parent is not included.",

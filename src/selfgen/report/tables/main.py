@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from selfgen.report.collect import NO_MODEL, SHARED, SHARED_NOTE, label
-from selfgen.report.grid import NOT_RUN, Entry, Grid, arrow, bracketed, numbers
+from selfgen.report.collect import SHARED, SHARED_NOTE, label, several
+from selfgen.report.grid import NOT_RUN, Box, Entry, Grid, arrow, bracketed, numbers
 from selfgen.report.measure import COSTS, Line, Numbers, Score, main_table
 from selfgen.report.registry import Drawn, Table, frame, score_frame
 from selfgen.report.spec import TableSpec
@@ -58,23 +58,22 @@ def _whole(value: float | None) -> int | None:
 
 
 def _grid(table: Numbers) -> Grid:
-    many = len({line.model for line in table.rows} - {NO_MODEL}) > 1
-    header = [
-        *([Entry("Model")] if many else []),
-        Entry("Method"),
+    many = several(line.model for line in table.rows)
+    header: list[Box] = [
+        *["Model"] * many,
+        "Method",
         *(_header(table, i) for i in range(len(table.spec.columns))),
-        Entry("Seeds"),
-        Entry("Steps"),
+        *("Seeds", "Steps"),
         Entry("Labelled tokens", below="thousands"),
         Entry("Forwarded tokens", below="thousands"),
     ]
     rows = [
         [
-            *([Entry(line.model)] if many else []),
-            Entry(line.label),
+            *[line.model] * many,
+            line.label,
             *(_entry(score, table.spec.confidence) for score in line.scores),
-            Entry(str(line.seeds) if line.seeds else NOT_RUN),
-            *_cost_entries(line),
+            str(line.seeds) if line.seeds else NOT_RUN,
+            *_costs(line),
         ]
         for line in table.rows
     ]
@@ -103,20 +102,20 @@ def _header(table: Numbers, index: int) -> Entry:
     )
 
 
-def _entry(score: Score | None, confidence: float) -> Entry:
+def _entry(score: Score | None, confidence: float) -> Box:
     if score is None:
-        return Entry(NOT_RUN)
+        return NOT_RUN
     found = score.difference
     twice = score.holm is not None and score.holm < 1 - confidence
     mark = arrow(found.sign, twice) if found else ""
     return bracketed(score.mean, mark=mark, bold=score.best)
 
 
-def _cost_entries(line: Line) -> list[Entry]:
+def _costs(line: Line) -> list[str]:
     if not line.costs:
-        return [Entry(NOT_RUN)] * len(COSTS)
+        return [NOT_RUN] * len(COSTS)
     steps, *tokens = (sum(values) for values in zip(*line.costs.values(), strict=True))
-    return [Entry(f"{steps:.0f}"), *(Entry(f"{n / 1000:.1f}") for n in tokens)]
+    return [f"{steps:.0f}", *(f"{n / 1000:.1f}" for n in tokens)]
 
 
 def _notes(table: Numbers) -> list[str]:
