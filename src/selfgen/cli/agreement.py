@@ -10,8 +10,7 @@ from selfgen.core.spec import Device
 from selfgen.data.prompts import PromptSpec
 from selfgen.evaluation.statistics import Bootstrap
 from selfgen.judge import proxy
-from selfgen.judge.agreement import agreement
-from selfgen.report.agreement import tabulate
+from selfgen.report.agreement import agreement, tabulate
 from selfgen.runtime.devices import claim
 
 BOOTSTRAP = Bootstrap(10000, 0.95, 0)

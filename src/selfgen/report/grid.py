@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from selfgen.evaluation.statistics import Difference, Interval
+    from selfgen.evaluation.statistics import Interval
 
 NOT_RUN = "—"
 _MARKS = {
@@ -84,7 +84,7 @@ class Grid:
 
 
 def bracketed(
-    found: Interval | Difference | None,
+    found: Interval | None,
     digits: int = 1,
     *,
     unit: float = 100,
@@ -105,7 +105,7 @@ def arrow(sign: int, twice: bool) -> str:
     return {1: "▲", -1: "▼", 0: ""}[sign] * (1 + twice)
 
 
-def numbers(found: Interval | Difference | None) -> list[Any]:
+def numbers(found: Interval | None) -> list[Any]:
     """The value and the ends of its interval, for CSV; three times None without one."""
     return [None] * 3 if found is None else [found.value, found.low, found.high]
 

@@ -46,7 +46,7 @@ class Score:
     """One cell, as shares of 1: its mean, and its difference to the baseline; where only
     that is shown, it stands in both places."""
 
-    mean: Interval | Difference
+    mean: Interval
     difference: Difference | None = None
     holm: float | None = None
     best: bool = False

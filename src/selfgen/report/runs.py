@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from selfgen.core.provenance import atomic, write_json
+from selfgen.core.provenance import write_json
 from selfgen.report.collect import NO_MODEL, collect_scores
 from selfgen.report.spec import CollectSpec
 
@@ -124,10 +124,11 @@ def step(spec: CollectSpec, job: Job) -> dict[str, Any]:
     parts = {kind: list(found.values()) for kind, found in manifests.items()}
     runs, timings = collect_runs(spec, **parts)
     curves = collect_curves(spec, [path.read_text() for path in job.paths("curves")])
-    with atomic(job.output("scores")) as partial:
-        scores.to_parquet(partial, index=False)
-    for name, frame in {"runs": runs, "timings": timings, "curves": curves}.items():
-        job.write({name: frame.to_csv(index=False)})
+    tables = {"runs": runs, "timings": timings, "curves": curves}
+    job.write(
+        {"scores": scores.to_parquet(index=False)}
+        | {name: frame.to_csv(index=False) for name, frame in tables.items()}
+    )
     write_json(
         job.output("manifests"),
         {path: found for kind in manifests.values() for path, found in kind.items()},

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from selfgen.evaluation.exposure import rates
-from selfgen.evaluation.statistics import Difference, Interval
+from selfgen.evaluation.statistics import Interval
 from selfgen.report.figures import (
     BLACK,
     GREY,
@@ -72,7 +72,7 @@ def _dose(ax: Axes, numbers: Numbers, measure: str, by_corruption: bool) -> None
             "random tokens",
         ),
     ):
-        points: list[tuple[float, Interval | Difference]] = [(0.0, base)]
+        points: list[tuple[float, Interval]] = [(0.0, base)]
         for bash, name in zip(experiment.dose(), names, strict=True):
             if name is None or (name, "direct") not in lines:
                 continue
@@ -86,7 +86,7 @@ def _dose(ax: Axes, numbers: Numbers, measure: str, by_corruption: bool) -> None
 
 def _line(
     ax: Axes,
-    points: Sequence[tuple[float, Interval | Difference]],
+    points: Sequence[tuple[float, Interval]],
     colour: str,
     marker: str,
     title: str,

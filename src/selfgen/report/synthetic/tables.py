@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from selfgen.evaluation.statistics import (
     Bootstrap,
-    Difference,
     Interval,
     mean_interval,
     paired_difference,
@@ -122,7 +121,7 @@ def _entry(cell: Score, measure: str, confidence: float, sign: str = "") -> Entr
     return bracketed(cell.mean, sign=sign, mark=mark)
 
 
-def _percent(interval: Interval | Difference | None) -> str:
+def _percent(interval: Interval | None) -> str:
     return NOT_RUN if interval is None else f"{100 * interval.value:.1f}"
 
 

@@ -9,7 +9,6 @@ from selfgen.evaluation import metrics
 from selfgen.evaluation.correction import Turns, turns
 from selfgen.evaluation.statistics import (
     Bootstrap,
-    Difference,
     Interval,
     mean_interval,
 )
@@ -128,7 +127,7 @@ def table(
     )
 
 
-def parts(found: Found) -> list[Interval | Difference | None]:
+def parts(found: Found) -> list[Interval | None]:
     """In the order of ``COLUMNS``."""
     made, edited = found
     return [edited if name == "edited" else getattr(made, name) for name in COLUMNS]
