@@ -146,9 +146,12 @@ def annotate(
     )
     settings = dict(pool.annotators[ANNOTATOR].completions_kwargs)
     settings.pop("model_name")
+    chat = _package().utils.prompt_to_chatml
 
     def completions(prompts: Sequence[str], **_: Any) -> dict[str, list[Any]]:
-        replies = ask([_request(prompt, settings) for prompt in prompts])
+        replies = ask(
+            [{"messages": chat(prompt.strip()), **settings} for prompt in prompts]
+        )
         choices = [
             {
                 "finish_reason": reply.finish_reason,
@@ -220,11 +223,6 @@ def _check(outputs: Sequence[Output], baseline: Sequence[Output]) -> None:
             f"AlpacaEval: {len(missing)} instructions of the baseline without an output,"
             f" {len(foreign)} foreign, {doubled} doubled"
         )
-
-
-def _request(prompt: str, settings: Mapping[str, Any]) -> dict[str, Any]:
-    messages = _package().utils.prompt_to_chatml(prompt.strip())
-    return {"messages": messages, **settings}
 
 
 def _package() -> Any:

@@ -58,6 +58,9 @@ class Estimate:
     spent: float
 
 
+Progress = Callable[[int, int], None] | None
+
+
 class Judge:
     """A judge model, the replies that it gave before, and what it may cost."""
 
@@ -68,7 +71,7 @@ class Judge:
     def ask(
         self,
         requests: Sequence[Request],
-        progress: Callable[[int, int], None] | None = None,
+        progress: Progress = None,
     ) -> list[Reply]:
         """The replies to ``requests``, in their order; equal requests are asked once.
 
@@ -144,7 +147,7 @@ class Judge:
         self,
         missing: dict[str, Request],
         total: int,
-        progress: Callable[[int, int], None] | None,
+        progress: Progress,
     ) -> dict[str, Reply]:
         if not missing:
             return {}
@@ -167,7 +170,7 @@ class _Run:
         judge: Judge,
         before: int,
         total: int,
-        progress: Callable[[int, int], None] | None,
+        progress: Progress,
     ) -> None:
         self.judge, self.spec, self.limits = judge, judge.spec, judge.limits
         self.replies = judge.replies
@@ -181,22 +184,28 @@ class _Run:
         self.lock = threading.Lock()
 
     def one(self, key: str, request: Request) -> None:
-        """Ask for one reply and keep it, unless the run has to stop."""
+        """Ask for one reply and keep it, after as many tries as ``retries`` allows, unless
+        the run has to stop. Another try costs as much again."""
         most = self.judge._most(request)
-        if not self._reserve(most):
-            return
-        try:
-            reply = self._reply(request)
-        except UserError as error:
-            self.stop = self.stop or str(error)
-            return
-        except Unusable as error:
-            with self.lock:
-                self.refused.append(str(error))
-            return
-        finally:
-            with self.lock:
-                self.reserved -= most
+        for left in reversed(range(self.limits.retries + 1)):
+            if not self._reserve(most):
+                return
+            self.rate.wait()
+            try:
+                reply = self._once(request)
+                break
+            except UserError as error:
+                self.stop = self.stop or str(error)
+                return
+            except Unusable as error:
+                if not left or isinstance(error, Refused):
+                    with self.lock:
+                        self.refused.append(str(error))
+                    return
+                log.info("asking again: %s", error)
+            finally:
+                with self.lock:
+                    self.reserved -= most
         self.replies.put(key, reply)
         with self.lock:
             self.found[key] = reply
@@ -228,30 +237,6 @@ class _Run:
                 return False
             self.reserved += most
             return True
-
-    def _reserve_again(self, most: float) -> None:
-        """Another try costs as much again; raises UserError where the budget ends."""
-        with self.lock:
-            self.reserved -= most
-        if not self._reserve(most):
-            with self.lock:
-                self.reserved += most  # given back by ``one``
-            raise UserError(self.stop)
-
-    def _reply(self, request: Request) -> Reply:
-        """A usable reply, after as many tries as ``retries`` allows."""
-        for left in reversed(range(self.limits.retries + 1)):
-            if self.stop:
-                raise UserError(self.stop)
-            self.rate.wait()
-            try:
-                return self._once(request)
-            except Unusable as error:
-                if not left or isinstance(error, Refused):
-                    raise
-                log.info("asking again: %s", error)
-                self._reserve_again(self.judge._most(request))
-        raise AssertionError("unreachable")
 
     def _once(self, request: Request) -> Reply:
         import openai
@@ -340,12 +325,8 @@ class RateLimiter:
 
 def _said(error: Any) -> str:
     """What the endpoint says of an error, without what the client adds to it."""
-    body = error.body
-    return (
-        str(body["message"])
-        if isinstance(body, dict) and "message" in body
-        else error.message
-    )
+    body = error.body if isinstance(error.body, dict) else {}
+    return str(body.get("message", error.message))
 
 
 def _client(spec: EndpointSpec, limits: Limits) -> tuple[Any, str]:

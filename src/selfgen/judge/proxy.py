@@ -105,19 +105,18 @@ def compare(
 ) -> list[dict[str, Any]]:
     """Rows as ``judged`` makes them; ``scorer``: the encoder's wheel, or the base model's
     folder."""
+    asked = [pair.prompt for pair in pairs]
     sides = ([pair.answer for pair in pairs], [pair.opponent for pair in pairs])
     if isinstance(spec, SimilaritySpec):
         encoder = Encoder(scorer, spec.member, spec.device)
         near = [getattr(pair, spec.to) for pair in pairs]
-        return judged(pairs, *(encoder.similarity(texts, near) for texts in sides))
-    asked = [pair.prompt for pair in pairs]
-    return judged(
-        pairs,
-        *(
+        own, other = (encoder.similarity(texts, near) for texts in sides)
+    else:
+        own, other = (
             log_likelihood(scorer, asked, texts, spec.prompt, spec.device)
             for texts in sides
-        ),
-    )
+        )
+    return judged(pairs, own, other)
 
 
 def judged(

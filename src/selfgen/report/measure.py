@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -132,7 +132,7 @@ def main_table(
             for key in keys
         ),
         tuple(_floor(column) for column in columns),
-        tuple(_detectable(column, spec) for column in columns),
+        tuple(detectable(column.values(), spec.confidence) for column in columns),
         sum(bool(score and score.difference) for score in found.values()),
     )
 
@@ -163,20 +163,17 @@ def _check_columns(scores: pandas.DataFrame, spec: TableSpec[Any]) -> None:
 
 def _keys(scores: pandas.DataFrame) -> list[Key]:
     """The rows, ordered as in the frame, a method's decodings side by side."""
-    keys = in_order(scores, ["model", "method", "decoding"])
-    models = list(dict.fromkeys(model for model, _, _ in keys))
-    methods = list(dict.fromkeys(method for _, method, _ in keys))
-
-    def rank(key: Key) -> tuple[bool, int, int, bool]:
-        model, method, decoding = key
-        return (
-            model != NO_MODEL,
-            models.index(model),
-            methods.index(method),
-            decoding != "direct",
-        )
-
-    return sorted(keys, key=rank)
+    keys: list[Key] = in_order(scores, ["model", "method", "decoding"])
+    models, methods = ([*dict.fromkeys(key[i] for key in keys)] for i in (0, 1))
+    return sorted(
+        keys,
+        key=lambda key: (
+            key[0] != NO_MODEL,
+            models.index(key[0]),
+            methods.index(key[1]),
+            key[2] != "direct",
+        ),
+    )
 
 
 def _column(
@@ -237,10 +234,7 @@ def _best(means: Mapping[Key, Interval | None], model: str) -> set[Key]:
 def _costs(runs: pandas.DataFrame, key: Key) -> dict[str, tuple[float, ...]]:
     own = runs[(runs["model"] == key[0]) & (runs["method"] == key[1])]
     means = own.groupby("task")[list(COSTS)].mean()
-    return {
-        task: tuple(float(value) for value in row)
-        for task, row in zip(means.index, means.to_numpy(), strict=True)
-    }
+    return {task: tuple(map(float, costs)) for task, *costs in means.itertuples()}
 
 
 def _floor(column: Mapping[Key, Score | None]) -> bool:
@@ -252,12 +246,10 @@ def _floor(column: Mapping[Key, Score | None]) -> bool:
     return bool(means) and max(means) < FLOOR
 
 
-def _detectable(
-    column: Mapping[Key, Score | None], spec: TableSpec[Any]
-) -> float | None:
-    errors = [
-        score.difference.se for score in column.values() if score and score.difference
-    ]
+def detectable(scores: Iterable[Score | None], confidence: float) -> float | None:
+    """The smallest difference that the median of some comparisons would have found; None
+    without one."""
+    errors = [score.difference.se for score in scores if score and score.difference]
     if not errors:
         return None
-    return smallest_detectable(statistics.median(errors), spec.confidence)
+    return smallest_detectable(statistics.median(errors), confidence)

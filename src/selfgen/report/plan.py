@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -141,11 +142,11 @@ def rates(folder: Path) -> Rates:
         parameters = 1e6 * float(forced["machine"]["model"].split()[-1][:-1])
         first = forced["timings"][0]["case"]
         speeds = {
-            t["name"]: t["tokens"] / sorted(t["seconds"])[len(t["seconds"]) // 2]
+            t["name"]: t["tokens"] / statistics.median_high(t["seconds"])
             for t in forced["timings"]
             if t["case"] == first
         }
-        seconds = sorted(ours["seconds"])[len(ours["seconds"]) // 2]
+        seconds = statistics.median_high(ours["seconds"])
         shares = {
             TRAINING: ours["tokens"] / seconds * ours["notes"]["flops"],
             DRAWING: 2 * parameters * speeds["speculative"],
@@ -193,12 +194,8 @@ def page(
     """
     if gpu not in GPUS:
         raise UserError(f"plan: --gpu: found {gpu!r}, allowed: {', '.join(GPUS)}")
-    parts = [
-        _work(works, parameters, gpu, rates),
-        _disk(disk),
-    ]
-    if asked:
-        parts.append(_asked(asked))
+    parts = [_work(works, parameters, gpu, rates), _disk(disk)]
+    parts += [_asked(asked)] if asked else []
     return "\n".join(map(grid.to_markdown, parts))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -11,14 +10,13 @@ from selfgen.evaluation.statistics import (
     Interval,
     mean_interval,
     paired_difference,
-    smallest_detectable,
 )
 from selfgen.report import grid
 from selfgen.report.collect import cell_values, label
 from selfgen.report.grid import NOT_RUN, Box, Entry, Grid, arrow, bracketed
-from selfgen.report.measure import Score, bootstrap, with_holm
+from selfgen.report.measure import Score, bootstrap, detectable, with_holm
 from selfgen.report.synthetic.numbers import COMPARED, MEASURES, Line, Numbers
-from selfgen.report.synthetic.spec import AblationSpec, ExperimentSpec
+from selfgen.report.synthetic.spec import AblationSpec
 from selfgen.report.tables.corrections import Found, table, two_turns
 
 if TYPE_CHECKING:
@@ -44,7 +42,7 @@ def methods(numbers: Numbers, spec: AblationSpec) -> Grid:
     shown = ("exact", "free_error", "forced_error", "excess")
     rows: list[list[Box]] = [
         [
-            _label(numbers.spec, line),
+            label(numbers.spec.labels, line.method, line.decoding),
             *(_entry(line.cells[m], m, spec.confidence) for m in shown),
             _percent(line.recovery),
             _percent(line.cells["similarity"].mean),
@@ -86,9 +84,11 @@ def _notes(numbers: Numbers, spec: AblationSpec) -> list[str]:
         " otherwise.",
     ]
     if numbers.tests:
+        cells = {m: [x.cells[m] for x in numbers.lines.values()] for m in COMPARED}
         least = ", ".join(
             f"{TITLES[m].lower()} {100 * value:.1f}"
-            for m, value in _detectable(numbers, spec.confidence).items()
+            for m in COMPARED
+            if (value := detectable(cells[m], spec.confidence)) is not None
         )
         notes.append(
             f"Smallest difference to {baseline} that is found with 80% power, in points,"
@@ -102,16 +102,6 @@ def _notes(numbers: Numbers, spec: AblationSpec) -> list[str]:
     return notes
 
 
-def _detectable(numbers: Numbers, confidence: float) -> dict[str, float]:
-    """The smallest difference of each compared measure that would have been found."""
-    found = {}
-    for measure in COMPARED:
-        cells = [line.cells[measure] for line in numbers.lines.values()]
-        errors = [cell.difference.se for cell in cells if cell.difference]
-        found[measure] = smallest_detectable(statistics.median(errors), confidence)
-    return found
-
-
 def _entry(cell: Score, measure: str, confidence: float, sign: str = "") -> Entry:
     mark = ""
     if cell.difference:
@@ -123,10 +113,6 @@ def _entry(cell: Score, measure: str, confidence: float, sign: str = "") -> Entr
 
 def _percent(interval: Interval | None) -> str:
     return NOT_RUN if interval is None else f"{100 * interval.value:.1f}"
-
-
-def _label(experiment: ExperimentSpec, line: Line) -> str:
-    return label(experiment.labels, line.method, line.decoding)
 
 
 CSV = (
@@ -148,7 +134,12 @@ def methods_csv(found: Sequence[Numbers]) -> str:
                 lines.append(
                     [
                         *(numbers.spec.name, line.method, line.decoding),
-                        *(_label(numbers.spec, line), measure, mean.n, mean.seeds),
+                        *(
+                            label(numbers.spec.labels, line.method, line.decoding),
+                            measure,
+                            mean.n,
+                            mean.seeds,
+                        ),
                         *(mean.value, mean.low, mean.high, *compared, line.corruption),
                     ]
                 )
