@@ -98,12 +98,8 @@ class AlpacaEval(Judged):
         """Rows ``{id, won, controlled, length}``: the probability of a win (None: the reply
         names neither), and the length-controlled one."""
         outputs = [
-            {
-                "instruction": row["prompt"],
-                "output": row["answer"],
-                "generator": generator,
-            }
-            for row in answers
+            {"instruction": r["prompt"], "output": r["answer"], "generator": generator}
+            for r in answers
         ]
         found = annotate(outputs, _read(files["baseline"]), ask)
         facts = {"row": leaderboard_row(found, files.get("gamed"))}
@@ -164,12 +160,8 @@ def annotate(
         return {"completions": [c["text"] for c in choices], "completions_all": choices}
 
     pool.annotators[ANNOTATOR].fn_completions = completions
-    made = pool.annotate_head2head(
-        outputs_1=pd.DataFrame(baseline),
-        outputs_2=pd.DataFrame(outputs),
-        chunksize=None,
-    )
-    found = pd.DataFrame(made)
+    sides = {"outputs_1": pd.DataFrame(baseline), "outputs_2": pd.DataFrame(outputs)}
+    found = pd.DataFrame(pool.annotate_head2head(**sides, chunksize=None))
     found["preference"] = found["preference"].astype(float)
     order = {row["instruction"]: i for i, row in enumerate(baseline)}
     return found.sort_values(
@@ -215,8 +207,7 @@ def _read(path: Path) -> list[dict[str, Any]]:
 def _check(outputs: Sequence[Output], baseline: Sequence[Output]) -> None:
     asked = [row["instruction"] for row in baseline]
     answered = [row["instruction"] for row in outputs]
-    missing = set(asked) - set(answered)
-    foreign = set(answered) - set(asked)
+    missing, foreign = set(asked) - set(answered), set(answered) - set(asked)
     doubled = len(answered) - len(set(answered))
     if missing or foreign or doubled:
         raise UserError(

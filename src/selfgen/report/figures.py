@@ -171,7 +171,16 @@ def main_figure(
         for i, ax in enumerate(axes):
             _dots(ax, rows, i, value, styles(spec))
             ax.set_xlabel(units[i])
-        _name_rows(axes[0], rows, title)
+        axes[0].set_yticks(range(len(rows)), _names(rows))
+        axes[0].text(
+            -0.03,
+            1.02,
+            title,
+            transform=axes[0].transAxes,
+            ha="right",
+            va="bottom",
+            fontweight="bold",
+        )
     figure.supxlabel(_explained(table), fontsize=7, color=TEXT_GREY)
     return figure
 
@@ -242,19 +251,6 @@ def _names(rows: Sequence[Line]) -> list[str]:
     ]
 
 
-def _name_rows(ax: Axes, rows: list[Line], title: str) -> None:
-    ax.set_yticks(range(len(rows)), _names(rows))
-    ax.text(
-        -0.03,
-        1.02,
-        title,
-        transform=ax.transAxes,
-        ha="right",
-        va="bottom",
-        fontweight="bold",
-    )
-
-
 @styled
 def curves_figure(curves: pandas.DataFrame, spec: TableSpec[Any]) -> Figure:
     """Training loss per labelled token. Losses of methods are not comparable: their
@@ -269,38 +265,29 @@ def curves_figure(curves: pandas.DataFrame, spec: TableSpec[Any]) -> Figure:
     many = len({model for _, model in shown}) > 1
     size = (max(4.6, 0.4 + 2.4 * len(shown)), 2.7)
     figure, axes = panels(1, len(shown), size)
+    looks = styles(spec)
     for ax, (task, model) in zip(axes[0], shown, strict=True):
         own = curves[(curves["task"] == task) & (curves["model"] == model)]
-        _curves(ax, own, styles(spec), spec.labels)
+        for (method,) in in_order(own, ["method"]):
+            mean = own[own["method"] == method].groupby("step")["loss"].mean()
+            window = max(1, math.ceil(len(mean) / 20))
+            smooth = mean.rolling(window, center=True, min_periods=1).mean()
+            colour, line = looks.get(method, (GREY, "-"))
+            ax.plot(
+                smooth.index,
+                smooth.to_numpy(),
+                color=colour,
+                linestyle=line,
+                linewidth=1.3,
+                label=spec.labels.get(method, method),
+            )
+        ax.grid(axis="y", color=LIGHT, linewidth=0.5)
+        ax.set_axisbelow(True)
         ax.set_title(f"{task}, {model}" if many else task)
         ax.set_xlabel("step")
     axes[0][0].set_ylabel("training loss, running mean")
     legend(figure, axes, 1.9)
     return figure
-
-
-def _curves(
-    ax: Axes,
-    frame: pandas.DataFrame,
-    looks: Mapping[str, tuple[str, str]],
-    labels: Mapping[str, str],
-) -> None:
-    for (method,) in in_order(frame, ["method"]):
-        rows = frame[frame["method"] == method]
-        mean = rows.groupby("step")["loss"].mean()
-        window = max(1, math.ceil(len(mean) / 20))
-        smooth = mean.rolling(window, center=True, min_periods=1).mean()
-        colour, line = looks.get(method, (GREY, "-"))
-        ax.plot(
-            smooth.index,
-            smooth.to_numpy(),
-            color=colour,
-            linestyle=line,
-            linewidth=1.3,
-            label=labels.get(method, method),
-        )
-    ax.grid(axis="y", color=LIGHT, linewidth=0.5)
-    ax.set_axisbelow(True)
 
 
 FIGURES: dict[str, Rendering[Figure]] = {

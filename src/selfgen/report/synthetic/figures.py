@@ -222,9 +222,8 @@ def positions(frame: pandas.DataFrame, found: Sequence[Numbers]) -> Figure:
                     linewidth=1.2,
                     label=experiment.labels[method] if line == "-" else None,
                 )
-        _panel(ax, "error, %" if column == 0 else "")
+        _panel(ax, "error, %" if column == 0 else "", "position in the answer")
         ax.set_title(experiment.label)
-        ax.set_xlabel("position in the answer")
     legend(figure, axes)
     return figure
 
@@ -249,8 +248,7 @@ def curves(
                 ]
                 colour = (BLACK, BASH, RANDOM, *OKABE_ITO[2:])[i]
                 _line(ax, points, colour, "", experiment.labels[method])
-            _panel(ax, POINTS[measure])
-            ax.set_xlabel("step")
+            _panel(ax, POINTS[measure], "step")
     legend(figure, axes)
     return figure
 
@@ -312,14 +310,14 @@ def gain(found: Sequence[Numbers]) -> Figure:
                 [seconds] * 2, [100 * d.low, 100 * d.high], color=colour, linewidth=0.8
             )
             ax.plot([seconds], [100 * d.value], "o", color=colour, markersize=3.5)
-        _panel(ax, "exact match, points" if column == 0 else "")
+        _panel(ax, "exact match, points" if column == 0 else "", "pass and training, s")
         ax.set_title(experiment.label)
-        ax.set_xlabel("pass and training, s")
         ax.set_xlim(left=0)
     return figure
 
 
-def _panel(ax: Axes, ylabel: str) -> None:
+def _panel(ax: Axes, ylabel: str, xlabel: str = "") -> None:
     ax.set_ylabel(ylabel)
+    ax.set_xlabel(xlabel)
     ax.grid(color=LIGHT, linewidth=0.5)
     ax.set_axisbelow(True)

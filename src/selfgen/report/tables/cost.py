@@ -75,9 +75,9 @@ def busy_seconds(jobs: pandas.DataFrame) -> float:
     two runs does not count, and jobs side by side count once."""
     total, until = 0.0, float("-inf")
     spans = jobs.assign(ended_at=jobs["started_at"] + jobs["wall_seconds"])
-    for start, end in (
-        spans[["started_at", "ended_at"]].sort_values("started_at").values
-    ):
+    for start, end in spans.sort_values("started_at")[
+        ["started_at", "ended_at"]
+    ].values:
         total += max(0.0, end - max(start, until))
         until = max(until, end)
     return total

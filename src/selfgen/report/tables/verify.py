@@ -68,7 +68,16 @@ def draw(
     From the rows of our tables, and the digest of the spec in each manifest."""
     named = dict(zip(spec.own.tables, tables, strict=True))
     found = [hold(known, spec, named, specs) for known in spec.own.known]
-    return Drawn([_grid(found, spec)], CSV, [_line(held) for held in found])
+    lines = [
+        [
+            *(held.number.what, held.number.kind, held.number.value),
+            *(held.measured or (None,) * 3),
+            *(held.tolerance, held.outcome, held.why),
+            *(held.number.source, held.number.caveat),
+        ]
+        for held in found
+    ]
+    return Drawn([_grid(found, spec)], CSV, lines)
 
 
 def spec_digests(paths: Sequence[Path]) -> dict[str, str]:
@@ -126,15 +135,6 @@ def _measured(number: Value, rows: Rows) -> tuple[float, float, float] | None:
     return None
 
 
-def _line(held: Held) -> list[str | float | None]:
-    number = held.number
-    return [
-        *(number.what, number.kind, number.value),
-        *(held.measured or (None,) * 3),
-        *(held.tolerance, held.outcome, held.why, number.source, number.caveat),
-    ]
-
-
 def _grid(found: Sequence[Held], spec: TableSpec[KnownNumbers]) -> Grid:
     caveats = list(dict.fromkeys(held.number.caveat for held in found))
     numbers = {text: i for i, text in enumerate(filter(None, caveats), 1)}
@@ -150,7 +150,7 @@ def _grid(found: Sequence[Held], spec: TableSpec[KnownNumbers]) -> Grid:
         for held in found
     ]
     losses = any(held.number.table in NATS for held in found)
-    sources = dict.fromkeys(f"{held.number.source}" for held in found)
+    sources = dict.fromkeys(held.number.source for held in found)
     return Grid(
         name=spec.name,
         title=f"Results beside known numbers, in percent (scale: {spec.scale}).",
