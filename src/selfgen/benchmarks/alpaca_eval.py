@@ -200,8 +200,7 @@ def leaderboard_row(
 
 
 def _read(path: Path) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
-    return rows
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def _check(outputs: Sequence[Output], baseline: Sequence[Output]) -> None:

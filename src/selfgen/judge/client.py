@@ -84,7 +84,13 @@ class Judge:
         asked = self._keyed(requests)
         found = self._kept(asked)
         if len(found) < len(asked):
-            self._announce(requests)
+            said = self.estimate(requests)
+            log.info(
+                "judge %s: %d requests, %d of them kept; the others cost about $%.4f at"
+                " most; $%.4f of a budget of $%g are spent",
+                *(self.spec.model, said.total, said.total - said.asked),
+                *(said.dollars, said.spent, self.limits.budget),
+            )
             with self.replies.alone():
                 # Another process may have asked for the same in the meantime.
                 found = self._kept(asked)
@@ -111,20 +117,6 @@ class Judge:
     def _kept(self, keys: Iterable[str]) -> dict[str, Reply]:
         found = ((key, self.replies.get(key)) for key in keys)
         return {key: reply for key, reply in found if reply is not None}
-
-    def _announce(self, requests: Sequence[Request]) -> None:
-        """What asking will cost, before the first call."""
-        found = self.estimate(requests)
-        log.info(
-            "judge %s: %d requests, %d of them kept; the others cost about $%.4f at most;"
-            " $%.4f of a budget of $%g are spent",
-            self.spec.model,
-            found.total,
-            found.total - found.asked,
-            found.dollars,
-            found.spent,
-            self.limits.budget,
-        )
 
     def _price(self, prompt_tokens: float, completion_tokens: float) -> float:
         limits = self.limits

@@ -38,8 +38,9 @@ def collect_scores(
         frame.assign(**{name: cell[name] for name in CELL if name != "split"})
         for cell, frame in parts
     ]
-    names = {name: None for frame in frames for name in measures(frame)}
-    metrics = [name for name in names if name not in SHAPE]
+    metrics = dict.fromkeys(
+        name for frame in frames for name in measures(frame) if name not in SHAPE
+    )
     columns = [*CELL, "id", *metrics, *SHAPE]
     collected = pd.concat(
         [frame.reindex(columns=columns) for frame in frames], ignore_index=True

@@ -12,7 +12,6 @@ from selfgen.evaluation.statistics import (
     Bootstrap,
     Difference,
     Interval,
-    Values,
     holm,
     mean_interval,
     paired_difference,
@@ -189,29 +188,19 @@ def _column(
         else None
         for key in keys
     }
-    return {
-        key: Score(
-            mean,
-            _compare(values, key, spec.baseline, how, names),
-            best=key in _best(means, key[0]),
-        )
-        if mean
-        else None
-        for key, mean in means.items()
-    }
-
-
-def _compare(
-    values: Mapping[Key, Values],
-    key: Key,
-    baseline: str,
-    how: Bootstrap,
-    names: tuple[str, ...],
-) -> Difference | None:
-    other = (key[0], baseline, "direct")
-    if key == other or not values.get(other):
-        return None
-    return paired_difference(values[key], values[other], how, (*names, *key))
+    found: dict[Key, Score | None] = dict.fromkeys(keys)
+    for key, mean in means.items():
+        if mean:
+            other = (key[0], spec.baseline, "direct")
+            compared = key != other and values.get(other)
+            found[key] = Score(
+                mean,
+                paired_difference(values[key], values[other], how, (*names, *key))
+                if compared
+                else None,
+                best=key in _best(means, key[0]),
+            )
+    return found
 
 
 def _best(means: Mapping[Key, Interval | None], model: str) -> set[Key]:

@@ -15,18 +15,17 @@ if TYPE_CHECKING:
 
     from selfgen.runtime.job import Job
 
-# Each column is the sum of a fact of variants over a method's rounds.
 SUMMED = {
-    **{
-        name: name
-        for name in (
-            *("steps", "labelled_tokens", "forwarded_tokens"),
-            *("generated_tokens", "changed_tokens"),
-        )
-    },
+    "steps": "steps",
+    "labelled_tokens": "labelled_tokens",
+    "forwarded_tokens": "forwarded_tokens",
+    "generated_tokens": "generated_tokens",
+    "changed_tokens": "changed_tokens",
     "pass_seconds": "generation_seconds",
     "train_seconds": "seconds",
 }
+"""What is summed over a method's rounds: columns of ``RUNS``, and the facts of variants."""
+
 RUNS = ("experiment", "seed", "method", "failed", *SUMMED)
 
 

@@ -54,9 +54,8 @@ def draw(errors: Sequence[Rows], spec: TableSpec[Exposure]) -> Drawn:
                 f"{sums.acc:.1f}" if sums else NOT_RUN,
                 bracketed(excess, unit=1, sign="+"),
             ]
-    return Drawn(
-        [_grid(shown, max((x[4] for x in lines), default=0), spec)], CSV, lines
-    )
+    most = max((line[4] for line in lines), default=0)
+    return Drawn([_grid(shown, most, spec)], CSV, lines)
 
 
 def _flat(errors: Errors) -> list[Any]:

@@ -137,13 +137,18 @@ def _notes(table: Numbers) -> list[str]:
         f"Brackets: {spec.percent} interval, {scope}.",
     ]
     if table.tests:
+        least = ", ".join(
+            f"{column.title} {100 * value:.1f}"
+            for column, value in zip(spec.columns, table.detectable, strict=True)
+            if value is not None
+        )
         notes += [
             f"▲ (▼): better (worse) than {baseline}: the {spec.percent} interval "
             "of the paired difference excludes 0. Doubled: it also survives Holm's "
             f"correction over the table's {table.tests} comparisons. No mark: no "
             "difference shown. Bold: best of the model's methods.",
             f"Smallest difference to {baseline} that is found with 80% power, in "
-            f"points: {_detectables(table)}.",
+            f"points: {least}.",
         ]
     # The smallest p-value that a bootstrap can give is 2 / (samples + 1).
     if 2 * table.tests / (spec.bootstrap_samples + 1) >= 1 - spec.confidence:
@@ -162,14 +167,6 @@ def _notes(table: Numbers) -> list[str]:
     if any(score is None for line in table.rows for score in line.scores):
         notes.append(f"{NOT_RUN}: not run, or does not apply.")
     return notes
-
-
-def _detectables(table: Numbers) -> str:
-    return ", ".join(
-        f"{column.title} {100 * value:.1f}"
-        for column, value in zip(table.spec.columns, table.detectable, strict=True)
-        if value is not None
-    )
 
 
 TABLE = Table(draw, {"scores": score_frame, "runs": frame})
