@@ -12,7 +12,8 @@ import torch
 from selfgen.core.errors import UserError
 from selfgen.core.spec import Sampling
 from selfgen.generation import engines, forced
-from selfgen.generation.decoding import Request, Sampler
+from selfgen.generation.decoding import Request
+from selfgen.generation.sampling import Sampler
 from selfgen.generation.sequential import Sequential
 from selfgen.generation.speculative import Speculative
 from selfgen.models import attention

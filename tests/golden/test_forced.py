@@ -16,7 +16,7 @@ from selfgen.core.errors import UserError
 from selfgen.core.spec import Device, Sampling
 from selfgen.data.prompts import PromptSpec
 from selfgen.generation import engines, forced
-from selfgen.generation.pass_spec import PassSpec
+from selfgen.generation.spec import PassSpec
 from selfgen.generation.speculative import Cost
 from tests.golden import oracle
 from tests.golden.conftest import EOS, KINDS, SPECIAL, VOCABULARY, build, built

@@ -9,7 +9,8 @@ import torch
 
 from selfgen.core.spec import Sampling
 from selfgen.generation import free
-from selfgen.generation.decoding import truncate
+from selfgen.generation.decoding import Prompt
+from selfgen.generation.sampling import truncate
 from selfgen.models import attention
 from tests.golden.conftest import EOS, build
 
@@ -24,14 +25,14 @@ class _Tokenizer:
         return " ".join(map(str, ids))
 
 
-def prompts(n: int) -> list[free.Prompt]:
+def prompts(n: int) -> list[Prompt]:
     return [
-        free.Prompt(f"p{i}", 0, [3 + (7 * i + j) % 28 for j in range(1 + i % 5)])
+        Prompt(f"p{i}", 0, [3 + (7 * i + j) % 28 for j in range(1 + i % 5)])
         for i in range(n)
     ]
 
 
-def run(model: Any, rows: list[free.Prompt], **changes: Any) -> dict[str, Any]:
+def run(model: Any, rows: list[Prompt], **changes: Any) -> dict[str, Any]:
     settings = {"seed": 3, "max_new_tokens": 12, "batch_size": 4} | changes
     sampling = settings.pop("sampling", Sampling())
     made = free.run(model, _Tokenizer(), rows, sampling, **settings)
@@ -74,7 +75,7 @@ def test_sampling_does_not_depend_on_the_batch(model: Any, batch_size: int) -> N
 
 def test_epochs_of_an_example_are_different_draws(model: Any) -> None:
     ids = [5, 6, 7]
-    rows = [free.Prompt("same", epoch, ids) for epoch in range(6)]
+    rows = [Prompt("same", epoch, ids) for epoch in range(6)]
     made = free.run(
         model,
         _Tokenizer(),

@@ -13,8 +13,8 @@ from selfgen.core.spec import Device, Sampling, Steps
 from selfgen.data.examples import Example
 from selfgen.data.prompts import PromptSpec
 from selfgen.generation.forced import Reference, mixing_mask
-from selfgen.generation.pass_spec import PassSpec
 from selfgen.generation.passes import rates
+from selfgen.generation.spec import PassSpec
 from selfgen.mixing.order import is_plain, part_of, plan_steps
 from selfgen.mixing.schedules import KINDS, Schedule, rate, rate_at
 

@@ -18,6 +18,7 @@ from accelerate.state import AcceleratorState
 
 from selfgen.bench.training import random_rows
 from selfgen.core.spec import Device, Sampling
+from selfgen.generation.decoding import Prompt
 from selfgen.models import shapes
 from selfgen.models.loading import place
 from selfgen.runtime.process import peak_memory_mb
@@ -100,7 +101,7 @@ def test_generation_goes_on_when_memory_is_short(
     model = shapes.build("pythia-1b").to(device="cuda", dtype=torch.bfloat16)
     vocabulary = model.config.vocab_size
     rows = random_rows(1, 1024, 1536, vocabulary)
-    prompts = [test_free.free.Prompt(r["id"], 0, r["input_ids"]) for r in rows]
+    prompts = [Prompt(r["id"], 0, r["input_ids"]) for r in rows]
     held = torch.cuda.memory_allocated() + 6 * 2**30
     total = torch.cuda.get_device_properties(0).total_memory
     torch.cuda.set_per_process_memory_fraction(held / total)

@@ -151,8 +151,9 @@ print(json.dumps({
 
 def test_a_benchmark_is_one_file(tmp_path: Path) -> None:
     """Configuration, manual, graph, steps, plan and tables find it."""
-    shutil.copytree(ROOT / "src" / "selfgen", tmp_path / "selfgen")
-    (tmp_path / "selfgen" / "benchmarks" / "riddles.py").write_text(FILE)
+    package = tmp_path / "src" / "selfgen"
+    shutil.copytree(ROOT / "src" / "selfgen", package)
+    (package / "benchmarks" / "riddles.py").write_text(FILE)
     (tmp_path / "riddles.txt").write_text("one\ntwo\nthree\n")
     judge = {"input_price": 1.0, "output_price": 1.0, "budget": 1.0}
     raw = yaml.safe_load(SMALL.read_text()) | {
@@ -163,7 +164,7 @@ def test_a_benchmark_is_one_file(tmp_path: Path) -> None:
     raw["evaluation"] = raw.get("evaluation", {}) | {"riddles": section}
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT, json.dumps(raw), str(tmp_path)],
-        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        env=os.environ | {"PYTHONPATH": str(tmp_path / "src")},
         cwd=tmp_path,
         capture_output=True,
         text=True,

@@ -11,9 +11,8 @@ from pathlib import Path
 import pytest
 
 from selfgen.data import factbook
-from selfgen.data.dataset import split_of
+from selfgen.data.dataset import RecordsSpec, split_of
 from selfgen.data.records import COLUMNS
-from selfgen.data.spec import RecordsSpec
 from selfgen.tasks import news_headlines as news
 from selfgen.tasks import qa
 from selfgen.tasks import wikipedia_descriptions as wikipedia

@@ -15,8 +15,7 @@ import pytest
 
 from selfgen.core.errors import UserError
 from selfgen.data import templates
-from selfgen.data.dataset import split_of
-from selfgen.data.spec import RecordsSpec
+from selfgen.data.dataset import RecordsSpec, split_of
 from selfgen.data.template_functions import POOL_FUNCTIONS, Combinations, plain_number
 from selfgen.data.templates import Template
 from selfgen.tasks import gsm_symbolic

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
+from selfgen.data.dataset import RecordsSpec
 from selfgen.data.expressions import parse
 from selfgen.data.leakage import LeakageSpec, check
-from selfgen.data.spec import RecordsSpec
 from selfgen.data.template_functions import plain_number
 from selfgen.tasks import DATASETS, gsm_symbolic
 

@@ -13,10 +13,9 @@ import pytest
 from selfgen.core.errors import UserError
 from selfgen.core.hashing import unit
 from selfgen.data import records
-from selfgen.data.dataset import DataSet, record, split_of
+from selfgen.data.dataset import DataSet, RecordsSpec, record, split_of
 from selfgen.data.pins import Source
 from selfgen.data.records import COLUMNS, read
-from selfgen.data.spec import RecordsSpec
 from selfgen.evaluation.metrics import METRICS
 from selfgen.tasks import DATASETS
 from selfgen.tasks.build import build

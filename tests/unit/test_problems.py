@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from selfgen.core.errors import UserError
-from selfgen.data.spec import RecordsSpec
+from selfgen.data.dataset import RecordsSpec
 from selfgen.evaluation.metrics import latex, numbers
 from selfgen.evaluation.scores import ScoresSpec, score
 from selfgen.tasks.build import build

@@ -11,8 +11,8 @@ from tests.hub_sets import write
 
 from selfgen.core.errors import UserError
 from selfgen.data import preferences
+from selfgen.data.dataset import RecordsSpec
 from selfgen.data.listing import folder_of
-from selfgen.data.spec import RecordsSpec
 from selfgen.tasks import hendrycks_math
 from selfgen.tasks.build import build
 

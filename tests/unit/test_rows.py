@@ -12,8 +12,8 @@ from tests.unit.test_prompts import folder, tokenizer  # noqa: F401 (fixtures)
 from selfgen.core.errors import UserError
 from selfgen.core.spec import Device, Sampling
 from selfgen.data.prompts import PromptSpec
-from selfgen.generation.pass_spec import PassSpec
 from selfgen.generation.passes import run_pass
+from selfgen.generation.spec import PassSpec
 from selfgen.methods.bash import BashRows
 from selfgen.methods.plain import PlainRows
 from selfgen.methods.rac import RacRows

@@ -17,6 +17,7 @@ from tests.golden.test_free import _Tokenizer
 from selfgen.core.errors import UserError
 from selfgen.core.spec import Device, Sampling
 from selfgen.generation import free
+from selfgen.generation.decoding import Prompt
 from selfgen.training import causal
 from selfgen.training.spec import Lora, Optimization, TrainSpec
 
@@ -172,7 +173,7 @@ def test_eos_is_learned() -> None:
         for i in range(4)
     ]
     model, _ = fit(rows=taught)
-    prompts = [free.Prompt(str(i), 0, [3 + i]) for i in range(4)]
+    prompts = [Prompt(str(i), 0, [3 + i]) for i in range(4)]
     made = list(
         free.run(
             model.eval(),

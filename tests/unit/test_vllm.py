@@ -31,8 +31,7 @@ from selfgen.core.spec import Device, Sampling, from_json, to_json
 from selfgen.data.chat_templates import CHATML
 from selfgen.data.prompts import PromptSpec
 from selfgen.data.records import COLUMNS
-from selfgen.generation.answers_spec import AnswersSpec
-from selfgen.generation.pass_spec import PassSpec
+from selfgen.generation.spec import AnswersSpec, PassSpec
 from selfgen.graph.steps import Graph
 from selfgen.models.base import ModelSpec, create
 from selfgen.models.loading import save

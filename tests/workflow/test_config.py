@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from selfgen.config import load
 from selfgen.core.errors import UserError
-from selfgen.graph import sources, tables
+from selfgen.graph import tables
+from selfgen.graph.sources import Sources
 from selfgen.graph.steps import Graph
 from tests.flow import CONFIGS, REPO, Flow
 
@@ -362,7 +363,7 @@ def test_a_branch_is_taken_only_where_it_is_allowed_by_name() -> None:
     assert "files.mine.revision: found 'v1'" in problem("files/mine", file)
     raw = changed("models/other", named) | {"unpinned": ["org/name", "org/set"]}
     raw["files"] = {"mine": file}
-    names = set(sources.hubs(load(raw)))
+    names = set(Sources(load(raw), "resources").hubs())
     assert "org--name@main" in names
     assert any(name.startswith("org--set@v1-") for name in names)
     Graph(load(changed("models/other", HUB)))

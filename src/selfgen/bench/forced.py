@@ -7,6 +7,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -14,12 +15,12 @@ import torch
 from selfgen.bench.harness import Contender, Timing, compare, table
 from selfgen.core.spec import Sampling
 from selfgen.generation import engines
-from selfgen.generation.decoding import Request, Sampler
+from selfgen.generation.decoding import Request
 from selfgen.generation.onepass import OnePass
+from selfgen.generation.sampling import Sampler
 
 FLOOR = "teacher-forced pass (floor)"
 GENERATE = "generate + processor"
-EXACT = ("sequential", "speculative", "auto")
 
 
 @dataclass(frozen=True)
@@ -72,20 +73,19 @@ def run(
     rows = rows_of(case, tokens)
     sampler = Sampler(sampling)
     answers: dict[str, list[list[int]]] = {}
-
-    def engine(name: str) -> Contender:
-        return name, lambda: _fill(name, model, rows, case.batch, sampler, answers)
-
     contenders: list[Contender] = [
-        (GENERATE, lambda: with_generate(model, rows, case.batch, sampling)),
-        *map(engine, names),
-        (FLOOR, lambda: teacher_forced(model, rows, case.batch)),
+        (GENERATE, partial(with_generate, model, rows, sampling)),
+        *(
+            (name, partial(_fill, name, model, rows, sampler, answers))
+            for name in names
+        ),
+        (FLOOR, partial(teacher_forced, model, rows)),
     ]
     shown = case.shown | {"temperature": sampling.temperature}
     produced = case.batch * case.answer
     timings = compare(contenders, shown, produced, repeats, model.device)
     for timing in timings:
-        if timing.name in EXACT and "sequential" in answers:
+        if timing.name in engines.EXACT and "sequential" in answers:
             pairs = zip(answers[timing.name], answers["sequential"], strict=True)
             timing.notes["differ"] = sum(
                 a != b for one, two in pairs for a, b in zip(one, two, strict=True)
@@ -97,7 +97,6 @@ def _fill(
     name: str,
     model: Any,
     rows: list[Request],
-    batch: int,
     sampler: Sampler,
     answers: dict[str, list[list[int]]],
 ) -> dict[str, Any]:
@@ -105,15 +104,15 @@ def _fill(
     if name == "onepass":
         engine: engines.Engine = OnePass(model, sampler)
     else:
-        engine = engines.make(name, model, sampler, rows, batch)
-    filled = engines.in_order(engines.fill(engine, rows, batch))
+        engine = engines.make(name, model, sampler, rows, len(rows))
+    filled = engines.in_order(engines.fill(engine, rows, len(rows)))
     answers[name] = [tokens for _, tokens in filled]
     return engines.facts(engine)
 
 
 @torch.inference_mode()
 def with_generate(
-    model: Any, rows: list[Request], batch: int, sampling: Sampling
+    model: Any, rows: list[Request], sampling: Sampling
 ) -> dict[str, Any]:
     """transformers' ``generate`` with a processor that leaves the reference's token alone
     where it is not the model's turn."""
@@ -121,53 +120,42 @@ def with_generate(
 
     model.set_attn_implementation("sdpa")
 
-    class Force(LogitsProcessor):
-        def __init__(
-            self, given: torch.Tensor, drawn: torch.Tensor, start: int
-        ) -> None:
-            self.given, self.drawn, self.start = given, drawn, start
+    prompts = torch.tensor([row.prompt_ids for row in rows], device=model.device)
+    given = torch.tensor([row.given for row in rows], device=model.device)
+    drawn = torch.zeros_like(given, dtype=torch.bool)
+    for line, row in enumerate(rows):
+        drawn[line, row.drawn] = True
 
+    class Force(LogitsProcessor):
         def __call__(self, ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-            t = ids.shape[1] - self.start
+            t = ids.shape[1] - prompts.shape[1]
             only = torch.full_like(scores, -torch.inf)
-            only.scatter_(1, self.given[:, t : t + 1], 0.0)
-            return torch.where(self.drawn[:, t : t + 1], scores, only)
+            only.scatter_(1, given[:, t : t + 1], 0.0)
+            return torch.where(drawn[:, t : t + 1], scores, only)
 
     greedy = sampling.temperature == 0
     options = {} if greedy else {"temperature": sampling.temperature, "top_k": 0}
-    for i in range(0, len(rows), batch):
-        part = rows[i : i + batch]
-        prompts = torch.tensor([row.prompt_ids for row in part], device=model.device)
-        given = torch.tensor([row.given for row in part], device=model.device)
-        drawn = torch.zeros_like(given, dtype=torch.bool)
-        for line, row in enumerate(part):
-            drawn[line, row.drawn] = True
-        length = given.shape[1]
-        model.generate(
-            prompts,
-            attention_mask=torch.ones_like(prompts),
-            max_new_tokens=length,
-            min_new_tokens=length,
-            do_sample=not greedy,
-            logits_processor=LogitsProcessorList(
-                [Force(given, drawn, prompts.shape[1])]
-            ),
-            pad_token_id=0,
-            **options,
-        )
+    length = given.shape[1]
+    model.generate(
+        prompts,
+        attention_mask=torch.ones_like(prompts),
+        max_new_tokens=length,
+        min_new_tokens=length,
+        do_sample=not greedy,
+        logits_processor=LogitsProcessorList([Force()]),
+        pad_token_id=0,
+        **options,
+    )
     return {}
 
 
 @torch.inference_mode()
-def teacher_forced(model: Any, rows: list[Request], batch: int) -> dict[str, Any]:
+def teacher_forced(model: Any, rows: list[Request]) -> dict[str, Any]:
     """One forward pass over prompts and references, with all logits of the answers."""
     model.set_attn_implementation("sdpa")
-    for i in range(0, len(rows), batch):
-        part = rows[i : i + batch]
-        ids = torch.tensor(
-            [[*row.prompt_ids, *row.given] for row in part], device=model.device
-        )
-        model(input_ids=ids, logits_to_keep=part[0].limit + 1)
+    both = [[*row.prompt_ids, *row.given] for row in rows]
+    ids = torch.tensor(both, device=model.device)
+    model(input_ids=ids, logits_to_keep=rows[0].limit + 1)
     return {}
 
 
@@ -190,13 +178,10 @@ def page(timings: Sequence[Timing]) -> str:
     lines = []
     for timing in timings:
         beside = {t.name: t for t in timings if t.case == timing.case}
-
-        def ratio(
-            name: str, timing: Timing = timing, beside: dict[str, Timing] = beside
-        ) -> str:
-            other = beside.get(name)
-            return f"{other.median / timing.median:.2f}" if other else ""
-
+        ratios = (
+            f"{beside[name].median / timing.median:.2f}" if name in beside else ""
+            for name in (GENERATE, "sequential")
+        )
         floor = beside[FLOOR].median
         forwarded = timing.notes.get("forwarded_tokens")
         lines.append(
@@ -209,8 +194,7 @@ def page(timings: Sequence[Timing]) -> str:
                 timing.case["beta"],
                 timing.case["temperature"],
                 f"{timing.tokens_per_second:.0f}",
-                ratio(GENERATE),
-                ratio("sequential"),
+                *ratios,
                 f"{timing.median / floor:.2f}",
                 f"{forwarded / timing.tokens:.2f}" if forwarded else "",
                 timing.notes.get("differ", ""),

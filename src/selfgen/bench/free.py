@@ -17,7 +17,7 @@ from selfgen.bench.harness import KEPT, Apart, Contender, Timing, compare, table
 from selfgen.core.spec import Device, Sampling
 from selfgen.data.prompts import answer_text, load_tokenizer
 from selfgen.generation import free
-from selfgen.generation.decoding import left_pad
+from selfgen.generation.decoding import Prompt, left_pad
 from selfgen.generation.speculative import STEP_TOKENS
 from selfgen.models import loading
 
@@ -34,7 +34,7 @@ class Case:
     """Greedy answers of the model in ``weights`` to ``prompts``."""
 
     weights: Path
-    prompts: Sequence[free.Prompt]
+    prompts: Sequence[Prompt]
     max_new_tokens: int
     batch_size: int
     where: Device

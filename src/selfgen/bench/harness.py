@@ -86,7 +86,7 @@ class Apart:
 def _work(
     work: Run, args: tuple[Any, ...], device: Any, threads: int, keep: bool
 ) -> dict[str, Any]:
-    process.set_threads(threads)
+    torch.set_num_threads(threads)
     if keep:
         process.keep_freed_memory()
     if device.type == "cuda":

@@ -8,6 +8,7 @@ import logging
 import random
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -161,14 +162,11 @@ def ours(case: Case, compile: bool) -> dict[str, Any]:
     """``causal.train``; seconds of its steps after the first."""
     model = loading.load(case.weights)
     _, outcome = causal.train(model, case.rows, case.spec, compile=compile)
-    lengths = [len(row["input_ids"]) for row in case.rows]
-    steps = [row["step"] for row in case.rows]
-    seconds = 0.0
-    for point in outcome.curve[1:]:
-        forwarded = sum(
-            n for n, s in zip(lengths, steps, strict=True) if s == point["step"]
-        )
-        seconds += forwarded / point["tokens_per_second"]
+    tokens: Counter[float] = Counter()
+    for row in case.rows:
+        tokens[row["step"]] += len(row["input_ids"])
+    counted = outcome.curve[1:]
+    seconds = sum(tokens[at["step"]] / at["tokens_per_second"] for at in counted)
     return {"seconds": seconds, "losses": [point["loss"] for point in outcome.curve]}
 
 

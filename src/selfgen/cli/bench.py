@@ -16,7 +16,7 @@ from selfgen.core.rows import read_rows
 from selfgen.core.spec import Device, Sampling
 from selfgen.data.prompts import PromptSpec, load_tokenizer, prompt_ids
 from selfgen.data.records import read
-from selfgen.generation.free import Prompt
+from selfgen.generation.decoding import Prompt
 from selfgen.models import loading, shapes
 from selfgen.runtime.devices import claim
 from selfgen.training.spec import Preference

@@ -38,7 +38,7 @@ def run(args: Namespace) -> None:
         plan.page(
             works,
             sizes,
-            cost.asked(graph),
+            list(cost.asked(graph)),
             cost.disk(graph, sizes, works),
             args.gpu,
             plan.rates(args.bench),

@@ -133,8 +133,8 @@ class _Evaluation(Keys):
 
     def benchmarks(self) -> dict[str, Benchmark]:
         """The benchmarks that are asked for, by name."""
-        found = {x: getattr(self, benchmarks.key(x)) for x in benchmarks.BENCHMARKS}
-        return {name: section for name, section in found.items() if section}
+        sections = {x: getattr(self, benchmarks.key(x)) for x in benchmarks.BENCHMARKS}
+        return {name: section for name, section in sections.items() if section}
 
 
 if TYPE_CHECKING:
@@ -245,9 +245,9 @@ class Config(Keys):
         tasks.check(self)
         dialogues.check(self)
         judging.check(self.evaluation.win_rates, self.judges, self.tasks, self.methods)
-        for name, found in self.evaluation.benchmarks().items():
+        for name, section in self.evaluation.benchmarks().items():
             where = f"evaluation.{benchmarks.key(name)}"
-            judging.check_benchmark(where, found, self.judges, self.tasks)
+            judging.check_benchmark(where, section, self.judges, self.tasks)
         return self
 
 

@@ -38,27 +38,27 @@ def check(config: Config) -> None:
     """Raises ValueError where a stage, or a method that trains by it, cannot have them."""
     for name, stage in config.stages.items():
         if stage.dialogues:
-            _check_stage(f"stages.{name}", stage, config)
+            known(f"stages.{name}.dialogues", stage.dialogues, config.dialogues)
+            _check_stage(f"stages.{name}", stage)
     for name, task in config.tasks.items():
         for method in task.methods or config.methods:
-            found = config.methods[method]
-            if not isinstance(found, Trained):
+            trained = config.methods[method]
+            if not isinstance(trained, Trained):
                 continue
-            stage = task.stages.get(found.stage, found.stage)
-            used = config.stages[stage].dialogues
+            own = task.stages.get(trained.stage, trained.stage)
+            used = config.stages[own].dialogues
             if not used:
                 continue
-            _ask_alone(f"stages.{stage}.dialogues: found {used!r}", method, found)
+            _ask_alone(f"stages.{own}.dialogues: found {used!r}", method, trained)
             file = config.dialogues[used].train
             if task.validation_rows and file in DATASETS[task.dataset].sources:
                 raise ValueError(
                     f"tasks.{name}.validation_rows: found {task.validation_rows}, allowed"
-                    f" where stages.{stage} trains on dialogues of {file}: 0"
+                    f" where stages.{own} trains on dialogues of {file}: 0"
                 )
 
 
-def _check_stage(where: str, stage: Stage, config: Config) -> None:
-    known(f"{where}.dialogues", stage.dialogues, config.dialogues)
+def _check_stage(where: str, stage: Stage) -> None:
     if stage.loss != "all":
         raise ValueError(
             f"{where}.loss: found {stage.loss!r}, allowed with dialogues: all"
@@ -70,16 +70,16 @@ def _check_stage(where: str, stage: Stage, config: Config) -> None:
         )
 
 
-def _ask_alone(found: str, name: str, method: Trained) -> None:
+def _ask_alone(problem: str, name: str, method: Trained) -> None:
     where = f"methods.{name}"
     if method.on_dialogues is None:
         mixes = [x for x, kind in TRAINED.items() if kind.on_dialogues is not None]
         raise ValueError(
-            f"{found} with {where} of mix {method.mix!r}; allowed with"
+            f"{problem} with {where} of mix {method.mix!r}; allowed with"
             f" {', '.join(mixes)}"
         )
     for key, allowed in method.on_dialogues.items():
         if (value := getattr(method, key)) != allowed:
             raise ValueError(
-                f"{found} with {where}.{key} {value!r}; allowed with {allowed!r}"
+                f"{problem} with {where}.{key} {value!r}; allowed with {allowed!r}"
             )

@@ -7,10 +7,12 @@ import types
 import typing
 from typing import Annotated, Any
 
+from pydantic_core import ErrorDetails
+
 from selfgen.core.types import hint
 
 
-def explain(problem: dict[str, Any], raw: dict[str, Any], root: type) -> str:
+def explain(problem: ErrorDetails, raw: dict[str, Any], root: type) -> str:
     """One line: key path, what was found, what is allowed, the nearest valid key."""
     path, node = [], raw
     for part in problem["loc"]:
@@ -35,19 +37,19 @@ def explain(problem: dict[str, Any], raw: dict[str, Any], root: type) -> str:
         return f"config: {where}: found nothing, this key is required"
     if kind in ("union_tag_invalid", "union_tag_not_found"):
         key = context["discriminator"].strip("'")
-        found = context.get("tag")
+        given = context.get("tag")
         sections = _sections(_at(root, problem["loc"]))
         tags = [tag for section in sections for tag in _tags(section)]
-        if found is None:
+        if given is None:
             return f"config: {where}.{key}: found nothing, allowed: {', '.join(tags)}"
-        return f"config: {where}.{key}: found {found!r}{hint(found, tags)}"
-    found = repr(problem["input"])
+        return f"config: {where}.{key}: found {given!r}{hint(given, tags)}"
+    given = repr(problem["input"])
     allowed = problem["msg"].removeprefix("Input should be ")
     near = ""
     if kind == "literal_error":
         near = hint(problem["input"], re.findall(r"'([^']+)'", context["expected"]))
-        return f"config: {where}: found {found}{near}"
-    return f"config: {where}: found {found[:80]}, allowed: {allowed}"
+        return f"config: {where}: found {given}{near}"
+    return f"config: {where}: found {given[:80]}, allowed: {allowed}"
 
 
 def _at(kind: Any, location: tuple[Any, ...]) -> Any:

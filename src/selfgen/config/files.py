@@ -26,12 +26,12 @@ def _twice(node: yaml.Node | None, where: str) -> list[str]:
     if not isinstance(node, yaml.MappingNode):
         return []
     lines: dict[str, int] = {}
-    found = []
+    twice = []
     for key, value in node.value:
         name, line = f"{where}{key.value}", key.start_mark.line + 1
         if name in lines and key.value != "<<":
             both = f"lines {lines[name]} and {line}"
-            found.append(f"{name}: found twice, in {both}, allowed: once")
+            twice.append(f"{name}: found twice, in {both}, allowed: once")
         lines[name] = line
-        found += _twice(value, f"{name}.")
-    return found
+        twice += _twice(value, f"{name}.")
+    return twice

@@ -10,8 +10,10 @@ import inspect
 import json
 from typing import Any
 
+from pydantic import BaseModel
+
 from selfgen import benchmarks, config
-from selfgen.config import judging, sources, synthetic
+from selfgen.config import dialogues, judging, sources, synthetic, tasks
 from selfgen.core.types import MAX_COUNT
 from selfgen.methods import METHODS
 from selfgen.mixing.schedules import Schedule
@@ -143,23 +145,23 @@ one thread, which trains the base and all variants. It keeps finished variants i
 *Required* means that there is no default.
 """
 
-SECTIONS = (
+SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("Top level", config.Config),
     ("`generation`", config.Generation),
     ("`models.NAME` with `kind: gguf`", sources.GgufModel),
     ("`models.NAME` with `kind: random`", sources.RandomModel),
     ("`models.NAME` with `kind: hub`", sources.HubModel),
     ("`models.NAME` with `kind: local`", sources.LocalModel),
-    ("`sources.NAME`", config.Wheel),
-    ("`files.NAME`", config.File),
-    ("`tasks.NAME`", config.Task),
+    ("`sources.NAME`", sources.Wheel),
+    ("`files.NAME`", sources.File),
+    ("`tasks.NAME`", tasks.Task),
     ("`stages.NAME`", config.Stage),
     ("`stages.NAME.lora`", Lora),
     *((f"`methods.NAME` with `mix: {mix}`", kind) for mix, kind in METHODS.items()),
     ("`methods.NAME.schedule`", Schedule),
     ("`preferences.NAME`", config.Preferences),
-    ("`dialogues.NAME`", config.Dialogues),
-    ("`decoding`", config.Decoding),
+    ("`dialogues.NAME`", dialogues.Dialogues),
+    ("`decoding`", tasks.Decoding),
     ("`evaluation`", config.Evaluation),
     ("`evaluation.oracle`", config.Oracle),
     ("`evaluation.win_rates.NAME`", judging.WinRate),
@@ -196,7 +198,7 @@ def manual() -> str:
     return "\n".join(parts)
 
 
-def _table(section: type[config.BaseModel]) -> str:
+def _table(section: type[BaseModel]) -> str:
     schema = section.model_json_schema()
     lines = [
         "| Key | Type | Default | Allowed | Why |",
@@ -230,22 +232,22 @@ def _allowed(field: dict[str, Any]) -> str:
         return ", ".join(f"`{value}`" for value in field["enum"])
     if "anyOf" in field:
         return "; ".join(filter(None, map(_allowed, field["anyOf"])))
-    found = [
+    bounds = [
         text.format(field[name])
         for names, text in _BOUNDS
         for name in names
         if field.get(name) not in (None, MAX_COUNT)
     ]
     if field.get("type") == "array":
-        found += [f"each {text}" for text in [_allowed(field["items"])] if text]
+        bounds += [f"each {text}" for text in [_allowed(field["items"])] if text]
         least, most = field.get("minItems"), field.get("maxItems")
         if least and least == most:
-            found.append(f"{least} items")
+            bounds.append(f"{least} items")
         elif least:
-            found.append(f"at least {least}")
+            bounds.append(f"at least {least}")
     if field.get("minProperties"):
-        found.append(f"at least {field['minProperties']}")
-    return ", ".join(found)
+        bounds.append(f"at least {field['minProperties']}")
+    return ", ".join(bounds)
 
 
 def _default(field: dict[str, Any], required: bool) -> str:

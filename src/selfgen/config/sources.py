@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
 from selfgen.core.types import Keys
 from selfgen.data.chat_templates import CHATS
 from selfgen.models.shapes import SHAPES
+
+if TYPE_CHECKING:  # What pydantic reads, a type checker cannot.
+    Chat = str
+    Shape = str
+else:
+    Chat, Shape = Literal["own", *CHATS], Literal[tuple(SHAPES)]
 
 REPO = r"^[\w.-]+/[\w.-]+$"
 
@@ -83,7 +89,7 @@ class RandomModel(Keys):
 
 
 class _Folder(Keys):
-    chat: Literal["own", *CHATS] = Field(
+    chat: Chat = Field(
         default="own",
         description="Chat template: the tokenizer's own, or one that takes its place.",
     )
@@ -95,7 +101,7 @@ class HubModel(_Folder):
     kind: Literal["hub"] = Field(description="Fetched from a hub.")
     repo: str = Field(pattern=REPO, description="`owner/name`.")
     revision: str = Field(description="Its commit, all 40 digits.")
-    shape: Literal[tuple(SHAPES)] | None = Field(
+    shape: Shape | None = Field(
         default=None,
         description="Its size, for `selfgen plan` before it is fetched.",
     )
@@ -117,11 +123,17 @@ def check(
     models: dict[str, Model], files: dict[str, File], unpinned: list[str]
 ) -> None:
     """Raises ValueError where a repository has no commit and may not go without."""
-    hubs = {f"models.{k}": m for k, m in models.items() if isinstance(m, HubModel)}
-    hubs |= {f"files.{k}": f for k, f in files.items() if f.repo}
-    for where, found in hubs.items():
-        if found.repo not in unpinned and not re.fullmatch(COMMIT, found.revision):
+    hubs = [
+        (f"models.{k}", m.repo, m.revision)
+        for k, m in models.items()
+        if isinstance(m, HubModel)
+    ]
+    hubs += [
+        (f"files.{k}", f.repo, f.revision or "") for k, f in files.items() if f.repo
+    ]
+    for where, repo, revision in hubs:
+        if repo not in unpinned and not re.fullmatch(COMMIT, revision):
             raise ValueError(
-                f"{where}.revision: found {found.revision!r}, allowed: a commit of 40"
-                f" digits, or any where {found.repo} stands in unpinned"
+                f"{where}.revision: found {revision!r}, allowed: a commit of 40"
+                f" digits, or any where {repo} stands in unpinned"
             )

@@ -1,4 +1,4 @@
-"""The configuration of synthetic small models on procedural tasks."""
+"""The configuration of synthetic experiments: small models on procedural tasks."""
 
 from __future__ import annotations
 
@@ -7,14 +7,9 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
-from selfgen.config import (
-    Config,
-    Evaluation,
-    Stage,
-    Task,
-    checked,
-)
+from selfgen.config import Config, Evaluation, Stage, checked
 from selfgen.config.sources import RandomModel
+from selfgen.config.tasks import Task
 from selfgen.core.types import NAME, Count, Keys, Share, known
 from selfgen.methods import Method, base
 from selfgen.tasks import DATASETS
@@ -72,9 +67,9 @@ class Experiment(Keys):
                     " experiments do not have"
                 )
         for key in ("models", "methods", "seeds", "stages", "split", "decoding"):
-            if found := getattr(self.task, key):
+            if given := getattr(self.task, key):
                 raise ValueError(
-                    f"task.{key}: found {found!r}, which synthetic experiments do not have"
+                    f"task.{key}: found {given!r}, which synthetic experiments do not have"
                 )
         if self.stop:
             known("stop.method", self.stop.method, self.methods)

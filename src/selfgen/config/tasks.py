@@ -14,6 +14,10 @@ from selfgen.tasks import DATASETS
 if TYPE_CHECKING:
     from selfgen.config import Config
 
+    Dataset = str
+else:  # What pydantic reads, a type checker cannot.
+    Dataset = Literal[tuple(DATASETS)]
+
 CORRECTION = "Compare this with the task and write the corrected, final answer."
 """The turn after the draft that asks for a correction; our wording (paper: unknown)."""
 
@@ -33,7 +37,7 @@ class Decoding(Keys):
 class Task(Keys):
     """A task: a data set, how much of it, and how long its texts may be."""
 
-    dataset: Literal[tuple(DATASETS)] = Field(description="Which records to build.")
+    dataset: Dataset = Field(description="Which records to build.")
     train_rows: Count = Field(description="Training records.")
     validation_rows: CountOrZero = Field(
         default=32, description="Validation records: hyperparameters are chosen there."
@@ -116,18 +120,19 @@ def check(config: Config) -> None:
         for stage, other in task.stages.items():
             known(f"{where}.stages", stage, config.stages)
             known(f"{where}.stages.{stage}", other, config.stages)
-        for method, found in config.methods.items():
-            if not isinstance(found, Trained):
+        for method, trained in config.methods.items():
+            if not isinstance(trained, Trained):
                 continue
-            stage = task.stages.get(found.stage, found.stage)
+            stage = task.stages.get(trained.stage, trained.stage)
             if stage in config.stages and config.stages[stage].loss == "all":
-                _ask_all(f"stages.{stage}", method, found)
-        for method in task.methods or ():
+                _ask_all(f"stages.{stage}", method, trained)
+        allowed = task.methods or []
+        for method in allowed:
             known(f"{where}.methods", method, config.methods)
-            found = config.methods[method]
-            others = found.others() if isinstance(found, Trained) else {}
+            trained = config.methods[method]
+            others = trained.others() if isinstance(trained, Trained) else {}
             for key, needed in others.items():
-                if needed not in task.methods:
+                if needed not in allowed:
                     raise ValueError(
                         f"{where}.methods: found {method!r} without its {key},"
                         f" {needed!r}"

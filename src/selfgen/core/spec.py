@@ -59,7 +59,8 @@ def _adapter(cls: Any) -> TypeAdapter[Any]:
 
 def to_json(spec: Any) -> str:
     """Canonical JSON of a spec: sorted keys, no spaces; the same text for equal specs."""
-    return _canonical(_written(_adapter(type(spec)).dump_python(spec, mode="json")))
+    value = _written(_adapter(type(spec)).dump_python(spec, mode="json"))
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))
 
 
 def from_json(cls: type[Spec], text: str) -> Spec:
@@ -105,7 +106,3 @@ def _written(value: Any) -> Any:
         kept = {k: v for k, v in value.items() if v or k not in LATER}
         return {k: _written(v) for k, v in kept.items()}
     return [_written(item) for item in value] if isinstance(value, list) else value
-
-
-def _canonical(value: Any) -> str:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"))

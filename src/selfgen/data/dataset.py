@@ -1,4 +1,4 @@
-"""What a built-in data set is, and the rows that its loader yields.
+"""What a built-in data set is, the rows that its loader yields, and which of them are asked.
 
 Importing this module is cheap: the workflow imports every data set whenever it is parsed.
 """
@@ -12,11 +12,33 @@ from typing import Any
 
 from selfgen.core.hashing import unit
 from selfgen.data.pins import Source
-from selfgen.data.spec import RecordsSpec
 from selfgen.data.text import too_long
 
 TEST_SHARE = 0.10
 VALIDATION_SHARE = 0.05
+
+
+@dataclass(frozen=True)
+class RecordsSpec:
+    """Which data set becomes the records of a task, and how many rows of each split.
+
+    Units: ``max_words`` words of prompt, ``max_reference_words`` words of reference,
+    ``templates`` problem templates (math only).
+    """
+
+    task: str
+    dataset: str
+    rows: dict[str, int]
+    max_words: int | None = None
+    max_reference_words: int | None = None
+    templates: int | None = None
+
+    def fits(self, prompt: str, reference: str) -> bool:
+        """Whether both are short enough."""
+        return not too_long(prompt, self.max_words) and not too_long(
+            reference, self.max_reference_words
+        )
+
 
 Loader = Callable[[dict[str, Path], RecordsSpec], Iterator[dict[str, Any]]]
 
@@ -89,12 +111,7 @@ def with_validation(
 ) -> Iterator[dict[str, Any]]:
     """The rows that are short enough, of a data set that has no validation split: as many
     training rows as are asked for, those of the lowest hash of id, become one."""
-    fitting = [
-        row
-        for row in rows
-        if not too_long(row["prompt"], spec.max_words)
-        and not too_long(row["reference"], spec.max_reference_words)
-    ]
+    fitting = [row for row in rows if spec.fits(row["prompt"], row["reference"])]
     training = (row["id"] for row in fitting if row["split"] == "train")
     by_hash = sorted(training, key=lambda name: (unit(name, "validation"), name))
     held_out = set(by_hash[: spec.rows.get("validation", 0)])

@@ -46,7 +46,8 @@ _ARITHMETIC: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Mod: operator.mod,
     ast.Pow: _power,
 }
-_SIGNS: dict[type[ast.unaryop], Callable[[Any], Any]] = {
+_UNARY: dict[type[ast.unaryop], Callable[[Any], Any]] = {
+    ast.Not: operator.not_,
     ast.USub: operator.neg,
     ast.UAdd: operator.pos,
 }
@@ -132,8 +133,8 @@ class _Builder:
         self._allowed: dict[type[ast.expr], Callable[[Any], Evaluate]] = {
             ast.Constant: self._constant,
             ast.Name: self._name,
-            ast.List: self._list,
-            ast.Tuple: self._tuple,
+            ast.List: self._items,
+            ast.Tuple: self._items,
             ast.BinOp: self._binary,
             ast.UnaryOp: self._unary,
             ast.BoolOp: self._boolean,
@@ -150,7 +151,7 @@ class _Builder:
 
     def _constant(self, node: ast.Constant) -> Evaluate:
         value = node.value
-        if type(value) not in (int, float, str, bool):
+        if not isinstance(value, int | float | str):
             raise _Refused(f"the constant {value!r} is not allowed")
         # "not <=" refuses nan and infinity too
         if not isinstance(value, str) and not abs(value) <= MAX_CONSTANT:
@@ -162,13 +163,10 @@ class _Builder:
             raise _Refused(f"unknown name {node.id!r}")
         return operator.itemgetter(node.id)
 
-    def _list(self, node: ast.List) -> Evaluate:
+    def _items(self, node: ast.List | ast.Tuple) -> Evaluate:
+        kind = list if isinstance(node, ast.List) else tuple
         items = [self.build(item) for item in node.elts]
-        return lambda env: [item(env) for item in items]
-
-    def _tuple(self, node: ast.Tuple) -> Evaluate:
-        items = [self.build(item) for item in node.elts]
-        return lambda env: tuple([item(env) for item in items])
+        return lambda env: kind([item(env) for item in items])
 
     def _binary(self, node: ast.BinOp) -> Evaluate:
         function = _ARITHMETIC.get(type(node.op))
@@ -187,12 +185,10 @@ class _Builder:
 
     def _unary(self, node: ast.UnaryOp) -> Evaluate:
         operand = self.build(node.operand)
-        if isinstance(node.op, ast.Not):
-            return lambda env: not operand(env)
-        sign = _SIGNS.get(type(node.op))
-        if sign is None:
+        function = _UNARY.get(type(node.op))
+        if function is None:
             raise _Refused(f"the operator {type(node.op).__name__} is not allowed")
-        return lambda env: sign(operand(env))
+        return lambda env: function(operand(env))
 
     def _boolean(self, node: ast.BoolOp) -> Evaluate:
         values = [self.build(value) for value in node.values]

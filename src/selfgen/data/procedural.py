@@ -10,8 +10,7 @@ import random
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from selfgen.data.dataset import DataSet, Loader, record
-from selfgen.data.spec import RecordsSpec
+from selfgen.data.dataset import DataSet, Loader, RecordsSpec, record
 
 VERSION = 2
 """Records of version 1 were read while regimes and recipes were chosen; these were not."""
@@ -28,10 +27,15 @@ def made_by_rule(load: Loader, meanings: Mapping[str, str] | None = None) -> Dat
     )
 
 
-def rows(
+def by_rule(make: Callable[[random.Random, str], Made]) -> Loader:
+    """Loads rows of ``make(stream, split)``; held-out prompts never stand in the training
+    split."""
+    return lambda _, spec: _rows(spec, make)
+
+
+def _rows(
     spec: RecordsSpec, make: Callable[[random.Random, str], Made]
 ) -> Iterator[dict[str, Any]]:
-    """Rows of ``make(stream, split)``: held-out prompts never stand in the training split."""
     # Held-out splits first, so that their prompts can be kept out of training.
     taken: set[str] = set()
     for split in sorted(spec.rows, key=lambda name: name == "train"):

@@ -21,7 +21,8 @@ def read(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """
     import pyarrow
 
-    for name, file in _files(path).items():
+    listed = path.suffix == ".listing"
+    for name, file in (listing.read(path) if listed else {str(path): path}).items():
         try:
             parquet = file.suffix == ".parquet"
             unit = "row" if parquet else "line"
@@ -46,12 +47,6 @@ def texts(where: str, row: dict[str, Any], keys: tuple[str, ...]) -> dict[str, s
     if not all(isinstance(row.get(key), str) for key in keys):
         raise UserError(f"{where}: needed are the texts {', '.join(keys)}")
     return {key: row[key] for key in keys}
-
-
-def _files(path: Path) -> dict[str, Path]:
-    if path.suffix == ".listing":
-        return listing.read(path)
-    return {str(path): path}
 
 
 def _parquet(path: Path) -> Iterator[Any]:

@@ -120,14 +120,16 @@ class Combinations(Sequence[tuple[Any, ...]]):
         if not 1 <= count <= min(MAX_SAMPLE, len(items)):
             raise ValueError(f"cannot choose {count} of {len(items)}")
         self._items = [plain_number(item) for item in items]
-        self.count = count
+        self.width = count
 
     def __len__(self) -> int:
-        return math.comb(len(self._items), self.count)
+        return math.comb(len(self._items), self.width)
 
-    def __getitem__(self, index: int) -> tuple[Any, ...]:
+    def __getitem__(  # type: ignore[override]  # no slices
+        self, index: int
+    ) -> tuple[Any, ...]:
         chosen, at = [], 0
-        for left in reversed(range(self.count)):
+        for left in reversed(range(self.width)):
             # skip the blocks of combinations that open with an earlier item
             while index >= (block := math.comb(len(self._items) - at - 1, left)):
                 index -= block

@@ -99,7 +99,7 @@ class Template:
             rows = [[plain_number(value) for value in row] for row in rows]
             widths = set(map(len, rows))
         else:
-            widths = {rows.count} if isinstance(rows, Combinations) else set()
+            widths = {rows.width} if isinstance(rows, Combinations) else set()
         if widths != {len(variables)}:
             raise UserError(
                 f"{self._where}: {source[:80]!r} does not give values for {variables}"

@@ -30,14 +30,17 @@ def sentences(text: str) -> list[str]:
     return [*found, tail] if tail else found
 
 
-def lead(pieces: list[str], max_words: int) -> str:
-    """The first sentences that fit ``max_words`` words together; "" when none does."""
+def lead(pieces: list[str], max_words: int, enough: int | None = None) -> str:
+    """The first sentences that fit ``max_words`` words together, until they have ``enough``
+    (if given); "" when none does."""
     kept, words = [], 0
     for piece in pieces:
         words += len(piece.split())
         if words > max_words:
             break
         kept.append(piece)
+        if enough and words >= enough:
+            break
     return " ".join(kept)
 
 

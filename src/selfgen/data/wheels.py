@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import re
 import subprocess
@@ -11,6 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from selfgen.core import provenance
 from selfgen.core.errors import UserError
 from selfgen.data.pins import WheelSpec
 
@@ -21,17 +21,11 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
-def sha256_file(path: Path) -> str:
-    """The SHA-256 of a file, as 64 hex digits."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
 def is_there(path: Path, sha256: str) -> bool:
     """Whether a file is there and has this hash; another hash is reported (warning)."""
     if not path.exists():
         return False
-    if (found := sha256_file(path)) != sha256:
+    if (found := provenance.sha256(path)) != sha256:
         _log.warning("%s: found sha256 %s, expected %s", path, found, sha256)
     return found == sha256
 

@@ -17,6 +17,7 @@ from selfgen.data.records import read
 from selfgen.evaluation.exposure import step_errors
 from selfgen.evaluation.oracle_spec import ExposureSpec
 from selfgen.generation import free
+from selfgen.generation.decoding import Prompt
 from selfgen.models.loading import load_for_generation
 from selfgen.runtime.process import peak_memory_mb
 
@@ -52,7 +53,7 @@ def run(
     answers = free.complete(
         model,
         tokenizer,
-        [free.Prompt(example.id, 0, example.prompt_ids) for example in examples],
+        [Prompt(example.id, 0, example.prompt_ids) for example in examples],
         spec.sampling,
         seed=spec.seed,
         max_new_tokens=spec.prompt.max_answer_tokens,

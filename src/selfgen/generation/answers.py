@@ -16,8 +16,8 @@ from selfgen.core.spec import Device
 from selfgen.data.prompts import correction_ids, load_tokenizer, prompt_ids
 from selfgen.data.records import read
 from selfgen.generation import free, vllm_backend
-from selfgen.generation.answers_spec import AnswersSpec
-from selfgen.generation.pass_spec import PassSpec
+from selfgen.generation.decoding import Prompt
+from selfgen.generation.spec import AnswersSpec, PassSpec
 from selfgen.models.loading import load_for_generation
 from selfgen.runtime.process import peak_memory_mb
 
@@ -65,7 +65,7 @@ def run_answers(
         prompts = [prompt_ids(tokenizer, spec.prompt, r["prompt"]) for r in records]
     model, facts = load(weights, spec.device, spec.backend, gpus)
     asked = [
-        free.Prompt(record["id"], 0, ids)
+        Prompt(record["id"], 0, ids)
         for record, ids in zip(records, prompts, strict=True)
     ]
     return run_free(model, tokenizer, asked, spec, facts, **options)
@@ -74,7 +74,7 @@ def run_answers(
 def run_free(
     model: Any,
     tokenizer: Any,
-    prompts: list[free.Prompt],
+    prompts: list[Prompt],
     spec: PassSpec | AnswersSpec,
     facts: dict[str, Any],
     **options: Any,
@@ -95,7 +95,8 @@ def run_free(
         facts=facts,
         **options,
     )
-    return Generated(_free_facts(made, facts), facts)
+    rows = counted(made, facts, generated_tokens=lambda row: row["tokens"])
+    return Generated(rows, facts)
 
 
 def load(
@@ -114,20 +115,20 @@ def _digest(value: Any) -> str:
     return hashlib.sha256(json.dumps(value).encode()).hexdigest()[:16]
 
 
-def _free_facts(
-    rows: Iterator[dict[str, Any]], facts: dict[str, Any]
+def counted(
+    rows: Iterator[dict[str, Any]],
+    facts: dict[str, Any],
+    **counts: Callable[[dict[str, Any]], int],
 ) -> Iterator[dict[str, Any]]:
-    started, tokens = time.perf_counter(), 0
+    """The rows as they are made; ``facts`` receives the sum of each of ``counts``, and what
+    else is known when the last row is written."""
+    started, sums = time.perf_counter(), dict.fromkeys(counts, 0)
     for row in rows:
-        tokens += row["tokens"]
+        for name, count in counts.items():
+            sums[name] += count(row)
         yield row
-    finish(facts, tokens, started)
-
-
-def finish(facts: dict[str, Any], tokens: int, started: float) -> None:
-    """Add the facts that are known when the last row is written."""
     facts |= {
-        "generated_tokens": tokens,
+        **sums,
         # vLLM computes in processes of its own, and takes a fixed share of a GPU.
         "peak_memory_mb": None if "vllm" in facts else peak_memory_mb(),
         "generation_seconds": round(time.perf_counter() - started, 2),

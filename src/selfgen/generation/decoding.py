@@ -1,18 +1,30 @@
-"""What every engine shares: a request to fill, the draw of a token, the order of work."""
+"""What every engine shares: a request to fill, and the order of work."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, TypeVar
 
 import torch
 
 from selfgen.core.errors import UserError
-from selfgen.core.rng import gumbel
-from selfgen.core.spec import Sampling
+from selfgen.generation.sampling import Sampler
 from selfgen.models.loading import decoder
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """One prompt to answer; ``epoch`` tells several drafts of one example apart."""
+
+    id: str
+    epoch: int
+    prompt_ids: Sequence[int]
+
+    def __len__(self) -> int:
+        """Tokens that are known of it."""
+        return len(self.prompt_ids)
 
 
 @dataclass(frozen=True)
@@ -55,44 +67,6 @@ class Counts:
     projected: int = 0
 
 
-@dataclass(frozen=True)
-class Sampler:
-    """Draws tokens at their addresses; ``banned`` token ids are never drawn."""
-
-    sampling: Sampling
-    banned: Sequence[int] = ()
-
-    def __call__(
-        self,
-        head: torch.nn.Module,
-        states: torch.Tensor,
-        keys: torch.Tensor,
-        positions: torch.Tensor,
-    ) -> torch.Tensor:
-        """Token ids [n] after ``states`` [n, size], for request ``keys`` and answer
-        ``positions`` [n]. The vocabulary is projected to a few states at a time."""
-        vocabulary = len(cast(torch.Tensor, head.weight))
-        size = max(1, (2**26 if states.is_cuda else 2**22) // vocabulary)
-        parts = [
-            self.choose(head(part), keys[i : i + size], positions[i : i + size])
-            for i, part in zip(
-                range(0, len(states), size), states.split(size), strict=True
-            )
-        ]
-        return torch.cat(parts)
-
-    def choose(
-        self, logits: torch.Tensor, keys: torch.Tensor, positions: torch.Tensor
-    ) -> torch.Tensor:
-        """Token ids [n] for ``logits`` [n, vocabulary]."""
-        scores = logits.float()
-        scores[:, list(self.banned)] = -torch.inf
-        if self.sampling.temperature > 0:
-            scores = truncate(scores / self.sampling.temperature, self.sampling)
-            scores = scores + gumbel(keys, positions, scores.shape[-1])
-        return scores.argmax(-1)
-
-
 class ByBatch(ABC):
     """An engine that fills one batch after the other, each by ``_batch``."""
 
@@ -112,38 +86,23 @@ class ByBatch(ABC):
         """The answers of the requests of a batch, in their order."""
 
 
-def truncate(scores: torch.Tensor, sampling: Sampling) -> torch.Tensor:
-    """Scores [n, vocabulary] outside the ``top_k`` and ``top_p`` sets become -inf."""
-    if sampling.top_k:
-        least = scores.topk(min(sampling.top_k, scores.shape[-1])).values[:, -1:]
-        scores = scores.masked_fill(scores < least, -torch.inf)
-    if sampling.top_p < 1:
-        ordered, order = scores.sort(descending=True)
-        mass = ordered.softmax(-1).cumsum(-1)
-        outside = (mass - ordered.softmax(-1)) >= sampling.top_p
-        scores = scores.masked_fill(outside.scatter(-1, order, outside), -torch.inf)
-    return scores
+Row = TypeVar("Row", bound=Prompt)
 
 
-def plan_batches(
-    lengths: Sequence[int], ids: Sequence[str], size: int
-) -> list[list[int]]:
-    """Batches of request indices: requests of like length together, the longest first.
+def of_shard(rows: Sequence[Row], size: int, shard: int, shards: int) -> list[Row]:
+    """The rows of ``shard`` of ``shards``, in the order of the plan: batches of ``size``
+    rows of like length, the longest first.
 
     The plan depends on lengths and ids alone. A shard is a run of whole batches of it, so
     the number of shards changes no tensor shape.
     """
-    if len(set(ids)) != len(ids):
+    names = [f"{row.id} {row.epoch}" for row in rows]
+    if len(set(names)) != len(names):
         raise UserError("generation: request ids are not unique")
-    order = sorted(range(len(ids)), key=lambda i: (-lengths[i], ids[i]))
-    return [order[i : i + size] for i in range(0, len(order), size)]
-
-
-def shard_of(batches: list[list[int]], shard: int, shards: int) -> list[int]:
-    """The requests of the run of whole batches that belongs to ``shard`` of ``shards``."""
-    n = len(batches)
-    chosen = batches[shard * n // shards : (shard + 1) * n // shards]
-    return [index for batch in chosen for index in batch]
+    order = sorted(range(len(rows)), key=lambda i: (-len(rows[i]), names[i]))
+    batches = -(-len(rows) // size)
+    first, last = ((shard + i) * batches // shards * size for i in (0, 1))
+    return [rows[i] for i in order[first:last]]
 
 
 def left_pad(

@@ -13,9 +13,10 @@ import torch
 from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
 
 from selfgen.core.errors import UserError
-from selfgen.generation.decoding import Filled, Request, Sampler
+from selfgen.generation.decoding import Filled, Request
 from selfgen.generation.kv_cache import KVCache
 from selfgen.generation.onepass import OnePass
+from selfgen.generation.sampling import Sampler
 from selfgen.generation.sequential import Sequential
 from selfgen.generation.speculative import STEP_TOKENS, Cost, Speculative
 from selfgen.models import attention

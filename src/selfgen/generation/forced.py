@@ -20,24 +20,25 @@ import torch
 from selfgen.core.errors import UserError
 from selfgen.core.rng import row_key, uniform
 from selfgen.generation import engines
-from selfgen.generation.decoding import Request, Sampler, plan_batches, shard_of
+from selfgen.generation.decoding import Prompt, Request, of_shard
 from selfgen.generation.onepass import OnePass
-from selfgen.generation.pass_spec import PassSpec
+from selfgen.generation.sampling import Sampler
+from selfgen.generation.spec import PassSpec
 
 
 @dataclass(frozen=True)
-class Reference:
+class Reference(Prompt):
     """One reference answer to mix: token ids of the prompt and of the closed answer.
 
     ``rates``: the mixing probability of each answer position, where it is not the same
     ``beta`` at all of them.
     """
 
-    id: str
-    epoch: int
-    prompt_ids: Sequence[int]
     answer_ids: Sequence[int]
     rates: Sequence[float] | None = None
+
+    def __len__(self) -> int:
+        return len(self.prompt_ids) + len(self.answer_ids)
 
 
 def mixing_mask(seed: int, row: Reference, beta: float, span: int = 1) -> list[bool]:
@@ -140,10 +141,7 @@ def run(
     """
     banned = set(special_ids) - ({eos_id} if spec.eos == "keep" else set())
     sampler = Sampler(spec.sampling, sorted(banned))
-    lengths = [len(row.prompt_ids) + len(row.answer_ids) for row in rows]
-    names = [f"{row.id} {row.epoch}" for row in rows]
-    plan = plan_batches(lengths, names, batch_size)
-    chosen = [rows[i] for i in shard_of(plan, shard, shards)]
+    chosen = of_shard(rows, batch_size, shard, shards)
     masks = mixing_masks(spec.seed, chosen, spec.beta, spec.span)
     work = [
         Request(
@@ -161,12 +159,7 @@ def run(
         filler = engines.make(engine, model, sampler, work, batch_size)
     filled = engines.in_order(engines.fill(filler, work, batch_size, progress))
     for index, tokens in filled:
-        row = chosen[index]
-        yield {
-            "id": row.id,
-            "epoch": row.epoch,
-            "tokens": tokens,
-            "drawn": masks[index],
-        }
+        named = {"id": chosen[index].id, "epoch": chosen[index].epoch}
+        yield named | {"tokens": tokens, "drawn": masks[index]}
     if facts is not None:
         facts |= engines.facts(filler)

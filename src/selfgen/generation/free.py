@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -11,16 +10,8 @@ from selfgen.core.rng import row_key
 from selfgen.core.spec import Sampling
 from selfgen.data.prompts import answer_text
 from selfgen.generation import engines, vllm_backend
-from selfgen.generation.decoding import Request, Sampler, plan_batches, shard_of
-
-
-@dataclass(frozen=True)
-class Prompt:
-    """One prompt to answer; ``epoch`` tells several drafts of one example apart."""
-
-    id: str
-    epoch: int
-    prompt_ids: Sequence[int]
+from selfgen.generation.decoding import Prompt, Request, of_shard
+from selfgen.generation.sampling import Sampler
 
 
 def complete(
@@ -45,10 +36,7 @@ def complete(
     """
     eos = tokenizer.eos_token_id
     sampler = Sampler(sampling, sorted(set(tokenizer.all_special_ids) - {eos}))
-    names = [f"{prompt.id} {prompt.epoch}" for prompt in prompts]
-    lengths = [len(prompt.prompt_ids) for prompt in prompts]
-    plan = plan_batches(lengths, names, batch_size)
-    chosen = [prompts[i] for i in shard_of(plan, shard, shards)]
+    chosen = of_shard(prompts, batch_size, shard, shards)
     work = [
         Request(
             row_key(seed, "free", prompt.epoch, prompt.id),

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from selfgen.core.rows import read_rows, write_rows
-from selfgen.generation.answers_spec import AnswersSpec
-from selfgen.generation.pass_spec import PassSpec
+from selfgen.generation.spec import AnswersSpec, PassSpec
 
 if TYPE_CHECKING:
     from selfgen.runtime.job import Job
@@ -23,16 +22,12 @@ NOT_FACTS = ("spec", "inputs", "code", "python", "packages", "machine", "outputs
 def step(spec: AnswersSpec | PassSpec, job: Job) -> dict[str, Any]:
     """The rows of all parts, in the order of the plan."""
     (name,) = (name for name in job.outputs if name != "manifest")
-    write_rows(job.output(name), _rows(job.paths("parts")))
+    parts = map(read_rows, job.paths("parts"))
+    write_rows(job.output(name), itertools.chain.from_iterable(parts))
     found = [
         json.loads(path.read_text(encoding="utf-8")) for path in job.paths("manifests")
     ]
     return merged(found)
-
-
-def _rows(files: Sequence[Path]) -> Iterator[dict[str, Any]]:
-    for path in files:
-        yield from read_rows(path)
 
 
 def merged(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

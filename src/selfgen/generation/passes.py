@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,15 +11,10 @@ from selfgen.core.rows import write_rows
 from selfgen.data.examples import Example, examples_of
 from selfgen.data.prompts import load_tokenizer
 from selfgen.data.records import read
-from selfgen.generation import forced, free
-from selfgen.generation.answers import (
-    Generated,
-    Rows,
-    finish,
-    load,
-    run_free,
-)
-from selfgen.generation.pass_spec import PassSpec
+from selfgen.generation import forced
+from selfgen.generation.answers import Generated, Rows, counted, load, run_free
+from selfgen.generation.decoding import Prompt
+from selfgen.generation.spec import PassSpec
 from selfgen.mixing.order import is_plain, part_of, plan_steps
 from selfgen.mixing.schedules import rate_at
 
@@ -60,9 +54,7 @@ def pass_over(
     asked = rates(examples, spec)
     if spec.kind == "free":
         drafts = [
-            free.Prompt(
-                examples[i].id, epoch * spec.candidates + j, examples[i].prompt_ids
-            )
+            Prompt(examples[i].id, epoch * spec.candidates + j, examples[i].prompt_ids)
             for i, epoch in asked
             for j in range(spec.candidates)
         ]
@@ -86,8 +78,20 @@ def pass_over(
         facts=facts,
         **options,
     )
-    by_id = {example.id: example.answer_ids for example in examples}
-    return Generated(_forced_facts(made, by_id, facts), facts)
+    answers = {example.id: example.answer_ids for example in examples}
+
+    def changed(row: dict[str, Any]) -> int:
+        pairs = zip(row["tokens"], answers[row["id"]], strict=True)
+        return sum(a != b for a, b in pairs)
+
+    rows = counted(
+        made,
+        facts,
+        generated_tokens=lambda row: len(row["tokens"]),
+        drawn_tokens=lambda row: sum(row["drawn"]),
+        changed_tokens=changed,
+    )
+    return Generated(rows, facts)
 
 
 def rates(
@@ -120,22 +124,6 @@ def rates(
         if is_plain(spec.seed, examples[i].id, epoch, spec.plain_share):
             rate_of[i, epoch] = 0.0
     return rate_of
-
-
-def _forced_facts(
-    rows: Iterator[dict[str, Any]],
-    answers: dict[str, list[int]],
-    facts: dict[str, Any],
-) -> Iterator[dict[str, Any]]:
-    started, tokens, drawn, changed = time.perf_counter(), 0, 0, 0
-    for row in rows:
-        tokens += len(row["tokens"])
-        drawn += sum(row["drawn"])
-        reference = answers[row["id"]]
-        changed += sum(a != b for a, b in zip(row["tokens"], reference, strict=True))
-        yield row
-    facts |= {"drawn_tokens": drawn, "changed_tokens": changed}
-    finish(facts, tokens, started)
 
 
 def step(spec: PassSpec, job: Job) -> dict[str, Any]:

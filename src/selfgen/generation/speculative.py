@@ -21,8 +21,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from selfgen.generation.decoding import Counts, Filled, Request, Sampler
+from selfgen.generation.decoding import Counts, Filled, Request
 from selfgen.generation.kv_cache import KVCache
+from selfgen.generation.sampling import Sampler
 from selfgen.models.attention import forward_flat
 from selfgen.models.loading import decoder
 

@@ -17,7 +17,8 @@ import torch
 
 from selfgen.core.errors import UserError
 from selfgen.core.spec import Device
-from selfgen.generation.decoding import Filled, Request, Sampler
+from selfgen.generation.decoding import Filled, Request
+from selfgen.generation.sampling import Sampler
 from selfgen.models.loading import parameters, place
 
 CPU_CACHE = 2**30

@@ -7,10 +7,9 @@ from typing import Any, cast
 from selfgen import benchmarks
 from selfgen.benchmarks import BENCHMARKS, FEW_SHOT, JUDGED
 from selfgen.config.judging import Endpoint
-from selfgen.core.errors import UserError
 from selfgen.data.prompts import PromptSpec
 from selfgen.evaluation.few_shot import FewShotSpec
-from selfgen.graph import judging, sources
+from selfgen.graph import judging
 from selfgen.graph.rules import RULES
 from selfgen.graph.steps import Graph
 from selfgen.judge.spec import ConversationsSpec, GradesSpec, Limits
@@ -23,12 +22,9 @@ def check(graph: Graph) -> None:
     for name in names(graph):
         for key, file in files(graph, name).items():
             where = f"evaluation.{benchmarks.key(name)}.{key}"
-            if file not in graph.files:
-                raise UserError(
-                    f"config: {where}: found {file!r}, allowed: {', '.join(graph.files)}"
-                )
+            graph.sources.file(where, file)
             if name in JUDGED:
-                sources.whole(graph.files, where, file)
+                graph.sources.whole(where, file)
 
 
 def names(graph: Graph) -> list[str]:
@@ -49,9 +45,9 @@ def few_shot(graph: Graph) -> list[str]:
 def files(graph: Graph, name: str, answering: bool = False) -> dict[str, str]:
     """The names in ``files`` of what a benchmark reads, by the keys that name them; only what
     ``answering`` its prompts needs, or all."""
-    found = _section(graph, name)
-    some = found.answer_files if answering else found.file_keys
-    return {key: file for key, file in found.files().items() if key in some}
+    section = _section(graph, name)
+    some = section.answer_files if answering else section.file_keys
+    return {key: file for key, file in section.files().items() if key in some}
 
 
 def cells(graph: Graph, name: str) -> list[Cell]:
@@ -70,13 +66,13 @@ def code(name: str, rule: str) -> tuple[str, ...]:
 
 
 def answers(graph: Graph, benchmark: str, seed: int) -> ConversationsSpec:
-    found = _section(graph, benchmark)
+    section = _section(graph, benchmark)
     return ConversationsSpec(
         benchmark=benchmark,
         prompt=PromptSpec(
-            found.template, "", found.max_prompt_tokens, found.max_new_tokens
+            section.template, "", section.max_prompt_tokens, section.max_new_tokens
         ),
-        temperature=getattr(found, "temperature", 0.0),
+        temperature=getattr(section, "temperature", 0.0),
         seed=seed,
         device=graph.device(),
     )
@@ -100,17 +96,22 @@ def shots(graph: Graph, benchmark: str) -> FewShotSpec:
 
 def work(graph: Graph, name: str) -> tuple[int, int, int]:
     """How many answers a model writes, and the most tokens of a prompt and of an answer."""
-    found = _section(graph, name)
+    section = _section(graph, name)
     if name in FEW_SHOT:
-        return found.items or found.size, found.prompt_tokens, found.reply_tokens
-    return found.size, found.max_prompt_tokens, found.max_new_tokens
+        return (
+            section.items or section.size,
+            section.prompt_tokens,
+            section.reply_tokens,
+        )
+    return section.size, section.max_prompt_tokens, section.max_new_tokens
 
 
 def words(graph: Graph, name: str) -> Graded:
     """What the table of a benchmark says of it."""
-    found, model = BENCHMARKS[name], judge(graph, name).model if name in JUDGED else ""
-    note = found.note.replace("{judge}", model)
-    return Graded(found.table_title, note, found.measures, found.missing)
+    benchmark = BENCHMARKS[name]
+    model = judge(graph, name).model if name in JUDGED else ""
+    note = benchmark.note.replace("{judge}", model)
+    return Graded(benchmark.table_title, note, benchmark.measures, benchmark.missing)
 
 
 def judge(graph: Graph, name: str) -> Endpoint:

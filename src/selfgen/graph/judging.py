@@ -7,7 +7,7 @@ from dataclasses import fields
 
 from selfgen.config.judging import Endpoint, Judge, Likelihood, Similarity, WinRate
 from selfgen.core.errors import UserError
-from selfgen.graph import paths, sources
+from selfgen.graph import paths
 from selfgen.graph.steps import Graph
 from selfgen.judge.pairs import template_of
 from selfgen.judge.prompt import JUDGE
@@ -39,13 +39,13 @@ def check(graph: Graph) -> None:
     for name in names(graph):
         judge = _judge(graph, name)
         if isinstance(judge, Similarity):
-            graph.source(
+            graph.sources.wheel(
                 f"judges.{_comparison(graph, name).judge}.source", judge.source
             )
         if isinstance(judge, Endpoint):
             _template(graph, name)
         if prompt := prompt_file(graph, name):
-            sources.whole(graph.files, f"evaluation.win_rates.{name}.prompt", prompt)
+            graph.sources.whole(f"evaluation.win_rates.{name}.prompt", prompt)
 
 
 def names(graph: Graph) -> list[str]:
@@ -55,14 +55,14 @@ def names(graph: Graph) -> list[str]:
 
 def cells(graph: Graph, name: str) -> list[Cell]:
     """Whose answers are compared with the opponent's: all but its own."""
-    found = _comparison(graph, name)
-    tasks = found.tasks or list(graph.config.tasks)
+    comparison = _comparison(graph, name)
+    tasks = comparison.tasks or list(graph.config.tasks)
     return [
         cell
         for cell in graph.cells()
         if cell.task in tasks
-        and found.against in {"reference", *graph.methods(cell.task)}
-        and (cell.method, cell.decoding) != (found.against, "direct")
+        and comparison.against in {"reference", *graph.methods(cell.task)}
+        and (cell.method, cell.decoding) != (comparison.against, "direct")
     ]
 
 
@@ -91,7 +91,7 @@ def scorer(graph: Graph, name: str, model: str) -> str | None:
 def spec(
     graph: Graph, comparison: str, task: str, seed: int
 ) -> ComparisonSpec | SimilaritySpec | LikelihoodSpec:
-    found, judge = _comparison(graph, comparison), _judge(graph, comparison)
+    section, judge = _comparison(graph, comparison), _judge(graph, comparison)
     split = graph.record_splits(task)[0]
     if isinstance(judge, Similarity):
         return SimilaritySpec(split, graph.device(), judge.to, judge.member)
@@ -102,12 +102,12 @@ def spec(
         split=split,
         seed=seed,
         endpoint=endpoint(judge),
-        orders=found.orders,
-        unparsable=found.unparsable,
+        orders=section.orders,
+        unparsable=section.unparsable,
         template=template,
         constant=constant,
-        temperature=found.temperature,
-        max_tokens=found.max_tokens,
+        temperature=section.temperature,
+        max_tokens=section.max_tokens,
     )
 
 
@@ -136,14 +136,14 @@ def judges(graph: Graph) -> dict[str, str]:
 
 def words(graph: Graph, name: str) -> WinRates:
     """What the table of a comparison says of it."""
-    found, judge = _comparison(graph, name), _judge(graph, name)
-    decided, proxy = f"the proxy {found.judge}", ""
+    comparison, judge = _comparison(graph, name), _judge(graph, name)
+    decided, proxy = f"the proxy {comparison.judge}", ""
     if isinstance(judge, Endpoint):
         decided = judge.model
     else:
         kind = judge.to if isinstance(judge, Similarity) else judge.kind
         proxy = f"{PROXIES[kind]} {_agreement(graph, kind)}"
-    against = found.against
+    against = comparison.against
     return WinRates(
         comparison=name,
         judge=decided,
@@ -151,7 +151,7 @@ def words(graph: Graph, name: str) -> WinRates:
         if against == "reference"
         else graph.config.methods[against].label,
         proxy=proxy,
-        coin=found.unparsable == "coin",
+        coin=comparison.unparsable == "coin",
     )
 
 
@@ -166,9 +166,9 @@ def _judge(graph: Graph, name: str) -> Judge:
 def prompt_file(graph: Graph, name: str) -> str | None:
     """The fetched file that a judge prompt is read from, by its name in ``files``."""
     prompt = _comparison(graph, name).prompt or ""
-    found = prompt.partition(":")[0]
+    file = prompt.partition(":")[0]
     asked = isinstance(_judge(graph, name), Endpoint)
-    return found if asked and found in graph.files else None
+    return file if asked and file in graph.sources.files else None
 
 
 def _template(graph: Graph, name: str) -> tuple[str, str]:
@@ -186,7 +186,7 @@ def _template(graph: Graph, name: str) -> tuple[str, str]:
     except (OSError, UnicodeDecodeError):
         raise UserError(
             f"{where}: found no text file {path}, and no such name in files:"
-            f" {', '.join(graph.files)}"
+            f" {', '.join(graph.sources.files)}"
         ) from None
     try:
         return template_of(text, constant or None), ""

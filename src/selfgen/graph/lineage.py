@@ -10,10 +10,10 @@ import hashlib
 import math
 from dataclasses import dataclass, replace
 
-from selfgen import config as c
+from selfgen.config import Stage
 from selfgen.core.errors import UserError
 from selfgen.core.spec import Device, Steps, to_json
-from selfgen.generation.pass_spec import PassSpec
+from selfgen.generation.spec import PassSpec
 from selfgen.methods.base import Method, Trained
 
 
@@ -46,9 +46,9 @@ def resolve(methods: dict[str, Method]) -> dict[str, Checkpoint]:
     """
     checkpoints: dict[str, Checkpoint] = {}
     for name, method in methods.items():
-        trained = isinstance(method, Trained)
-        rounds = method.parts if trained else 1
-        parent = method.parent if trained else None
+        parent, rounds = None, 1
+        if isinstance(method, Trained):
+            parent, rounds = method.parent, method.parts
         for r in range(rounds):
             checkpoint = name if r == rounds - 1 else f"{name}.r{r + 1}"
             if checkpoint != name and checkpoint in methods:
@@ -62,7 +62,7 @@ def resolve(methods: dict[str, Method]) -> dict[str, Checkpoint]:
     return checkpoints
 
 
-def steps_of(checkpoint: Checkpoint, rows: int, stage: c.Stage) -> Steps | None:
+def steps_of(checkpoint: Checkpoint, rows: int, stage: Stage) -> Steps | None:
     """The steps of a round; None where the checkpoint trains its whole stage.
 
     ``rows``: training records of an epoch.

@@ -20,8 +20,8 @@ TAKEN = (
 
 def names(config: Config, task: str) -> tuple[str, ...]:
     """The metrics of a task: its own, or those of its data set."""
-    found = config.tasks[task]
-    return tuple(found.metrics or DATASETS[found.dataset].metrics)
+    section = config.tasks[task]
+    return tuple(section.metrics or DATASETS[section.dataset].metrics)
 
 
 def main(config: Config, task: str) -> tuple[str, str]:
@@ -32,8 +32,8 @@ def main(config: Config, task: str) -> tuple[str, str]:
 
 def modules(config: Config, *tasks: str) -> list[str]:
     """The modules of the built-in metrics of some tasks."""
-    found = {name for task in tasks for name in names(config, task)}
-    return sorted(metrics.module(name) for name in found if not address(name))
+    used = {name for task in tasks for name in names(config, task)}
+    return sorted(metrics.module(name) for name in used if not address(name))
 
 
 def files(config: Config, task: str) -> list[str]:

@@ -11,19 +11,18 @@ from dataclasses import replace
 from pathlib import Path
 
 from selfgen import config as c
+from selfgen.config.tasks import Decoding
 from selfgen.core.errors import UserError
 from selfgen.core.spec import Device, Sampling, Steps
 from selfgen.core.types import part
+from selfgen.data.dataset import RecordsSpec
 from selfgen.data.leakage import LeakageSpec
-from selfgen.data.pins import WheelSpec
 from selfgen.data.prompts import PromptSpec
-from selfgen.data.spec import RecordsSpec
-from selfgen.evaluation.oracle_spec import ExposureSpec
 from selfgen.evaluation.scores import ScoresSpec
-from selfgen.generation.answers_spec import AnswersSpec
-from selfgen.generation.pass_spec import PassSpec
+from selfgen.generation.spec import AnswersSpec, PassSpec
 from selfgen.graph import lineage, paths, scoring, sources
 from selfgen.graph.lineage import Checkpoint, Pass
+from selfgen.graph.sources import Sources
 from selfgen.methods import Rows
 from selfgen.methods.base import Method, Trained
 from selfgen.mixing.spec import RowsSpec
@@ -41,11 +40,10 @@ class Graph:
     ) -> None:
         """``root``: where the files of functions of one's own lie; ``resources``: where
         downloads do."""
-        self.config, self.root, self.resources = config, root, resources
+        self.config, self.root = config, root
         self.checkpoints = lineage.resolve(config.methods)
         self._passed: dict[tuple[str, str], Pass | None] = {}
-        self.sources, self.files = sources.wheels(config), sources.files(config)
-        sources.check(config)
+        self.sources = Sources(config, resources)
         scoring.check(config, root)
         for name, method in config.methods.items():
             own = method.own_files() if isinstance(method, Trained) else {}
@@ -60,14 +58,6 @@ class Graph:
                     if checkpoint.declared not in self.methods(task):
                         continue
                     self._steps(task, checkpoint)  # refuses more rounds than steps
-
-    def source(self, where: str, name: str) -> WheelSpec:
-        """A pinned file by its name; raises UserError, which says ``where``."""
-        if name not in self.sources:
-            raise UserError(
-                f"config: {where}: found {name!r}, allowed: {', '.join(self.sources)}"
-            )
-        return self.sources[name]
 
     # Names and files
 
@@ -148,24 +138,26 @@ class Graph:
     def passes(self, task: str) -> dict[tuple[str, str], Pass]:
         """All passes of a task by (generator, name)."""
         own = self.methods(task)
-        found = [
+        passes = [
             self.passed(task, name)
             for name, checkpoint in self.checkpoints.items()
             if checkpoint.declared in own
         ]
-        return {(p.generator, p.name): p for p in found if p}
+        return {(p.generator, p.name): p for p in passes if p}
 
     def pass_file(
         self, task: str, model: str, checkpoint: str, seed: int | str
     ) -> str | None:
         """The pass that a checkpoint's rows are mixed from."""
-        found = self.passed(task, checkpoint)
-        return found and paths.fill(
+        passed = self.passed(task, checkpoint)
+        if passed is None:
+            return None
+        return paths.fill(
             paths.PASSED,
             task=task,
             model=model,
-            checkpoint=found.generator,
-            pass_=found.name,
+            checkpoint=passed.generator,
+            pass_=passed.name,
             seed=seed,
         )
 
@@ -184,15 +176,12 @@ class Graph:
 
     def gpus(self) -> int:
         """GPUs that a model's job asks for: none where the device is the CPU."""
-        found = self.config.device == "cuda"
+        wanted = self.config.device == "cuda"
         if self.config.device == "auto":
-            found = Path("/dev/nvidiactl").exists()
-        return int(found)
+            wanted = Path("/dev/nvidiactl").exists()
+        return int(wanted)
 
     # Specs
-
-    def wheel(self, source: str) -> WheelSpec:
-        return self.sources[source]
 
     def model(self, model: str) -> ModelSpec:
         return sources.model(self.config.models[model])
@@ -270,7 +259,7 @@ class Graph:
             optimization=part(Optimization, self.stage(task, method)),
             device=self.device(),
             steps=self._steps(task, self.checkpoints[checkpoint]),
-            loss=loss and part(loss, method),
+            loss=part(loss, method) if loss else None,
         )
 
     def trained_method(self, checkpoint: str) -> Trained:
@@ -305,42 +294,6 @@ class Graph:
         """The column of a task's main metric that methods are compared by."""
         return scoring.main(self.config, task)[1]
 
-    def lead_1(self) -> list[Cell]:
-        """The first-sentence row of the tasks that summarise."""
-        return [
-            Cell(task, "-", "lead-1", "direct", (t.seeds or self.config.seeds)[0])
-            for task, t in self.config.tasks.items()
-            if DATASETS[t.dataset].lead_1
-        ]
-
-    def exposed(self) -> list[Cell]:
-        """Whose step errors are measured: every method but the oracle."""
-        oracle = self.config.evaluation.oracle
-        return [
-            cell
-            for cell in self.cells()
-            if oracle
-            and oracle.method in self.methods(cell.task)
-            and cell.decoding == "direct"
-            and (cell.method, cell.model) != (oracle.method, oracle.model or cell.model)
-        ]
-
-    def oracle_weights(self, task: str, model: str, seed: int | str) -> str:
-        """Folder of the oracle's weights."""
-        oracle = self.config.evaluation.oracle
-        return self.weights(task, oracle.model or model, oracle.method, seed)
-
-    def exposure(self, task: str, seed: int) -> ExposureSpec:
-        oracle = self.config.evaluation.oracle
-        return ExposureSpec(
-            split=self.record_splits(task)[0],
-            prompts=oracle.prompts,
-            prompt=self.prompt(task),
-            sampling=Sampling(oracle.temperature),
-            seed=seed,
-            device=self.device(),
-        )
-
     def device(self) -> Device:
         """Where models run."""
         return Device(self.config.device, self.config.precision)
@@ -354,7 +307,7 @@ class Graph:
         own = self.config.tasks[task].stages.get(method.stage, method.stage)
         return self.config.stages[own]
 
-    def _decoding(self, task: str) -> c.Decoding:
+    def _decoding(self, task: str) -> Decoding:
         return self.config.tasks[task].decoding or self.config.decoding
 
     def _rows(self, task: str, method: Trained) -> tuple[int, int]:

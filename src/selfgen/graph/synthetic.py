@@ -16,9 +16,9 @@ from selfgen.synthetic.spec import StopSpec, SyntheticSpec, VariantSpec
 
 def spec(config: Synthetic, experiment: str, seed: int) -> SyntheticSpec:
     """Everything that a synthetic experiment reads."""
-    found, graph = config.experiments[experiment], Graph(config.of(experiment))
+    section, graph = config.experiments[experiment], Graph(config.of(experiment))
     checkpoints = {
-        checkpoint: _variant(graph, found, experiment, checkpoint, seed)
+        checkpoint: _variant(graph, section, experiment, checkpoint, seed)
         for checkpoint, one in graph.checkpoints.items()
         if one.parent is not None
     }
@@ -57,8 +57,8 @@ def _variant(
         parent=None if untrained else parent,
         rows=graph.rows(task, name, seed),
         train=graph.train(task, name, seed),
-        generator=passed and passed.generator,
-        passed=passed and replace(passed.spec, seed=seed),
+        generator=passed.generator if passed else None,
+        passed=replace(passed.spec, seed=seed) if passed else None,
         match_wall_time=graph.trained_method(name).takes_time_of(),
         stop=StopSpec(stop.exact, stop.every) if stop and stop.method == name else None,
         curve_every=curves.every if curves and name in curves.methods else 0,
@@ -75,14 +75,14 @@ def collect(config: Synthetic) -> CollectSpec:
 
 def runs(config: Synthetic) -> dict[str, list[str]]:
     """The files of all runs by name, in the order of ``collect``."""
-    found = [
+    addresses = [
         {"experiment": r, "seed": s} for r in config.experiments for s in config.seeds
     ]
     kinds = ("scores", "positions", "curves")
     return {
-        kind: [paths.fill(paths.SYNTHETIC, kind=kind, **run) for run in found]
+        kind: [paths.fill(paths.SYNTHETIC, kind=kind, **run) for run in addresses]
         for kind in kinds
-    } | {"manifests": [paths.fill(paths.SYNTHETIC_RUN, **run) for run in found]}
+    } | {"manifests": [paths.fill(paths.SYNTHETIC_RUN, **run) for run in addresses]}
 
 
 def collected(config: Synthetic) -> dict[str, str]:
@@ -120,22 +120,22 @@ def _experiment(name: str, experiment: Experiment) -> ExperimentSpec:
     trained = _trained(experiment)
     baseline = trained[experiment.baseline]
     betas = {
-        method: found.only_beta
-        for method, found in trained.items()
-        if found.stage == baseline.stage and found.only_beta is not None
+        method: one.only_beta
+        for method, one in trained.items()
+        if one.stage == baseline.stage and one.only_beta is not None
     }
     controls = {
         other: method
-        for method, found in trained.items()
-        if (other := found.reads_pass_of()) in betas
+        for method, one in trained.items()
+        if (other := one.reads_pass_of()) in betas
     }
     curves = tuple(experiment.curves.methods) if experiment.curves else ()
     compared = tuple(
         method
-        for method, found in trained.items()
+        for method, one in trained.items()
         if method != experiment.baseline
         and method not in curves
-        and found.parent == baseline.parent
+        and one.parent == baseline.parent
     )
     return ExperimentSpec(
         name=name,
@@ -153,7 +153,7 @@ def _experiment(name: str, experiment: Experiment) -> ExperimentSpec:
 
 def _trained(experiment: Experiment) -> dict[str, Trained]:
     methods = experiment.methods.items()
-    return {name: found for name, found in methods if isinstance(found, Trained)}
+    return {name: method for name, method in methods if isinstance(method, Trained)}
 
 
 def _pairs(experiment: Experiment) -> Iterator[tuple[str, str]]:

@@ -7,7 +7,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from selfgen.graph import benchmarks, dialogues, judging, paths, scoring, verify
+from selfgen.graph import (
+    benchmarks,
+    dialogues,
+    exposure,
+    judging,
+    paths,
+    scoring,
+    verify,
+)
 from selfgen.graph.steps import Graph
 from selfgen.methods.base import Trained
 from selfgen.report import spec as r
@@ -39,7 +47,7 @@ def _entries(graph: Graph) -> Iterator[Job]:
         yield table("corrections")
     if stages := _preference(graph):
         yield table("preference", own=stages)
-    if cells := graph.exposed():
+    if cells := exposure.cells(graph):
         files = [paths.of_cell(paths.EXPOSURE, cell) for cell in cells]
         yield table("exposure", cells, _exposure(graph), errors=files)
     if cells := dialogues.cells(graph):
@@ -57,12 +65,12 @@ def _entries(graph: Graph) -> Iterator[Job]:
 @functools.cache
 def tables(graph: Graph) -> dict[str, Job]:
     """All tables of a configuration by name."""
-    found = {job.spec.name: job for job in _entries(graph)}
+    jobs = {job.spec.name: job for job in _entries(graph)}
     known = verify.known_numbers(graph)
-    held = [one for one in known if one.number.table in found]
+    held = [one for one in known if one.number.table in jobs]
     if known:
-        read = tuple(n for n in found if n in {one.number.table for one in held})
-        found["verify"] = _job(
+        read = tuple(n for n in jobs if n in {one.number.table for one in held})
+        jobs["verify"] = _job(
             graph,
             all_tables(),
             "verify",
@@ -70,7 +78,7 @@ def tables(graph: Graph) -> dict[str, Job]:
             tables=[paths.fill(paths.TABLE, table=name, kind="csv") for name in read],
             manifests=dict.fromkeys(path for one in held for path in one.manifests),
         )
-    return found
+    return jobs
 
 
 @functools.cache
@@ -110,13 +118,15 @@ def _job(
 def collect(graph: Graph) -> r.CollectSpec:
     """Whose scores, weights, passes and answers the collected files are."""
     return r.CollectSpec(
-        cells=(*graph.lead_1(), *graph.cells()),
+        cells=(*_lead_1(graph), *graph.cells()),
         parents={
             name: method.parent if isinstance(method, Trained) else None
             for name, method in graph.config.methods.items()
         },
         trained=tuple(r.Trained(*address) for address in graph.trained()),
-        checkpoints={name: found.declared for name, found in graph.checkpoints.items()},
+        checkpoints={
+            name: checkpoint.declared for name, checkpoint in graph.checkpoints.items()
+        },
         passed=tuple(made for made, _ in _passed(graph)),
     )
 
@@ -129,7 +139,7 @@ def collected(graph: Graph) -> dict[str, list[str]]:
         dict(zip(("task", "model", "checkpoint", "seed"), address, strict=True))
         for address in graph.trained()
     ]
-    first = [paths.fill(paths.LEAD_1, task=cell.task) for cell in graph.lead_1()]
+    first = [paths.fill(paths.LEAD_1, task=cell.task) for cell in _lead_1(graph)]
     return {
         "scores": [*first, *(paths.of_cell(paths.SCORES, cell) for cell in cells)],
         "trained": [paths.fill(paths.TRAINED, **address) for address in trained],
@@ -179,8 +189,17 @@ def _spec(
     )
 
 
+def _lead_1(graph: Graph) -> list[r.Cell]:
+    """The first-sentence row of the tasks that summarise."""
+    return [
+        r.Cell(task, "-", "lead-1", "direct", (t.seeds or graph.config.seeds)[0])
+        for task, t in graph.config.tasks.items()
+        if DATASETS[t.dataset].lead_1
+    ]
+
+
 def _exposure(graph: Graph) -> Exposure:
-    oracle = graph.config.evaluation.oracle
+    oracle = exposure.oracle(graph)
     label = graph.config.methods[oracle.method].label
     name = label + (f" ({oracle.model})" if oracle.model else "")
     return Exposure(name, tuple(oracle.lengths))

@@ -30,10 +30,10 @@ def known_numbers(graph: Graph) -> tuple[Known, ...]:
         said = " ".join(str(error).split())
         raise UserError(f"config: evaluation.values: {said}") from None
     try:
-        found = checked(Values, raw if isinstance(raw, dict) else {"values": raw})
+        values = checked(Values, raw if isinstance(raw, dict) else {"values": raw})
     except UserError as error:
         raise UserError(str(error).replace("config:", f"{name}:")) from None
-    return tuple(Known(value, _manifests(graph, value)) for value in found.values)
+    return tuple(Known(value, _manifests(graph, value)) for value in values.values)
 
 
 def judges(graph: Graph) -> dict[str, str]:
@@ -47,34 +47,33 @@ def judges(graph: Graph) -> dict[str, str]:
 def _manifests(graph: Graph, value: Value) -> dict[str, str]:
     """The manifests of all that is behind a row, from passes to its answers or losses, with
     digests of today's specs."""
-    found: dict[str, str] = {}
-    row = value.row
-    task, model, method = (row.get(key) for key in ("task", "model", "method"))
-    decoding = row.get("decoding", "direct")
+    digests: dict[str, str] = {}
+    wanted = {"decoding": "direct"} | value.row
     for cell in graph.cells():
-        if (cell.task, cell.model, cell.method, cell.decoding) != (
-            *(task, model, method),
-            decoding,
-        ):
+        row = {
+            key: getattr(cell, key) for key in ("task", "model", "method", "decoding")
+        }
+        if any(wanted.get(key) != name for key, name in row.items()):
             continue
         checkpoint = cell.method
-        while graph.checkpoints[checkpoint].parent is not None:
-            found |= _made(graph, cell, checkpoint)
-            checkpoint = graph.checkpoints[checkpoint].parent
-        if value.table in NATS and dialogues.of(graph, task, method):
-            loss = to_json(dialogues.loss(graph, task, method))
-            found[paths.manifest(dialogues.path(cell))] = spec_digest(loss)
+        while parent := graph.checkpoints[checkpoint].parent:
+            digests |= _made(graph, cell, checkpoint)
+            checkpoint = parent
+        if value.table in NATS and dialogues.of(graph, cell.task, cell.method):
+            loss = to_json(dialogues.loss(graph, cell.task, cell.method))
+            digests[paths.manifest(dialogues.path(cell))] = spec_digest(loss)
             continue
-        answers = to_json(graph.answers(task, method, decoding, cell.seed))
+        spec = graph.answers(cell.task, cell.method, cell.decoding, cell.seed)
+        answers = to_json(spec)
         path = paths.manifest(paths.of_cell(paths.ANSWERS, cell))
-        found[path] = spec_digest(answers)
-    return found
+        digests[path] = spec_digest(answers)
+    return digests
 
 
 def _made(graph: Graph, cell: Cell, checkpoint: str) -> dict[str, str]:
     """The manifests of a checkpoint's pass, rows and weights, with their digests today."""
     task, model, seed = cell.task, cell.model, cell.seed
-    address = {"task": task, "model": model, "checkpoint": checkpoint, "seed": seed}
+    address = {"checkpoint": checkpoint, "task": task, "model": model, "seed": seed}
     rows = dialogues.rows(graph, task, checkpoint, seed)
     train = graph.train(task, checkpoint, seed)
     specs: dict[str, object] = {
@@ -83,5 +82,7 @@ def _made(graph: Graph, cell: Cell, checkpoint: str) -> dict[str, str]:
     }
     if passed := graph.passed(task, checkpoint):
         drawn = graph.generation(task, passed.generator, passed.name, seed)
-        specs[paths.manifest(graph.pass_file(**address) or "")] = drawn
+        specs[paths.manifest(graph.pass_file(task, model, checkpoint, seed) or "")] = (
+            drawn
+        )
     return {path: spec_digest(to_json(spec)) for path, spec in specs.items()}

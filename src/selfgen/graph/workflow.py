@@ -21,9 +21,9 @@ from selfgen.core.spec import to_json
 from selfgen.graph import (
     benchmarks,
     dialogues,
+    exposure,
     judging,
     paths,
-    sources,
     synthetic,
     tables,
 )
@@ -34,9 +34,9 @@ from selfgen.graph.steps import Graph
 from selfgen.runtime.job import KNOBS
 
 SPECS: dict[str, Callable[..., Any]] = {
-    "fetch_wheel": lambda graph, filename: sources.fetched_wheels(graph)[filename],
-    "fetch_file": lambda graph, fetched: sources.fetched_files(graph)[fetched],
-    "fetch_hub": lambda graph, hub: sources.hubs(graph.config)[hub],
+    "fetch_wheel": lambda graph, filename: graph.sources.fetched_wheels()[filename],
+    "fetch_file": lambda graph, fetched: graph.sources.fetched_files()[fetched],
+    "fetch_hub": lambda graph, hub: graph.sources.hubs()[hub],
     "build_records": Graph.records,
     "check_leakage": Graph.leakage,
     "prepare_base": Graph.model,
@@ -46,7 +46,7 @@ SPECS: dict[str, Callable[..., Any]] = {
     "generate_answers": Graph.answers,
     "score_answers": Graph.scores,
     "score_lead_1": Graph.scores,
-    "measure_exposure": Graph.exposure,
+    "measure_exposure": exposure.spec,
     "measure_loss": dialogues.loss,
     "judge_answers": judging.spec,
     "answer_benchmark": benchmarks.answers,
@@ -101,21 +101,21 @@ class Workflow:
         """All files of a rule: of downloads, which may lie anywhere, their names."""
         if rule not in INPUTS:
             return []
-        found = self.inputs(rule, wildcards).values()
+        named = self.inputs(rule, wildcards).values()
         files = [
-            f for item in found for f in ([item] if isinstance(item, str) else item)
+            f for item in named for f in ([item] if isinstance(item, str) else item)
         ]
         return [file.removeprefix(self.resources) for file in files]
 
     def pins(self, rule: str, wildcards: Any) -> list[str]:
         """Arguments that say what hash an input must have."""
         if rule == "build_records":
-            found = sources.pins(self.graph, wildcards.task)
+            pins = self.graph.sources.pins(wildcards.task)
         elif rule == "prepare_base":
-            found = sources.model_pin(self.graph, wildcards.model)
+            pins = self.graph.sources.model_pin(wildcards.model)
         else:
-            found = {}
-        return [f"--pin={name}={pin}" for name, pin in found.items()]
+            pins = {}
+        return [f"--pin={name}={pin}" for name, pin in pins.items()]
 
     def is_download(self, path: str) -> bool:
         """Whether a file is pinned, so that another download of it reruns nothing."""
@@ -127,20 +127,20 @@ class Workflow:
         """The name of a step and those of its arguments that cause no rerun, from what
         Snakemake knows of a job. Resources that are run knobs are passed on."""
         address = "/".join(map(str, wildcards))
-        found = [rule, f"--name={rule} {address}".rstrip()]
+        arguments = [rule, f"--name={rule} {address}".rstrip()]
         for kind, named in (("input", input), ("output", output)):
             for name, item in named._allitems():
                 files = [item] if isinstance(item, str) else item
-                found += [f"--{kind}={name or PurePath(f).name}={f}" for f in files]
+                arguments += [f"--{kind}={name or PurePath(f).name}={f}" for f in files]
         if gpus := resources.get("gpu"):
-            found.append(f"--gpus={gpus}")
+            arguments.append(f"--gpus={gpus}")
         knobs: dict[str, Any] = dict(self.folders)
         given = dict(wildcards.items())
         for name in KNOBS:
             value = given.get(name, resources.get(name))
             if value not in (None, ""):  # 0 says something
                 knobs[name] = value
-        return [*found, *(f"--set={name}={value}" for name, value in knobs.items())]
+        return [*arguments, *(f"--set={name}={value}" for name, value in knobs.items())]
 
     @property
     def model_gb(self) -> int:
@@ -159,7 +159,9 @@ class Workflow:
     def names(self) -> dict[str, list[str]]:
         """The values of each wildcard, and those that only some rules take."""
         graph, config = self.graph, self.graph.config
-        rounds = {n for n, found in graph.checkpoints.items() if n != found.declared}
+        rounds = {
+            n for n, checkpoint in graph.checkpoints.items() if n != checkpoint.declared
+        }
         return {
             "task": list(config.tasks),
             "model": list(config.models),
@@ -171,9 +173,9 @@ class Workflow:
             "few_shot": benchmarks.few_shot(graph),
             "table": list(tables.tables(graph)),
             "figure": list(tables.figures(graph)),
-            "filename": list(sources.fetched_wheels(graph)),
-            "fetched": list(sources.fetched_files(graph)),
-            "hub": list(sources.hubs(config)),
+            "filename": list(graph.sources.fetched_wheels()),
+            "fetched": list(graph.sources.fetched_files()),
+            "hub": list(graph.sources.hubs()),
         }
 
     def results(self) -> dict[str, list[str]]:
@@ -250,8 +252,8 @@ def open_workflow(
         files.check(Path(path))
     resources = paths.resources(str(root))
     if "experiments" in raw:
-        found = load_synthetic(raw)
-        return Workflow(found, resources, os.path.relpath(root))
+        config = load_synthetic(raw)
+        return Workflow(config, resources, os.path.relpath(root))
     graph = Graph(load(raw), root, resources)
     judging.check(graph)
     benchmarks.check(graph)

@@ -20,6 +20,7 @@ from selfgen.data.prompts import (
 )
 from selfgen.generation import free
 from selfgen.generation.answers import Progress, load
+from selfgen.generation.decoding import Prompt
 from selfgen.judge.spec import ConversationsSpec
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def answer(
             made = free.complete(
                 model,
                 tokenizer,
-                [free.Prompt(c.id, turn - 1, prompt_of(c, turn)) for c in some],
+                [Prompt(c.id, turn - 1, prompt_of(c, turn)) for c in some],
                 Sampling(temperature),
                 seed=spec.seed,
                 max_new_tokens=spec.prompt.max_answer_tokens,

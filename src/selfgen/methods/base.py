@@ -14,7 +14,7 @@ from pydantic import Field
 
 from selfgen.core.spec import Sampling
 from selfgen.core.types import Count, CountOrZero, Keys, Number, known, part
-from selfgen.generation.pass_spec import Drawing
+from selfgen.generation.spec import Drawing
 from selfgen.mixing.mix import Mix
 
 CORRECTION_TOKENS = 32

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from selfgen.core.types import Count, Share
-from selfgen.generation.pass_spec import Drawing
+from selfgen.generation.spec import Drawing
 from selfgen.methods.base import Rounds, Sampled
 from selfgen.mixing import rows
 from selfgen.mixing.mix import Mix, Mixing
@@ -48,14 +48,6 @@ class Bash(BashRows, MixingRate, Sampled, Rounds):
     whole_rows = True
     mixes_context = True
     takes_longer = True
-
-    @model_validator(mode="after")
-    def _moves(self) -> Bash:
-        if self.schedule and self.schedule.over == "rounds" and self.rounds == 1:
-            raise ValueError(
-                "schedule.over: found 'rounds', allowed: only with rounds > 1"
-            )
-        return self
 
     def drawing(self, number: int) -> Drawing:
         return Drawing(

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from selfgen.core.types import CountFromTwo
-from selfgen.generation.pass_spec import Drawing
+from selfgen.generation.spec import Drawing
 from selfgen.methods.base import Cost, Sampled, Trained
 from selfgen.mixing import rows
 from selfgen.mixing.mix import Mix, Mixing, Records

@@ -8,23 +8,13 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from selfgen.methods.base import Method, Rounds, comparable
-from selfgen.mixing import rows
-from selfgen.mixing.mix import Mix, Mixing
-from selfgen.mixing.rows import Fields
+from selfgen.mixing.mix import References
 
 
-class PlainRows(Mix):
+class PlainRows(References):
     """Teacher forcing."""
 
     mix: Literal["plain"] = Field(description="Reference context, reference labels.")
-
-    @property
-    def reads_pass(self) -> bool:
-        return False
-
-    def make(self, mixing: Mixing, i: int, epoch: int) -> list[Fields]:
-        example = mixing.examples[i]
-        return [rows.plain(example.prompt_ids, example.answer_ids)]
 
 
 class Plain(PlainRows, Rounds):

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from selfgen.core.types import Share
 from selfgen.data.prompts import correction_ids
-from selfgen.generation.pass_spec import Drawing
+from selfgen.generation.spec import Drawing
 from selfgen.methods.base import CORRECTION_TOKENS, Cost, Rounds, Sampled
 from selfgen.mixing import rows
 from selfgen.mixing.mix import Mix, Mixing

@@ -11,7 +11,7 @@ from selfgen.core.hashing import unit
 from selfgen.core.types import Keys
 from selfgen.data.examples import Example
 from selfgen.data.prompts import answer_ids
-from selfgen.mixing.rows import Fields
+from selfgen.mixing.rows import Fields, plain
 from selfgen.mixing.spec import RowsSpec
 
 if TYPE_CHECKING:
@@ -85,3 +85,15 @@ class Mix(Keys):
     def more(self, records: Records, passes: Records, root: Path) -> dict[str, Any]:
         """Further arguments of ``build.stream``. ``root``: where files of one's own lie."""
         return {}
+
+
+class References(Mix):
+    """The references alone, with no pass before."""
+
+    @property
+    def reads_pass(self) -> bool:
+        return False
+
+    def make(self, mixing: Mixing, i: int, epoch: int) -> list[Fields]:
+        example = mixing.examples[i]
+        return [plain(example.prompt_ids, example.answer_ids)]

@@ -58,6 +58,15 @@ class MixingRate(Keys):
         default=None, description="Moves the probability, with `beta` as its most."
     )
 
+    @model_validator(mode="after")
+    def _moves(self) -> MixingRate:
+        over = self.schedule.over if self.schedule else None
+        if over == "rounds" and getattr(self, "rounds", 1) == 1:
+            raise ValueError(
+                "schedule.over: found 'rounds', allowed: only with rounds > 1"
+            )
+        return self
+
     def in_round(self, number: int) -> float:
         """The most that the rate may be in a round, from 0."""
         if self.schedule and self.schedule.over == "rounds":

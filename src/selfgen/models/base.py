@@ -82,8 +82,12 @@ def _adopt(spec: ModelSpec, source: Path, out: Path) -> None:
     from transformers import AutoConfig, AutoTokenizer
 
     if source.is_dir():
-        names = (path for path in source.iterdir() if path.is_file())
-        files = {path.name: path for path in names if _is_read(path.name)}
+        files = {
+            path.name: path
+            for path in source.iterdir()
+            if path.is_file()
+            and any(fnmatch.fnmatchcase(path.name, x) for x in listing.MODEL_FILES)
+        }
     else:
         files = listing.read(source)
     if "config.json" not in files or not any(map(_is_weights, files)):
@@ -109,10 +113,6 @@ def _adopt(spec: ModelSpec, source: Path, out: Path) -> None:
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     tokenizer.save_pretrained(out)
-
-
-def _is_read(name: str) -> bool:
-    return any(fnmatch.fnmatchcase(name, pattern) for pattern in listing.MODEL_FILES)
 
 
 def _is_weights(name: str) -> bool:

@@ -8,33 +8,23 @@ from typing import Any
 
 from selfgen.core.errors import UserError
 
-_PYTHIA = {"model_type": "gpt_neox", "max_position_embeddings": 2048}
+
+def _pythia(vocabulary: int, size: int, layers: int, heads: int) -> dict[str, Any]:
+    return {
+        "model_type": "gpt_neox",
+        "max_position_embeddings": 2048,
+        "vocab_size": vocabulary,
+        "hidden_size": size,
+        "intermediate_size": 4 * size,
+        "num_hidden_layers": layers,
+        "num_attention_heads": heads,
+    }
+
 
 SHAPES: dict[str, dict[str, Any]] = {
-    "pythia-1b": _PYTHIA
-    | {
-        "vocab_size": 50304,
-        "hidden_size": 2048,
-        "intermediate_size": 8192,
-        "num_hidden_layers": 16,
-        "num_attention_heads": 8,
-    },
-    "pythia-2.8b": _PYTHIA
-    | {
-        "vocab_size": 50304,
-        "hidden_size": 2560,
-        "intermediate_size": 10240,
-        "num_hidden_layers": 32,
-        "num_attention_heads": 32,
-    },
-    "pythia-6.9b": _PYTHIA
-    | {
-        "vocab_size": 50432,
-        "hidden_size": 4096,
-        "intermediate_size": 16384,
-        "num_hidden_layers": 32,
-        "num_attention_heads": 32,
-    },
+    "pythia-1b": _pythia(50304, 2048, 16, 8),
+    "pythia-2.8b": _pythia(50304, 2560, 32, 32),
+    "pythia-6.9b": _pythia(50432, 4096, 32, 32),
     "mistral-7b": {
         "model_type": "mistral",
         "vocab_size": 32000,

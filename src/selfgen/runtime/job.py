@@ -57,7 +57,9 @@ class Job:
 
     def input(self, name: str) -> Path:
         """The one file or folder of an input."""
-        (path,) = self._found(name)
+        if name not in self.inputs:
+            raise UserError(f"--input {name}=PATH is missing")
+        (path,) = self.inputs[name]
         return path
 
     def paths(self, name: str) -> list[Path]:
@@ -102,11 +104,6 @@ class Job:
     def claim(self, device: str) -> None:
         """As ``devices.claim``, with the job's threads and GPUs."""
         devices.claim(device, self.threads, self.gpus)
-
-    def _found(self, name: str) -> tuple[Path, ...]:
-        if name not in self.inputs:
-            raise UserError(f"--input {name}=PATH is missing")
-        return self.inputs[name]
 
 
 GIVEN = ("inputs", "outputs", "after", "hashes", "code", "name", "threads", "gpus")

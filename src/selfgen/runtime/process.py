@@ -17,13 +17,6 @@ def search_less_for_cycles() -> None:
     atexit.register(gc.freeze)
 
 
-def set_threads(threads: int) -> None:
-    """Let torch use exactly the CPU threads that the job was given."""
-    import torch
-
-    torch.set_num_threads(threads)
-
-
 def keep_freed_memory() -> None:
     """Let glibc keep large freed blocks for the next allocation of this process.
 

@@ -32,7 +32,8 @@ class Progress:
         self.last = now
         pace = (now - self.started) / max(1, done - self.done_at_start)
         left = pace * (total - done)
-        line = f"{self.name}: {self.unit} {done} of {total}, {_span(left)} left"
+        span = f"{left:.0f} s" if left < 90 else f"{left / 60:.0f} min"
+        line = f"{self.name}: {self.unit} {done} of {total}, {span} left"
         log.info(line)
         terminal(line)
 
@@ -45,7 +46,3 @@ def terminal(line: str) -> None:
                 print(line, file=tty)
         except OSError:
             print(line, file=sys.stderr)
-
-
-def _span(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"

@@ -11,6 +11,7 @@ from selfgen.data.examples import Example
 from selfgen.data.prompts import PromptSpec, correction_ids
 from selfgen.evaluation import exposure
 from selfgen.generation import free
+from selfgen.generation.decoding import Prompt
 
 if TYPE_CHECKING:
     import pandas
@@ -44,20 +45,20 @@ class Reading:
 
     def row(self) -> dict[str, Any]:
         """The measures of one answer, as shares of 1 or as counts of tokens."""
-        found = self.aligned
-        exact = not any(found.free_wrong) and not found.longer
+        aligned = self.aligned
+        exact = not any(aligned.free_wrong) and not aligned.longer
         return {
             "id": self.example.id,
             "items": self.items,
             "exact": float(exact),
-            "similarity": found.similarity,
+            "similarity": aligned.similarity,
             "nll": self.forced.nll / len(self.example.answer_ids),
             "tokens": len(self.answer),
-            "n": len(found.free_wrong),
-            "forced_wrong": sum(found.forced_wrong),
-            "free_wrong": sum(found.free_wrong),
-            "after_error": sum(found.after_error),
-            "recovered": sum(found.recovered),
+            "n": len(aligned.free_wrong),
+            "forced_wrong": sum(aligned.forced_wrong),
+            "free_wrong": sum(aligned.free_wrong),
+            "after_error": sum(aligned.after_error),
+            "recovered": sum(aligned.recovered),
             "edited": float(self.draft is not None and self.draft != self.answer),
         }
 
@@ -79,7 +80,7 @@ def read(
     answers = free.complete(
         model,
         tokenizer,
-        [free.Prompt(e.id, 0, e.prompt_ids) for e in asked],
+        [Prompt(e.id, 0, e.prompt_ids) for e in asked],
         Sampling(),
         seed=0,
         max_new_tokens=held_out.prompt.max_answer_tokens,
@@ -99,7 +100,7 @@ def read(
             exposure.aligned(
                 by_id[example.id], choice.tokens, example.answer_ids, held_out.same
             ),
-            drafts and drafts[example.id],
+            drafts[example.id] if drafts else None,
         )
         for example, items, choice in zip(
             held_out.examples, held_out.items, forced, strict=True

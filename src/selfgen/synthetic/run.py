@@ -97,8 +97,8 @@ class Experiment:
 
         parts: dict[str, list[pandas.DataFrame]] = {name: [] for name in FILES}
         for variant in self.spec.variants:
-            found = self.finished.get(variant.name)
-            for name, frame in found.tables.items() if found else ():
+            finished = self.finished.get(variant.name)
+            for name, frame in finished.tables.items() if finished else ():
                 parts[name].append(frame.assign(method=variant.declared))
         return {
             name: pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
@@ -107,7 +107,7 @@ class Experiment:
 
     def facts(self) -> dict[str, dict[str, Any]]:
         """What each finished variant cost."""
-        return {name: found.facts for name, found in self.finished.items()}
+        return {name: finished.facts for name, finished in self.finished.items()}
 
     # One variant
 
@@ -147,17 +147,17 @@ class Experiment:
         every = variant.stop.every if variant.stop else variant.curve_every
         if not every or step % every:
             return False
-        found = self._validated(model)
-        curve.append({"step": step, **found})
-        return variant.stop is not None and found["exact"] >= variant.stop.exact
+        scores = self._validated(model)
+        curve.append({"step": step, **scores})
+        return variant.stop is not None and scores["exact"] >= variant.stop.exact
 
     def _validated(self, model: Any) -> dict[str, float]:
         was = model.training
-        found = measure.summary(
+        scores = measure.summary(
             measure.read(model.eval(), self.tokenizer, self.validation)
         )
         model.train(was)
-        return found
+        return scores
 
     def _read(self, variant: VariantSpec, model: Any) -> dict[str, pandas.DataFrame]:
         import pandas as pd
@@ -166,11 +166,11 @@ class Experiment:
         parts: dict[str, list[pandas.DataFrame]] = {"scores": [], "positions": []}
         drafts: dict[str, list[int]] | None = None
         for decoding in variant.decodings:
-            found = measure.read(model, self.tokenizer, self.test, drafts)
-            drafts = {reading.example.id: reading.answer for reading in found}
+            tables = measure.read(model, self.tokenizer, self.test, drafts)
+            drafts = {reading.example.id: reading.answer for reading in tables}
             for name, table in (
-                ("scores", measure.scores(found)),
-                ("positions", measure.positions(found)),
+                ("scores", measure.scores(tables)),
+                ("positions", measure.positions(tables)),
             ):
                 parts[name].append(table.assign(decoding=decoding))
         return {
@@ -183,12 +183,12 @@ class Experiment:
         self, variant: VariantSpec
     ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
         """Rows and facts of a variant's pass; several variants may read the same."""
-        if variant.passed is None:
+        if variant.passed is None or variant.generator is None:
             return [], {}
         key = self.digests[variant.generator] + to_json(variant.passed)
         if key not in self.passes:
             facts: dict[str, Any] = {}
-            rows = pass_over(
+            drawn = pass_over(
                 self._model(variant.generator).eval(),
                 self.tokenizer,
                 self.examples,
@@ -196,8 +196,8 @@ class Experiment:
                 facts,
                 batch_size=measure.BATCH,
                 engine="sequential",
-            ).rows
-            self.passes[key] = ([*rows], facts)
+            )
+            self.passes[key] = ([*drawn.rows], facts)
         rows, facts = self.passes[key]
         return rows, {"generation_seconds": facts["generation_seconds"]} | {
             name: facts[name]

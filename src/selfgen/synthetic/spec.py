@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from selfgen.data.dataset import RecordsSpec
 from selfgen.data.prompts import PromptSpec
-from selfgen.data.spec import RecordsSpec
-from selfgen.generation.pass_spec import PassSpec
+from selfgen.generation.spec import PassSpec
 from selfgen.methods import Rows
 from selfgen.models.base import ModelSpec
 from selfgen.training.spec import TrainSpec

@@ -10,8 +10,8 @@ from selfgen import tasks
 from selfgen.core.errors import UserError
 from selfgen.core.hashing import unit
 from selfgen.core.provenance import atomic
+from selfgen.data.dataset import RecordsSpec
 from selfgen.data.records import COLUMNS, SPLITS, check_ids
-from selfgen.data.spec import RecordsSpec
 
 if TYPE_CHECKING:
     import datasets

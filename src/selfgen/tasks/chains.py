@@ -7,12 +7,9 @@ The answer repeats each operation and writes the digit that it gives: ``3+4-9`` 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
 
-from selfgen.data.procedural import Made, made_by_rule, rows
-from selfgen.data.spec import RecordsSpec
+from selfgen.data.procedural import Made, by_rule, made_by_rule
 
 OPERATIONS: dict[str, Callable[[int, int], int]] = {
     "+": lambda value, d: (value + d) % 10,
@@ -36,9 +33,6 @@ def chain(stream: random.Random) -> Made:
     return prompt, answer, n
 
 
-def load(_: dict[str, Path], spec: RecordsSpec) -> Iterator[dict[str, Any]]:
-    """Its rows."""
-    return rows(spec, lambda stream, _: chain(stream))
-
+load = by_rule(lambda stream, _: chain(stream))
 
 DATASET = made_by_rule(load)

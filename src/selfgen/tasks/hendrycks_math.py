@@ -16,10 +16,9 @@ from typing import Any
 
 from selfgen.core.errors import UserError
 from selfgen.data import tables
-from selfgen.data.dataset import DataSet, record, with_validation
+from selfgen.data.dataset import DataSet, RecordsSpec, record, with_validation
 from selfgen.data.final_answers import boxed
 from selfgen.data.pins import FileSpec
-from selfgen.data.spec import RecordsSpec
 
 # This repository keeps its data in Git LFS, whose contents have an address of their own.
 _FOLDER = (

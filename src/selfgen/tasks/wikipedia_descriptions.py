@@ -9,8 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from selfgen.data.dataset import DataSet, record, split_of
-from selfgen.data.spec import RecordsSpec
+from selfgen.data.dataset import DataSet, RecordsSpec, record, split_of
 from selfgen.data.text import lead, sentences, too_long
 from selfgen.data.wikipedia import LICENCE, SOURCE, WHEEL, articles, used_for_qa
 

@@ -6,6 +6,7 @@ import functools
 import itertools
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -50,10 +51,8 @@ class StoredSteps(Sequence[list[TrainingRow]]):
         if not path.is_file():
             raise UserError(f"{path}: this file is missing")
         self.file = pyarrow.parquet.ParquetFile(path)
-        columns = self.file.read(["step", "id"])
-        named = zip(
-            *(columns[name].to_pylist() for name in ("step", "id")), strict=True
-        )
+        columns = self.file.read(["step", "id"]).to_pydict()
+        named = zip(columns["step"], columns["id"], strict=True)
         self.ends = [0, *_ends(named, part)]
         sizes = map(self.file.metadata.row_group, range(self.file.num_row_groups))
         self.starts = [0, *itertools.accumulate(group.num_rows for group in sizes)]
@@ -157,6 +156,7 @@ def shares(
     return dealt
 
 
+@dataclass
 class Passes:
     """Work on the rows of a step, in forward passes of at most ``tokens`` tokens; where
     there are several ``processes``, on the share of the one that is number ``process``.
@@ -171,16 +171,11 @@ class Passes:
     for ever.
     """
 
-    def __init__(
-        self,
-        module: torch.nn.Module,
-        tokens: int,
-        process: int = 0,
-        processes: int = 1,
-        share: bool = False,
-    ) -> None:
-        self.module, self.tokens = module, tokens
-        self.process, self.processes, self.share = process, processes, share
+    module: torch.nn.Module
+    tokens: int
+    process: int = 0
+    processes: int = 1
+    share: bool = False
 
     def run(
         self,

@@ -125,15 +125,8 @@ def train(
     outcome = state.restore() or Outcome(forwarded_tokens=forwarded, seconds=seconds)
     outcome.device, outcome.precision = device, precision
     outcome.processes, outcome.sharded = accelerator.num_processes, sharded
-    update = Update(
-        accelerator,
-        objective,
-        wrapped,
-        passes,
-        optimizer,
-        scheduler,
-        spec.optimization.max_grad_norm,
-    )
+    norm = spec.optimization.max_grad_norm
+    update = Update(accelerator, objective, passes, optimizer, scheduler, norm)
     for done in range(outcome.steps, len(steps)):
         started = time.perf_counter()
         number = part.first + done
@@ -195,12 +188,11 @@ def _whole(accelerator: Any, wrapped: Any) -> Any:
 class Update:
     """An optimiser step: gradients of the mean loss of its rows, and what follows.
 
-    ``wrapped`` is ``objective`` as accelerate prepared it to be run forward.
+    ``passes`` run ``objective`` forward as accelerate prepared it.
     """
 
     accelerator: Any
     objective: LabelLoss
-    wrapped: Any
     passes: Passes
     optimizer: Any
     scheduler: Any
@@ -232,6 +224,7 @@ class Update:
     def _backward(self, rows: list[TrainingRow]) -> dict[str, float]:
         """Gradients of the mean loss; returns the means that the objective names."""
         accelerator, objective = self.accelerator, self.objective
+        wrapped = self.passes.module
         totals = objective.totals(rows)
 
         def work(parts: list[list[TrainingRow]], counted: int) -> list[float]:
@@ -241,13 +234,13 @@ class Update:
                 # then, those of shared weights would take the room that sharing saves.
                 last = number == len(parts) - 1
                 meet = last or self.passes.share
-                with nullcontext() if meet else accelerator.no_sync(self.wrapped):
+                with nullcontext() if meet else accelerator.no_sync(wrapped):
                     # Not one context for both: autocast keeps the weights that it has
                     # cast, and those cast in a pass without gradient may pass none on.
                     with accelerator.autocast():
                         inputs = objective.collate(part, accelerator.device)
                     with accelerator.autocast():
-                        sums = self.wrapped(**inputs)
+                        sums = wrapped(**inputs)
                     share = objective.means(sums, totals) * (number < counted)
                     means += share.detach()
                     # They are averaged there; the totals are those of all processes.

@@ -70,9 +70,16 @@ class PairLoss(LabelLoss):
         """Sums over pairs [4]: DPO's loss, cross-entropy of the chosen, margin, accuracy.
 
         The rows are chosen, rejected, chosen, ...; ``reference`` [pairs, 2] as in ``dpo``.
-        Without it the ``log_probs`` themselves.
+        Without it the summed log-probabilities [rows] of the labels of each row, of which
+        it has ``counts``.
         """
-        log_probs = self.log_probs(input_ids, before, labels, lengths, counts)
+        logits = self.logits(input_ids, before, lengths)
+        log_probs = -cross_entropy(logits.float(), labels, reduction="none")
+        # Rows side by side, not index_add, whose order of summation varies on a GPU.
+        number = torch.tensor(counts, device=log_probs.device)
+        inside = torch.arange(max(counts), device=log_probs.device) < number[:, None]
+        rows = log_probs.new_zeros(inside.shape).masked_scatter(inside, log_probs)
+        log_probs = rows.sum(1)
         if reference is None:
             return log_probs
         log_probs = log_probs.view(-1, 2)
@@ -85,25 +92,6 @@ class PairLoss(LabelLoss):
                 margin.sum(),
                 (margin > 0).float().sum(),
             ]
-        )
-
-    def log_probs(
-        self,
-        input_ids: torch.Tensor,
-        before: torch.Tensor,
-        labels: torch.Tensor,
-        lengths: list[int],
-        counts: list[int],
-    ) -> torch.Tensor:
-        """Summed log-probability [rows] of the labels of each row, of which it has
-        ``counts``."""
-        logits = self.logits(input_ids, before, lengths)
-        log_probs = -cross_entropy(logits.float(), labels, reduction="none")
-        # Rows side by side, not index_add, whose order of summation varies on a GPU.
-        number = torch.tensor(counts, device=log_probs.device)
-        inside = torch.arange(max(counts), device=log_probs.device) < number[:, None]
-        return (
-            log_probs.new_zeros(inside.shape).masked_scatter(inside, log_probs).sum(1)
         )
 
     @torch.no_grad()
@@ -150,7 +138,8 @@ class PairLoss(LabelLoss):
         for (name, epoch), pair in pairs.items():
             pair.sort(key=lambda row: str(row.get("role")))
             roles = [str(row.get("role")) for row in pair]
-            if roles != [CHOSEN, REJECTED] or not all(map(_answered, pair)):
+            answered = all(batches.labelled([row]) for row in pair)
+            if roles != [CHOSEN, REJECTED] or not answered:
                 raise UserError(
                     f"rows: the pair {name} (epoch {epoch}) of step {rows[0]['step']} is"
                     f" incomplete: found {' and '.join(roles)}, needed are one chosen"
@@ -182,7 +171,3 @@ def _counted(rows: list[TrainingRow], device: Any) -> dict[str, Any]:
 
 def _address(row: TrainingRow) -> tuple[str, int, str]:
     return row["id"], row["epoch"], row["role"]
-
-
-def _answered(row: TrainingRow) -> bool:
-    return batches.labelled([row]) > 0

@@ -19,7 +19,9 @@ from typing import Any
 
 import torch
 
-from selfgen.core.rng import gumbel, row_key, uniform
+from selfgen.core.rng import row_key, uniform
+from selfgen.core.spec import Sampling
+from selfgen.generation.sampling import Sampler
 from selfgen.mixing.schedules import rate_at
 from selfgen.training import batches
 from selfgen.training.batches import IGNORE, TrainingRow
@@ -66,7 +68,7 @@ class TwoPassLoss(LabelLoss):
     ) -> None:
         super().__init__(model)
         self.spec, self.seed, self.total = spec, seed, total
-        self.banned = list(banned)
+        self.draw = Sampler(Sampling(spec.temperature), banned)
 
     def at_step(self, rows: list[TrainingRow], step: int) -> list[TrainingRow]:
         rate = rate_at(self.spec.schedule, self.spec.beta, step, self.total)
@@ -118,25 +120,5 @@ class TwoPassLoss(LabelLoss):
             )
         finally:
             self.train(training)
-        return self._choose(states[asked[0]], asked[1], asked[2])
-
-    def _choose(
-        self, states: torch.Tensor, keys: torch.Tensor, positions: torch.Tensor
-    ) -> list[int]:
-        """Tokens after ``states`` [n, size], as ``generation.decoding.Sampler`` draws them:
-        greedy, or argmax of tempered logits and noise of the position's address."""
         head = self.model.get_output_embeddings()
-        temperature = self.spec.temperature
-        # The vocabulary is projected to a few rows at a time, as there.
-        size = max(1, (2**26 if states.is_cuda else 2**22) // head.weight.shape[0])
-        drawn: list[int] = []
-        for part in zip(
-            *(x.split(size) for x in (states, keys, positions)), strict=True
-        ):
-            scores = head(part[0]).float()
-            scores[:, self.banned] = -torch.inf
-            if temperature > 0:
-                noise = gumbel(part[1], part[2], scores.shape[-1])
-                scores = scores / temperature + noise
-            drawn += scores.argmax(-1).tolist()
-        return drawn
+        return self.draw(head, states[asked[0]], asked[1], asked[2]).tolist()

@@ -1,4 +1,4 @@
-"""What a pass over training records reads."""
+"""What passes over training records and answers to held-out prompts read."""
 
 from __future__ import annotations
 
@@ -46,4 +46,21 @@ class PassSpec(Drawing):
     device: Device
     step_rows: int = 0
     steps: Steps | None = None
+    backend: str = ""
+
+
+@dataclass(frozen=True)
+class AnswersSpec:
+    """Free-running answers to held-out prompts.
+
+    ``decoding``: ``direct`` answers the prompt; ``corrected`` is shown the direct answer and
+    the correction turn, and answers again. ``backend``: ``vllm``, or none for our own.
+    """
+
+    decoding: str
+    splits: tuple[str, ...]
+    prompt: PromptSpec
+    sampling: Sampling
+    seed: int
+    device: Device
     backend: str = ""
