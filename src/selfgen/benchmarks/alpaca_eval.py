@@ -98,12 +98,8 @@ class AlpacaEval(Judged):
         """Rows ``{id, won, controlled, length}``: the probability of a win (None: the reply
         names neither), and the length-controlled one."""
         outputs = [
-            {
-                "instruction": row["prompt"],
-                "output": row["answer"],
-                "generator": generator,
-            }
-            for row in answers
+            {"instruction": r["prompt"], "output": r["answer"], "generator": generator}
+            for r in answers
         ]
         found = annotate(outputs, _read(files["baseline"]), ask)
         facts = {"row": leaderboard_row(found, files.get("gamed"))}
@@ -146,9 +142,12 @@ def annotate(
     )
     settings = dict(pool.annotators[ANNOTATOR].completions_kwargs)
     settings.pop("model_name")
+    chat = _package().utils.prompt_to_chatml
 
     def completions(prompts: Sequence[str], **_: Any) -> dict[str, list[Any]]:
-        replies = ask([_request(prompt, settings) for prompt in prompts])
+        replies = ask(
+            [{"messages": chat(prompt.strip()), **settings} for prompt in prompts]
+        )
         choices = [
             {
                 "finish_reason": reply.finish_reason,
@@ -161,12 +160,8 @@ def annotate(
         return {"completions": [c["text"] for c in choices], "completions_all": choices}
 
     pool.annotators[ANNOTATOR].fn_completions = completions
-    made = pool.annotate_head2head(
-        outputs_1=pd.DataFrame(baseline),
-        outputs_2=pd.DataFrame(outputs),
-        chunksize=None,
-    )
-    found = pd.DataFrame(made)
+    sides = {"outputs_1": pd.DataFrame(baseline), "outputs_2": pd.DataFrame(outputs)}
+    found = pd.DataFrame(pool.annotate_head2head(**sides, chunksize=None))
     found["preference"] = found["preference"].astype(float)
     order = {row["instruction"]: i for i, row in enumerate(baseline)}
     return found.sort_values(
@@ -205,26 +200,19 @@ def leaderboard_row(
 
 
 def _read(path: Path) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
-    return rows
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def _check(outputs: Sequence[Output], baseline: Sequence[Output]) -> None:
     asked = [row["instruction"] for row in baseline]
     answered = [row["instruction"] for row in outputs]
-    missing = set(asked) - set(answered)
-    foreign = set(answered) - set(asked)
+    missing, foreign = set(asked) - set(answered), set(answered) - set(asked)
     doubled = len(answered) - len(set(answered))
     if missing or foreign or doubled:
         raise UserError(
             f"AlpacaEval: {len(missing)} instructions of the baseline without an output,"
             f" {len(foreign)} foreign, {doubled} doubled"
         )
-
-
-def _request(prompt: str, settings: Mapping[str, Any]) -> dict[str, Any]:
-    messages = _package().utils.prompt_to_chatml(prompt.strip())
-    return {"messages": messages, **settings}
 
 
 def _package() -> Any:

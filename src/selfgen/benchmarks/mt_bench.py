@@ -132,7 +132,7 @@ class MtBench(Judged):
                 for q, turn in asked
             ]
         )
-        rows = [
+        return [
             {
                 "id": f"{question.id}.{turn}",
                 "category": question.category,
@@ -141,8 +141,7 @@ class MtBench(Judged):
                 "reply": reply.text,
             }
             for (question, turn), reply in zip(asked, replies, strict=True)
-        ]
-        return rows, {}
+        ], {}
 
 
 BENCHMARK = MtBench
@@ -192,13 +191,11 @@ def request_of(
     prompt = prompts[PROMPTS[turn, question.reference is not None]]
     places = {"question": question.turns[0], "answer": answers[0]}
     if turn == 2:
-        for i in (0, 1):
-            places |= {
-                f"question_{i + 1}": question.turns[i],
-                f"answer_{i + 1}": answers[i],
-            }
-    for i, text in enumerate(question.reference or ()):
-        places[f"ref_answer_{i + 1}"] = text
+        for i in (1, 2):
+            places[f"question_{i}"] = question.turns[i - 1]
+            places[f"answer_{i}"] = answers[i - 1]
+    for i, text in enumerate(question.reference or (), 1):
+        places[f"ref_answer_{i}"] = text
     return {
         "messages": [
             {"role": "system", "content": prompt["system_prompt"]},

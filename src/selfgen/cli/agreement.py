@@ -10,8 +10,7 @@ from selfgen.core.spec import Device
 from selfgen.data.prompts import PromptSpec
 from selfgen.evaluation.statistics import Bootstrap
 from selfgen.judge import proxy
-from selfgen.judge.agreement import agreement
-from selfgen.report.agreement import tabulate
+from selfgen.report.agreement import agreement, tabulate
 from selfgen.runtime.devices import claim
 
 BOOTSTRAP = Bootstrap(10000, 0.95, 0)
@@ -39,7 +38,7 @@ def run(args: Namespace) -> None:
     prompts = [row["instruction"] for row in rows]
     sides = [[row[f"output_{i}"] for row in rows] for i in (2, 1)]
     encoder = proxy.Encoder(args.encoder, args.member, where)
-    scores = {
+    scores: dict[str, list[list[float]]] = {
         "similarity to the prompt": [
             encoder.similarity(texts, prompts) for texts in sides
         ],
@@ -51,7 +50,8 @@ def run(args: Namespace) -> None:
     }
     preferences = [row["preference"] for row in rows]
     found = [
-        agreement(name, *pair, preferences, BOOTSTRAP) for name, pair in scores.items()
+        agreement(name, own, other, preferences, BOOTSTRAP)
+        for name, (own, other) in scores.items()
     ]
     judge, model, baseline = (
         rows[0][key] for key in ("annotator", "generator_2", "generator_1")

@@ -26,7 +26,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(args: Namespace) -> None:
     texts = {args.out: manual()}
     texts |= {args.out.with_name(name): schema(name) for name in SCHEMAS}
-    stale = []
+    stale: list[str] = []
     for path, text in texts.items():
         found = path.read_text(encoding="utf-8") if path.is_file() else ""
         if args.check and found != text:

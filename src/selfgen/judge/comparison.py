@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from selfgen.core.errors import UserError
 from selfgen.core.rows import read_rows, write_rows
 from selfgen.data.records import read
 from selfgen.judge import pairs
-from selfgen.judge.client import Judge, judge_of
+from selfgen.judge.client import Judge, Progress, judge_of
 from selfgen.judge.pairs import Pair
 from selfgen.judge.spec import ComparisonSpec, LikelihoodSpec, SimilaritySpec
 
@@ -41,8 +40,8 @@ def matched(
             f"pairs: {len(missing)} answers without an opponent: {', '.join(missing[:3])}"
         )
     return [
-        Pair(i, r["prompt"], texts[i], others[i], reference=r["reference"])
-        for i, r in ((i, chosen[i]) for i in texts)
+        Pair(i, chosen[i]["prompt"], text, others[i], reference=chosen[i]["reference"])
+        for i, text in texts.items()
     ]
 
 
@@ -51,7 +50,7 @@ def by_judge(
     spec: ComparisonSpec,
     judge: Judge,
     template: str,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress = None,
 ) -> tuple[Rows, dict[str, Any]]:
     """Rows as ``pairs.judged`` makes them, and facts; raises UserError as ``Judge.ask``."""
     asked = pairs.ordered(found, spec)
@@ -89,9 +88,7 @@ def step(
     else:
         from selfgen.judge import proxy
 
-        rows, facts = (
-            proxy.compare(found, spec, job.input("scorer")),
-            {"pairs": len(found)},
-        )
+        rows = proxy.compare(found, spec, job.input("scorer"))
+        facts = {"pairs": len(rows)}
     write_rows(job.output("judgments"), rows)
     return facts

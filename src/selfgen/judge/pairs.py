@@ -42,15 +42,10 @@ class Pair:
 
 def ordered(pairs: Sequence[Pair], spec: ComparisonSpec) -> list[Pair]:
     """The pairs in an order drawn by address, or each in both orders."""
-    return [
-        replace(pair, first=first)
-        for pair in pairs
-        for first in (
-            (True, False)
-            if spec.orders == "both"
-            else (unit(pair.id, f"order/{spec.seed}") < 0.5,)
-        )
-    ]
+    if spec.orders == "both":
+        return [replace(pair, first=first) for pair in pairs for first in (True, False)]
+    order = f"order/{spec.seed}"
+    return [replace(pair, first=unit(pair.id, order) < 0.5) for pair in pairs]
 
 
 def request_of(pair: Pair, template: str, spec: ComparisonSpec) -> dict[str, Any]:

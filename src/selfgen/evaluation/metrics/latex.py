@@ -9,12 +9,10 @@ is used: its other one, for plain expressions, evaluates Python.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Any
 
 from selfgen.core.errors import UserError
 from selfgen.data.final_answers import boxed
-from selfgen.evaluation.metric import Metric, gold
+from selfgen.evaluation.metric import readings
 
 SECONDS = 5
 """Most time of one parse and of one comparison; what takes longer is wrong."""
@@ -57,15 +55,4 @@ def equivalent(found: str, answer: str) -> bool:
     return bool(verify(gold, target, timeout_seconds=SECONDS))
 
 
-def score(text: str, record: Mapping[str, Any]) -> dict[str, float]:
-    """Both readings of an answer, 0 or 1; raises UserError where the record has no answer."""
-    answer = gold(record)
-    return {
-        "strict": float(strict(text, answer)),
-        "flexible": float(flexible(text, answer)),
-    }
-
-
-METRIC = Metric(
-    {"strict": "Strict", "flexible": "Flexible"}, score, right_or_wrong=True
-)
+METRIC = readings(strict, flexible)

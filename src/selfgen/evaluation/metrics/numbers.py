@@ -10,11 +10,9 @@ answer is a fraction.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from fractions import Fraction
-from typing import Any
 
-from selfgen.evaluation.metric import Metric, gold
+from selfgen.evaluation.metric import readings
 
 STRICT = re.compile(r"#### (\-?[0-9\.\,]+)")
 FLEXIBLE = re.compile(r"(-?[$0-9.,]{2,})|(-?[0-9]+)")
@@ -70,15 +68,4 @@ def _number(text: str) -> Fraction | None:
         return None
 
 
-def score(text: str, record: Mapping[str, Any]) -> dict[str, float]:
-    """Both readings of an answer, 0 or 1; raises UserError where the record has no answer."""
-    answer = gold(record)
-    return {
-        "strict": float(strict(text, answer)),
-        "flexible": float(flexible(text, answer)),
-    }
-
-
-METRIC = Metric(
-    {"strict": "Strict", "flexible": "Flexible"}, score, right_or_wrong=True
-)
+METRIC = readings(strict, flexible)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from selfgen.benchmarks.base import Measure
 from selfgen.evaluation.statistics import Interval, Values, mean_interval
-from selfgen.report.grid import NOT_RUN, Entry, Grid, bracketed, numbers
+from selfgen.report.grid import NOT_RUN, Box, Grid, bracketed, numbers
 from selfgen.report.measure import bootstrap
 from selfgen.report.registry import Drawn, Rows, Table, by_method, rows
 from selfgen.report.spec import TableSpec
@@ -39,9 +39,9 @@ def draw(grades: Sequence[Rows], spec: TableSpec[Graded]) -> Drawn:
         task, model, method = key
         shown.append(
             [
-                *map(Entry, (task, model, spec.labels[method])),
+                *(task, model, spec.labels[method]),
                 *map(_entry, own.measures, found),
-                *(Entry(str(size)) for size in sizes),
+                *map(str, sizes),
             ]
         )
         values = [
@@ -55,7 +55,7 @@ def draw(grades: Sequence[Rows], spec: TableSpec[Graded]) -> Drawn:
     made = Grid(
         name=spec.name,
         title=own.title,
-        header=[*map(Entry, ("Task", "Model", "Method", *headers))],
+        header=["Task", "Model", "Method", *headers],
         rows=shown,
         notes=[f"{own.note} Brackets: {spec.percent} interval over seeds and prompts."],
         left=3,
@@ -90,12 +90,12 @@ def _interval(
     return mean_interval(values, bootstrap(spec), (*key, measure.field))
 
 
-def _entry(measure: Measure, found: Interval | None) -> Entry:
+def _entry(measure: Measure, found: Interval | None) -> Box:
     if found is None:
-        return Entry(NOT_RUN)
+        return NOT_RUN
     if measure.interval:
         return bracketed(found, measure.digits, unit=measure.unit)
-    return Entry(f"{measure.unit * found.value:.{measure.digits}f}")
+    return f"{measure.unit * found.value:.{measure.digits}f}"
 
 
 TABLE = Table(draw, {"grades": rows}, Graded)

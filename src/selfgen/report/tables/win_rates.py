@@ -13,8 +13,8 @@ from selfgen.evaluation.statistics import (
     mean_interval,
     paired_difference,
 )
-from selfgen.report.collect import label
-from selfgen.report.grid import NOT_RUN, Entry, Grid, arrow, bracketed, numbers
+from selfgen.report.collect import label, several
+from selfgen.report.grid import NOT_RUN, Box, Grid, arrow, bracketed, numbers
 from selfgen.report.measure import bootstrap
 from selfgen.report.registry import Drawn, Rows, Table, by_method, rows
 from selfgen.report.spec import TableSpec
@@ -118,35 +118,32 @@ def _consistent(parts: Iterable[Rows]) -> float | None:
 
 
 def _grid(found: list[Line], adjusted: list[float], spec: TableSpec[WinRates]) -> Grid:
-    many = len({line.key[1] for line in found}) > 1
+    many = several(line.key[1] for line in found)
     twice = any(line.consistent is not None for line in found)
-    shown = []
+    judged = not spec.own.proxy
+    shown: list[list[Box]] = []
     for line, p in zip(found, adjusted, strict=True):
         task, model, method, decoding = line.key
         mark = arrow(line.half.sign, p < 1 - spec.confidence)
-        judged = (
-            [] if spec.own.proxy else [_percent(line.unparsable), _percent(line.first)]
-        )
         shown.append(
             [
-                Entry(task),
-                *([Entry(model)] if many else []),
-                Entry(label(spec.labels, method, decoding)),
+                *(task, *[model] * many, label(spec.labels, method, decoding)),
                 bracketed(line.wins, mark=mark),
-                *judged,
-                *([_percent(line.consistent)] if twice else []),
-                Entry(f"{line.words:.1f}"),
-                Entry(f"{line.opponent_words:.1f}"),
+                *[_percent(line.unparsable), _percent(line.first)] * judged,
+                *[_percent(line.consistent)] * twice,
+                *(f"{line.words:.1f}", f"{line.opponent_words:.1f}"),
             ]
         )
-    header = ["Task", *(["Model"] if many else []), "Method", "Win rate, %"]
-    header += [] if spec.own.proxy else ["Unparsable, %", "First preferred, %"]
-    header += ["Same in both orders, %"] if twice else []
-    header += ["Words", "Opponent's words"]
+    header = [
+        *("Task", *["Model"] * many, "Method", "Win rate, %"),
+        *["Unparsable, %", "First preferred, %"] * judged,
+        *["Same in both orders, %"] * twice,
+        *("Words", "Opponent's words"),
+    ]
     return Grid(
         name=spec.name,
         title=f"Win rate against {spec.own.opponent}, decided by {spec.own.judge}.",
-        header=list(map(Entry, header)),
+        header=header,
         rows=shown,
         notes=_notes(found, spec),
         left=2 + many,
@@ -175,8 +172,8 @@ def _notes(found: list[Line], spec: TableSpec[WinRates]) -> list[str]:
     ]
 
 
-def _percent(share: float | None) -> Entry:
-    return Entry(NOT_RUN if share is None else f"{100 * share:.1f}")
+def _percent(share: float | None) -> str:
+    return NOT_RUN if share is None else f"{100 * share:.1f}"
 
 
 TABLE = Table(draw, {"judgments": rows}, WinRates)
