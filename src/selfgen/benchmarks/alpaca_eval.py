@@ -101,9 +101,9 @@ class AlpacaEval(Judged):
             {"instruction": r["prompt"], "output": r["answer"], "generator": generator}
             for r in answers
         ]
-        found = annotate(outputs, _read(files["baseline"]), ask)
-        facts = {"row": leaderboard_row(found, files.get("gamed"))}
-        controlled = found.get("glm_preference")
+        annotations = annotate(outputs, _read(files["baseline"]), ask)
+        facts = {"row": leaderboard_row(annotations, files.get("gamed"))}
+        controlled = annotations.get("glm_preference")
         rows = [
             {
                 "id": str(i),
@@ -112,7 +112,7 @@ class AlpacaEval(Judged):
                 "length": len(output),
             }
             for i, (preference, output) in enumerate(
-                zip(found["preference"], found["output_2"], strict=True)
+                zip(annotations["preference"], annotations["output_2"], strict=True)
             )
         ]
         return rows, facts
@@ -161,10 +161,10 @@ def annotate(
 
     pool.annotators[ANNOTATOR].fn_completions = completions
     sides = {"outputs_1": pd.DataFrame(baseline), "outputs_2": pd.DataFrame(outputs)}
-    found = pd.DataFrame(pool.annotate_head2head(**sides, chunksize=None))
-    found["preference"] = found["preference"].astype(float)
+    annotated = pd.DataFrame(pool.annotate_head2head(**sides, chunksize=None))
+    annotated["preference"] = annotated["preference"].astype(float)
     order = {row["instruction"]: i for i, row in enumerate(baseline)}
-    return found.sort_values(
+    return annotated.sort_values(
         "instruction", key=lambda column: column.map(order), ignore_index=True
     )
 
@@ -185,14 +185,14 @@ def leaderboard_row(
         raise UserError("AlpacaEval: no reply names one of the two models")
     # All rows, since the package finds difficulties by row number; it leaves out the NaN.
     if gamed is None:
-        found = metrics.get_winrate(annotations)
+        row = metrics.get_winrate(annotations)
     else:
         with _fetched(metrics.glm_winrate, gamed):
-            found = metrics.get_length_controlled_winrate(
+            row = metrics.get_length_controlled_winrate(
                 annotations, save_weights_dir=None, is_warn_extreme_changes=False
             )
     return {
-        **{ours: float(found[its]) for its, ours in NAMES.items() if its in found},
+        **{ours: float(row[its]) for its, ours in NAMES.items() if its in row},
         "length": int(annotations["output_2"].str.len().mean()),
         "n": len(annotations),
         "unparsable": unparsable,

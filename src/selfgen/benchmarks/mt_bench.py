@@ -156,7 +156,7 @@ def load_questions(questions: Path, references: Path) -> list[Question]:
         line["question_id"]: tuple(line["choices"][0]["turns"])
         for line in _lines(references)
     }
-    found = []
+    rows = []
     for line in _lines(questions):
         number, category = line["question_id"], line["category"]
         if category not in TEMPERATURES:
@@ -168,17 +168,17 @@ def load_questions(questions: Path, references: Path) -> list[Question]:
         if needed and number not in answers:
             raise UserError(f"{references}: found no answer to question {number}")
         reference = answers[number] if needed else None
-        found.append(Question(number, category, tuple(line["turns"]), reference))
-    return found
+        rows.append(Question(number, category, tuple(line["turns"]), reference))
+    return rows
 
 
 def load_prompts(path: Path) -> dict[str, dict[str, str]]:
     """FastChat's ``judge_prompts.jsonl`` by name; raises UserError where one is missing."""
-    found = {line["name"]: line for line in _lines(path)}
-    missing = sorted(set(PROMPTS.values()) - set(found))
+    prompts = {line["name"]: line for line in _lines(path)}
+    missing = sorted(set(PROMPTS.values()) - set(prompts))
     if missing:
         raise UserError(f"{path}: found no judge prompt {', '.join(missing)}")
-    return found
+    return prompts
 
 
 def request_of(
@@ -209,8 +209,8 @@ def request_of(
 def rating_of(reply: str) -> float | None:
     """The rating in ``[[...]]``, or in ``[...]``; None where there is none from 1 to 10."""
     for pattern in RATINGS:
-        if found := pattern.search(reply):
-            rating = float(found[1])
+        if match := pattern.search(reply):
+            rating = float(match[1])
             return rating if LEAST <= rating <= MOST else None
     return None
 
@@ -218,7 +218,7 @@ def rating_of(reply: str) -> float | None:
 def _filled(template: str, places: Mapping[str, str]) -> str:
     # Not str.format: a downloaded template could read attributes of what it is given.
     pattern = "|".join(re.escape("{" + name + "}") for name in places)
-    return re.sub(pattern, lambda found: places[found[0][1:-1]], template)
+    return re.sub(pattern, lambda match: places[match[0][1:-1]], template)
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:

@@ -49,7 +49,7 @@ def run(args: Namespace) -> None:
         "the longer answer": [[len(text) for text in texts] for texts in sides],
     }
     preferences = [row["preference"] for row in rows]
-    found = [
+    pairs = [
         agreement(name, own, other, preferences, BOOTSTRAP)
         for name, (own, other) in scores.items()
     ]
@@ -57,6 +57,6 @@ def run(args: Namespace) -> None:
         rows[0][key] for key in ("annotator", "generator_2", "generator_1")
     )
     title = f"Agreement of proxies with {judge}, on {model} against {baseline}."
-    for name, text in tabulate(found, title, BOOTSTRAP.confidence).items():
+    for name, text in tabulate(pairs, title, BOOTSTRAP.confidence).items():
         with atomic(args.out / name) as partial:
             partial.write_text(text, encoding="utf-8")

@@ -76,14 +76,14 @@ def ask(lm: Any, benchmark: str, train: Rows, test: Rows) -> Rows:
 
     with tempfile.TemporaryDirectory() as scratch:
         task = _task(benchmark, Path(scratch), train, test)
-        found = lm_eval.simple_evaluate(
+        evaluated = lm_eval.simple_evaluate(
             model=lm,
             tasks=[task],
             task_manager=TaskManager(include_defaults=False),
             bootstrap_iters=0,
             log_samples=True,
         )
-    return _rows(found["samples"][benchmark], FEW_SHOT[benchmark].filters)
+    return _rows(evaluated["samples"][benchmark], FEW_SHOT[benchmark].filters)
 
 
 class _Ticks:

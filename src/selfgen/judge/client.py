@@ -82,8 +82,8 @@ class Judge:
         same call goes on where it stopped.
         """
         asked = self._keyed(requests)
-        found = self._kept(asked)
-        if len(found) < len(asked):
+        replies = self._kept(asked)
+        if len(replies) < len(asked):
             said = self.estimate(requests)
             log.info(
                 "judge %s: %d requests, %d of them kept; the others cost about $%.4f at"
@@ -93,10 +93,10 @@ class Judge:
             )
             with self.replies.alone():
                 # Another process may have asked for the same in the meantime.
-                found = self._kept(asked)
-                missing = {k: r for k, r in asked.items() if k not in found}
-                found |= self._ask(missing, len(asked), progress)
-        return [found[key_of(self.spec.model, r)] for r in requests]
+                replies = self._kept(asked)
+                missing = {k: r for k, r in asked.items() if k not in replies}
+                replies |= self._ask(missing, len(asked), progress)
+        return [replies[key_of(self.spec.model, r)] for r in requests]
 
     def estimate(self, requests: Iterable[Request]) -> Estimate:
         """About what ``ask`` will cost, by the length of the prompts in characters, if every
@@ -115,8 +115,8 @@ class Judge:
         return {key_of(self.spec.model, request): request for request in requests}
 
     def _kept(self, keys: Iterable[str]) -> dict[str, Reply]:
-        found = ((key, self.replies.get(key)) for key in keys)
-        return {key: reply for key, reply in found if reply is not None}
+        kept = ((key, self.replies.get(key)) for key in keys)
+        return {key: reply for key, reply in kept if reply is not None}
 
     def _price(self, prompt_tokens: float, completion_tokens: float) -> float:
         limits = self.limits
@@ -269,8 +269,8 @@ class _Run:
 
     def _read(self, body: str) -> Reply:
         try:
-            found = json.loads(body)
-            usage = found.get("usage") or {}
+            reply = json.loads(body)
+            usage = reply.get("usage") or {}
             asked, written = (
                 int(usage.get(f"{side}_tokens") or 0)
                 for side in ("prompt", "completion")
@@ -279,7 +279,7 @@ class _Run:
             raise Unusable("a reply that is no JSON of a completion") from None
         self._pay(asked, written)
         try:
-            choice = found["choices"][0]
+            choice = reply["choices"][0]
             text = choice["message"]["content"]
         except (KeyError, IndexError, TypeError):
             raise Unusable("a reply without a choice") from None

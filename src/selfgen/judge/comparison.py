@@ -46,14 +46,14 @@ def matched(
 
 
 def by_judge(
-    found: list[Pair],
+    matched_pairs: list[Pair],
     spec: ComparisonSpec,
     judge: Judge,
     template: str,
     progress: Progress = None,
 ) -> tuple[Rows, dict[str, Any]]:
     """Rows as ``pairs.judged`` makes them, and facts; raises UserError as ``Judge.ask``."""
-    asked = pairs.ordered(found, spec)
+    asked = pairs.ordered(matched_pairs, spec)
     requests = [pairs.request_of(pair, template, spec) for pair in asked]
     spent = judge.spent()
     replies = [reply.text for reply in judge.ask(requests, progress)]
@@ -72,7 +72,7 @@ def step(
     """Which of two answers is better, by a judge or by a proxy."""
     if not isinstance(spec, ComparisonSpec):
         job.claim(spec.device.device)
-    found = matched(
+    matched_pairs = matched(
         read(job.input("records"), [spec.split]),
         read_rows(*job.paths("answers")),
         read_rows(*job.paths("opponents")) if job.paths("opponents") else None,
@@ -84,11 +84,11 @@ def step(
             text = job.input("prompt").read_text(encoding="utf-8")
             template = pairs.template_of(text, spec.constant or None)
         judge, progress = judge_of(spec.endpoint, job), job.progress("pairs")
-        rows, facts = by_judge(found, spec, judge, template, progress)
+        rows, facts = by_judge(matched_pairs, spec, judge, template, progress)
     else:
         from selfgen.judge import proxy
 
-        rows = proxy.compare(found, spec, job.input("scorer"))
+        rows = proxy.compare(matched_pairs, spec, job.input("scorer"))
         facts = {"pairs": len(rows)}
     write_rows(job.output("judgments"), rows)
     return facts

@@ -65,8 +65,8 @@ class Encoder:
                 mask = batch["attention_mask"][..., None]
                 means = (states * mask).sum(1) / mask.sum(1)
                 parts.append(torch.nn.functional.normalize(means, dim=-1).cpu())
-        found = torch.cat(parts)
-        return found[torch.tensor(order).argsort()]
+        embeddings = torch.cat(parts)
+        return embeddings[torch.tensor(order).argsort()]
 
     def similarity(self, texts: Sequence[str], others: Sequence[str]) -> list[float]:
         """Cosines, text by text."""

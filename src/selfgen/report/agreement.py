@@ -41,7 +41,7 @@ def agreement(
     scores: Sequence[float],
     baseline_scores: Sequence[float],
     preferences: Sequence[float],
-    how: Bootstrap,
+    resampling: Bootstrap,
 ) -> Agreement:
     """Agreement of scores with a judge's ``preferences``, from 1 (baseline) to 2 (model);
     pairs in the middle are left out."""
@@ -55,14 +55,14 @@ def agreement(
         same[side][str(i)] = won if side == "model" else 1 - won
     model, baseline = same.values()
     shares = (
-        mean_interval({0: values}, how, (name, "agreement"))
+        mean_interval({0: values}, resampling, (name, "agreement"))
         for values in (model | baseline, model, baseline)
     )
     return Agreement(name, *shares)
 
 
 def tabulate(
-    found: Sequence[Agreement], title: str, confidence: float
+    agreements: Sequence[Agreement], title: str, confidence: float
 ) -> dict[str, str]:
     """``agreement.md`` and ``agreement.csv``."""
     made = Grid(
@@ -81,11 +81,11 @@ def tabulate(
                 *map(bracketed, (a.all, a.model, a.baseline)),
                 f"{100 * a.balanced:.1f}",
             ]
-            for a in found
+            for a in agreements
         ],
         notes=(
-            f"n = {found[0].all.n} pairs: {found[0].model.n} won by the model,"
-            f" {found[0].baseline.n} by the baseline. Brackets: {100 * confidence:g}%"
+            f"n = {agreements[0].all.n} pairs: {agreements[0].model.n} won by the model,"
+            f" {agreements[0].baseline.n} by the baseline. Brackets: {100 * confidence:g}%"
             " interval over pairs. A coin, and whoever always prefers one side, has 50 in the"
             " last column.",
         ),
@@ -95,7 +95,7 @@ def tabulate(
             *(a.name, a.all.n, a.all.value, a.all.low, a.all.high),
             *(a.model.value, a.model.n, a.baseline.value, a.baseline.n, a.balanced),
         ]
-        for a in found
+        for a in agreements
     ]
     return {
         "agreement.md": grid.to_markdown(made),

@@ -104,7 +104,7 @@ def styled(draw: Callable[Arguments, Figure]) -> Callable[Arguments, Figure]:
 
 
 def panels(
-    rows: int, columns: int, size: tuple[float, float], **how: Any
+    rows: int, columns: int, size: tuple[float, float], **options: Any
 ) -> tuple[Figure, Any]:
     """An empty figure of panels, and its axes [rows][columns]; ``size`` in inches."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -112,7 +112,7 @@ def panels(
 
     figure = Figure(figsize=size, layout="constrained")
     FigureCanvasAgg(figure)
-    return figure, figure.subplots(rows, columns, squeeze=False, **how)
+    return figure, figure.subplots(rows, columns, squeeze=False, **options)
 
 
 def legend(figure: Figure, axes: Any, width: float = 1.7) -> None:

@@ -84,7 +84,7 @@ class Grid:
 
 
 def bracketed(
-    found: Interval | None,
+    interval: Interval | None,
     digits: int = 1,
     *,
     unit: float = 100,
@@ -94,9 +94,9 @@ def bracketed(
 ) -> Entry:
     """A value over its interval, in percent where ``unit`` is 100; ``sign`` "+": as a
     difference. A dash where there is none."""
-    if found is None:
+    if interval is None:
         return Entry(NOT_RUN)
-    value, low, high = (f"{unit * x:{sign}.{digits}f}" for x in numbers(found))
+    value, low, high = (f"{unit * x:{sign}.{digits}f}" for x in numbers(interval))
     return Entry(value, mark, f"[{low}, {high}]", bold)
 
 
@@ -105,9 +105,13 @@ def arrow(sign: int, twice: bool) -> str:
     return {1: "▲", -1: "▼", 0: ""}[sign] * (1 + twice)
 
 
-def numbers(found: Interval | None) -> list[Any]:
+def numbers(interval: Interval | None) -> list[Any]:
     """The value and the ends of its interval, for CSV; three times None without one."""
-    return [None] * 3 if found is None else [found.value, found.low, found.high]
+    return (
+        [None] * 3
+        if interval is None
+        else [interval.value, interval.low, interval.high]
+    )
 
 
 def to_markdown(grid: Grid) -> str:

@@ -111,14 +111,16 @@ def main_table(
     """
     _check_columns(scores, spec)
     keys = _keys(scores)
-    found = with_holm(
+    scores_of = with_holm(
         {
             (i, key): score
             for i, column in enumerate(spec.columns)
             for key, score in _column(scores, keys, column, spec).items()
         }
     )
-    columns = [{key: found[i, key] for key in keys} for i in range(len(spec.columns))]
+    columns = [
+        {key: scores_of[i, key] for key in keys} for i in range(len(spec.columns))
+    ]
     return Numbers(
         spec,
         tuple(
@@ -132,7 +134,7 @@ def main_table(
         ),
         tuple(_floor(column) for column in columns),
         tuple(detectable(column.values(), spec.confidence) for column in columns),
-        sum(bool(score and score.difference) for score in found.values()),
+        sum(bool(score and score.difference) for score in scores_of.values()),
     )
 
 
@@ -178,29 +180,31 @@ def _keys(scores: pandas.DataFrame) -> list[Key]:
 def _column(
     scores: pandas.DataFrame, keys: list[Key], column: Column, spec: TableSpec[Any]
 ) -> dict[Key, Score | None]:
-    how = bootstrap(spec)
+    resampling = bootstrap(spec)
     rows = of_column(scores, column).groupby(["model", "method", "decoding"])
     values = {key: cell_values(frame, column.metric) for key, frame in rows}
     names = (column.task, column.split, column.metric)
     means = {
-        key: mean_interval(values[key], how, (*names, *key))
+        key: mean_interval(values[key], resampling, (*names, *key))
         if values.get(key)
         else None
         for key in keys
     }
-    found: dict[Key, Score | None] = dict.fromkeys(keys)
+    column_scores: dict[Key, Score | None] = dict.fromkeys(keys)
     for key, mean in means.items():
         if mean:
             other = (key[0], spec.baseline, "direct")
             compared = key != other and values.get(other)
-            found[key] = Score(
+            column_scores[key] = Score(
                 mean,
-                paired_difference(values[key], values[other], how, (*names, *key))
+                paired_difference(
+                    values[key], values[other], resampling, (*names, *key)
+                )
                 if compared
                 else None,
                 best=key in _best(means, key[0]),
             )
-    return found
+    return column_scores
 
 
 def _best(means: Mapping[Key, Interval | None], model: str) -> set[Key]:

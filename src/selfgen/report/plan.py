@@ -158,8 +158,8 @@ def rates(folder: Path) -> Rates:
             f" selfgen bench: {error!r}"
         ) from None
     device = train["machine"]["device"]
-    found = {kind: flops / (1e12 * peak) for kind, flops in shares.items()}
-    return Rates(found, f"measured on {device} with {train['machine']['model']}")
+    rates_of = {kind: flops / (1e12 * peak) for kind, flops in shares.items()}
+    return Rates(rates_of, f"measured on {device} with {train['machine']['model']}")
 
 
 def flops(work: Work, parameters: int) -> float:

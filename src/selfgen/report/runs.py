@@ -42,30 +42,32 @@ def collect_runs(
     """
     import pandas as pd
 
-    found: dict[tuple[Any, ...], list[Manifest]] = defaultdict(list)
+    manifests_of: dict[tuple[Any, ...], list[Manifest]] = defaultdict(list)
     for manifest, one in zip(trained, spec.trained, strict=True):
         method = spec.checkpoints[one.checkpoint]
-        found["train", one.task, one.model, method, one.seed].append(manifest)
+        manifests_of["train", one.task, one.model, method, one.seed].append(manifest)
     for manifest, made in zip(passed, spec.passed, strict=True):
         for method in dict.fromkeys(spec.checkpoints[c] for c in made.checkpoints):
-            found["pass", made.task, made.model, method, made.seed].append(manifest)
+            manifests_of["pass", made.task, made.model, method, made.seed].append(
+                manifest
+            )
     cells = [cell for cell in spec.cells if cell.model != NO_MODEL]
     for manifest, cell in zip(answers, cells, strict=True):
         address = (cell.task, cell.model, cell.method, cell.seed)
-        found["answers", *address].append(manifest)
+        manifests_of["answers", *address].append(manifest)
     runs, timings = [], []
     for address in dict.fromkeys((c.task, c.model, c.method, c.seed) for c in cells):
         totals = [
-            sum(manifest[key] for manifest in found["train", *address])
+            sum(manifest[key] for manifest in manifests_of["train", *address])
             for key in ("steps", "labelled_tokens", "forwarded_tokens")
         ]
-        generated = sum(m["generated_tokens"] for m in found["pass", *address])
+        generated = sum(m["generated_tokens"] for m in manifests_of["pass", *address])
         parent = spec.parents[address[2]] or ""
         runs.append([*address, parent, *totals, generated])
         for stage in ("pass", "train", "answers"):
             timings += [
                 [*address, stage, *_timing(stage, part)]
-                for part in found[stage, *address]
+                for part in manifests_of[stage, *address]
             ]
     return pd.DataFrame(runs, columns=list(RUNS)), pd.DataFrame(
         timings, columns=list(TIMINGS)
@@ -116,7 +118,7 @@ def step(spec: CollectSpec, job: Job) -> dict[str, Any]:
         }
         for kind in ("trained", "passed", "answers")
     }
-    parts = {kind: list(found.values()) for kind, found in manifests.items()}
+    parts = {kind: list(by_path.values()) for kind, by_path in manifests.items()}
     runs, timings = collect_runs(spec, **parts)
     curves = collect_curves(spec, [path.read_text() for path in job.paths("curves")])
     tables = {"runs": runs, "timings": timings, "curves": curves}
@@ -126,6 +128,10 @@ def step(spec: CollectSpec, job: Job) -> dict[str, Any]:
     )
     write_json(
         job.output("manifests"),
-        {path: found for kind in manifests.values() for path, found in kind.items()},
+        {
+            path: manifest
+            for by_path in manifests.values()
+            for path, manifest in by_path.items()
+        },
     )
     return {}

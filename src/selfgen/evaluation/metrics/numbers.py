@@ -32,8 +32,8 @@ def strict(text: str, answer: str) -> bool:
     A text without the mark is wrong.
     """
     pattern = _STRICT_FRACTION if "/" in answer else STRICT
-    found = pattern.search(text)
-    return found is not None and same(found.group(1), answer)
+    match = pattern.search(text)
+    return match is not None and same(match.group(1), answer)
 
 
 def flexible(text: str, answer: str) -> bool:
@@ -42,16 +42,16 @@ def flexible(text: str, answer: str) -> bool:
     A text without a number is wrong.
     """
     pattern = _FLEXIBLE_FRACTION if "/" in answer else FLEXIBLE
-    found = [match.group() for match in pattern.finditer(text)]
-    return bool(found) and same(found[-1], answer)
+    numbers = [match.group() for match in pattern.finditer(text)]
+    return bool(numbers) and same(numbers[-1], answer)
 
 
-def same(found: str, answer: str) -> bool:
+def same(given: str, answer: str) -> bool:
     """Are two answers equal: as numbers where both are, else as normalised text?"""
-    found, answer = _normalise(found), _normalise(answer)
-    numbers = _number(found), _number(answer)
+    given, answer = _normalise(given), _normalise(answer)
+    numbers = _number(given), _number(answer)
     if None in numbers:
-        return found == answer
+        return given == answer
     return numbers[0] == numbers[1]
 
 

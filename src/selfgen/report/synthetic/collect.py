@@ -55,16 +55,18 @@ def collect(
         manifest = json.loads(path.read_text(encoding="utf-8"))
         manifests[path.parent.as_posix()] = manifest
         costs += [[experiment, seed, *cost] for cost in _costs(manifest)]
-    found = {
+    frames_of = {
         name: pd.concat(
             [f for f in frames if not f.empty] or [pd.DataFrame()], ignore_index=True
         )
         for name, frames in parts.items()
     }
-    if "nll" in found["scores"]:
+    if "nll" in frames_of["scores"]:
         # Three decimals are more than is shown, and a third of the file.
-        found["scores"]["nll"] = found["scores"]["nll"].round(3).astype("float32")
-    return found | {"runs": pd.DataFrame(costs, columns=list(RUNS))}, manifests
+        frames_of["scores"]["nll"] = (
+            frames_of["scores"]["nll"].round(3).astype("float32")
+        )
+    return frames_of | {"runs": pd.DataFrame(costs, columns=list(RUNS))}, manifests
 
 
 def _costs(manifest: dict[str, Any]) -> list[list[Any]]:

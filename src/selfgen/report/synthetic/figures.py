@@ -21,7 +21,7 @@ from selfgen.report.figures import (
 from selfgen.report.synthetic.numbers import Line, Numbers, seeds_interval
 from selfgen.report.synthetic.spec import ExperimentSpec
 from selfgen.report.synthetic.tables import LENGTHS
-from selfgen.report.tables.corrections import COLUMNS, Found, parts
+from selfgen.report.tables.corrections import COLUMNS, TwoTurns, parts
 
 if TYPE_CHECKING:
     import pandas
@@ -45,10 +45,10 @@ def grid_of(
 
 
 @styled
-def beta(found: Sequence[Numbers], by_corruption: bool = False) -> Figure:
+def beta(experiments: Sequence[Numbers], by_corruption: bool = False) -> Figure:
     """Exact match and excess error over beta, or over the share of corrupted context."""
-    figure, axes = grid_of(2, len(found))
-    for column, numbers in enumerate(found):
+    figure, axes = grid_of(2, len(experiments))
+    for column, numbers in enumerate(experiments):
         for row, measure in enumerate(("exact", "excess")):
             ax = axes[row][column]
             _dose(ax, numbers, measure, by_corruption)
@@ -157,14 +157,14 @@ def _colour(experiment: ExperimentSpec, method: str) -> str:
 
 
 @styled
-def lengths(rows: Sequence[tuple[Any, ...]], found: Sequence[Numbers]) -> Figure:
+def lengths(rows: Sequence[tuple[Any, ...]], experiments: Sequence[Numbers]) -> Figure:
     """Exact match and excess error by the length of the prompt; ``rows`` of
     ``tables.LENGTHS``."""
     import pandas as pd
 
     frame = pd.DataFrame(rows, columns=list(LENGTHS))
-    figure, axes = grid_of(2, len(found))
-    for column, numbers in enumerate(found):
+    figure, axes = grid_of(2, len(experiments))
+    for column, numbers in enumerate(experiments):
         own = frame[frame["experiment"] == numbers.spec.name]
         for row, measure in enumerate(("exact", "excess")):
             ax = axes[row][column]
@@ -196,11 +196,11 @@ def _looks(experiment: ExperimentSpec) -> dict[str, tuple[str, str]]:
 
 
 @styled
-def positions(frame: pandas.DataFrame, found: Sequence[Numbers]) -> Figure:
+def positions(frame: pandas.DataFrame, experiments: Sequence[Numbers]) -> Figure:
     """Free-running (lines) and teacher-forced (dashes) error by position in the answers
     to the longest prompts."""
-    figure, axes = grid_of(1, len(found))
-    for column, numbers in enumerate(found):
+    figure, axes = grid_of(1, len(experiments))
+    for column, numbers in enumerate(experiments):
         experiment, ax = numbers.spec, axes[0][column]
         own = frame[
             (frame["experiment"] == experiment.name) & (frame["decoding"] == "direct")
@@ -230,10 +230,10 @@ def positions(frame: pandas.DataFrame, found: Sequence[Numbers]) -> Figure:
 
 @styled
 def curves(
-    frame: pandas.DataFrame, found: Sequence[Numbers], confidence: float
+    frame: pandas.DataFrame, measured: Sequence[Numbers], confidence: float
 ) -> Figure:
     """Exact match, free-running and excess error on validation prompts, over the steps."""
-    experiments = [n.spec for n in found if n.spec.curves]
+    experiments = [n.spec for n in measured if n.spec.curves]
     measures = ("exact", "free_error", "excess")
     figure, axes = grid_of(len(experiments), len(measures))
     for row, experiment in enumerate(experiments):
@@ -254,9 +254,9 @@ def curves(
 
 
 @styled
-def corrections(found: Sequence[tuple[Numbers, Line, Found]]) -> Figure:
+def corrections(experiments: Sequence[tuple[Numbers, Line, TwoTurns]]) -> Figure:
     """What the second turn does: exact match of both turns, answers fixed and broken."""
-    figure, axes = grid_of(1, 1, 4.6, 0.55 * max(1, len(found)))
+    figure, axes = grid_of(1, 1, 4.6, 0.55 * max(1, len(experiments)))
     ax = axes[0][0]
     shown = (
         ("first", "turn 1 exact", BLACK),
@@ -265,7 +265,7 @@ def corrections(found: Sequence[tuple[Numbers, Line, Found]]) -> Figure:
         ("broken", "broken, of the right", RANDOM),
         ("edited", "edited", GREY),
     )
-    for y, (*_, turned) in enumerate(found):
+    for y, (*_, turned) in enumerate(experiments):
         values = dict(zip(COLUMNS, parts(turned), strict=True))
         for i, (name, title, colour) in enumerate(shown):
             if (value := values[name]) is None:
@@ -281,20 +281,20 @@ def corrections(found: Sequence[tuple[Numbers, Line, Found]]) -> Figure:
                 label=title if y == 0 else None,
             )
     ax.set_yticks(
-        range(len(found)),
-        [f"{n.spec.label}\n{n.spec.labels[line.method]}" for n, line, _ in found],
+        range(len(experiments)),
+        [f"{n.spec.label}\n{n.spec.labels[line.method]}" for n, line, _ in experiments],
     )
-    ax.set_ylim(len(found) - 0.5, -0.5)
+    ax.set_ylim(len(experiments) - 0.5, -0.5)
     ax.set_xlabel("%")
     legend(figure, axes)
     return figure
 
 
 @styled
-def gain(found: Sequence[Numbers]) -> Figure:
+def gain(experiments: Sequence[Numbers]) -> Figure:
     """Exact match gained over the baseline against the wall time of pass and training."""
-    figure, axes = grid_of(1, len(found))
-    for column, numbers in enumerate(found):
+    figure, axes = grid_of(1, len(experiments))
+    for column, numbers in enumerate(experiments):
         ax, experiment = axes[0][column], numbers.spec
         for (method, decoding), line in numbers.lines.items():
             d = line.cells["exact"].difference

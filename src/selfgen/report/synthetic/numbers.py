@@ -64,7 +64,7 @@ def numbers(
     scores: pandas.DataFrame,
     runs: pandas.DataFrame,
     experiment: ExperimentSpec,
-    how: Bootstrap,
+    resampling: Bootstrap,
 ) -> Numbers:
     """Every method of an experiment, from scores ``with_errors`` and the cost of its runs."""
     own = scores[scores["experiment"] == experiment.name]
@@ -81,8 +81,8 @@ def numbers(
             names = (experiment.name, measure, *key)
             compared = key != base and base in values and measure in COMPARED
             cells[key, measure] = Score(
-                mean_interval(values[key], how, names),
-                paired_difference(values[key], values[base], how, names)
+                mean_interval(values[key], resampling, names),
+                paired_difference(values[key], values[base], resampling, names)
                 if compared
                 else None,
             )
@@ -100,7 +100,9 @@ def numbers(
         lines[key] = Line(
             *key,
             {measure: cells[key, measure] for measure in MEASURES},
-            ratio_interval(recovered, after, how, (experiment.name, "recovery", *key)),
+            ratio_interval(
+                recovered, after, resampling, (experiment.name, "recovery", *key)
+            ),
             # A control's context is corrupted where its pass differs, one token for another.
             float(changed / made) if runs_of["changed_tokens"].any() else None,
             {

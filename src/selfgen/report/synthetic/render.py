@@ -15,7 +15,7 @@ from selfgen.report.synthetic import figures, tables
 from selfgen.report.synthetic.captions import files, page
 from selfgen.report.synthetic.numbers import Line, Numbers, numbers, with_errors
 from selfgen.report.synthetic.spec import AblationSpec
-from selfgen.report.tables.corrections import Found
+from selfgen.report.tables.corrections import TwoTurns
 
 if TYPE_CHECKING:
     import pandas
@@ -31,7 +31,7 @@ class Measured:
     scores: pandas.DataFrame
     found: list[Numbers]
     lengths: list[tuple[Any, ...]]
-    two_turns: list[tuple[Numbers, Line, Found]]
+    two_turns: list[tuple[Numbers, Line, TwoTurns]]
     positions: pandas.DataFrame
     curves: pandas.DataFrame
 
@@ -46,13 +46,15 @@ def measure(collected: Path, spec: AblationSpec) -> Measured:
         pd.read_csv(collected / f"{name}.csv")
         for name in ("positions", "curves", "runs")
     )
-    how = bootstrap(spec)
-    found = [numbers(scores, runs, experiment, how) for experiment in spec.experiments]
+    resampling = bootstrap(spec)
+    experiments = [
+        numbers(scores, runs, experiment, resampling) for experiment in spec.experiments
+    ]
     return Measured(
         scores,
-        found,
-        tables.lengths(scores, found, how),
-        list(tables.corrected(scores, found, how)),
+        experiments,
+        tables.lengths(scores, experiments, resampling),
+        list(tables.corrected(scores, experiments, resampling)),
         positions,
         curves,
     )

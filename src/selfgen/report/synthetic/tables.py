@@ -17,7 +17,7 @@ from selfgen.report.grid import NOT_RUN, Box, Entry, Grid, arrow, bracketed
 from selfgen.report.measure import Score, bootstrap, detectable, with_holm
 from selfgen.report.synthetic.numbers import COMPARED, MEASURES, Line, Numbers
 from selfgen.report.synthetic.spec import AblationSpec
-from selfgen.report.tables.corrections import Found, table, two_turns
+from selfgen.report.tables.corrections import TwoTurns, table, two_turns
 
 if TYPE_CHECKING:
     import pandas
@@ -122,10 +122,10 @@ CSV = (
 )
 
 
-def methods_csv(found: Sequence[Numbers]) -> str:
+def methods_csv(experiments: Sequence[Numbers]) -> str:
     """One line an experiment, method, decoding and measure; shares of 1."""
     lines = []
-    for numbers in found:
+    for numbers in experiments:
         for line in numbers.lines.values():
             for measure in MEASURES:
                 cell = line.cells[measure]
@@ -152,10 +152,10 @@ SEEDS = (
 )
 
 
-def by_seed(scores: pandas.DataFrame, found: Sequence[Numbers]) -> str:
+def by_seed(scores: pandas.DataFrame, experiments: Sequence[Numbers]) -> str:
     """One line a method and seed: its means, and their differences to the baseline's."""
     lines = []
-    for numbers in found:
+    for numbers in experiments:
         own = scores[scores["experiment"] == numbers.spec.name]
         means = own.groupby(["method", "decoding", "seed"])[list(COMPARED)].mean()
         for method, decoding in numbers.lines:
@@ -174,17 +174,19 @@ LENGTHS = (
 
 
 def lengths(
-    scores: pandas.DataFrame, found: Sequence[Numbers], how: Bootstrap
+    scores: pandas.DataFrame, experiments: Sequence[Numbers], resampling: Bootstrap
 ) -> list[tuple[Any, ...]]:
     """Rows of ``LENGTHS``: the compared measures of direct answers by prompt length."""
     rows: list[tuple[Any, ...]] = []
-    for numbers in found:
+    for numbers in experiments:
         name = numbers.spec.name
         own = scores[(scores["experiment"] == name) & (scores["decoding"] == "direct")]
         for (method, items), frame in own.groupby(["method", "items"], sort=False):
             for measure in COMPARED:
                 values = cell_values(frame, measure)
-                mean = mean_interval(values, how, (name, method, str(items), measure))
+                mean = mean_interval(
+                    values, resampling, (name, method, str(items), measure)
+                )
                 rows.append(
                     (
                         *(name, method, int(items), measure, mean.n, mean.seeds),
@@ -195,38 +197,44 @@ def lengths(
 
 
 def corrected(
-    scores: pandas.DataFrame, found: Sequence[Numbers], how: Bootstrap
-) -> Iterator[tuple[Numbers, Line, Found]]:
+    scores: pandas.DataFrame, experiments: Sequence[Numbers], resampling: Bootstrap
+) -> Iterator[tuple[Numbers, Line, TwoTurns]]:
     """The two turns of each method that corrects."""
-    for numbers in found:
+    for numbers in experiments:
         own = scores[scores["experiment"] == numbers.spec.name]
         for line in numbers.lines.values():
             if line.decoding == "corrected":
                 cells = own[own["method"] == line.method].groupby("decoding")
+                if "direct" not in cells.groups:
+                    continue
                 before, after = map(cells.get_group, ("direct", "corrected"))
                 names = (numbers.spec.name, line.method)
-                yield numbers, line, two_turns(before, after, "exact", how, names)
+                yield (
+                    numbers,
+                    line,
+                    two_turns(before, after, "exact", resampling, names),
+                )
 
 
 def corrections(
-    found: Sequence[tuple[Numbers, Line, Found]], spec: AblationSpec
+    experiments: Sequence[tuple[Numbers, Line, TwoTurns]], spec: AblationSpec
 ) -> Grid:
     """What the second turn does to answers."""
     rows = [
         ((numbers.spec.label, numbers.spec.labels[line.method]), made)
-        for numbers, line, made in found
+        for numbers, line, made in experiments
     ]
     return table(rows, ("Experiment", "Method"), f"{100 * spec.confidence:g}%")
 
 
 def controls(
-    scores: pandas.DataFrame, found: Sequence[Numbers], spec: AblationSpec
+    scores: pandas.DataFrame, experiments: Sequence[Numbers], spec: AblationSpec
 ) -> Grid:
     """BASH against the random-token control (is it the model's own tokens?), and against
     plain SFT of the same length and rounds."""
     cells: dict[tuple[tuple[str, ...], str], Score] = {}
     words: dict[tuple[str, ...], list[str]] = {}
-    for numbers in found:
+    for numbers in experiments:
         experiment = numbers.spec
         own = scores[
             (scores["experiment"] == experiment.name) & (scores["decoding"] == "direct")
@@ -273,11 +281,11 @@ def controls(
     )
 
 
-def costs(found: Sequence[Numbers], spec: AblationSpec) -> Grid:
+def costs(experiments: Sequence[Numbers], spec: AblationSpec) -> Grid:
     """What each method cost, and what it gained."""
     rows: list[list[Box]] = []
     breaks = []
-    for numbers in found:
+    for numbers in experiments:
         breaks.append(len(rows))
         for line in numbers.lines.values():
             if line.decoding == "direct":

@@ -31,7 +31,7 @@ def draw(grades: Sequence[Rows], spec: TableSpec[Graded]) -> Drawn:
     own = spec.own
     shown, lines = [], []
     for key, by_seed in by_method(spec, grades).items():
-        found = [_interval(measure, by_seed, spec, key) for measure in own.measures]
+        intervals = [_interval(measure, by_seed, spec, key) for measure in own.measures]
         sizes = [len(next(iter(by_seed.values()))), len(by_seed)]
         if own.missing:
             everything = (row for part in by_seed.values() for row in part)
@@ -40,13 +40,13 @@ def draw(grades: Sequence[Rows], spec: TableSpec[Graded]) -> Drawn:
         shown.append(
             [
                 *(task, model, spec.labels[method]),
-                *map(_entry, own.measures, found),
+                *map(_entry, own.measures, intervals),
                 *map(str, sizes),
             ]
         )
         values = [
             x
-            for measure, mean in zip(own.measures, found, strict=True)
+            for measure, mean in zip(own.measures, intervals, strict=True)
             for x in numbers(mean)[: 3 if measure.interval else 1]
         ]
         lines.append([*key, *values, *sizes])
@@ -90,12 +90,12 @@ def _interval(
     return mean_interval(values, bootstrap(spec), (*key, measure.field))
 
 
-def _entry(measure: Measure, found: Interval | None) -> Box:
-    if found is None:
+def _entry(measure: Measure, interval: Interval | None) -> Box:
+    if interval is None:
         return NOT_RUN
     if measure.interval:
-        return bracketed(found, measure.digits, unit=measure.unit)
-    return f"{measure.unit * found.value:.{measure.digits}f}"
+        return bracketed(interval, measure.digits, unit=measure.unit)
+    return f"{measure.unit * interval.value:.{measure.digits}f}"
 
 
 TABLE = Table(draw, {"grades": rows}, Graded)

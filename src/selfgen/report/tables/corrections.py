@@ -41,7 +41,7 @@ Key = tuple[Column, str, str]
 """Column, model and method."""
 
 
-Found = tuple[Turns, Interval | None]
+TwoTurns = tuple[Turns, Interval | None]
 """The two turns, and the share of answers that were edited."""
 
 
@@ -57,18 +57,18 @@ def draw(scores: pandas.DataFrame, spec: TableSpec[Any]) -> Drawn:
     lines = [
         [
             *(column.task, column.split, column.metric, model, method),
-            *(found[0].first.n, found[0].first.seeds),
-            *(x for part in parts(found) for x in numbers(part)),
+            *(both[0].first.n, both[0].first.seeds),
+            *(x for part in parts(both) for x in numbers(part)),
         ]
-        for (column, model, method), found in rows.items()
+        for (column, model, method), both in rows.items()
     ]
     grid = table([*zip(words, rows.values(), strict=True)], titles, spec.percent)
     return Drawn([grid], CSV, lines)
 
 
-def corrected(scores: pandas.DataFrame, spec: TableSpec[Any]) -> dict[Key, Found]:
+def corrected(scores: pandas.DataFrame, spec: TableSpec[Any]) -> dict[Key, TwoTurns]:
     """The two turns of all cells that have both, by the metric of their column."""
-    rows: dict[Key, Found] = {}
+    rows: dict[Key, TwoTurns] = {}
     for column in spec.columns:
         own = of_column(scores, column)
         later = own[own["decoding"] == "corrected"]
@@ -95,27 +95,27 @@ def two_turns(
     before: pandas.DataFrame,
     after: pandas.DataFrame,
     metric: str,
-    how: Bootstrap,
+    resampling: Bootstrap,
     names: Sequence[str],
     *,
     graded: bool = False,
-) -> Found:
+) -> TwoTurns:
     """What two frames of scores show: direct answers, and corrected ones."""
     first, second = (cell_values(frame, metric) for frame in (before, after))
     edits = cell_values(after, "edited")
-    made = turns(first, second, how, names, graded=graded)
-    return made, mean_interval(edits, how, names) if edits else None
+    made = turns(first, second, resampling, names, graded=graded)
+    return made, mean_interval(edits, resampling, names) if edits else None
 
 
 def table(
-    rows: Sequence[tuple[Sequence[str], Found]], titles: Sequence[str], percent: str
+    rows: Sequence[tuple[Sequence[str], TwoTurns]], titles: Sequence[str], percent: str
 ) -> Grid:
     """Rows of words and what was found, in percent; ``titles`` are those of the words."""
     return Grid(
         name="corrections",
         title="Two turns: the answer, and the answer to the correction turn, in percent.",
         header=[*titles, *COLUMNS.values()],
-        rows=[[*words, *map(bracketed, parts(found))] for words, found in rows],
+        rows=[[*words, *map(bracketed, parts(both))] for words, both in rows],
         notes=(
             f"Brackets: {percent} interval over seeds and items.",
             "Improved, worsened: share of all answers whose score the second turn raises,"
@@ -127,9 +127,9 @@ def table(
     )
 
 
-def parts(found: Found) -> list[Interval | None]:
+def parts(both: TwoTurns) -> list[Interval | None]:
     """In the order of ``COLUMNS``."""
-    made, edited = found
+    made, edited = both
     return [edited if name == "edited" else getattr(made, name) for name in COLUMNS]
 
 

@@ -31,7 +31,7 @@ def draw(errors: Sequence[Rows], spec: TableSpec[Exposure]) -> Drawn:
     """Accumulated errors of free-running steps against the oracle.
 
     From the rows ``{id, free, gold}`` of each cell; seeds of a method are read together."""
-    how = bootstrap(spec)
+    resampling = bootstrap(spec)
     lines: list[list[Any]] = []
     shown: dict[tuple[str, ...], list[Box]] = {}
     for key, by_seed in by_method(spec, errors).items():
@@ -47,7 +47,9 @@ def draw(errors: Sequence[Rows], spec: TableSpec[Exposure]) -> Drawn:
         for length, sums in accumulated(
             _flat(free), _flat(gold), spec.own.lengths
         ).items():
-            excess = excess_interval(free, gold, length, how, key) if sums else None
+            excess = (
+                excess_interval(free, gold, length, resampling, key) if sums else None
+            )
             measured = [sums.free, sums.gold, sums.acc] if sums else [None] * 3
             lines.append([*key, length, n, len(by_seed), *measured, *numbers(excess)])
             shown[key] += [

@@ -105,9 +105,9 @@ def _header(table: Numbers, index: int) -> Entry:
 def _entry(score: Score | None, confidence: float) -> Box:
     if score is None:
         return NOT_RUN
-    found = score.difference
+    difference = score.difference
     twice = score.holm is not None and score.holm < 1 - confidence
-    mark = arrow(found.sign, twice) if found else ""
+    mark = arrow(difference.sign, twice) if difference else ""
     return bracketed(score.mean, mark=mark, bold=score.best)
 
 

@@ -55,21 +55,21 @@ class Preference:
 
     def baseline(self, name: str, baseline: str) -> str | None:
         """The stage of the same kind after the baseline, but not the stage itself."""
-        found = [
+        stages = [
             other
             for other, parent in self.parents.items()
             if parent == baseline and self.kinds[other] == self.kinds[name]
         ]
-        return found[0] if found and name not in found else None
+        return stages[0] if stages and name not in stages else None
 
 
 def draw(scores: pandas.DataFrame, spec: TableSpec[Preference]) -> Drawn:
     """Each method alone and with a preference stage after it: direct answers only."""
-    found = [*_compared(scores, spec)]
-    many = several(model for _, model, *_ in found)
+    compared = [*_compared(scores, spec)]
+    many = several(model for _, model, *_ in compared)
     shown: list[list[Box]] = []
     lines = []
-    for column, model, name, alone, others in found:
+    for column, model, name, alone, others in compared:
         parent, kind = spec.own.parents[name], spec.own.kinds[name]
         shown.append(
             [
@@ -90,7 +90,7 @@ def draw(scores: pandas.DataFrame, spec: TableSpec[Preference]) -> Drawn:
                 *(n for x in (alone, *others) for n in numbers(x)),
             ]
         )
-    kinds = dict.fromkeys(spec.own.kinds[name] for _, _, name, *_ in found)
+    kinds = dict.fromkeys(spec.own.kinds[name] for _, _, name, *_ in compared)
     shared = any(column.shared_templates for column in spec.columns)
     titles = [
         *("Task", *["Model"] * many, "Method", "Pairs", "Alone", "+ preference"),
@@ -123,7 +123,7 @@ def _compared(
 ]:
     """By column, model and preference method: the method alone, with the stage after it,
     their difference, and that to the baseline with the same stage after it."""
-    how = bootstrap(spec)
+    resampling = bootstrap(spec)
     direct = scores[(scores["decoding"] == "direct") & (scores["model"] != NO_MODEL)]
     for column in spec.columns:
         for model, cells in of_column(direct, column).groupby("model", sort=False):
@@ -137,13 +137,13 @@ def _compared(
                 alone, after = values[spec.own.parents[name]], values[name]
                 other = spec.own.baseline(name, spec.baseline)
                 others = (
-                    mean_interval(after, how, names),
-                    paired_difference(after, alone, how, names),
-                    paired_difference(after, values[other], how, names)
+                    mean_interval(after, resampling, names),
+                    paired_difference(after, alone, resampling, names),
+                    paired_difference(after, values[other], resampling, names)
                     if other
                     else None,
                 )
-                mean = mean_interval(alone, how, names)
+                mean = mean_interval(alone, resampling, names)
                 yield column, str(model), str(name), mean, others
 
 

@@ -67,7 +67,7 @@ def draw(
 
     From the rows of our tables, and the digest of the spec in each manifest."""
     named = dict(zip(spec.own.tables, tables, strict=True))
-    found = [hold(known, spec, named, specs) for known in spec.own.known]
+    results = [hold(known, spec, named, specs) for known in spec.own.known]
     lines = [
         [
             *(held.number.what, held.number.kind, held.number.value),
@@ -75,9 +75,9 @@ def draw(
             *(held.tolerance, held.outcome, held.why),
             *(held.number.source, held.number.caveat),
         ]
-        for held in found
+        for held in results
     ]
-    return Drawn([_grid(found, spec)], CSV, lines)
+    return Drawn([_grid(results, spec)], CSV, lines)
 
 
 def spec_digests(paths: Sequence[Path]) -> dict[str, str]:
@@ -87,10 +87,10 @@ def spec_digests(paths: Sequence[Path]) -> dict[str, str]:
 
 def _digest(path: Path) -> str:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))["spec"]
+        spec = json.loads(path.read_text(encoding="utf-8"))["spec"]
     except (OSError, ValueError, KeyError, TypeError):
         return "none"
-    return spec_digest(json.dumps(found, sort_keys=True, separators=(",", ":")))
+    return spec_digest(json.dumps(spec, sort_keys=True, separators=(",", ":")))
 
 
 def hold(
@@ -130,13 +130,13 @@ def _measured(number: Value, rows: Rows) -> tuple[float, float, float] | None:
     for row in rows:
         if all(row.get(name) == text for name, text in number.row.items()):
             value, low, high = (row.get(name) or "" for name in number.columns)
-            found = all((value, low, high))
-            return (float(value), float(low), float(high)) if found else None
+            whole = all((value, low, high))
+            return (float(value), float(low), float(high)) if whole else None
     return None
 
 
-def _grid(found: Sequence[Held], spec: TableSpec[KnownNumbers]) -> Grid:
-    caveats = list(dict.fromkeys(held.number.caveat for held in found))
+def _grid(results: Sequence[Held], spec: TableSpec[KnownNumbers]) -> Grid:
+    caveats = list(dict.fromkeys(held.number.caveat for held in results))
     numbers = {text: i for i, text in enumerate(filter(None, caveats), 1)}
     rows = [
         [
@@ -147,10 +147,10 @@ def _grid(found: Sequence[Held], spec: TableSpec[KnownNumbers]) -> Grid:
             _ours(held),
             _shown(held.number, held.tolerance),
         ]
-        for held in found
+        for held in results
     ]
-    losses = any(held.number.table in NATS for held in found)
-    sources = dict.fromkeys(held.number.source for held in found)
+    losses = any(held.number.table in NATS for held in results)
+    sources = dict.fromkeys(held.number.source for held in results)
     return Grid(
         name=spec.name,
         title=f"Results beside known numbers, in percent (scale: {spec.scale}).",

@@ -61,12 +61,12 @@ def draw(judgments: Sequence[Rows], spec: TableSpec[WinRates]) -> Drawn:
     """How often the judge prefers a method's answers to the opponent's.
 
     From the rows of each cell, as ``judge.pairs.judged`` makes them."""
-    how = bootstrap(spec)
-    found = [
-        _line(key, by_seed, how)
+    resampling = bootstrap(spec)
+    rows = [
+        _line(key, by_seed, resampling)
         for key, by_seed in by_method(spec, judgments, decoding=True).items()
     ]
-    adjusted = holm([line.half.p for line in found])
+    adjusted = holm([line.half.p for line in rows])
     lines = [
         [
             *(spec.own.comparison, *line.key, line.wins.n, line.wins.seeds),
@@ -74,12 +74,14 @@ def draw(judgments: Sequence[Rows], spec: TableSpec[WinRates]) -> Drawn:
             *(line.unparsable, line.first, line.consistent),
             *(line.words, line.opponent_words),
         ]
-        for line, p in zip(found, adjusted, strict=True)
+        for line, p in zip(rows, adjusted, strict=True)
     ]
-    return Drawn([_grid(found, adjusted, spec)], CSV, lines)
+    return Drawn([_grid(rows, adjusted, spec)], CSV, lines)
 
 
-def _line(key: tuple[str, ...], by_seed: Mapping[int, Rows], how: Bootstrap) -> Line:
+def _line(
+    key: tuple[str, ...], by_seed: Mapping[int, Rows], resampling: Bootstrap
+) -> Line:
     rows = [row for part in by_seed.values() for row in part]
     wins = {seed: _wins(part) for seed, part in by_seed.items()}
     half = {seed: dict.fromkeys(items, 0.5) for seed, items in wins.items()}
@@ -87,8 +89,8 @@ def _line(key: tuple[str, ...], by_seed: Mapping[int, Rows], how: Bootstrap) -> 
     judged = [row for row in rows if row["first"] is not None]
     return Line(
         key,
-        mean_interval(wins, how, key),
-        paired_difference(wins, half, how, key),
+        mean_interval(wins, resampling, key),
+        paired_difference(wins, half, resampling, key),
         1 - len(named) / len(judged) if judged else 0.0,
         sum(row["judgment"] == "A" for row in named) / len(named) if named else None,
         _consistent(by_seed.values()),
@@ -99,11 +101,11 @@ def _line(key: tuple[str, ...], by_seed: Mapping[int, Rows], how: Bootstrap) -> 
 
 def _wins(rows: Rows) -> Mapping[str, float]:
     """Mean of the orders that have a winner, by id."""
-    found: dict[str, list[float]] = {}
+    wins: dict[str, list[float]] = {}
     for row in rows:
         if row["won"] is not None:
-            found.setdefault(row["id"], []).append(row["won"])
-    return {name: sum(won) / len(won) for name, won in found.items()}
+            wins.setdefault(row["id"], []).append(row["won"])
+    return {name: sum(won) / len(won) for name, won in wins.items()}
 
 
 def _consistent(parts: Iterable[Rows]) -> float | None:
@@ -117,12 +119,12 @@ def _consistent(parts: Iterable[Rows]) -> float | None:
     return sum(both) / len(both) if both else None
 
 
-def _grid(found: list[Line], adjusted: list[float], spec: TableSpec[WinRates]) -> Grid:
-    many = several(line.key[1] for line in found)
-    twice = any(line.consistent is not None for line in found)
+def _grid(lines: list[Line], adjusted: list[float], spec: TableSpec[WinRates]) -> Grid:
+    many = several(line.key[1] for line in lines)
+    twice = any(line.consistent is not None for line in lines)
     judged = not spec.own.proxy
     shown: list[list[Box]] = []
-    for line, p in zip(found, adjusted, strict=True):
+    for line, p in zip(lines, adjusted, strict=True):
         task, model, method, decoding = line.key
         mark = arrow(line.half.sign, p < 1 - spec.confidence)
         shown.append(
@@ -145,18 +147,18 @@ def _grid(found: list[Line], adjusted: list[float], spec: TableSpec[WinRates]) -
         title=f"Win rate against {spec.own.opponent}, decided by {spec.own.judge}.",
         header=header,
         rows=shown,
-        notes=_notes(found, spec),
+        notes=_notes(lines, spec),
         left=2 + many,
     )
 
 
-def _notes(found: list[Line], spec: TableSpec[WinRates]) -> list[str]:
-    sizes = sorted({line.wins.n for line in found})
+def _notes(lines: list[Line], spec: TableSpec[WinRates]) -> list[str]:
+    sizes = sorted({line.wins.n for line in lines})
     notes = [
         f"n = {' to '.join(map(str, dict.fromkeys((sizes[0], sizes[-1]))))} prompts."
         f" Brackets: {spec.percent} interval over seeds and prompts. ▲ (▼): more (less)"
         " than half, the interval excludes it; doubled: also after Holm's correction over the"
-        f" {len(found)} rows.",
+        f" {len(lines)} rows.",
     ]
     if spec.own.proxy:
         return [*notes, f"A proxy, no judge: {spec.own.proxy}"]
