@@ -3,8 +3,7 @@
 import pytest
 
 from selfgen.evaluation.statistics import Bootstrap
-from selfgen.judge.agreement import agreement
-from selfgen.report.agreement import tabulate
+from selfgen.report.agreement import agreement, tabulate
 
 HOW = Bootstrap(2000, 0.95, 0)
 

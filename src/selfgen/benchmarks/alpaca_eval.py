@@ -98,16 +98,12 @@ class AlpacaEval(Judged):
         """Rows ``{id, won, controlled, length}``: the probability of a win (None: the reply
         names neither), and the length-controlled one."""
         outputs = [
-            {
-                "instruction": row["prompt"],
-                "output": row["answer"],
-                "generator": generator,
-            }
-            for row in answers
+            {"instruction": r["prompt"], "output": r["answer"], "generator": generator}
+            for r in answers
         ]
-        found = annotate(outputs, _read(files["baseline"]), ask)
-        facts = {"row": leaderboard_row(found, files.get("gamed"))}
-        controlled = found.get("glm_preference")
+        annotations = annotate(outputs, _read(files["baseline"]), ask)
+        facts = {"row": leaderboard_row(annotations, files.get("gamed"))}
+        controlled = annotations.get("glm_preference")
         rows = [
             {
                 "id": str(i),
@@ -116,7 +112,7 @@ class AlpacaEval(Judged):
                 "length": len(output),
             }
             for i, (preference, output) in enumerate(
-                zip(found["preference"], found["output_2"], strict=True)
+                zip(annotations["preference"], annotations["output_2"], strict=True)
             )
         ]
         return rows, facts
@@ -146,9 +142,12 @@ def annotate(
     )
     settings = dict(pool.annotators[ANNOTATOR].completions_kwargs)
     settings.pop("model_name")
+    chat = _package().utils.prompt_to_chatml
 
     def completions(prompts: Sequence[str], **_: Any) -> dict[str, list[Any]]:
-        replies = ask([_request(prompt, settings) for prompt in prompts])
+        replies = ask(
+            [{"messages": chat(prompt.strip()), **settings} for prompt in prompts]
+        )
         choices = [
             {
                 "finish_reason": reply.finish_reason,
@@ -161,15 +160,11 @@ def annotate(
         return {"completions": [c["text"] for c in choices], "completions_all": choices}
 
     pool.annotators[ANNOTATOR].fn_completions = completions
-    made = pool.annotate_head2head(
-        outputs_1=pd.DataFrame(baseline),
-        outputs_2=pd.DataFrame(outputs),
-        chunksize=None,
-    )
-    found = pd.DataFrame(made)
-    found["preference"] = found["preference"].astype(float)
+    sides = {"outputs_1": pd.DataFrame(baseline), "outputs_2": pd.DataFrame(outputs)}
+    annotated = pd.DataFrame(pool.annotate_head2head(**sides, chunksize=None))
+    annotated["preference"] = annotated["preference"].astype(float)
     order = {row["instruction"]: i for i, row in enumerate(baseline)}
-    return found.sort_values(
+    return annotated.sort_values(
         "instruction", key=lambda column: column.map(order), ignore_index=True
     )
 
@@ -190,14 +185,14 @@ def leaderboard_row(
         raise UserError("AlpacaEval: no reply names one of the two models")
     # All rows, since the package finds difficulties by row number; it leaves out the NaN.
     if gamed is None:
-        found = metrics.get_winrate(annotations)
+        row = metrics.get_winrate(annotations)
     else:
         with _fetched(metrics.glm_winrate, gamed):
-            found = metrics.get_length_controlled_winrate(
+            row = metrics.get_length_controlled_winrate(
                 annotations, save_weights_dir=None, is_warn_extreme_changes=False
             )
     return {
-        **{ours: float(found[its]) for its, ours in NAMES.items() if its in found},
+        **{ours: float(row[its]) for its, ours in NAMES.items() if its in row},
         "length": int(annotations["output_2"].str.len().mean()),
         "n": len(annotations),
         "unparsable": unparsable,
@@ -205,26 +200,19 @@ def leaderboard_row(
 
 
 def _read(path: Path) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
-    return rows
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def _check(outputs: Sequence[Output], baseline: Sequence[Output]) -> None:
     asked = [row["instruction"] for row in baseline]
     answered = [row["instruction"] for row in outputs]
-    missing = set(asked) - set(answered)
-    foreign = set(answered) - set(asked)
+    missing, foreign = set(asked) - set(answered), set(answered) - set(asked)
     doubled = len(answered) - len(set(answered))
     if missing or foreign or doubled:
         raise UserError(
             f"AlpacaEval: {len(missing)} instructions of the baseline without an output,"
             f" {len(foreign)} foreign, {doubled} doubled"
         )
-
-
-def _request(prompt: str, settings: Mapping[str, Any]) -> dict[str, Any]:
-    messages = _package().utils.prompt_to_chatml(prompt.strip())
-    return {"messages": messages, **settings}
 
 
 def _package() -> Any:

@@ -93,8 +93,8 @@ class Benchmark(Keys):
 
     def files(self) -> dict[str, str]:
         """The names in ``files`` of what it reads, by the keys that name them."""
-        found = {key: getattr(self, key) for key in self.file_keys}
-        return {key: name for key, name in found.items() if name}
+        named = {key: getattr(self, key) for key in self.file_keys}
+        return {key: name for key, name in named.items() if name}
 
 
 class Judged(Benchmark):

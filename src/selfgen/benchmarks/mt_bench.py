@@ -132,7 +132,7 @@ class MtBench(Judged):
                 for q, turn in asked
             ]
         )
-        rows = [
+        return [
             {
                 "id": f"{question.id}.{turn}",
                 "category": question.category,
@@ -141,8 +141,7 @@ class MtBench(Judged):
                 "reply": reply.text,
             }
             for (question, turn), reply in zip(asked, replies, strict=True)
-        ]
-        return rows, {}
+        ], {}
 
 
 BENCHMARK = MtBench
@@ -157,7 +156,7 @@ def load_questions(questions: Path, references: Path) -> list[Question]:
         line["question_id"]: tuple(line["choices"][0]["turns"])
         for line in _lines(references)
     }
-    found = []
+    rows = []
     for line in _lines(questions):
         number, category = line["question_id"], line["category"]
         if category not in TEMPERATURES:
@@ -169,17 +168,17 @@ def load_questions(questions: Path, references: Path) -> list[Question]:
         if needed and number not in answers:
             raise UserError(f"{references}: found no answer to question {number}")
         reference = answers[number] if needed else None
-        found.append(Question(number, category, tuple(line["turns"]), reference))
-    return found
+        rows.append(Question(number, category, tuple(line["turns"]), reference))
+    return rows
 
 
 def load_prompts(path: Path) -> dict[str, dict[str, str]]:
     """FastChat's ``judge_prompts.jsonl`` by name; raises UserError where one is missing."""
-    found = {line["name"]: line for line in _lines(path)}
-    missing = sorted(set(PROMPTS.values()) - set(found))
+    prompts = {line["name"]: line for line in _lines(path)}
+    missing = sorted(set(PROMPTS.values()) - set(prompts))
     if missing:
         raise UserError(f"{path}: found no judge prompt {', '.join(missing)}")
-    return found
+    return prompts
 
 
 def request_of(
@@ -192,13 +191,11 @@ def request_of(
     prompt = prompts[PROMPTS[turn, question.reference is not None]]
     places = {"question": question.turns[0], "answer": answers[0]}
     if turn == 2:
-        for i in (0, 1):
-            places |= {
-                f"question_{i + 1}": question.turns[i],
-                f"answer_{i + 1}": answers[i],
-            }
-    for i, text in enumerate(question.reference or ()):
-        places[f"ref_answer_{i + 1}"] = text
+        for i in (1, 2):
+            places[f"question_{i}"] = question.turns[i - 1]
+            places[f"answer_{i}"] = answers[i - 1]
+    for i, text in enumerate(question.reference or (), 1):
+        places[f"ref_answer_{i}"] = text
     return {
         "messages": [
             {"role": "system", "content": prompt["system_prompt"]},
@@ -212,8 +209,8 @@ def request_of(
 def rating_of(reply: str) -> float | None:
     """The rating in ``[[...]]``, or in ``[...]``; None where there is none from 1 to 10."""
     for pattern in RATINGS:
-        if found := pattern.search(reply):
-            rating = float(found[1])
+        if match := pattern.search(reply):
+            rating = float(match[1])
             return rating if LEAST <= rating <= MOST else None
     return None
 
@@ -221,7 +218,7 @@ def rating_of(reply: str) -> float | None:
 def _filled(template: str, places: Mapping[str, str]) -> str:
     # Not str.format: a downloaded template could read attributes of what it is given.
     pattern = "|".join(re.escape("{" + name + "}") for name in places)
-    return re.sub(pattern, lambda found: places[found[0][1:-1]], template)
+    return re.sub(pattern, lambda match: places[match[0][1:-1]], template)
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:

@@ -10,8 +10,7 @@ from selfgen.core.spec import Device
 from selfgen.data.prompts import PromptSpec
 from selfgen.evaluation.statistics import Bootstrap
 from selfgen.judge import proxy
-from selfgen.judge.agreement import agreement
-from selfgen.report.agreement import tabulate
+from selfgen.report.agreement import agreement, tabulate
 from selfgen.runtime.devices import claim
 
 BOOTSTRAP = Bootstrap(10000, 0.95, 0)
@@ -39,7 +38,7 @@ def run(args: Namespace) -> None:
     prompts = [row["instruction"] for row in rows]
     sides = [[row[f"output_{i}"] for row in rows] for i in (2, 1)]
     encoder = proxy.Encoder(args.encoder, args.member, where)
-    scores = {
+    scores: dict[str, list[list[float]]] = {
         "similarity to the prompt": [
             encoder.similarity(texts, prompts) for texts in sides
         ],
@@ -50,13 +49,14 @@ def run(args: Namespace) -> None:
         "the longer answer": [[len(text) for text in texts] for texts in sides],
     }
     preferences = [row["preference"] for row in rows]
-    found = [
-        agreement(name, *pair, preferences, BOOTSTRAP) for name, pair in scores.items()
+    pairs = [
+        agreement(name, own, other, preferences, BOOTSTRAP)
+        for name, (own, other) in scores.items()
     ]
     judge, model, baseline = (
         rows[0][key] for key in ("annotator", "generator_2", "generator_1")
     )
     title = f"Agreement of proxies with {judge}, on {model} against {baseline}."
-    for name, text in tabulate(found, title, BOOTSTRAP.confidence).items():
+    for name, text in tabulate(pairs, title, BOOTSTRAP.confidence).items():
         with atomic(args.out / name) as partial:
             partial.write_text(text, encoding="utf-8")

@@ -125,13 +125,7 @@ def run_free(args: Namespace) -> None:
         rows = training.random_rows(1, args.rows, args.max_prompt_tokens, vocabulary)
         asked = {row["id"]: row["input_ids"] for row in rows}
     prompts = [Prompt(name, 0, ids) for name, ids in asked.items()]
-    case = free.Case(
-        args.weights,
-        prompts,
-        args.max_new_tokens,
-        args.batch,
-        where,
-    )
+    case = free.Case(args.weights, prompts, args.max_new_tokens, args.batch, where)
     timings = free.run(case, args.repeats)
     bench = harness.Bench("Free-running answers", facts, timings)
     bench.write(args.out, "free", free.page(timings))
@@ -186,10 +180,9 @@ def _running_text(args: Namespace, model: Any) -> Sequence[int]:
         stream = random.Random(0)
         return [stream.randrange(model.config.vocab_size) for _ in range(200_000)]
     tokenizer = load_tokenizer(args.weights)
-    texts = [
-        f"{r['prompt']}\n{r['reference']}\n" for r in read(args.records, ["train"])
-    ]
-    return tokenizer("".join(texts))["input_ids"]
+    records = read(args.records, ["train"])
+    text = "".join(f"{r['prompt']}\n{r['reference']}\n" for r in records)
+    return tokenizer(text)["input_ids"]
 
 
 KINDS = {"forced": run_forced, "free": run_free, "train": run_train, "dpo": run_dpo}

@@ -109,12 +109,10 @@ def parser(verbs: Collection[str]) -> argparse.ArgumentParser:
         prog="selfgen", dest="verb", required=True, metavar="VERB"
     )
     for verb, about in VERBS.items():
-        module = (
-            importlib.import_module(f"selfgen.cli.{verb}") if verb in verbs else None
-        )
-        description = module.__doc__ if module else None
-        sub = subparsers.add_parser(verb, help=about, description=description)
-        if module:
+        sub = subparsers.add_parser(verb, help=about)
+        if verb in verbs:
+            module = importlib.import_module(f"selfgen.cli.{verb}")
+            sub.description = module.__doc__
             module.add_arguments(sub)
             sub.set_defaults(run=module.run)
     return made
@@ -131,10 +129,8 @@ class _Help(argparse.RawDescriptionHelpFormatter):
 def _overview() -> str:
     lines = []
     for group, verbs in GROUPS.items():
-        lines += [
-            f"{group}:",
-            *(f"  {verb:<12}{about}" for verb, about in verbs.items()),
-        ]
+        lines.append(f"{group}:")
+        lines += [f"  {verb:<12}{about}" for verb, about in verbs.items()]
     return "\n".join(lines)
 
 

@@ -26,13 +26,13 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(args: Namespace) -> None:
     texts = {args.out: manual()}
     texts |= {args.out.with_name(name): schema(name) for name in SCHEMAS}
-    stale = []
+    stale: list[str] = []
     for path, text in texts.items():
-        found = path.read_text(encoding="utf-8") if path.is_file() else ""
-        if args.check and found != text:
-            lines = (found.splitlines(), text.splitlines())
+        written = path.read_text(encoding="utf-8") if path.is_file() else ""
+        if args.check and written != text:
+            lines = (written.splitlines(), text.splitlines())
             stale += unified_diff(*lines, str(path), "generated", lineterm="")
-        elif found != text:
+        elif written != text:
             with atomic(path) as partial:
                 partial.write_text(text, encoding="utf-8")
     if stale:

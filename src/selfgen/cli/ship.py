@@ -36,7 +36,6 @@ def run(args: Namespace) -> None:
     if args.readme is None:
         return
     readme = args.readme.read_text(encoding="utf-8")
+    readme = ship.show(readme, ship.shown(args.out, args.readme))
     with atomic(args.readme) as partial:
-        partial.write_text(
-            ship.show(readme, ship.shown(args.out, args.readme)), encoding="utf-8"
-        )
+        partial.write_text(readme, encoding="utf-8")

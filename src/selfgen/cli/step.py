@@ -95,8 +95,8 @@ def run(args: Namespace) -> None:
             **facts,
         }
         hashes = dict(job.hashes) or checked(job.inputs, pins)
-        found = provenance.manifest(args.spec, hashes, job.code, facts)
-        provenance.write_json(job.output("manifest"), found)
+        written = provenance.manifest(args.spec, hashes, job.code, facts)
+        provenance.write_json(job.output("manifest"), written)
     for function in job.after:
         function()
 
@@ -115,10 +115,10 @@ def _pairs(texts: Sequence[str]) -> list[tuple[str, str]]:
 
 def _inputs(texts: Sequence[str]) -> dict[str, tuple[Path, ...]]:
     """Paths by name; a name may stand several times."""
-    found: dict[str, tuple[Path, ...]] = {}
+    paths: dict[str, tuple[Path, ...]] = {}
     for name, path in _pairs(texts):
-        found[name] = (*found.get(name, ()), Path(path))
-    return found
+        paths[name] = (*paths.get(name, ()), Path(path))
+    return paths
 
 
 def _become(python: str) -> None:

@@ -7,7 +7,7 @@ or copy what it was shown; the mean of the second turn alone does not tell them 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from selfgen.core.errors import UserError
@@ -52,7 +52,7 @@ def turns(
     direct: Values,
     corrected: Values,
     bootstrap: Bootstrap,
-    names: Iterable[str],
+    names: Sequence[str],
     *,
     graded: bool = False,
     texts: tuple[Texts, Texts] | None = None,
@@ -70,7 +70,6 @@ def turns(
         UserError: nothing shared, a score that is not 0 or 1 without ``graded``, a
             scored answer without a text.
     """
-    names = list(names)
     seeds, ids = shared(direct, corrected, names)
     pairs = {k: {i: (direct[k][i], corrected[k][i]) for i in ids} for k in seeds}
     strange = {x for side in pairs.values() for pair in side.values() for x in pair}
@@ -100,7 +99,7 @@ def turns(
 
 
 def _edits(
-    texts: tuple[Texts, Texts], seeds: list[int], ids: list[str], names: list[str]
+    texts: tuple[Texts, Texts], seeds: list[int], ids: list[str], names: Sequence[str]
 ) -> Values:
     for k in seeds:
         missing = [i for side in texts for i in ids if i not in side.get(k, {})]

@@ -267,7 +267,7 @@ def accumulated(
 
 
 def excess_interval(
-    free: Errors, gold: Errors, length: int, bootstrap: Bootstrap, names: Iterable[str]
+    free: Errors, gold: Errors, length: int, bootstrap: Bootstrap, names: Sequence[str]
 ) -> Interval | None:
     """ExAccErr(length) in per cent with a percentile interval, paired by prompt.
 
@@ -277,7 +277,6 @@ def excess_interval(
     ``length`` are left out; None where none does, or where G is 0. Raises UserError when
     nothing is shared.
     """
-    names = list(names)
     seeds, ids = shared(free, gold, names)
     flat = [[s[k][i] for k in seeds for i in ids] for s in (free, gold)]
     table = np.concatenate([_table(errors, length) for errors in flat], axis=1)

@@ -76,14 +76,14 @@ def ask(lm: Any, benchmark: str, train: Rows, test: Rows) -> Rows:
 
     with tempfile.TemporaryDirectory() as scratch:
         task = _task(benchmark, Path(scratch), train, test)
-        found = lm_eval.simple_evaluate(
+        evaluated = lm_eval.simple_evaluate(
             model=lm,
             tasks=[task],
             task_manager=TaskManager(include_defaults=False),
             bootstrap_iters=0,
             log_samples=True,
         )
-    return _rows(found["samples"][benchmark], FEW_SHOT[benchmark].filters)
+    return _rows(evaluated["samples"][benchmark], FEW_SHOT[benchmark].filters)
 
 
 class _Ticks:
@@ -115,15 +115,9 @@ def _task(name: str, folder: Path, train: Rows, test: Rows) -> dict[str, Any]:
             written = folder / f"{split}.jsonl"
             written.write_text("".join(json.dumps(row) + "\n" for row in rows))
             data_files[split] = str(written)
-    task |= {
-        "task": name,
-        "dataset_path": "json",
-        "dataset_name": None,
-        "dataset_kwargs": {
-            "data_files": data_files,
-            "cache_dir": str(folder / "cache"),
-        },
-    }
+    kwargs = {"data_files": data_files, "cache_dir": str(folder / "cache")}
+    task |= {"task": name, "dataset_path": "json", "dataset_name": None}
+    task["dataset_kwargs"] = kwargs
     del task["tag"]
     if not train:
         del task["training_split"]
@@ -165,12 +159,7 @@ def _rows(samples: Iterable[dict[str, Any]], filters: Mapping[str, str]) -> Rows
 def step(spec: FewShotSpec, job: Job) -> dict[str, Any]:
     """Answers to problems after some solved ones, and their grades."""
     job.claim(spec.device.device)
-    rows, facts = evaluate(
-        job.files(),
-        job.input("weights"),
-        spec,
-        job.progress("problems"),
-        job.batch_size,
-    )
+    weights, progress = job.input("weights"), job.progress("problems")
+    rows, facts = evaluate(job.files(), weights, spec, progress, job.batch_size)
     write_rows(job.output("grades"), rows)
     return facts

@@ -6,7 +6,6 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from selfgen.core.provenance import atomic
 from selfgen.data import records
 from selfgen.data.text import sentences
 from selfgen.evaluation.scores import ScoresSpec, score
@@ -30,12 +29,8 @@ def lead_1_scores(
     No model wrote it, so tokens and ended are NaN.
     """
     answers = [
-        {
-            "id": record["id"],
-            "text": lead_1(record["prompt"]),
-            "tokens": math.nan,
-            "ended": math.nan,
-        }
+        {"id": record["id"], "text": lead_1(record["prompt"])}
+        | dict.fromkeys(("tokens", "ended"), math.nan)
         for record in records
         if record["split"] in spec.splits
     ]
@@ -45,6 +40,5 @@ def lead_1_scores(
 def step(spec: ScoresSpec, job: Job) -> dict[str, Any]:
     """The scores of each first sentence."""
     frame = lead_1_scores(records.read(job.input("records")), spec, job.root)
-    with atomic(job.output("scores")) as partial:
-        frame.to_parquet(partial, index=False)
+    job.write({"scores": frame.to_parquet(index=False)})
     return {}

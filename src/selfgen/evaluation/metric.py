@@ -29,3 +29,20 @@ def gold(record: Mapping[str, Any]) -> str:
     if not answer:
         raise UserError(f"records: {record['id']} has no answer to grade against")
     return answer
+
+
+def readings(
+    strict: Callable[[str, str], bool], flexible: Callable[[str, str], bool]
+) -> Metric:
+    """Two readings of an answer's text, each of them the final answer of its record or not.
+    Scoring raises UserError where the record has none."""
+
+    def score(text: str, record: Mapping[str, Any]) -> dict[str, float]:
+        answer = gold(record)
+        return {
+            "strict": float(strict(text, answer)),
+            "flexible": float(flexible(text, answer)),
+        }
+
+    titles = {"strict": "Strict", "flexible": "Flexible"}
+    return Metric(titles, score, right_or_wrong=True)

@@ -5,6 +5,7 @@ Arora et al. 2022 (arXiv 2204.01171); the measures are ``evaluation.exposure``'s
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from selfgen.data.prompts import load_tokenizer
 from selfgen.data.records import read
 from selfgen.evaluation.exposure import step_errors
 from selfgen.evaluation.oracle_spec import ExposureSpec
-from selfgen.generation import forced, free
+from selfgen.generation import free
 from selfgen.generation.decoding import Prompt
 from selfgen.models.loading import load_for_generation
 from selfgen.runtime.process import peak_memory_mb
@@ -60,18 +61,8 @@ def run(
     )
     own = {prompt.id: ids for prompt, ids in answers}
     errors = [
-        step_errors(
-            model,
-            other,
-            [
-                forced.Reference(example.id, 0, example.prompt_ids, answer)
-                for example, answer in zip(examples, side, strict=True)
-            ],
-        )
-        for side in (
-            [own[example.id] for example in examples],
-            [example.answer_ids for example in examples],
-        )
+        step_errors(model, other, side)
+        for side in ([replace(e, answer_ids=own[e.id]) for e in examples], examples)
     ]
     rows = [
         {"id": example.id, "free": a, "gold": b}

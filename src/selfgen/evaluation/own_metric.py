@@ -47,23 +47,23 @@ def load(path: Path, keys: tuple[str, ...]) -> Metric:
     metric = classes[0](keep_in_memory=True)
 
     def score(text: str, record: Mapping[str, Any]) -> dict[str, float]:
-        found = metric.compute(predictions=[text], references=[record["reference"]])
-        return {key: _share(path, key, found) for key in keys}
+        scores = metric.compute(predictions=[text], references=[record["reference"]])
+        return {key: _share(path, key, scores) for key in keys}
 
     return Metric({key: key for key in keys}, score)
 
 
-def _share(path: Path, key: str, found: Mapping[str, Any]) -> float:
-    if key not in found:
+def _share(path: Path, key: str, scores: Mapping[str, Any]) -> float:
+    if key not in scores:
         raise UserError(
-            f"metrics: {path}: found no {key!r}, allowed: {', '.join(found)}"
+            f"metrics: {path}: found no {key!r}, allowed: {', '.join(scores)}"
         )
     try:
-        value = float(found[key])
+        value = float(scores[key])
     except (TypeError, ValueError):
         value = float("nan")
     if not 0 <= value <= 1:
         raise UserError(
-            f"metrics: {path}: {key}: found {found[key]!r}, allowed: a number from 0 to 1"
+            f"metrics: {path}: {key}: found {scores[key]!r}, allowed: a number from 0 to 1"
         )
     return value

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from selfgen.core.errors import UserError
-from selfgen.core.provenance import atomic
 from selfgen.core.rows import read_rows
 from selfgen.data import records
 from selfgen.evaluation.metric import Metric
@@ -109,6 +108,5 @@ def step(spec: ScoresSpec, job: Job) -> dict[str, Any]:
         read_rows(*job.paths("drafts")),
         job.root,
     )
-    with atomic(job.output("scores")) as partial:
-        frame.to_parquet(partial, index=False)
+    job.write({"scores": frame.to_parquet(index=False)})
     return {}

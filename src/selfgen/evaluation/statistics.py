@@ -41,16 +41,11 @@ class Interval:
 
 
 @dataclass(frozen=True)
-class Difference:
-    """A mean paired difference: interval, standard error, two-sided p-value."""
+class Difference(Interval):
+    """A mean paired difference, with its standard error and two-sided p-value."""
 
-    value: float
-    low: float
-    high: float
     se: float
     p: float
-    n: int
-    seeds: int
 
     @property
     def sign(self) -> int:
@@ -59,7 +54,7 @@ class Difference:
 
 
 def mean_interval(
-    values: Values, bootstrap: Bootstrap, names: Iterable[str]
+    values: Values, bootstrap: Bootstrap, names: Sequence[str]
 ) -> Interval:
     """The mean of a cell over seeds and items, with a percentile interval.
 
@@ -67,15 +62,14 @@ def mean_interval(
     that not every seed has are left out. With one seed the interval covers items only.
     Raises UserError when no item is left.
     """
-    names = list(names)
-    seeds = sorted(values)
-    matrix = _matrix([values[seed] for seed in seeds], _shared(values), names)
+    seeds, ids = shared(values, values, names)
+    matrix = _matrix(values, seeds, ids)
     low, high = _percentiles(_means(matrix, bootstrap), bootstrap.confidence)
-    return Interval(float(matrix.mean()), low, high, matrix.shape[1], len(seeds))
+    return Interval(float(matrix.mean()), low, high, len(ids), len(seeds))
 
 
 def paired_difference(
-    a: Values, b: Values, bootstrap: Bootstrap, names: Iterable[str]
+    a: Values, b: Values, bootstrap: Bootstrap, names: Sequence[str]
 ) -> Difference:
     """The mean of ``a - b`` over the seeds and items that both have.
 
@@ -84,14 +78,17 @@ def paired_difference(
     with the observed sample counted in (Davison and Hinkley 1997, 4.2.5). Raises
     UserError when no seed or no item is shared.
     """
-    names = list(names)
-    pairs = _seed_pairs(a, b)
+    pairs = [(i, j) for i in sorted(a) for j in sorted(b)]
+    if len(a) > 1 and len(b) > 1:
+        pairs = [(i, j) for i, j in pairs if i == j]
     if not pairs:
         raise UserError(f"{' '.join(names)}: no seed in common: {list(a)}, {list(b)}")
-    ids = _shared(a) & _shared(b)
-    left = _matrix([a[i] for i, _ in pairs], ids, names)
-    right = _matrix([b[j] for _, j in pairs], ids, names)
-    matrix = left - right
+    sides = [*a.values(), *b.values()]
+    ids = sorted(set.intersection(*map(set, sides)))
+    if not ids:
+        raise UserError(f"{' '.join(names)}: no item that every seed has")
+    left, right = zip(*pairs, strict=True)
+    matrix = _matrix(a, left, ids) - _matrix(b, right, ids)
     means = _means(matrix, bootstrap)
     low, high = _percentiles(means, bootstrap.confidence)
     # Sums that cancel are zero but for their last bits, which differ between CPUs.
@@ -99,12 +96,12 @@ def paired_difference(
     tail = min(np.count_nonzero(means <= zero), np.count_nonzero(means >= -zero))
     p = min(1.0, 2 * (int(tail) + 1) / (bootstrap.samples + 1))
     return Difference(
-        float(matrix.mean()), low, high, float(means.std()), p, len(ids), len(pairs)
+        float(matrix.mean()), low, high, len(ids), len(pairs), float(means.std()), p
     )
 
 
 def ratio_interval(
-    parts: Values, wholes: Values, bootstrap: Bootstrap, names: Iterable[str]
+    parts: Values, wholes: Values, bootstrap: Bootstrap, names: Sequence[str]
 ) -> Interval | None:
     """Sum of ``parts`` over sum of ``wholes``: a share among what differs from seed to
     seed, such as fixes among wrong answers.
@@ -112,7 +109,6 @@ def ratio_interval(
     Resampled as in ``sums_interval``; None where the wholes are 0. Raises UserError when
     no seed or item is shared.
     """
-    names = list(names)
     seeds, ids = shared(parts, wholes, names)
     table = np.array([[(parts[k][i], wholes[k][i]) for i in ids] for k in seeds])
     return sums_interval(table, lambda sums: divided(*sums.T), bootstrap)
@@ -142,7 +138,7 @@ def sums_interval(
 def shared(
     a: Mapping[int, Mapping[str, Any]],
     b: Mapping[int, Mapping[str, Any]],
-    names: list[str],
+    names: Sequence[str],
 ) -> tuple[list[int], list[str]]:
     """The seeds that both have, and the ids that both have under each of those.
 
@@ -184,23 +180,8 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def _seed_pairs(a: Values, b: Values) -> list[tuple[int, int]]:
-    if len(a) == 1 or len(b) == 1:
-        return [(i, j) for i in sorted(a) for j in sorted(b)]
-    return [(seed, seed) for seed in sorted(set(a) & set(b))]
-
-
-def _shared(values: Values) -> set[str]:
-    return set.intersection(*(set(items) for items in values.values()))
-
-
-def _matrix(
-    rows: list[Mapping[str, float]], ids: set[str], names: list[str]
-) -> np.ndarray:
-    if not ids:
-        raise UserError(f"{' '.join(names)}: no item that every seed has")
-    order = sorted(ids)
-    return np.array([[row[i] for i in order] for row in rows], dtype=float)
+def _matrix(values: Values, seeds: Iterable[int], ids: list[str]) -> np.ndarray:
+    return np.array([[values[k][i] for i in ids] for k in seeds], dtype=float)
 
 
 def _means(matrix: np.ndarray, bootstrap: Bootstrap) -> np.ndarray:

@@ -43,7 +43,7 @@ def answer(
     tokenizer = load_tokenizer(weights)
     model, facts = load(weights, spec.device)
     total = sum(len(c.turns) for c in conversations)
-    found: dict[tuple[str, int], dict[str, Any]] = {}
+    rows_of: dict[tuple[str, int], dict[str, Any]] = {}
     counts: Counter[str] = Counter()
 
     def prompt_of(c: Conversation, turn: int) -> list[int]:
@@ -51,7 +51,7 @@ def answer(
             return prompt_ids(tokenizer, spec.prompt, c.turns[0])
         # A second turn is what a correction turn is: a user message after an answer.
         prompt = replace(spec.prompt, correction=c.turns[1])
-        first = found[c.id, 1]["answer"]
+        first = rows_of[c.id, 1]["answer"]
         return correction_ids(tokenizer, prompt, c.turns[0], first)
 
     for turn in (1, 2):
@@ -74,7 +74,7 @@ def answer(
                 facts=engine,
             )
             for prompt, ids in made:
-                found[prompt.id, turn] = {
+                rows_of[prompt.id, turn] = {
                     "id": prompt.id,
                     "turn": turn,
                     "prompt": texts[prompt.id],
@@ -83,10 +83,10 @@ def answer(
                     "ended": ids[-1] == tokenizer.eos_token_id,
                 }
                 if progress:
-                    progress(len(found), total)
+                    progress(len(rows_of), total)
             facts["engine"] = engine.pop("engine")
             counts.update(engine)
-    rows = [found[c.id, i + 1] for c in conversations for i in range(len(c.turns))]
+    rows = [rows_of[c.id, i + 1] for c in conversations for i in range(len(c.turns))]
     counts["generated_tokens"] = sum(row["tokens"] for row in rows)
     return rows, facts | counts
 

@@ -58,6 +58,9 @@ class Estimate:
     spent: float
 
 
+Progress = Callable[[int, int], None] | None
+
+
 class Judge:
     """A judge model, the replies that it gave before, and what it may cost."""
 
@@ -68,7 +71,7 @@ class Judge:
     def ask(
         self,
         requests: Sequence[Request],
-        progress: Callable[[int, int], None] | None = None,
+        progress: Progress = None,
     ) -> list[Reply]:
         """The replies to ``requests``, in their order; equal requests are asked once.
 
@@ -79,15 +82,21 @@ class Judge:
         same call goes on where it stopped.
         """
         asked = self._keyed(requests)
-        found = self._kept(asked)
-        if len(found) < len(asked):
-            self._announce(requests)
+        replies = self._kept(asked)
+        if len(replies) < len(asked):
+            said = self.estimate(requests)
+            log.info(
+                "judge %s: %d requests, %d of them kept; the others cost about $%.4f at"
+                " most; $%.4f of a budget of $%g are spent",
+                *(self.spec.model, said.total, said.total - said.asked),
+                *(said.dollars, said.spent, self.limits.budget),
+            )
             with self.replies.alone():
                 # Another process may have asked for the same in the meantime.
-                found = self._kept(asked)
-                missing = {k: r for k, r in asked.items() if k not in found}
-                found |= self._ask(missing, len(asked), progress)
-        return [found[key_of(self.spec.model, r)] for r in requests]
+                replies = self._kept(asked)
+                missing = {k: r for k, r in asked.items() if k not in replies}
+                replies |= self._ask(missing, len(asked), progress)
+        return [replies[key_of(self.spec.model, r)] for r in requests]
 
     def estimate(self, requests: Iterable[Request]) -> Estimate:
         """About what ``ask`` will cost, by the length of the prompts in characters, if every
@@ -106,22 +115,8 @@ class Judge:
         return {key_of(self.spec.model, request): request for request in requests}
 
     def _kept(self, keys: Iterable[str]) -> dict[str, Reply]:
-        found = ((key, self.replies.get(key)) for key in keys)
-        return {key: reply for key, reply in found if reply is not None}
-
-    def _announce(self, requests: Sequence[Request]) -> None:
-        """What asking will cost, before the first call."""
-        found = self.estimate(requests)
-        log.info(
-            "judge %s: %d requests, %d of them kept; the others cost about $%.4f at most;"
-            " $%.4f of a budget of $%g are spent",
-            self.spec.model,
-            found.total,
-            found.total - found.asked,
-            found.dollars,
-            found.spent,
-            self.limits.budget,
-        )
+        kept = ((key, self.replies.get(key)) for key in keys)
+        return {key: reply for key, reply in kept if reply is not None}
 
     def _price(self, prompt_tokens: float, completion_tokens: float) -> float:
         limits = self.limits
@@ -144,7 +139,7 @@ class Judge:
         self,
         missing: dict[str, Request],
         total: int,
-        progress: Callable[[int, int], None] | None,
+        progress: Progress,
     ) -> dict[str, Reply]:
         if not missing:
             return {}
@@ -167,7 +162,7 @@ class _Run:
         judge: Judge,
         before: int,
         total: int,
-        progress: Callable[[int, int], None] | None,
+        progress: Progress,
     ) -> None:
         self.judge, self.spec, self.limits = judge, judge.spec, judge.limits
         self.replies = judge.replies
@@ -181,22 +176,28 @@ class _Run:
         self.lock = threading.Lock()
 
     def one(self, key: str, request: Request) -> None:
-        """Ask for one reply and keep it, unless the run has to stop."""
+        """Ask for one reply and keep it, after as many tries as ``retries`` allows, unless
+        the run has to stop. Another try costs as much again."""
         most = self.judge._most(request)
-        if not self._reserve(most):
-            return
-        try:
-            reply = self._reply(request)
-        except UserError as error:
-            self.stop = self.stop or str(error)
-            return
-        except Unusable as error:
-            with self.lock:
-                self.refused.append(str(error))
-            return
-        finally:
-            with self.lock:
-                self.reserved -= most
+        for left in reversed(range(self.limits.retries + 1)):
+            if not self._reserve(most):
+                return
+            self.rate.wait()
+            try:
+                reply = self._once(request)
+                break
+            except UserError as error:
+                self.stop = self.stop or str(error)
+                return
+            except Unusable as error:
+                if not left or isinstance(error, Refused):
+                    with self.lock:
+                        self.refused.append(str(error))
+                    return
+                log.info("asking again: %s", error)
+            finally:
+                with self.lock:
+                    self.reserved -= most
         self.replies.put(key, reply)
         with self.lock:
             self.found[key] = reply
@@ -228,30 +229,6 @@ class _Run:
                 return False
             self.reserved += most
             return True
-
-    def _reserve_again(self, most: float) -> None:
-        """Another try costs as much again; raises UserError where the budget ends."""
-        with self.lock:
-            self.reserved -= most
-        if not self._reserve(most):
-            with self.lock:
-                self.reserved += most  # given back by ``one``
-            raise UserError(self.stop)
-
-    def _reply(self, request: Request) -> Reply:
-        """A usable reply, after as many tries as ``retries`` allows."""
-        for left in reversed(range(self.limits.retries + 1)):
-            if self.stop:
-                raise UserError(self.stop)
-            self.rate.wait()
-            try:
-                return self._once(request)
-            except Unusable as error:
-                if not left or isinstance(error, Refused):
-                    raise
-                log.info("asking again: %s", error)
-                self._reserve_again(self.judge._most(request))
-        raise AssertionError("unreachable")
 
     def _once(self, request: Request) -> Reply:
         import openai
@@ -292,17 +269,17 @@ class _Run:
 
     def _read(self, body: str) -> Reply:
         try:
-            found = json.loads(body)
-            usage = found.get("usage") or {}
-            tokens = [
+            reply = json.loads(body)
+            usage = reply.get("usage") or {}
+            asked, written = (
                 int(usage.get(f"{side}_tokens") or 0)
                 for side in ("prompt", "completion")
-            ]
+            )
         except (ValueError, AttributeError, TypeError):
             raise Unusable("a reply that is no JSON of a completion") from None
-        self._pay(*tokens)
+        self._pay(asked, written)
         try:
-            choice = found["choices"][0]
+            choice = reply["choices"][0]
             text = choice["message"]["content"]
         except (KeyError, IndexError, TypeError):
             raise Unusable("a reply without a choice") from None
@@ -310,7 +287,7 @@ class _Run:
         # A judge of one token may choose a blank and say all that counts by probabilities.
         if not (isinstance(text, str) and text.strip()) and not logprobs:
             raise Unusable(f"an empty completion (finish_reason {reason})")
-        return Reply(text or "", reason, *tokens, logprobs=logprobs)
+        return Reply(text or "", reason, asked, written, logprobs)
 
     def _pay(self, *tokens: int) -> None:
         self.replies.pay(self.spec.model, *tokens)
@@ -340,12 +317,8 @@ class RateLimiter:
 
 def _said(error: Any) -> str:
     """What the endpoint says of an error, without what the client adds to it."""
-    body = error.body
-    return (
-        str(body["message"])
-        if isinstance(body, dict) and "message" in body
-        else error.message
-    )
+    body = error.body if isinstance(error.body, dict) else {}
+    return str(body.get("message", error.message))
 
 
 def _client(spec: EndpointSpec, limits: Limits) -> tuple[Any, str]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from selfgen.core.errors import UserError
 from selfgen.core.rows import read_rows, write_rows
 from selfgen.data.records import read
 from selfgen.judge import pairs
-from selfgen.judge.client import Judge, judge_of
+from selfgen.judge.client import Judge, Progress, judge_of
 from selfgen.judge.pairs import Pair
 from selfgen.judge.spec import ComparisonSpec, LikelihoodSpec, SimilaritySpec
 
@@ -41,20 +40,20 @@ def matched(
             f"pairs: {len(missing)} answers without an opponent: {', '.join(missing[:3])}"
         )
     return [
-        Pair(i, r["prompt"], texts[i], others[i], reference=r["reference"])
-        for i, r in ((i, chosen[i]) for i in texts)
+        Pair(i, chosen[i]["prompt"], text, others[i], reference=chosen[i]["reference"])
+        for i, text in texts.items()
     ]
 
 
 def by_judge(
-    found: list[Pair],
+    matched_pairs: list[Pair],
     spec: ComparisonSpec,
     judge: Judge,
     template: str,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress = None,
 ) -> tuple[Rows, dict[str, Any]]:
     """Rows as ``pairs.judged`` makes them, and facts; raises UserError as ``Judge.ask``."""
-    asked = pairs.ordered(found, spec)
+    asked = pairs.ordered(matched_pairs, spec)
     requests = [pairs.request_of(pair, template, spec) for pair in asked]
     spent = judge.spent()
     replies = [reply.text for reply in judge.ask(requests, progress)]
@@ -73,7 +72,7 @@ def step(
     """Which of two answers is better, by a judge or by a proxy."""
     if not isinstance(spec, ComparisonSpec):
         job.claim(spec.device.device)
-    found = matched(
+    matched_pairs = matched(
         read(job.input("records"), [spec.split]),
         read_rows(*job.paths("answers")),
         read_rows(*job.paths("opponents")) if job.paths("opponents") else None,
@@ -85,13 +84,11 @@ def step(
             text = job.input("prompt").read_text(encoding="utf-8")
             template = pairs.template_of(text, spec.constant or None)
         judge, progress = judge_of(spec.endpoint, job), job.progress("pairs")
-        rows, facts = by_judge(found, spec, judge, template, progress)
+        rows, facts = by_judge(matched_pairs, spec, judge, template, progress)
     else:
         from selfgen.judge import proxy
 
-        rows, facts = (
-            proxy.compare(found, spec, job.input("scorer")),
-            {"pairs": len(found)},
-        )
+        rows = proxy.compare(matched_pairs, spec, job.input("scorer"))
+        facts = {"pairs": len(rows)}
     write_rows(job.output("judgments"), rows)
     return facts

@@ -42,15 +42,10 @@ class Pair:
 
 def ordered(pairs: Sequence[Pair], spec: ComparisonSpec) -> list[Pair]:
     """The pairs in an order drawn by address, or each in both orders."""
-    return [
-        replace(pair, first=first)
-        for pair in pairs
-        for first in (
-            (True, False)
-            if spec.orders == "both"
-            else (unit(pair.id, f"order/{spec.seed}") < 0.5,)
-        )
-    ]
+    if spec.orders == "both":
+        return [replace(pair, first=first) for pair in pairs for first in (True, False)]
+    order = f"order/{spec.seed}"
+    return [replace(pair, first=unit(pair.id, order) < 0.5) for pair in pairs]
 
 
 def request_of(pair: Pair, template: str, spec: ComparisonSpec) -> dict[str, Any]:
@@ -59,7 +54,7 @@ def request_of(pair: Pair, template: str, spec: ComparisonSpec) -> dict[str, Any
     texts = dict(zip(PLACES, (pair.prompt, a, b), strict=True))
     # All at once, so that a text that holds a place is not filled in itself.
     pattern = "|".join(map(re.escape, PLACES))
-    content = re.sub(pattern, lambda found: texts[found[0]].strip(), template)
+    content = re.sub(pattern, lambda match: texts[match[0]].strip(), template)
     return {
         "messages": [
             {"role": "system", "content": SYSTEM},
@@ -99,8 +94,8 @@ def _constant(source: str, name: str) -> str:
 
 def judgment_of(reply: str) -> str | None:
     """``A`` or ``B``; None where the reply does not say."""
-    found = JUDGMENT.findall(reply)
-    return found[-1] if found else None
+    marks = JUDGMENT.findall(reply)
+    return marks[-1] if marks else None
 
 
 def judged(

@@ -65,15 +65,12 @@ class Encoder:
                 mask = batch["attention_mask"][..., None]
                 means = (states * mask).sum(1) / mask.sum(1)
                 parts.append(torch.nn.functional.normalize(means, dim=-1).cpu())
-        found = torch.cat(parts)
-        return found[torch.tensor(order).argsort()]
+        embeddings = torch.cat(parts)
+        return embeddings[torch.tensor(order).argsort()]
 
     def similarity(self, texts: Sequence[str], others: Sequence[str]) -> list[float]:
         """Cosines, text by text."""
-        cosines: list[float] = (
-            (self.encode(texts) * self.encode(others)).sum(-1).tolist()
-        )
-        return cosines
+        return (self.encode(texts) * self.encode(others)).sum(-1).tolist()
 
 
 def log_likelihood(
@@ -87,15 +84,13 @@ def log_likelihood(
     that is cut at ``prompt.max_answer_tokens``, of what is left."""
     tokenizer = load_tokenizer(weights)
     model, *_ = load_for_generation(weights, where)
-    rows = [
-        Reference(
-            str(i),
-            0,
+    rows = []
+    for i, (x, y) in enumerate(zip(prompts, answers, strict=True)):
+        asked, answered = (
             prompt_ids(tokenizer, prompt, x),
             answer_ids(tokenizer, prompt, y),
         )
-        for i, (x, y) in enumerate(zip(prompts, answers, strict=True))
-    ]
+        rows.append(Reference(str(i), 0, asked, answered))
     read = forced_choices(model, rows)
     return [-f.nll / len(row.answer_ids) for f, row in zip(read, rows, strict=True)]
 
@@ -105,19 +100,18 @@ def compare(
 ) -> list[dict[str, Any]]:
     """Rows as ``judged`` makes them; ``scorer``: the encoder's wheel, or the base model's
     folder."""
+    asked = [pair.prompt for pair in pairs]
     sides = ([pair.answer for pair in pairs], [pair.opponent for pair in pairs])
     if isinstance(spec, SimilaritySpec):
         encoder = Encoder(scorer, spec.member, spec.device)
         near = [getattr(pair, spec.to) for pair in pairs]
-        return judged(pairs, *(encoder.similarity(texts, near) for texts in sides))
-    asked = [pair.prompt for pair in pairs]
-    return judged(
-        pairs,
-        *(
+        own, other = (encoder.similarity(texts, near) for texts in sides)
+    else:
+        own, other = (
             log_likelihood(scorer, asked, texts, spec.prompt, spec.device)
             for texts in sides
-        ),
-    )
+        )
+    return judged(pairs, own, other)
 
 
 def judged(

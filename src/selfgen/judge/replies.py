@@ -38,10 +38,10 @@ class Replies:
     def get(self, key: str) -> Reply | None:
         """The reply of an address, if it was answered before."""
         try:
-            found = self._path(key).read_text(encoding="utf-8")
+            text = self._path(key).read_text(encoding="utf-8")
         except FileNotFoundError:
             return None
-        return Reply(**json.loads(found))
+        return Reply(**json.loads(text))
 
     def put(self, key: str, reply: Reply) -> None:
         """Keep a reply."""

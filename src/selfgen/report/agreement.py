@@ -1,12 +1,15 @@
-"""How far proxies agree with a judge, as a table."""
+"""How often a proxy prefers what a judge preferred, on judgements that were made before."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from selfgen.judge.agreement import Agreement
+from selfgen.evaluation.statistics import Bootstrap, Interval, mean_interval
 from selfgen.report import grid
-from selfgen.report.grid import Entry, Grid, bracketed
+from selfgen.report.grid import Grid, bracketed
+
+SIDES = ("model", "baseline")
 
 CSV = (
     *("proxy", "n", "agreement", "low", "high", "model", "n_model", "baseline"),
@@ -14,31 +17,75 @@ CSV = (
 )
 
 
+@dataclass(frozen=True)
+class Agreement:
+    """Of one proxy with the judge; shares are 0..1.
+
+    ``all``: same winner, over all pairs; ``model``, ``baseline``: over the pairs that the
+    judge gave to each; ``balanced``: the mean of those two, .5 for a coin and for whoever
+    always prefers one side. Half agrees where the proxy's scores are equal.
+    """
+
+    name: str
+    all: Interval
+    model: Interval
+    baseline: Interval
+
+    @property
+    def balanced(self) -> float:
+        return (self.model.value + self.baseline.value) / 2
+
+
+def agreement(
+    name: str,
+    scores: Sequence[float],
+    baseline_scores: Sequence[float],
+    preferences: Sequence[float],
+    resampling: Bootstrap,
+) -> Agreement:
+    """Agreement of scores with a judge's ``preferences``, from 1 (baseline) to 2 (model);
+    pairs in the middle are left out."""
+    same: dict[str, dict[str, float]] = {side: {} for side in SIDES}
+    rows = zip(scores, baseline_scores, preferences, strict=True)
+    for i, (own, other, preference) in enumerate(rows):
+        if preference == 1.5:
+            continue
+        side = SIDES[preference < 1.5]
+        won = 0.5 if own == other else float(own > other)
+        same[side][str(i)] = won if side == "model" else 1 - won
+    model, baseline = same.values()
+    shares = (
+        mean_interval({0: values}, resampling, (name, "agreement"))
+        for values in (model | baseline, model, baseline)
+    )
+    return Agreement(name, *shares)
+
+
 def tabulate(
-    found: Sequence[Agreement], title: str, confidence: float
+    agreements: Sequence[Agreement], title: str, confidence: float
 ) -> dict[str, str]:
     """``agreement.md`` and ``agreement.csv``."""
     made = Grid(
         name="agreement",
         title=title,
         header=[
-            Entry("Proxy"),
-            Entry("Same winner, %"),
-            Entry("of the pairs that the model won"),
-            Entry("of those that the baseline won"),
-            Entry("Mean of these two"),
+            "Proxy",
+            "Same winner, %",
+            "of the pairs that the model won",
+            "of those that the baseline won",
+            "Mean of these two",
         ],
         rows=[
             [
-                Entry(a.name),
+                a.name,
                 *map(bracketed, (a.all, a.model, a.baseline)),
-                Entry(f"{100 * a.balanced:.1f}"),
+                f"{100 * a.balanced:.1f}",
             ]
-            for a in found
+            for a in agreements
         ],
         notes=(
-            f"n = {found[0].all.n} pairs: {found[0].model.n} won by the model,"
-            f" {found[0].baseline.n} by the baseline. Brackets: {100 * confidence:g}%"
+            f"n = {agreements[0].all.n} pairs: {agreements[0].model.n} won by the model,"
+            f" {agreements[0].baseline.n} by the baseline. Brackets: {100 * confidence:g}%"
             " interval over pairs. A coin, and whoever always prefers one side, has 50 in the"
             " last column.",
         ),
@@ -48,7 +95,7 @@ def tabulate(
             *(a.name, a.all.n, a.all.value, a.all.low, a.all.high),
             *(a.model.value, a.model.n, a.baseline.value, a.baseline.n, a.balanced),
         ]
-        for a in found
+        for a in agreements
     ]
     return {
         "agreement.md": grid.to_markdown(made),

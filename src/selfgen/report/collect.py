@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from selfgen.evaluation.statistics import Values
 from selfgen.evaluation.text import SHAPE
-from selfgen.report.spec import TableSpec
+from selfgen.report.spec import Column, TableSpec
 
 if TYPE_CHECKING:
     import pandas
@@ -38,8 +38,9 @@ def collect_scores(
         frame.assign(**{name: cell[name] for name in CELL if name != "split"})
         for cell, frame in parts
     ]
-    names = {name: None for frame in frames for name in measures(frame)}
-    metrics = [name for name in names if name not in SHAPE]
+    metrics = dict.fromkeys(
+        name for frame in frames for name in measures(frame) if name not in SHAPE
+    )
     columns = [*CELL, "id", *metrics, *SHAPE]
     collected = pd.concat(
         [frame.reindex(columns=columns) for frame in frames], ignore_index=True
@@ -78,3 +79,13 @@ def label(labels: Mapping[str, str], method: str, decoding: str) -> str:
     """What a reader calls a method: its label, and whether it corrected its answer."""
     name = labels.get(method, method)
     return f"{name}, corrected once" if decoding == "corrected" else name
+
+
+def of_column(scores: pandas.DataFrame, column: Column) -> pandas.DataFrame:
+    """The scores of the task and split of a column."""
+    return scores[(scores["task"] == column.task) & (scores["split"] == column.split)]
+
+
+def several(models: Iterable[str]) -> bool:
+    """Whether a table has to say which model a row is of."""
+    return len({*models} - {NO_MODEL}) > 1

@@ -7,13 +7,14 @@ font that ships with matplotlib.
 
 from __future__ import annotations
 
+import functools
 import io
 import math
 import textwrap
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ParamSpec
 
-from selfgen.report.collect import NO_MODEL, SHARED, in_order
+from selfgen.report.collect import NO_MODEL, SHARED, in_order, several
 from selfgen.report.measure import Line, Numbers, main_table
 from selfgen.report.registry import Rendering, frame, score_frame
 from selfgen.report.spec import TableSpec
@@ -21,8 +22,12 @@ from selfgen.report.tables.details import title as title_of
 
 if TYPE_CHECKING:
     import pandas
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.typing import RcKeyType
+
+Arguments = ParamSpec("Arguments")
 
 KINDS = ("pdf", "svg", "png")
 """Endings of a figure's files."""
@@ -36,7 +41,7 @@ OKABE_ITO = (
     "#56B4E9",
 )
 BLACK, TEXT_GREY, GREY, LIGHT = "#000000", "#555555", "#8A8A8A", "#D9D9D9"
-STYLE = {
+STYLE: dict[RcKeyType, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 8,
     "axes.titlesize": 8,
@@ -85,26 +90,60 @@ def render(figure: Figure, kind: str) -> bytes:
     return buffer.getvalue()
 
 
+def styled(draw: Callable[Arguments, Figure]) -> Callable[Arguments, Figure]:
+    """Draws with the style of all figures."""
+
+    @functools.wraps(draw)
+    def drawn(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Figure:
+        import matplotlib
+
+        with matplotlib.rc_context(STYLE):
+            return draw(*args, **kwargs)
+
+    return drawn
+
+
+def panels(
+    rows: int, columns: int, size: tuple[float, float], **options: Any
+) -> tuple[Figure, Any]:
+    """An empty figure of panels, and its axes [rows][columns]; ``size`` in inches."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=size, layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure, figure.subplots(rows, columns, squeeze=False, **options)
+
+
+def legend(figure: Figure, axes: Any, width: float = 1.7) -> None:
+    """Every labelled line once, below the panels; a name takes so many inches."""
+    lines: dict[str, Artist] = {}
+    for ax in axes.flat:
+        handles, names = ax.get_legend_handles_labels()
+        lines |= {n: h for n, h in zip(names, handles, strict=True) if n not in lines}
+    columns = int(figure.get_size_inches()[0] / width)
+    figure.legend(
+        lines.values(),
+        lines.keys(),
+        loc="outside lower center",
+        ncols=max(1, min(len(lines), columns)),
+        frameon=False,
+    )
+
+
+@styled
 def main_figure(
     scores: pandas.DataFrame, runs: pandas.DataFrame, spec: TableSpec[Any]
 ) -> Figure:
     """Score of every method on every task, with its interval, and the difference to
     continued SFT at equal steps and labelled tokens. It does not show why a method
-    differs."""
-    return plot(main_table(scores, runs, spec))
+    differs.
 
-
-def plot(table: Numbers) -> Figure:
-    """(a) every method's score in every column, (b) its difference to the baseline.
-
-    Lines are the intervals of the table. Scores in percent, differences in points.
-    Without any comparison there is no (b).
+    (a) every method's score in every column, (b) its difference to the baseline. Lines are
+    the intervals of the table. Scores in percent, differences in points. Without any
+    comparison there is no (b).
     """
-    import matplotlib
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    spec = table.spec
+    table = main_table(scores, runs, spec)
     compared = [
         row for row in table.rows if any(s and s.difference for s in row.scores)
     ]
@@ -117,33 +156,36 @@ def plot(table: Numbers) -> Figure:
         parts.append((title, points, "difference", compared))
     heights = [len(rows) + 0.4 for *_, rows in parts]
     width = 0.3 + 0.065 * max(map(len, _names(table.rows))) + 1.5 * len(spec.columns)
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(
-            figsize=(max(4.6, width), 1.2 + 0.22 * sum(heights)),
-            layout="constrained",
+    figure, grid = panels(
+        len(parts),
+        len(spec.columns),
+        (max(4.6, width), 1.2 + 0.22 * sum(heights)),
+        sharey="row",
+        gridspec_kw={"height_ratios": heights},
+    )
+    for ax, (i, column) in zip(grid[0], enumerate(spec.columns), strict=True):
+        dagger = f" {SHARED}" if column.shared_templates else ""
+        title = textwrap.fill(f"{column.title}{dagger}", 22)
+        ax.set_title(f"{title}\nn = {table.size(i)}")
+    for axes, (title, units, value, rows) in zip(grid, parts, strict=True):
+        for i, ax in enumerate(axes):
+            _dots(ax, rows, i, value, styles(spec))
+            ax.set_xlabel(units[i])
+        axes[0].set_yticks(range(len(rows)), _names(rows))
+        axes[0].text(
+            -0.03,
+            1.02,
+            title,
+            transform=axes[0].transAxes,
+            ha="right",
+            va="bottom",
+            fontweight="bold",
         )
-        FigureCanvasAgg(figure)
-        grid = figure.subplots(
-            len(parts),
-            len(spec.columns),
-            squeeze=False,
-            sharey="row",
-            gridspec_kw={"height_ratios": heights},
-        )
-        for ax, (i, column) in zip(grid[0], enumerate(spec.columns), strict=True):
-            dagger = f" {SHARED}" if column.shared_templates else ""
-            title = textwrap.fill(f"{column.title}{dagger}", 22)
-            ax.set_title(f"{title}\nn = {table.size(i)}")
-        for axes, (title, units, value, rows) in zip(grid, parts, strict=True):
-            for i, ax in enumerate(axes):
-                _dots(ax, rows, i, value, styles(spec))
-                ax.set_xlabel(units[i])
-            _name_rows(axes[0], rows, title)
-        figure.supxlabel(_legend(table), fontsize=7, color=TEXT_GREY)
+    figure.supxlabel(_explained(table), fontsize=7, color=TEXT_GREY)
     return figure
 
 
-def _legend(table: Numbers) -> str:
+def _explained(table: Numbers) -> str:
     text = f"Lines: {table.spec.percent} intervals."
     if table.tests:
         text += " (b) Filled: the interval excludes 0."
@@ -160,6 +202,8 @@ def _dots(
     looks: Mapping[str, tuple[str, str]],
 ) -> None:
     """A dot and its interval a row: the ``mean`` or ``difference`` of column ``i``."""
+    from matplotlib.ticker import MaxNLocator
+
     if name == "difference":
         ax.axvline(0, color=BLACK, linewidth=0.6, zorder=1)
     for y, row in enumerate(rows):
@@ -186,14 +230,13 @@ def _dots(
             markeredgewidth=1.0,
             zorder=3,
         )
-    _finish(ax, len(rows))
-
-
-def _finish(ax: Axes, rows: int) -> None:
-    from matplotlib.ticker import MaxNLocator
-
-    ax.set_ylim(rows - 0.5, -0.5)
     ax.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
+    listed(ax, len(rows))
+
+
+def listed(ax: Axes, rows: int) -> None:
+    """Rows from the top to the bottom, on dotted lines instead of an axis."""
+    ax.set_ylim(rows - 0.5, -0.5)
     ax.grid(axis="y", color=LIGHT, linewidth=0.5, linestyle=(0, (1, 2)))
     ax.set_axisbelow(True)
     ax.spines["left"].set_visible(False)
@@ -201,26 +244,14 @@ def _finish(ax: Axes, rows: int) -> None:
 
 
 def _names(rows: Sequence[Line]) -> list[str]:
-    many = len({row.model for row in rows} - {NO_MODEL}) > 1
+    many = several(row.model for row in rows)
     return [
         f"{row.label} ({row.model})" if many and row.model != NO_MODEL else row.label
         for row in rows
     ]
 
 
-def _name_rows(ax: Axes, rows: list[Line], title: str) -> None:
-    ax.set_yticks(range(len(rows)), _names(rows))
-    ax.text(
-        -0.03,
-        1.02,
-        title,
-        transform=ax.transAxes,
-        ha="right",
-        va="bottom",
-        fontweight="bold",
-    )
-
-
+@styled
 def curves_figure(curves: pandas.DataFrame, spec: TableSpec[Any]) -> Figure:
     """Training loss per labelled token. Losses of methods are not comparable: their
     contexts differ.
@@ -230,60 +261,33 @@ def curves_figure(curves: pandas.DataFrame, spec: TableSpec[Any]) -> Figure:
     ``curves``: task, model, method, seed, step, loss, learning_rate. A line is the mean
     of the seeds, smoothed by a running mean over a twentieth of the steps.
     """
-    import matplotlib
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    panels = in_order(curves, ["task", "model"])
-    many = len({model for _, model in panels}) > 1
-    methods = [method for (method,) in in_order(curves, ["method"])]
-    with matplotlib.rc_context(STYLE):
-        width = max(4.6, 0.4 + 2.4 * len(panels))
-        figure = Figure(figsize=(width, 2.7), layout="constrained")
-        FigureCanvasAgg(figure)
-        axes = figure.subplots(1, len(panels), squeeze=False)[0]
-        for ax, (task, model) in zip(axes, panels, strict=True):
-            own = curves[(curves["task"] == task) & (curves["model"] == model)]
-            _curves(ax, own, styles(spec), spec.labels)
-            ax.set_title(f"{task}, {model}" if many else task)
-            ax.set_xlabel("step")
-        axes[0].set_ylabel("training loss, running mean")
-        lines = {}
-        for ax in axes:
-            lines |= dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
-        names = [spec.labels.get(method, method) for method in methods]
-        figure.legend(
-            [lines[name] for name in names],
-            names,
-            loc="outside lower center",
-            ncols=min(len(names), int(width / 1.9)),
-            frameon=False,
-        )
+    shown = in_order(curves, ["task", "model"])
+    many = len({model for _, model in shown}) > 1
+    size = (max(4.6, 0.4 + 2.4 * len(shown)), 2.7)
+    figure, axes = panels(1, len(shown), size)
+    looks = styles(spec)
+    for ax, (task, model) in zip(axes[0], shown, strict=True):
+        own = curves[(curves["task"] == task) & (curves["model"] == model)]
+        for (method,) in in_order(own, ["method"]):
+            mean = own[own["method"] == method].groupby("step")["loss"].mean()
+            window = max(1, math.ceil(len(mean) / 20))
+            smooth = mean.rolling(window, center=True, min_periods=1).mean()
+            colour, line = looks.get(method, (GREY, "-"))
+            ax.plot(
+                smooth.index,
+                smooth.to_numpy(),
+                color=colour,
+                linestyle=line,
+                linewidth=1.3,
+                label=spec.labels.get(method, method),
+            )
+        ax.grid(axis="y", color=LIGHT, linewidth=0.5)
+        ax.set_axisbelow(True)
+        ax.set_title(f"{task}, {model}" if many else task)
+        ax.set_xlabel("step")
+    axes[0][0].set_ylabel("training loss, running mean")
+    legend(figure, axes, 1.9)
     return figure
-
-
-def _curves(
-    ax: Axes,
-    frame: pandas.DataFrame,
-    looks: Mapping[str, tuple[str, str]],
-    labels: Mapping[str, str],
-) -> None:
-    for (method,) in in_order(frame, ["method"]):
-        rows = frame[frame["method"] == method]
-        mean = rows.groupby("step")["loss"].mean()
-        window = max(1, math.ceil(len(mean) / 20))
-        smooth = mean.rolling(window, center=True, min_periods=1).mean()
-        colour, line = looks.get(method, (GREY, "-"))
-        ax.plot(
-            smooth.index,
-            smooth.to_numpy(),
-            color=colour,
-            linestyle=line,
-            linewidth=1.3,
-            label=labels.get(method, method),
-        )
-    ax.grid(axis="y", color=LIGHT, linewidth=0.5)
-    ax.set_axisbelow(True)
 
 
 FIGURES: dict[str, Rendering[Figure]] = {

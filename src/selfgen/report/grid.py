@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from selfgen.evaluation.statistics import Difference, Interval
+    from selfgen.evaluation.statistics import Interval
 
 NOT_RUN = "—"
 _MARKS = {
@@ -53,19 +53,23 @@ class Entry:
     bold: bool = False
 
 
+Box = Entry | str
+
+
 @dataclass(frozen=True)
 class Grid:
     """A table ready to be written.
 
-    ``left`` columns from the left hold words, the others numbers; ``rules`` are the
-    rows above which a thin line goes (LaTeX only); ``name`` is the LaTeX label.
+    A box is an ``Entry``, or a text alone. ``left`` columns from the left hold words, the
+    others numbers; ``rules`` are the rows above which a thin line goes (LaTeX only);
+    ``name`` is the LaTeX label.
     Raises ValueError: a row with more or fewer boxes than the header.
     """
 
     name: str
     title: str
-    header: Sequence[Entry]
-    rows: Sequence[Sequence[Entry]]
+    header: Sequence[Box]
+    rows: Sequence[Sequence[Box]]
     notes: Sequence[str] = ()
     left: int = 1
     rules: frozenset[int] = field(default_factory=frozenset)
@@ -80,7 +84,7 @@ class Grid:
 
 
 def bracketed(
-    found: Interval | Difference | None,
+    interval: Interval | None,
     digits: int = 1,
     *,
     unit: float = 100,
@@ -90,9 +94,9 @@ def bracketed(
 ) -> Entry:
     """A value over its interval, in percent where ``unit`` is 100; ``sign`` "+": as a
     difference. A dash where there is none."""
-    if found is None:
+    if interval is None:
         return Entry(NOT_RUN)
-    value, low, high = (f"{unit * x:{sign}.{digits}f}" for x in numbers(found))
+    value, low, high = (f"{unit * x:{sign}.{digits}f}" for x in numbers(interval))
     return Entry(value, mark, f"[{low}, {high}]", bold)
 
 
@@ -101,9 +105,13 @@ def arrow(sign: int, twice: bool) -> str:
     return {1: "▲", -1: "▼", 0: ""}[sign] * (1 + twice)
 
 
-def numbers(found: Interval | Difference | None) -> list[Any]:
+def numbers(interval: Interval | None) -> list[Any]:
     """The value and the ends of its interval, for CSV; three times None without one."""
-    return [None] * 3 if found is None else [found.value, found.low, found.high]
+    return (
+        [None] * 3
+        if interval is None
+        else [interval.value, interval.low, interval.high]
+    )
 
 
 def to_markdown(grid: Grid) -> str:
@@ -112,9 +120,9 @@ def to_markdown(grid: Grid) -> str:
     lines = [
         f"**{_markdown(grid.title)}**",
         "",
-        _pipes(_markdown_entry(entry) for entry in grid.header),
+        _pipes(map(_markdown_entry, grid.header)),
         _pipes(align),
-        *(_pipes(_markdown_entry(entry) for entry in row) for row in grid.rows),
+        *(_pipes(map(_markdown_entry, row)) for row in grid.rows),
     ]
     if grid.notes:
         lines += ["", *(f"- {_markdown(note)}" for note in grid.notes)]
@@ -177,7 +185,12 @@ def _markdown(text: str) -> str:
     return text
 
 
-def _markdown_entry(entry: Entry) -> str:
+def _entry(box: Box) -> Entry:
+    return box if isinstance(box, Entry) else Entry(box)
+
+
+def _markdown_entry(box: Box) -> str:
+    entry = _entry(box)
     text = _markdown(entry.text)
     text = f"**{text}**" if entry.bold else text
     text = f"{text} {entry.mark}" if entry.mark else text
@@ -188,24 +201,25 @@ def _latex(text: str) -> str:
     return "".join(_LATEX.get(character, character) for character in text)
 
 
-def _latex_row(row: Sequence[Entry]) -> list[str]:
+def _latex_row(row: Sequence[Box]) -> list[str]:
     first = []
-    for entry in row:
+    entries = [*map(_entry, row)]
+    for entry in entries:
         text = _latex(entry.text)
         text = rf"\textbf{{{text}}}" if entry.bold else text
         # A mark takes no room, so that the numbers above and below stay aligned.
         first.append(text + (rf"\rlap{{{_MARKS[entry.mark]}}}" if entry.mark else ""))
     lines = [" & ".join(first) + r" \\"]
-    if any(entry.below for entry in row):
-        second = [rf"{{\tiny {_latex(e.below)}}}" if e.below else "" for e in row]
+    if any(entry.below for entry in entries):
+        second = [rf"{{\tiny {_latex(e.below)}}}" if e.below else "" for e in entries]
         lines = [lines[0] + "[-2pt]", " & ".join(second) + r" \\[1pt]"]
     return lines
 
 
-def _latex_header(header: Sequence[Entry]) -> list[str]:
+def _latex_header(header: Sequence[Box]) -> list[str]:
     """Column titles, broken into short lines that end on a common base line."""
     stacks = []
-    for entry in header:
+    for entry in map(_entry, header):
         stack = [_latex(part) for part in textwrap.wrap(entry.text, _HEADER_WIDTH)]
         if entry.mark:
             stack[-1] += rf"\rlap{{{_MARKS[entry.mark]}}}"

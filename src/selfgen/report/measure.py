@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -12,18 +12,26 @@ from selfgen.evaluation.statistics import (
     Bootstrap,
     Difference,
     Interval,
-    Values,
     holm,
     mean_interval,
     paired_difference,
     smallest_detectable,
 )
 from selfgen.evaluation.text import SHAPE
-from selfgen.report.collect import NO_MODEL, cell_values, in_order, label, measures
+from selfgen.report.collect import (
+    NO_MODEL,
+    cell_values,
+    in_order,
+    label,
+    measures,
+    of_column,
+)
 from selfgen.report.spec import Column, TableSpec
 
 if TYPE_CHECKING:
     import pandas
+
+    from selfgen.report.synthetic.spec import AblationSpec
 
 FLOOR = 0.1
 """A column where every method scores less is too hard to tell methods apart."""
@@ -37,7 +45,7 @@ class Score:
     """One cell, as shares of 1: its mean, and its difference to the baseline; where only
     that is shown, it stands in both places."""
 
-    mean: Interval | Difference
+    mean: Interval
     difference: Difference | None = None
     holm: float | None = None
     best: bool = False
@@ -87,7 +95,7 @@ class Numbers:
         )
 
 
-def bootstrap(spec: TableSpec[Any]) -> Bootstrap:
+def bootstrap(spec: TableSpec[Any] | AblationSpec) -> Bootstrap:
     """How the intervals of every table are made."""
     return Bootstrap(spec.bootstrap_samples, spec.confidence, spec.seed)
 
@@ -103,14 +111,16 @@ def main_table(
     """
     _check_columns(scores, spec)
     keys = _keys(scores)
-    found = with_holm(
+    scores_of = with_holm(
         {
             (i, key): score
             for i, column in enumerate(spec.columns)
             for key, score in _column(scores, keys, column, spec).items()
         }
     )
-    columns = [{key: found[i, key] for key in keys} for i in range(len(spec.columns))]
+    columns = [
+        {key: scores_of[i, key] for key in keys} for i in range(len(spec.columns))
+    ]
     return Numbers(
         spec,
         tuple(
@@ -123,14 +133,14 @@ def main_table(
             for key in keys
         ),
         tuple(_floor(column) for column in columns),
-        tuple(_detectable(column, spec) for column in columns),
-        sum(bool(score and score.difference) for score in found.values()),
+        tuple(detectable(column.values(), spec.confidence) for column in columns),
+        sum(bool(score and score.difference) for score in scores_of.values()),
     )
 
 
 def with_holm(scores: Mapping[Any, MaybeScore]) -> dict[Any, MaybeScore]:
     """Scores with Holm's correction over all of their differences."""
-    tested = {
+    tested: dict[Any, float] = {
         key: score.difference.p
         for key, score in scores.items()
         if score and score.difference
@@ -154,59 +164,47 @@ def _check_columns(scores: pandas.DataFrame, spec: TableSpec[Any]) -> None:
 
 def _keys(scores: pandas.DataFrame) -> list[Key]:
     """The rows, ordered as in the frame, a method's decodings side by side."""
-    keys = in_order(scores, ["model", "method", "decoding"])
-    models = list(dict.fromkeys(model for model, _, _ in keys))
-    methods = list(dict.fromkeys(method for _, method, _ in keys))
-
-    def rank(key: Key) -> tuple[bool, int, int, bool]:
-        model, method, decoding = key
-        return (
-            model != NO_MODEL,
-            models.index(model),
-            methods.index(method),
-            decoding != "direct",
-        )
-
-    return sorted(keys, key=rank)
+    keys: list[Key] = in_order(scores, ["model", "method", "decoding"])
+    models, methods = ([*dict.fromkeys(key[i] for key in keys)] for i in (0, 1))
+    return sorted(
+        keys,
+        key=lambda key: (
+            key[0] != NO_MODEL,
+            models.index(key[0]),
+            methods.index(key[1]),
+            key[2] != "direct",
+        ),
+    )
 
 
 def _column(
     scores: pandas.DataFrame, keys: list[Key], column: Column, spec: TableSpec[Any]
 ) -> dict[Key, Score | None]:
-    how = bootstrap(spec)
-    rows = scores[(scores["task"] == column.task) & (scores["split"] == column.split)]
-    groups = dict(iter(rows.groupby(["model", "method", "decoding"])))
-    values = {key: cell_values(frame, column.metric) for key, frame in groups.items()}
+    resampling = bootstrap(spec)
+    rows = of_column(scores, column).groupby(["model", "method", "decoding"])
+    values = {key: cell_values(frame, column.metric) for key, frame in rows}
     names = (column.task, column.split, column.metric)
     means = {
-        key: mean_interval(values[key], how, (*names, *key))
+        key: mean_interval(values[key], resampling, (*names, *key))
         if values.get(key)
         else None
         for key in keys
     }
-    return {
-        key: Score(
-            mean,
-            _compare(values, key, spec.baseline, how, names),
-            best=key in _best(means, key[0]),
-        )
-        if mean
-        else None
-        for key, mean in means.items()
-    }
-
-
-def _compare(
-    values: Mapping[Key, Values],
-    key: Key,
-    baseline: str,
-    how: Bootstrap,
-    names: tuple[str, ...],
-) -> Difference | None:
-    other = (key[0], baseline, "direct")
-    if key == other or not values.get(other):
-        return None
-    return paired_difference(values[key], values[other], how, (*names, *key))
+    column_scores: dict[Key, Score | None] = dict.fromkeys(keys)
+    for key, mean in means.items():
+        if mean:
+            other = (key[0], spec.baseline, "direct")
+            compared = key != other and values.get(other)
+            column_scores[key] = Score(
+                mean,
+                paired_difference(
+                    values[key], values[other], resampling, (*names, *key)
+                )
+                if compared
+                else None,
+                best=key in _best(means, key[0]),
+            )
+    return column_scores
 
 
 def _best(means: Mapping[Key, Interval | None], model: str) -> set[Key]:
@@ -229,10 +227,7 @@ def _best(means: Mapping[Key, Interval | None], model: str) -> set[Key]:
 def _costs(runs: pandas.DataFrame, key: Key) -> dict[str, tuple[float, ...]]:
     own = runs[(runs["model"] == key[0]) & (runs["method"] == key[1])]
     means = own.groupby("task")[list(COSTS)].mean()
-    return {
-        task: tuple(float(value) for value in row)
-        for task, row in zip(means.index, means.to_numpy(), strict=True)
-    }
+    return {task: tuple(map(float, costs)) for task, *costs in means.itertuples()}
 
 
 def _floor(column: Mapping[Key, Score | None]) -> bool:
@@ -244,12 +239,10 @@ def _floor(column: Mapping[Key, Score | None]) -> bool:
     return bool(means) and max(means) < FLOOR
 
 
-def _detectable(
-    column: Mapping[Key, Score | None], spec: TableSpec[Any]
-) -> float | None:
-    errors = [
-        score.difference.se for score in column.values() if score and score.difference
-    ]
+def detectable(scores: Iterable[Score | None], confidence: float) -> float | None:
+    """The smallest difference that the median of some comparisons would have found; None
+    without one."""
+    errors = [score.difference.se for score in scores if score and score.difference]
     if not errors:
         return None
-    return smallest_detectable(statistics.median(errors), spec.confidence)
+    return smallest_detectable(statistics.median(errors), confidence)

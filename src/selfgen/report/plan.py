@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from selfgen.core.errors import UserError
 from selfgen.report import grid
-from selfgen.report.grid import Entry, Grid
+from selfgen.report.grid import Box, Entry, Grid
 
 TRAINING, DRAWING, WRITING = "fine-tuning", "forced passes", "free generation"
 """Kinds of work, which run at different speeds."""
@@ -141,11 +142,11 @@ def rates(folder: Path) -> Rates:
         parameters = 1e6 * float(forced["machine"]["model"].split()[-1][:-1])
         first = forced["timings"][0]["case"]
         speeds = {
-            t["name"]: t["tokens"] / sorted(t["seconds"])[len(t["seconds"]) // 2]
+            t["name"]: t["tokens"] / statistics.median_high(t["seconds"])
             for t in forced["timings"]
             if t["case"] == first
         }
-        seconds = sorted(ours["seconds"])[len(ours["seconds"]) // 2]
+        seconds = statistics.median_high(ours["seconds"])
         shares = {
             TRAINING: ours["tokens"] / seconds * ours["notes"]["flops"],
             DRAWING: 2 * parameters * speeds["speculative"],
@@ -157,8 +158,8 @@ def rates(folder: Path) -> Rates:
             f" selfgen bench: {error!r}"
         ) from None
     device = train["machine"]["device"]
-    found = {kind: flops / (1e12 * peak) for kind, flops in shares.items()}
-    return Rates(found, f"measured on {device} with {train['machine']['model']}")
+    rates_of = {kind: flops / (1e12 * peak) for kind, flops in shares.items()}
+    return Rates(rates_of, f"measured on {device} with {train['machine']['model']}")
 
 
 def flops(work: Work, parameters: int) -> float:
@@ -193,58 +194,53 @@ def page(
     """
     if gpu not in GPUS:
         raise UserError(f"plan: --gpu: found {gpu!r}, allowed: {', '.join(GPUS)}")
-    parts = [
-        _work(works, parameters, gpu, rates),
-        _disk(disk),
-    ]
-    if asked:
-        parts.append(_asked(asked))
+    parts = [_work(works, parameters, gpu, rates), _disk(disk)]
+    parts += [_asked(asked)] if asked else []
     return "\n".join(map(grid.to_markdown, parts))
 
 
 def _work(
     works: Sequence[Work], parameters: Mapping[str, int], gpu: str, rates: Rates
 ) -> Grid:
-    rows, total = [], [0, 0, 0, 0.0, 0.0]
+    rows: list[list[Box]] = []
+    total = [0, 0, 0, 0.0, 0.0]
     for work in works:
         size = parameters[work.model]
-        generated, spent = work.written, hours(work, size, gpu, rates)
-        values = [work.jobs, work.trained, generated, flops(work, size), spent]
+        spent = hours(work, size, gpu, rates)
+        values = [work.jobs, work.trained, work.written, flops(work, size), spent]
         total = [a + b for a, b in zip(total, values, strict=True)]
-        rows.append([*map(Entry, (work.step, work.task, work.model)), *_shown(values)])
-    rows.append([Entry("all", bold=True), Entry(""), Entry(""), *_shown(total)])
+        rows.append([work.step, work.task, work.model, *_shown(values)])
+    rows.append([Entry("all", bold=True), "", "", *_shown(total)])
     shares = ", ".join(f"{kind} {100 * x:.1f}%" for kind, x in rates.shares.items())
     return Grid(
         name="plan",
         title=f"Work of models, at most (GPU: {gpu}).",
         header=[
-            *map(Entry, ("Work", "Task", "Model", "Jobs")),
-            *map(Entry, ("Tokens trained, M", "Tokens generated, M")),
-            *map(Entry, ("EFLOP", "GPU-hours")),
+            *("Work", "Task", "Model", "Jobs", "Tokens trained, M"),
+            *("Tokens generated, M", "EFLOP", "GPU-hours"),
         ],
         rows=rows,
         notes=[
             "At most: every prompt and answer is counted at the length that the"
             " configuration allows. Tables, judges and data preparation need no GPU.",
-            *_dialogues(works),
+            *(
+                [
+                    "Whole dialogues are counted at UltraChat's mean, about"
+                    f" {DIALOGUE_TOKENS} tokens."
+                ]
+                if any(work.step == READING for work in works)
+                else []
+            ),
             f"Share of the peak ({GPUS[gpu]:g} TFLOP/s in bf16): {shares}; {rates.source}.",
         ],
         left=3,
     )
 
 
-def _dialogues(works: Sequence[Work]) -> list[str]:
-    if all(work.step != READING for work in works):
-        return []
-    return [
-        f"Whole dialogues are counted at UltraChat's mean, about {DIALOGUE_TOKENS} tokens."
-    ]
-
-
-def _shown(values: Sequence[float]) -> list[Entry]:
+def _shown(values: Sequence[float]) -> list[str]:
     jobs, trained, generated, operations, spent = values
-    texts = [f"{jobs}", f"{trained / 1e6:.1f}", f"{generated / 1e6:.1f}"]
-    return [Entry(t) for t in (*texts, f"{operations / 1e18:.3g}", f"{spent:.3g}")]
+    tokens = (f"{trained / 1e6:.1f}", f"{generated / 1e6:.1f}")
+    return [f"{jobs}", *tokens, f"{operations / 1e18:.3g}", f"{spent:.3g}"]
 
 
 def _disk(disk: Disk) -> Grid:
@@ -260,8 +256,8 @@ def _disk(disk: Disk) -> Grid:
     return Grid(
         name="disk",
         title="Disk, at most.",
-        header=[Entry("What"), Entry("GB")],
-        rows=[[Entry(what), Entry(f"{n / 1e9:.1f}")] for what, n in sizes.items() if n],
+        header=["What", "GB"],
+        rows=[[what, f"{n / 1e9:.1f}"] for what, n in sizes.items() if n],
         notes=[
             "Without data sets, answers and tables, which are small beside it. Each further"
             " training at the same time has a state of its own."
@@ -272,11 +268,9 @@ def _disk(disk: Disk) -> Grid:
 def _asked(asked: Sequence[Asked]) -> Grid:
     rows = [
         [
-            *map(Entry, (a.what, a.judge, str(a.requests))),
-            *map(
-                Entry, (f"{a.prompt_tokens / 1e6:.1f}", f"{a.reply_tokens / 1e6:.1f}")
-            ),
-            *map(Entry, (f"{a.dollars:.0f}", f"{a.budget:.0f}")),
+            *(a.what, a.judge, str(a.requests)),
+            *(f"{a.prompt_tokens / 1e6:.1f}", f"{a.reply_tokens / 1e6:.1f}"),
+            *(f"{a.dollars:.0f}", f"{a.budget:.0f}"),
         ]
         for a in asked
     ]
@@ -284,8 +278,8 @@ def _asked(asked: Sequence[Asked]) -> Grid:
         name="judges",
         title="Questions to judges, at most.",
         header=[
-            *map(Entry, ("For", "Judge", "Requests", "Prompt tokens, M")),
-            *map(Entry, ("Reply tokens, M", "Dollars", "Budget")),
+            *("For", "Judge", "Requests", "Prompt tokens, M"),
+            *("Reply tokens, M", "Dollars", "Budget"),
         ],
         rows=rows,
         left=2,

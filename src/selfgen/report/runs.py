@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from selfgen.core.provenance import atomic, write_json
+from selfgen.core.provenance import write_json
 from selfgen.report.collect import NO_MODEL, collect_scores
 from selfgen.report.spec import CollectSpec
 
@@ -41,34 +42,32 @@ def collect_runs(
     """
     import pandas as pd
 
-    found: dict[tuple[Any, ...], list[Manifest]] = {}
+    manifests_of: dict[tuple[Any, ...], list[Manifest]] = defaultdict(list)
     for manifest, one in zip(trained, spec.trained, strict=True):
         method = spec.checkpoints[one.checkpoint]
-        key = ("train", one.task, one.model, method, one.seed)
-        found.setdefault(key, []).append(manifest)
+        manifests_of["train", one.task, one.model, method, one.seed].append(manifest)
     for manifest, made in zip(passed, spec.passed, strict=True):
         for method in dict.fromkeys(spec.checkpoints[c] for c in made.checkpoints):
-            key = ("pass", made.task, made.model, method, made.seed)
-            found.setdefault(key, []).append(manifest)
+            manifests_of["pass", made.task, made.model, method, made.seed].append(
+                manifest
+            )
     cells = [cell for cell in spec.cells if cell.model != NO_MODEL]
     for manifest, cell in zip(answers, cells, strict=True):
-        key = ("answers", cell.task, cell.model, cell.method, cell.seed)
-        found.setdefault(key, []).append(manifest)
+        address = (cell.task, cell.model, cell.method, cell.seed)
+        manifests_of["answers", *address].append(manifest)
     runs, timings = [], []
     for address in dict.fromkeys((c.task, c.model, c.method, c.seed) for c in cells):
         totals = [
-            sum(manifest[key] for manifest in found.get(("train", *address), []))
+            sum(manifest[key] for manifest in manifests_of["train", *address])
             for key in ("steps", "labelled_tokens", "forwarded_tokens")
         ]
-        generated = sum(
-            m["generated_tokens"] for m in found.get(("pass", *address), [])
-        )
+        generated = sum(m["generated_tokens"] for m in manifests_of["pass", *address])
         parent = spec.parents[address[2]] or ""
         runs.append([*address, parent, *totals, generated])
         for stage in ("pass", "train", "answers"):
             timings += [
                 [*address, stage, *_timing(stage, part)]
-                for part in found.get((stage, *address), [])
+                for part in manifests_of[stage, *address]
             ]
     return pd.DataFrame(runs, columns=list(RUNS)), pd.DataFrame(
         timings, columns=list(TIMINGS)
@@ -94,16 +93,14 @@ def collect_curves(spec: CollectSpec, curves: Sequence[str]) -> pandas.DataFrame
     times."""
     import pandas as pd
 
-    rows = []
-    for text, one in zip(curves, spec.trained, strict=True):
-        for line in text.splitlines():
-            point = json.loads(line)
-            rows.append(
-                [
-                    *(one.task, one.model, one.checkpoint, one.seed),
-                    *(point["step"], point["loss"], point["learning_rate"]),
-                ]
-            )
+    rows = [
+        [
+            *(one.task, one.model, one.checkpoint, one.seed),
+            *(point["step"], point["loss"], point["learning_rate"]),
+        ]
+        for text, one in zip(curves, spec.trained, strict=True)
+        for point in map(json.loads, text.splitlines())
+    ]
     names = ["task", "model", "method", "seed", "step", "loss", "learning_rate"]
     return pd.DataFrame(rows, columns=names)
 
@@ -121,15 +118,20 @@ def step(spec: CollectSpec, job: Job) -> dict[str, Any]:
         }
         for kind in ("trained", "passed", "answers")
     }
-    parts = {kind: list(found.values()) for kind, found in manifests.items()}
+    parts = {kind: list(by_path.values()) for kind, by_path in manifests.items()}
     runs, timings = collect_runs(spec, **parts)
     curves = collect_curves(spec, [path.read_text() for path in job.paths("curves")])
-    with atomic(job.output("scores")) as partial:
-        scores.to_parquet(partial, index=False)
-    for name, frame in {"runs": runs, "timings": timings, "curves": curves}.items():
-        job.write({name: frame.to_csv(index=False)})
+    tables = {"runs": runs, "timings": timings, "curves": curves}
+    job.write(
+        {"scores": scores.to_parquet(index=False)}
+        | {name: frame.to_csv(index=False) for name, frame in tables.items()}
+    )
     write_json(
         job.output("manifests"),
-        {path: found for kind in manifests.values() for path, found in kind.items()},
+        {
+            path: manifest
+            for by_path in manifests.values()
+            for path, manifest in by_path.items()
+        },
     )
     return {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import html
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -41,15 +42,10 @@ def samples_page(
         held_out = [record for record in records[task] if record["split"] == split]
         own = {key: texts for key, texts in columns.items() if key[0] == task}
         lines += ["", f"## {task}, {split}"]
-        for record in sorted(held_out, key=lambda record: _hash(record["id"]))[:k]:
-            lines += [
-                "",
-                f"### {_inline(record['id'])}",
-                "",
-                _cut(record["prompt"]),
-                "",
-            ]
-            lines += ["| Method | Answer |", "|:--|:--|"]
+        held_out.sort(key=lambda r: hashlib.sha256(r["id"].encode()).hexdigest())
+        for record in held_out[:k]:
+            lines += ["", f"### {_inline(record['id'])}", "", _cut(record["prompt"])]
+            lines += ["", "| Method | Answer |", "|:--|:--|"]
             lines.append(f"| *Reference* | {_inline(record['reference'])} |")
             for (_, model, method, decoding), texts in own.items():
                 name = label(spec.labels, method, decoding)
@@ -57,10 +53,6 @@ def samples_page(
                 text = _inline(texts.get(record["id"], NOT_RUN))
                 lines.append(f"| {_inline(name)} | {text} |")
     return "\n".join(lines) + "\n"
-
-
-def _hash(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _cut(prompt: str) -> str:
@@ -71,8 +63,7 @@ def _cut(prompt: str) -> str:
 
 def _inline(text: str) -> str:
     """Text as one line of Markdown that shows exactly the characters it has."""
-    for character, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;")):
-        text = text.replace(character, entity)
+    text = html.escape(text, quote=False)
     for character in "\\`*_|#$[]~":
         text = text.replace(character, f"\\{character}")
     return "<br>".join(text.strip().splitlines()) or "*(empty)*"
@@ -82,10 +73,6 @@ def step(spec: TableSpec[Any], job: Job) -> dict[str, Any]:
     """A page of held-out examples with every method's answer."""
     tasks = dict.fromkeys(column.task for column in spec.columns)
     records = dict(zip(tasks, map(read, job.paths("records")), strict=True))
-    files = job.paths("answers")
-    shards = len(files) // len(spec.cells)
-    answers = [
-        read_rows(*files[i * shards : (i + 1) * shards]) for i in range(len(spec.cells))
-    ]
+    answers = [read_rows(path) for path in job.paths("answers")]
     job.write({"page": samples_page(records, answers, spec)})
     return {}

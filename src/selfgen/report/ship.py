@@ -12,11 +12,6 @@ from pathlib import Path
 
 from selfgen.core.errors import UserError
 
-FOLDERS = ("tables", "figures", "collected")
-JUDGMENTS = "judgments"
-QUOTES = "samples.md"
-REPLY = "reply"
-
 
 def ship(results: Path, out: Path) -> None:
     """Copy what ``results`` shows to the empty or missing folder ``out``; judgments, where
@@ -27,19 +22,18 @@ def ship(results: Path, out: Path) -> None:
     """
     import pyarrow.parquet
 
-    for folder in FOLDERS:
+    for folder in ("tables", "figures", "collected"):
         if not (results / folder).is_dir():
             raise UserError(
                 f"{results}: found no folder {folder}; run the workflow first"
             )
-        shutil.copytree(
-            results / folder, out / folder, ignore=shutil.ignore_patterns(QUOTES)
-        )
-    for path in sorted((results / JUDGMENTS).rglob("*.parquet")):
+        quotes = shutil.ignore_patterns("samples.md")
+        shutil.copytree(results / folder, out / folder, ignore=quotes)
+    for path in sorted((results / "judgments").rglob("*.parquet")):
         to = out / path.relative_to(results)
         to.parent.mkdir(parents=True, exist_ok=True)
         table = pyarrow.parquet.read_table(path)
-        pyarrow.parquet.write_table(table.drop_columns(REPLY), to)
+        pyarrow.parquet.write_table(table.drop_columns("reply"), to)
 
 
 def show(readme: str, texts: dict[str, str]) -> str:

@@ -9,12 +9,10 @@ is used: its other one, for plain expressions, evaluates Python.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Any
 
 from selfgen.core.errors import UserError
 from selfgen.data.final_answers import boxed
-from selfgen.evaluation.metric import Metric, gold
+from selfgen.evaluation.metric import readings
 
 SECONDS = 5
 """Most time of one parse and of one comparison; what takes longer is wrong."""
@@ -25,25 +23,25 @@ _NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?(?:/\d+)?")
 
 def strict(text: str, answer: str) -> bool:
     """Is what the last box holds equal to the answer? A text without a box is wrong."""
-    found = boxed(text)
-    return found is not None and equivalent(found, answer)
+    given = boxed(text)
+    return given is not None and equivalent(given, answer)
 
 
 def flexible(text: str, answer: str) -> bool:
     """Is the last box, formula or number of a text equal to the answer?"""
-    found = boxed(text)
-    if found is None:
+    given = boxed(text)
+    if given is None:
         formulas = [next(filter(None, groups)) for groups in _FORMULA.findall(text)]
-        found = formulas[-1] if formulas else None
-    if found is None:
+        given = formulas[-1] if formulas else None
+    if given is None:
         numbers = _NUMBER.findall(text)
-        found = numbers[-1] if numbers else None
-    return found is not None and equivalent(found, answer)
+        given = numbers[-1] if numbers else None
+    return given is not None and equivalent(given, answer)
 
 
-def equivalent(found: str, answer: str) -> bool:
+def equivalent(given: str, answer: str) -> bool:
     """Do two pieces of LaTeX say the same? Equal text does, whatever it is."""
-    if found.strip() == answer.strip():
+    if given.strip() == answer.strip():
         return True
     try:
         from math_verify import LatexExtractionConfig, parse, verify
@@ -52,20 +50,12 @@ def equivalent(found: str, answer: str) -> bool:
             "MATH: cannot import math_verify; pip install math-verify"
         ) from None
 
-    how = {"extraction_config": [LatexExtractionConfig()], "parsing_timeout": SECONDS}
-    gold, target = (parse(f"${text}$", **how) for text in (answer, found))
+    options = {
+        "extraction_config": [LatexExtractionConfig()],
+        "parsing_timeout": SECONDS,
+    }
+    gold, target = (parse(f"${text}$", **options) for text in (answer, given))
     return bool(verify(gold, target, timeout_seconds=SECONDS))
 
 
-def score(text: str, record: Mapping[str, Any]) -> dict[str, float]:
-    """Both readings of an answer, 0 or 1; raises UserError where the record has no answer."""
-    answer = gold(record)
-    return {
-        "strict": float(strict(text, answer)),
-        "flexible": float(flexible(text, answer)),
-    }
-
-
-METRIC = Metric(
-    {"strict": "Strict", "flexible": "Flexible"}, score, right_or_wrong=True
-)
+METRIC = readings(strict, flexible)

@@ -10,11 +10,9 @@ answer is a fraction.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from fractions import Fraction
-from typing import Any
 
-from selfgen.evaluation.metric import Metric, gold
+from selfgen.evaluation.metric import readings
 
 STRICT = re.compile(r"#### (\-?[0-9\.\,]+)")
 FLEXIBLE = re.compile(r"(-?[$0-9.,]{2,})|(-?[0-9]+)")
@@ -34,8 +32,8 @@ def strict(text: str, answer: str) -> bool:
     A text without the mark is wrong.
     """
     pattern = _STRICT_FRACTION if "/" in answer else STRICT
-    found = pattern.search(text)
-    return found is not None and same(found.group(1), answer)
+    match = pattern.search(text)
+    return match is not None and same(match.group(1), answer)
 
 
 def flexible(text: str, answer: str) -> bool:
@@ -44,16 +42,16 @@ def flexible(text: str, answer: str) -> bool:
     A text without a number is wrong.
     """
     pattern = _FLEXIBLE_FRACTION if "/" in answer else FLEXIBLE
-    found = [match.group() for match in pattern.finditer(text)]
-    return bool(found) and same(found[-1], answer)
+    numbers = [match.group() for match in pattern.finditer(text)]
+    return bool(numbers) and same(numbers[-1], answer)
 
 
-def same(found: str, answer: str) -> bool:
+def same(given: str, answer: str) -> bool:
     """Are two answers equal: as numbers where both are, else as normalised text?"""
-    found, answer = _normalise(found), _normalise(answer)
-    numbers = _number(found), _number(answer)
+    given, answer = _normalise(given), _normalise(answer)
+    numbers = _number(given), _number(answer)
     if None in numbers:
-        return found == answer
+        return given == answer
     return numbers[0] == numbers[1]
 
 
@@ -70,15 +68,4 @@ def _number(text: str) -> Fraction | None:
         return None
 
 
-def score(text: str, record: Mapping[str, Any]) -> dict[str, float]:
-    """Both readings of an answer, 0 or 1; raises UserError where the record has no answer."""
-    answer = gold(record)
-    return {
-        "strict": float(strict(text, answer)),
-        "flexible": float(flexible(text, answer)),
-    }
-
-
-METRIC = Metric(
-    {"strict": "Strict", "flexible": "Flexible"}, score, right_or_wrong=True
-)
+METRIC = readings(strict, flexible)

@@ -50,13 +50,19 @@ def captions(confidence: float) -> dict[str, str]:
 
 def page(spec: AblationSpec) -> str:
     """All figures with their captions, as Markdown beside the tables' folder."""
+    named = files(spec)
     parts = []
     for name, caption in captions(spec.confidence).items():
-        files = (
-            [f"{name}-{experiment.name}" for experiment in spec.experiments]
-            if name == "variants"
-            else [name]
-        )
-        parts += [f"![{file}](../figures/{file}.svg)\n" for file in files]
+        parts += [f"![{file}](../figures/{file}.svg)\n" for file in named[name]]
         parts.append(f"**{name.capitalize()}.** {caption}\n")
     return "\n".join(parts)
+
+
+def files(spec: AblationSpec) -> dict[str, list[str]]:
+    """The names of the files of each figure."""
+    return {
+        name: [f"{name}-{experiment.name}" for experiment in spec.experiments]
+        if name == "variants"
+        else [name]
+        for name in captions(spec.confidence)
+    }

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from selfgen.core.provenance import atomic, write_json
+from selfgen.core.provenance import write_json
 from selfgen.report.synthetic.spec import CollectSpec
 
 if TYPE_CHECKING:
@@ -15,11 +15,6 @@ if TYPE_CHECKING:
 
     from selfgen.runtime.job import Job
 
-RUNS = (
-    *("experiment", "seed", "method", "failed", "steps", "labelled_tokens"),
-    *("forwarded_tokens", "generated_tokens", "changed_tokens"),
-    *("pass_seconds", "train_seconds"),
-)
 SUMMED = {
     "steps": "steps",
     "labelled_tokens": "labelled_tokens",
@@ -29,7 +24,9 @@ SUMMED = {
     "pass_seconds": "generation_seconds",
     "train_seconds": "seconds",
 }
-"""Columns of ``RUNS`` and the fact of a variant that each sums over a method's rounds."""
+"""What is summed over a method's rounds: columns of ``RUNS``, and the facts of variants."""
+
+RUNS = ("experiment", "seed", "method", "failed", *SUMMED)
 
 
 def collect(
@@ -46,9 +43,7 @@ def collect(
     import pandas as pd
 
     parts: dict[str, list[pandas.DataFrame]] = {
-        "scores": [],
-        "positions": [],
-        "curves": [],
+        name: [] for name in ("scores", "positions", "curves")
     }
     costs: list[list[Any]] = []
     manifests = {}
@@ -60,16 +55,18 @@ def collect(
         manifest = json.loads(path.read_text(encoding="utf-8"))
         manifests[path.parent.as_posix()] = manifest
         costs += [[experiment, seed, *cost] for cost in _costs(manifest)]
-    found = {
-        name: pd.concat([f for f in frames if not f.empty], ignore_index=True)
-        if any(not f.empty for f in frames)
-        else pd.DataFrame()
+    frames_of = {
+        name: pd.concat(
+            [f for f in frames if not f.empty] or [pd.DataFrame()], ignore_index=True
+        )
         for name, frames in parts.items()
     }
-    if "nll" in found["scores"]:
+    if "nll" in frames_of["scores"]:
         # Three decimals are more than is shown, and a third of the file.
-        found["scores"]["nll"] = found["scores"]["nll"].round(3).astype("float32")
-    return found | {"runs": pd.DataFrame(costs, columns=list(RUNS))}, manifests
+        frames_of["scores"]["nll"] = (
+            frames_of["scores"]["nll"].round(3).astype("float32")
+        )
+    return frames_of | {"runs": pd.DataFrame(costs, columns=list(RUNS))}, manifests
 
 
 def _costs(manifest: dict[str, Any]) -> list[list[Any]]:
@@ -95,9 +92,8 @@ def _costs(manifest: dict[str, Any]) -> list[list[Any]]:
 def step(spec: CollectSpec, job: Job) -> dict[str, Any]:
     """The tables that renderings read, of all experiments and seeds."""
     frames, manifests = collect(spec, job.inputs)
-    with atomic(job.output("scores")) as partial:
-        frames["scores"].to_parquet(partial, index=False, compression="zstd")
     names = ("positions", "curves", "runs")
-    job.write({name: frames[name].to_csv(index=False) for name in names})
+    scores = frames["scores"].to_parquet(index=False, compression="zstd")
+    job.write({"scores": scores} | {n: frames[n].to_csv(index=False) for n in names})
     write_json(job.output("manifests"), manifests)
     return {}

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from selfgen.evaluation.correction import Turns
 from selfgen.evaluation.exposure import rates
 from selfgen.evaluation.statistics import Interval
-from selfgen.report.figures import BLACK, GREY, LIGHT, OKABE_ITO, STYLE, TEXT_GREY
+from selfgen.report.figures import (
+    BLACK,
+    GREY,
+    LIGHT,
+    OKABE_ITO,
+    TEXT_GREY,
+    legend,
+    listed,
+    panels,
+    styled,
+)
 from selfgen.report.synthetic.numbers import Line, Numbers, seeds_interval
 from selfgen.report.synthetic.spec import ExperimentSpec
 from selfgen.report.synthetic.tables import LENGTHS
+from selfgen.report.tables.corrections import COLUMNS, TwoTurns, parts
 
 if TYPE_CHECKING:
     import pandas
@@ -31,32 +41,14 @@ def grid_of(
     rows: int, columns: int, width: float = 2.3, height: float = 1.9
 ) -> tuple[Figure, Any]:
     """An empty figure of panels, and its axes [rows][columns]."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    size = (0.7 + width * columns, 0.7 + height * rows)
-    figure = Figure(figsize=size, layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure, figure.subplots(rows, columns, squeeze=False)
-
-
-def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
-    """Draws with the style of all figures."""
-
-    def drawn(*args: Any) -> Figure:
-        import matplotlib
-
-        with matplotlib.rc_context(STYLE):
-            return draw(*args)
-
-    return drawn
+    return panels(rows, columns, (0.7 + width * columns, 0.7 + height * rows))
 
 
 @styled
-def beta(found: Sequence[Numbers], by_corruption: bool = False) -> Figure:
+def beta(experiments: Sequence[Numbers], by_corruption: bool = False) -> Figure:
     """Exact match and excess error over beta, or over the share of corrupted context."""
-    figure, axes = grid_of(2, len(found))
-    for column, numbers in enumerate(found):
+    figure, axes = grid_of(2, len(experiments))
+    for column, numbers in enumerate(experiments):
         for row, measure in enumerate(("exact", "excess")):
             ax = axes[row][column]
             _dose(ax, numbers, measure, by_corruption)
@@ -64,7 +56,7 @@ def beta(found: Sequence[Numbers], by_corruption: bool = False) -> Figure:
         axes[0][column].set_title(numbers.spec.label)
         what = "context tokens that differ, %" if by_corruption else "beta"
         axes[1][column].set_xlabel(what)
-    _legend(figure, axes)
+    legend(figure, axes)
     return figure
 
 
@@ -80,7 +72,7 @@ def _dose(ax: Axes, numbers: Numbers, measure: str, by_corruption: bool) -> None
             "random tokens",
         ),
     ):
-        points = [(0.0, base)]
+        points: list[tuple[float, Interval]] = [(0.0, base)]
         for bash, name in zip(experiment.dose(), names, strict=True):
             if name is None or (name, "direct") not in lines:
                 continue
@@ -132,6 +124,8 @@ def variants(numbers: Numbers) -> Figure:
         ax.axvline(0, color=BLACK, linewidth=0.6, zorder=1)
         for y, line in enumerate(lines):
             d = line.cells[measure].difference
+            if d is None:
+                continue
             colour = _colour(experiment, line.method)
             ax.plot([100 * d.low, 100 * d.high], [y, y], color=colour, linewidth=1.2)
             ax.plot(
@@ -142,17 +136,9 @@ def variants(numbers: Numbers) -> Figure:
                 color=colour,
                 markerfacecolor=colour if d.sign else "white",
             )
-        ax.set_ylim(len(lines) - 0.5, -0.5)
-        ax.set_yticks(
-            range(len(lines)),
-            [experiment.labels[line.method] for line in lines]
-            if ax is axes[0][0]
-            else [],
-        )
-        ax.grid(axis="y", color=LIGHT, linewidth=0.5, linestyle=(0, (1, 2)))
-        ax.set_axisbelow(True)
-        ax.spines["left"].set_visible(False)
-        ax.tick_params(axis="y", length=0)
+        names = [experiment.labels[line.method] for line in lines]
+        ax.set_yticks(range(len(lines)), names if ax is axes[0][0] else [])
+        listed(ax, len(lines))
         ax.set_title(POINTS[measure].partition(",")[0])
         ax.set_xlabel("difference, points")
     figure.supxlabel(
@@ -171,14 +157,14 @@ def _colour(experiment: ExperimentSpec, method: str) -> str:
 
 
 @styled
-def lengths(rows: Sequence[tuple[Any, ...]], found: Sequence[Numbers]) -> Figure:
+def lengths(rows: Sequence[tuple[Any, ...]], experiments: Sequence[Numbers]) -> Figure:
     """Exact match and excess error by the length of the prompt; ``rows`` of
     ``tables.LENGTHS``."""
     import pandas as pd
 
     frame = pd.DataFrame(rows, columns=list(LENGTHS))
-    figure, axes = grid_of(2, len(found))
-    for column, numbers in enumerate(found):
+    figure, axes = grid_of(2, len(experiments))
+    for column, numbers in enumerate(experiments):
         own = frame[frame["experiment"] == numbers.spec.name]
         for row, measure in enumerate(("exact", "excess")):
             ax = axes[row][column]
@@ -193,7 +179,7 @@ def lengths(rows: Sequence[tuple[Any, ...]], found: Sequence[Numbers]) -> Figure
             ax.set_xticks(sorted(own["items"].unique()))
         axes[0][column].set_title(numbers.spec.label)
         axes[1][column].set_xlabel("items of the prompt")
-    _legend(figure, axes)
+    legend(figure, axes)
     return figure
 
 
@@ -210,11 +196,11 @@ def _looks(experiment: ExperimentSpec) -> dict[str, tuple[str, str]]:
 
 
 @styled
-def positions(frame: pandas.DataFrame, found: Sequence[Numbers]) -> Figure:
+def positions(frame: pandas.DataFrame, experiments: Sequence[Numbers]) -> Figure:
     """Free-running (lines) and teacher-forced (dashes) error by position in the answers
     to the longest prompts."""
-    figure, axes = grid_of(1, len(found))
-    for column, numbers in enumerate(found):
+    figure, axes = grid_of(1, len(experiments))
+    for column, numbers in enumerate(experiments):
         experiment, ax = numbers.spec, axes[0][column]
         own = frame[
             (frame["experiment"] == experiment.name) & (frame["decoding"] == "direct")
@@ -236,19 +222,18 @@ def positions(frame: pandas.DataFrame, found: Sequence[Numbers]) -> Figure:
                     linewidth=1.2,
                     label=experiment.labels[method] if line == "-" else None,
                 )
-        _panel(ax, "error, %" if column == 0 else "")
+        _panel(ax, "error, %" if column == 0 else "", "position in the answer")
         ax.set_title(experiment.label)
-        ax.set_xlabel("position in the answer")
-    _legend(figure, axes)
+    legend(figure, axes)
     return figure
 
 
 @styled
 def curves(
-    frame: pandas.DataFrame, found: Sequence[Numbers], confidence: float
+    frame: pandas.DataFrame, measured: Sequence[Numbers], confidence: float
 ) -> Figure:
     """Exact match, free-running and excess error on validation prompts, over the steps."""
-    experiments = [n.spec for n in found if n.spec.curves]
+    experiments = [n.spec for n in measured if n.spec.curves]
     measures = ("exact", "free_error", "excess")
     figure, axes = grid_of(len(experiments), len(measures))
     for row, experiment in enumerate(experiments):
@@ -263,28 +248,27 @@ def curves(
                 ]
                 colour = (BLACK, BASH, RANDOM, *OKABE_ITO[2:])[i]
                 _line(ax, points, colour, "", experiment.labels[method])
-            _panel(ax, POINTS[measure])
-            ax.set_xlabel("step")
-    _legend(figure, axes)
+            _panel(ax, POINTS[measure], "step")
+    legend(figure, axes)
     return figure
 
 
 @styled
-def corrections(found: Sequence[tuple[Numbers, Line, Turns, Interval]]) -> Figure:
+def corrections(experiments: Sequence[tuple[Numbers, Line, TwoTurns]]) -> Figure:
     """What the second turn does: exact match of both turns, answers fixed and broken."""
-    figure, axes = grid_of(1, 1, 4.6, 0.55 * max(1, len(found)))
+    figure, axes = grid_of(1, 1, 4.6, 0.55 * max(1, len(experiments)))
     ax = axes[0][0]
-    parts = (
+    shown = (
         ("first", "turn 1 exact", BLACK),
         ("second", "turn 2 exact", BASH),
         ("fixed", "fixed, of the wrong", OKABE_ITO[2]),
         ("broken", "broken, of the right", RANDOM),
         ("edited", "edited", GREY),
     )
-    for y, (_, _, made, edited) in enumerate(found):
-        for i, (name, title, colour) in enumerate(parts):
-            value = edited if name == "edited" else getattr(made, name)
-            if value is None:
+    for y, (*_, turned) in enumerate(experiments):
+        values = dict(zip(COLUMNS, parts(turned), strict=True))
+        for i, (name, title, colour) in enumerate(shown):
+            if (value := values[name]) is None:
                 continue
             at = y + 0.15 * (i - 2)
             ax.plot([100 * value.low, 100 * value.high], [at, at], color=colour)
@@ -297,20 +281,20 @@ def corrections(found: Sequence[tuple[Numbers, Line, Turns, Interval]]) -> Figur
                 label=title if y == 0 else None,
             )
     ax.set_yticks(
-        range(len(found)),
-        [f"{n.spec.label}\n{n.spec.labels[line.method]}" for n, line, *_ in found],
+        range(len(experiments)),
+        [f"{n.spec.label}\n{n.spec.labels[line.method]}" for n, line, _ in experiments],
     )
-    ax.set_ylim(len(found) - 0.5, -0.5)
+    ax.set_ylim(len(experiments) - 0.5, -0.5)
     ax.set_xlabel("%")
-    _legend(figure, axes)
+    legend(figure, axes)
     return figure
 
 
 @styled
-def gain(found: Sequence[Numbers]) -> Figure:
+def gain(experiments: Sequence[Numbers]) -> Figure:
     """Exact match gained over the baseline against the wall time of pass and training."""
-    figure, axes = grid_of(1, len(found))
-    for column, numbers in enumerate(found):
+    figure, axes = grid_of(1, len(experiments))
+    for column, numbers in enumerate(experiments):
         ax, experiment = axes[0][column], numbers.spec
         for (method, decoding), line in numbers.lines.items():
             d = line.cells["exact"].difference
@@ -326,29 +310,14 @@ def gain(found: Sequence[Numbers]) -> Figure:
                 [seconds] * 2, [100 * d.low, 100 * d.high], color=colour, linewidth=0.8
             )
             ax.plot([seconds], [100 * d.value], "o", color=colour, markersize=3.5)
-        _panel(ax, "exact match, points" if column == 0 else "")
+        _panel(ax, "exact match, points" if column == 0 else "", "pass and training, s")
         ax.set_title(experiment.label)
-        ax.set_xlabel("pass and training, s")
         ax.set_xlim(left=0)
     return figure
 
 
-def _panel(ax: Axes, ylabel: str) -> None:
+def _panel(ax: Axes, ylabel: str, xlabel: str = "") -> None:
     ax.set_ylabel(ylabel)
+    ax.set_xlabel(xlabel)
     ax.grid(color=LIGHT, linewidth=0.5)
     ax.set_axisbelow(True)
-
-
-def _legend(figure: Figure, axes: Any) -> None:
-    lines = {}
-    for ax in axes.flat:
-        handles, names = ax.get_legend_handles_labels()
-        lines |= {n: h for n, h in zip(names, handles, strict=True) if n not in lines}
-    width = figure.get_size_inches()[0]
-    figure.legend(
-        lines.values(),
-        lines.keys(),
-        loc="outside lower center",
-        ncols=max(1, min(len(lines), int(width / 1.7))),
-        frameon=False,
-    )

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from selfgen.evaluation.statistics import (
     Bootstrap,
     Interval,
-    Values,
     mean_interval,
     paired_difference,
     ratio_interval,
 )
-from selfgen.report.collect import cell_values, in_order
+from selfgen.report.collect import cell_values
 from selfgen.report.measure import Score, with_holm
-from selfgen.report.synthetic.spec import AblationSpec, ExperimentSpec
+from selfgen.report.synthetic.spec import ExperimentSpec
 
 if TYPE_CHECKING:
     import pandas
@@ -61,52 +60,56 @@ def with_errors(scores: pandas.DataFrame) -> pandas.DataFrame:
     return scores.assign(free_error=free, forced_error=forced, excess=free - forced)
 
 
-def bootstrap(spec: AblationSpec) -> Bootstrap:
-    return Bootstrap(spec.bootstrap_samples, spec.confidence, spec.seed)
-
-
 def numbers(
     scores: pandas.DataFrame,
     runs: pandas.DataFrame,
     experiment: ExperimentSpec,
-    how: Bootstrap,
+    resampling: Bootstrap,
 ) -> Numbers:
     """Every method of an experiment, from scores ``with_errors`` and the cost of its runs."""
     own = scores[scores["experiment"] == experiment.name]
     costs = runs[runs["experiment"] == experiment.name]
     failed = sorted(int(seed) for seed in costs.loc[costs["failed"] == 1, "seed"])
-    frames = dict(iter(own.groupby(["method", "decoding"], sort=False)))
-    keys = [
-        key
-        for method in experiment.methods
-        for key in in_order(own, ["method", "decoding"])
-        if key[0] == method
-    ]
+    groups = own.groupby(["method", "decoding"], sort=False)
+    frames: dict[Key, pandas.DataFrame] = dict(iter(groups))
+    keys = [key for method in experiment.methods for key in frames if key[0] == method]
     base = (experiment.baseline, "direct")
-    values = {
-        measure: {key: cell_values(frames[key], measure) for key in keys}
-        for measure in MEASURES
-    }
-    cells = with_holm(
-        {
-            (key, measure): _cell(
-                values[measure], key, base, how, (experiment.name, measure)
+    cells: dict[tuple[Key, str], Score] = {}
+    for measure in MEASURES:
+        values = {key: cell_values(frames[key], measure) for key in keys}
+        for key in keys:
+            names = (experiment.name, measure, *key)
+            compared = key != base and base in values and measure in COMPARED
+            cells[key, measure] = Score(
+                mean_interval(values[key], resampling, names),
+                paired_difference(values[key], values[base], resampling, names)
+                if compared
+                else None,
             )
-            for key in keys
-            for measure in MEASURES
-        }
-    )
-    lines = {
-        key: _line(
-            key,
-            {m: cells[key, m] for m in MEASURES},
-            frames[key],
-            costs,
-            how,
-            experiment,
+    cells = with_holm(cells)
+    lines = {}
+    for key in keys:
+        runs_of = costs[costs["method"] == key[0]]
+        changed, made = (
+            runs_of["changed_tokens"].sum(),
+            runs_of["generated_tokens"].sum(),
         )
-        for key in keys
-    }
+        after, recovered = (
+            cell_values(frames[key], name) for name in ("after_error", "recovered")
+        )
+        lines[key] = Line(
+            *key,
+            {measure: cells[key, measure] for measure in MEASURES},
+            ratio_interval(
+                recovered, after, resampling, (experiment.name, "recovery", *key)
+            ),
+            # A control's context is corrupted where its pass differs, one token for another.
+            float(changed / made) if runs_of["changed_tokens"].any() else None,
+            {
+                str(name): float(value)
+                for name, value in runs_of.mean(numeric_only=True).items()
+            },
+        )
     return Numbers(
         experiment,
         lines,
@@ -114,45 +117,6 @@ def numbers(
         int(own["seed"].nunique()),
         int(own["id"].nunique()),
         sum(cell.difference is not None for cell in cells.values()),
-    )
-
-
-def _cell(
-    values: Mapping[Key, Values],
-    key: Key,
-    base: Key,
-    how: Bootstrap,
-    names: Sequence[str],
-) -> Score:
-    mean = mean_interval(values[key], how, (*names, *key))
-    if key == base or base not in values or names[1] not in COMPARED:
-        return Score(mean)
-    return Score(
-        mean, paired_difference(values[key], values[base], how, (*names, *key))
-    )
-
-
-def _line(
-    key: Key,
-    cells: dict[str, Score],
-    frame: pandas.DataFrame,
-    costs: pandas.DataFrame,
-    how: Bootstrap,
-    experiment: ExperimentSpec,
-) -> Line:
-    own = costs[costs["method"] == key[0]]
-    means = own.mean(numeric_only=True)
-    # The control's context is corrupted where its pass differs, one token for another.
-    corrupted = own["changed_tokens"].sum() if own["changed_tokens"].any() else None
-    after = cell_values(frame, "after_error")
-    recovered = cell_values(frame, "recovered")
-    names = (experiment.name, "recovery", *key)
-    return Line(
-        *key,
-        cells,
-        ratio_interval(recovered, after, how, names),
-        None if corrupted is None else float(corrupted / own["generated_tokens"].sum()),
-        {str(name): float(value) for name, value in means.items()},
     )
 
 

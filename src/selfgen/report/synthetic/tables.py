@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from selfgen.evaluation.correction import Turns, turns
 from selfgen.evaluation.statistics import (
     Bootstrap,
-    Difference,
     Interval,
-    holm,
     mean_interval,
     paired_difference,
-    smallest_detectable,
 )
 from selfgen.report import grid
 from selfgen.report.collect import cell_values, label
-from selfgen.report.grid import NOT_RUN, Entry, Grid, arrow, bracketed
-from selfgen.report.measure import Score
+from selfgen.report.grid import NOT_RUN, Box, Entry, Grid, arrow, bracketed
+from selfgen.report.measure import Score, bootstrap, detectable, with_holm
 from selfgen.report.synthetic.numbers import COMPARED, MEASURES, Line, Numbers
-from selfgen.report.synthetic.spec import AblationSpec, ExperimentSpec
-from selfgen.report.tables.corrections import table
+from selfgen.report.synthetic.spec import AblationSpec
+from selfgen.report.tables.corrections import TwoTurns, table, two_turns
 
 if TYPE_CHECKING:
     import pandas
@@ -45,23 +40,20 @@ COSTS = (
 def methods(numbers: Numbers, spec: AblationSpec) -> Grid:
     """Every method of an experiment: errors in percent, marks against the baseline."""
     shown = ("exact", "free_error", "forced_error", "excess")
-    rows = [
+    rows: list[list[Box]] = [
         [
-            Entry(_label(numbers.spec, line)),
+            label(numbers.spec.labels, line.method, line.decoding),
             *(_entry(line.cells[m], m, spec.confidence) for m in shown),
-            Entry(_percent(line.recovery)),
-            Entry(_percent(line.cells["similarity"].mean)),
-            Entry(f"{line.cells['nll'].mean.value:.2f}"),
-            Entry(
-                NOT_RUN if line.corruption is None else f"{100 * line.corruption:.1f}"
-            ),
+            _percent(line.recovery),
+            _percent(line.cells["similarity"].mean),
+            f"{line.cells['nll'].mean.value:.2f}",
+            NOT_RUN if line.corruption is None else f"{100 * line.corruption:.1f}",
         ]
         for line in numbers.lines.values()
     ]
     header = [
-        Entry("Method"),
-        *(Entry(TITLES[m]) for m in shown),
-        *map(Entry, ("Recovery", "Edit similarity", "NLL", "Context corrupted")),
+        *("Method", *(TITLES[m] for m in shown)),
+        *("Recovery", "Edit similarity", "NLL", "Context corrupted"),
     ]
     return Grid(
         name=f"ablations-{numbers.spec.name}",
@@ -92,9 +84,11 @@ def _notes(numbers: Numbers, spec: AblationSpec) -> list[str]:
         " otherwise.",
     ]
     if numbers.tests:
+        cells = {m: [x.cells[m] for x in numbers.lines.values()] for m in COMPARED}
         least = ", ".join(
             f"{TITLES[m].lower()} {100 * value:.1f}"
-            for m, value in _detectable(numbers, spec.confidence).items()
+            for m in COMPARED
+            if (value := detectable(cells[m], spec.confidence)) is not None
         )
         notes.append(
             f"Smallest difference to {baseline} that is found with 80% power, in points,"
@@ -106,16 +100,6 @@ def _notes(numbers: Numbers, spec: AblationSpec) -> list[str]:
             f"Left out, since their base did not learn the task: seeds {failed}."
         )
     return notes
-
-
-def _detectable(numbers: Numbers, confidence: float) -> dict[str, float]:
-    """The smallest difference of each compared measure that would have been found."""
-    found = {}
-    for measure in COMPARED:
-        cells = [line.cells[measure] for line in numbers.lines.values()]
-        errors = [cell.difference.se for cell in cells if cell.difference]
-        found[measure] = smallest_detectable(statistics.median(errors), confidence)
-    return found
 
 
 def _entry(cell: Score, measure: str, confidence: float, sign: str = "") -> Entry:
@@ -131,10 +115,6 @@ def _percent(interval: Interval | None) -> str:
     return NOT_RUN if interval is None else f"{100 * interval.value:.1f}"
 
 
-def _label(experiment: ExperimentSpec, line: Line) -> str:
-    return label(experiment.labels, line.method, line.decoding)
-
-
 CSV = (
     *("experiment", "method", "decoding", "label", "measure", "n", "seeds"),
     *("mean", "low", "high", "difference", "difference_low", "difference_high"),
@@ -142,10 +122,10 @@ CSV = (
 )
 
 
-def methods_csv(found: Sequence[Numbers]) -> str:
+def methods_csv(experiments: Sequence[Numbers]) -> str:
     """One line an experiment, method, decoding and measure; shares of 1."""
     lines = []
-    for numbers in found:
+    for numbers in experiments:
         for line in numbers.lines.values():
             for measure in MEASURES:
                 cell = line.cells[measure]
@@ -154,7 +134,12 @@ def methods_csv(found: Sequence[Numbers]) -> str:
                 lines.append(
                     [
                         *(numbers.spec.name, line.method, line.decoding),
-                        *(_label(numbers.spec, line), measure, mean.n, mean.seeds),
+                        *(
+                            label(numbers.spec.labels, line.method, line.decoding),
+                            measure,
+                            mean.n,
+                            mean.seeds,
+                        ),
                         *(mean.value, mean.low, mean.high, *compared, line.corruption),
                     ]
                 )
@@ -167,10 +152,10 @@ SEEDS = (
 )
 
 
-def by_seed(scores: pandas.DataFrame, found: Sequence[Numbers]) -> str:
+def by_seed(scores: pandas.DataFrame, experiments: Sequence[Numbers]) -> str:
     """One line a method and seed: its means, and their differences to the baseline's."""
     lines = []
-    for numbers in found:
+    for numbers in experiments:
         own = scores[scores["experiment"] == numbers.spec.name]
         means = own.groupby(["method", "decoding", "seed"])[list(COMPARED)].mean()
         for method, decoding in numbers.lines:
@@ -183,30 +168,25 @@ def by_seed(scores: pandas.DataFrame, found: Sequence[Numbers]) -> str:
 
 
 LENGTHS = (
-    "experiment",
-    "method",
-    "items",
-    "measure",
-    "n",
-    "seeds",
-    "mean",
-    "low",
-    "high",
+    *("experiment", "method", "items", "measure", "n", "seeds"),
+    *("mean", "low", "high"),
 )
 
 
 def lengths(
-    scores: pandas.DataFrame, found: Sequence[Numbers], how: Bootstrap
+    scores: pandas.DataFrame, experiments: Sequence[Numbers], resampling: Bootstrap
 ) -> list[tuple[Any, ...]]:
     """Rows of ``LENGTHS``: the compared measures of direct answers by prompt length."""
     rows: list[tuple[Any, ...]] = []
-    for numbers in found:
+    for numbers in experiments:
         name = numbers.spec.name
         own = scores[(scores["experiment"] == name) & (scores["decoding"] == "direct")]
         for (method, items), frame in own.groupby(["method", "items"], sort=False):
             for measure in COMPARED:
                 values = cell_values(frame, measure)
-                mean = mean_interval(values, how, (name, method, str(items), measure))
+                mean = mean_interval(
+                    values, resampling, (name, method, str(items), measure)
+                )
                 rows.append(
                     (
                         *(name, method, int(items), measure, mean.n, mean.seeds),
@@ -217,78 +197,69 @@ def lengths(
 
 
 def corrected(
-    scores: pandas.DataFrame, found: Sequence[Numbers], how: Bootstrap
-) -> Iterator[tuple[Numbers, Line, Turns, Interval]]:
-    """The two turns of each method that corrects, and the share of answers it edited."""
-    for numbers in found:
+    scores: pandas.DataFrame, experiments: Sequence[Numbers], resampling: Bootstrap
+) -> Iterator[tuple[Numbers, Line, TwoTurns]]:
+    """The two turns of each method that corrects."""
+    for numbers in experiments:
         own = scores[scores["experiment"] == numbers.spec.name]
         for line in numbers.lines.values():
-            if line.decoding != "corrected":
-                continue
-            parts = [
-                own[(own["method"] == line.method) & (own["decoding"] == decoding)]
-                for decoding in ("direct", "corrected")
-            ]
-            values = [cell_values(part, "exact") for part in parts]
-            names = (numbers.spec.name, line.method)
-            edited = mean_interval(cell_values(parts[1], "edited"), how, names)
-            yield numbers, line, turns(*values, how, names), edited
+            if line.decoding == "corrected":
+                cells = own[own["method"] == line.method].groupby("decoding")
+                if "direct" not in cells.groups:
+                    continue
+                before, after = map(cells.get_group, ("direct", "corrected"))
+                names = (numbers.spec.name, line.method)
+                yield (
+                    numbers,
+                    line,
+                    two_turns(before, after, "exact", resampling, names),
+                )
 
 
 def corrections(
-    found: Sequence[tuple[Numbers, Line, Turns, Interval]], spec: AblationSpec
+    experiments: Sequence[tuple[Numbers, Line, TwoTurns]], spec: AblationSpec
 ) -> Grid:
     """What the second turn does to answers."""
     rows = [
-        ((numbers.spec.label, numbers.spec.labels[line.method]), (made, edited))
-        for numbers, line, made, edited in found
+        ((numbers.spec.label, numbers.spec.labels[line.method]), made)
+        for numbers, line, made in experiments
     ]
     return table(rows, ("Experiment", "Method"), f"{100 * spec.confidence:g}%")
 
 
 def controls(
-    scores: pandas.DataFrame, found: Sequence[Numbers], spec: AblationSpec
+    scores: pandas.DataFrame, experiments: Sequence[Numbers], spec: AblationSpec
 ) -> Grid:
     """BASH against the random-token control (is it the model's own tokens?), and against
     plain SFT of the same length and rounds."""
-    how = Bootstrap(spec.bootstrap_samples, spec.confidence, spec.seed)
-    compared: list[tuple[list[Entry], list[Difference]]] = []
-    for numbers in found:
+    cells: dict[tuple[tuple[str, ...], str], Score] = {}
+    words: dict[tuple[str, ...], list[str]] = {}
+    for numbers in experiments:
         experiment = numbers.spec
         own = scores[
             (scores["experiment"] == experiment.name) & (scores["decoding"] == "direct")
         ]
-        for methods_ in experiment.pairs:
-            pair = [own[own["method"] == m] for m in methods_]
-            if any(frame.empty for frame in pair):
+        for pair in experiment.pairs:
+            a, b = (own[own["method"] == method] for method in pair)
+            if a.empty or b.empty:
                 continue
-            names = [
-                Entry(experiment.label),
-                *(Entry(experiment.labels[m]) for m in methods_),
-            ]
-            compared.append(
-                (
-                    names,
-                    [
-                        paired_difference(
-                            *(cell_values(frame, measure) for frame in pair),
-                            how,
-                            (experiment.name, *methods_, measure),
-                        )
-                        for measure in COMPARED
-                    ],
+            names = (experiment.name, *pair)
+            words[names] = [experiment.label, *(experiment.labels[m] for m in pair)]
+            for measure in COMPARED:
+                difference = paired_difference(
+                    cell_values(a, measure),
+                    cell_values(b, measure),
+                    bootstrap(spec),
+                    (*names, measure),
                 )
-            )
-    adjusted = iter(holm([d.p for _, row in compared for d in row]))
-    rows = [
+                cells[names, measure] = Score(difference, difference)
+    cells = with_holm(cells)
+    rows: list[list[Box]] = [
         [
-            *names,
-            *(
-                _entry(Score(d, d, next(adjusted)), m, spec.confidence, "+")
-                for m, d in zip(COMPARED, row, strict=True)
-            ),
+            *labels,
+            *(_entry(cells[names, m], m, spec.confidence, "+") for m in COMPARED),
         ]
-        for names, row in compared
+        for names, labels in words.items()
     ]
     percent = f"{100 * spec.confidence:g}%"
     return Grid(
@@ -296,8 +267,8 @@ def controls(
         title="Direct comparisons: own tokens against random ones at exactly the same"
         " positions, and BASH against plain SFT of the same length and rounds, in points.",
         header=[
-            *map(Entry, ("Experiment", "Method", "Minus")),
-            *(Entry(TITLES[m]) for m in COMPARED),
+            *("Experiment", "Method", "Minus"),
+            *(TITLES[m] for m in COMPARED),
         ],
         rows=rows,
         notes=(
@@ -310,18 +281,19 @@ def controls(
     )
 
 
-def costs(found: Sequence[Numbers], spec: AblationSpec) -> Grid:
+def costs(experiments: Sequence[Numbers], spec: AblationSpec) -> Grid:
     """What each method cost, and what it gained."""
-    rows, breaks = [], []
-    for numbers in found:
+    rows: list[list[Box]] = []
+    breaks = []
+    for numbers in experiments:
         breaks.append(len(rows))
         for line in numbers.lines.values():
             if line.decoding == "direct":
                 rows.append(
                     [
-                        Entry(numbers.spec.label),
-                        Entry(numbers.spec.labels[line.method]),
-                        *(Entry(_cost(line.costs[name])) for name in COSTS),
+                        numbers.spec.label,
+                        numbers.spec.labels[line.method],
+                        *(_cost(line.costs[name]) for name in COSTS),
                         *(
                             bracketed(line.cells[name].difference, sign="+")
                             for name in ("exact", "free_error")
@@ -336,7 +308,7 @@ def costs(found: Sequence[Numbers], spec: AblationSpec) -> Grid:
         name="costs",
         title="Cost of each method's own stage, one thread, mean of the seeds; gain over"
         " the baseline of the experiment.",
-        header=[Entry("Experiment"), Entry("Method"), *map(Entry, titles)],
+        header=("Experiment", "Method", *titles),
         rows=rows,
         notes=("Seconds depend on the machine; the rest does not.",),
         left=2,

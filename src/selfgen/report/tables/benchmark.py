@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from selfgen.benchmarks.base import Measure
 from selfgen.evaluation.statistics import Interval, Values, mean_interval
-from selfgen.report.grid import NOT_RUN, Entry, Grid, bracketed, numbers
+from selfgen.report.grid import NOT_RUN, Box, Grid, bracketed, numbers
 from selfgen.report.measure import bootstrap
 from selfgen.report.registry import Drawn, Rows, Table, by_method, rows
 from selfgen.report.spec import TableSpec
@@ -31,7 +31,7 @@ def draw(grades: Sequence[Rows], spec: TableSpec[Graded]) -> Drawn:
     own = spec.own
     shown, lines = [], []
     for key, by_seed in by_method(spec, grades).items():
-        found = [_interval(measure, by_seed, spec, key) for measure in own.measures]
+        intervals = [_interval(measure, by_seed, spec, key) for measure in own.measures]
         sizes = [len(next(iter(by_seed.values()))), len(by_seed)]
         if own.missing:
             everything = (row for part in by_seed.values() for row in part)
@@ -39,14 +39,14 @@ def draw(grades: Sequence[Rows], spec: TableSpec[Graded]) -> Drawn:
         task, model, method = key
         shown.append(
             [
-                *map(Entry, (task, model, spec.labels[method])),
-                *map(_entry, own.measures, found),
-                *(Entry(str(size)) for size in sizes),
+                *(task, model, spec.labels[method]),
+                *map(_entry, own.measures, intervals),
+                *map(str, sizes),
             ]
         )
         values = [
             x
-            for measure, mean in zip(own.measures, found, strict=True)
+            for measure, mean in zip(own.measures, intervals, strict=True)
             for x in numbers(mean)[: 3 if measure.interval else 1]
         ]
         lines.append([*key, *values, *sizes])
@@ -55,7 +55,7 @@ def draw(grades: Sequence[Rows], spec: TableSpec[Graded]) -> Drawn:
     made = Grid(
         name=spec.name,
         title=own.title,
-        header=[*map(Entry, ("Task", "Model", "Method", *headers))],
+        header=["Task", "Model", "Method", *headers],
         rows=shown,
         notes=[f"{own.note} Brackets: {spec.percent} interval over seeds and prompts."],
         left=3,
@@ -90,12 +90,12 @@ def _interval(
     return mean_interval(values, bootstrap(spec), (*key, measure.field))
 
 
-def _entry(measure: Measure, found: Interval | None) -> Entry:
-    if found is None:
-        return Entry(NOT_RUN)
+def _entry(measure: Measure, interval: Interval | None) -> Box:
+    if interval is None:
+        return NOT_RUN
     if measure.interval:
-        return bracketed(found, measure.digits, unit=measure.unit)
-    return Entry(f"{measure.unit * found.value:.{measure.digits}f}")
+        return bracketed(interval, measure.digits, unit=measure.unit)
+    return f"{measure.unit * interval.value:.{measure.digits}f}"
 
 
 TABLE = Table(draw, {"grades": rows}, Graded)

@@ -7,9 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from selfgen.evaluation import metrics
 from selfgen.evaluation.correction import Turns, turns
-from selfgen.evaluation.statistics import Difference, Interval, mean_interval
-from selfgen.report.collect import NO_MODEL, cell_values
-from selfgen.report.grid import Entry, Grid, bracketed, numbers
+from selfgen.evaluation.statistics import (
+    Bootstrap,
+    Interval,
+    mean_interval,
+)
+from selfgen.report.collect import cell_values, of_column, several
+from selfgen.report.grid import Grid, bracketed, numbers
 from selfgen.report.measure import bootstrap
 from selfgen.report.registry import Drawn, Table, score_frame
 from selfgen.report.spec import Column, TableSpec
@@ -36,38 +40,37 @@ CSV = (
 Key = tuple[Column, str, str]
 """Column, model and method."""
 
-Found = tuple[Turns, Interval | None]
+
+TwoTurns = tuple[Turns, Interval | None]
 """The two turns, and the share of answers that were edited."""
 
 
 def draw(scores: pandas.DataFrame, spec: TableSpec[Any]) -> Drawn:
     """Each corrected cell beside its direct one: what the second turn does to answers."""
     rows = corrected(scores, spec)
-    many = scores.loc[scores["model"] != NO_MODEL, "model"].nunique() > 1
+    many = several(scores["model"])
     words = [
-        [column.title, *([model] if many else []), spec.labels[method]]
+        [column.title, *[model] * many, spec.labels[method]]
         for column, model, method in rows
     ]
-    titles = ["Column", *(["Model"] if many else []), "Method"]
+    titles = ["Column", *["Model"] * many, "Method"]
     lines = [
         [
             *(column.task, column.split, column.metric, model, method),
-            *(found[0].first.n, found[0].first.seeds),
-            *(x for part in _parts(*found) for x in numbers(part)),
+            *(both[0].first.n, both[0].first.seeds),
+            *(x for part in parts(both) for x in numbers(part)),
         ]
-        for (column, model, method), found in rows.items()
+        for (column, model, method), both in rows.items()
     ]
-    made = table([*zip(words, rows.values(), strict=True)], titles, spec.percent)
-    return Drawn([made], CSV, lines)
+    grid = table([*zip(words, rows.values(), strict=True)], titles, spec.percent)
+    return Drawn([grid], CSV, lines)
 
 
-def corrected(scores: pandas.DataFrame, spec: TableSpec[Any]) -> dict[Key, Found]:
+def corrected(scores: pandas.DataFrame, spec: TableSpec[Any]) -> dict[Key, TwoTurns]:
     """The two turns of all cells that have both, by the metric of their column."""
-    rows: dict[Key, Found] = {}
+    rows: dict[Key, TwoTurns] = {}
     for column in spec.columns:
-        own = scores[
-            (scores["task"] == column.task) & (scores["split"] == column.split)
-        ]
+        own = of_column(scores, column)
         later = own[own["decoding"] == "corrected"]
         for (model, method), after in later.groupby(["model", "method"], sort=False):
             before = own[
@@ -77,29 +80,42 @@ def corrected(scores: pandas.DataFrame, spec: TableSpec[Any]) -> dict[Key, Found
             ]
             if before.empty:
                 continue
-            how, names = bootstrap(spec), [column.title, model, spec.labels[method]]
-            first, second = (cell_values(x, column.metric) for x in (before, after))
-            graded = not metrics.right_or_wrong(column.metric)
-            edits = cell_values(after, "edited")
-            rows[column, model, method] = (
-                turns(first, second, how, names, graded=graded),
-                mean_interval(edits, how, names) if edits else None,
+            rows[column, model, method] = two_turns(
+                before,
+                after,
+                column.metric,
+                bootstrap(spec),
+                (column.title, model, spec.labels[method]),
+                graded=not metrics.right_or_wrong(column.metric),
             )
     return rows
 
 
+def two_turns(
+    before: pandas.DataFrame,
+    after: pandas.DataFrame,
+    metric: str,
+    resampling: Bootstrap,
+    names: Sequence[str],
+    *,
+    graded: bool = False,
+) -> TwoTurns:
+    """What two frames of scores show: direct answers, and corrected ones."""
+    first, second = (cell_values(frame, metric) for frame in (before, after))
+    edits = cell_values(after, "edited")
+    made = turns(first, second, resampling, names, graded=graded)
+    return made, mean_interval(edits, resampling, names) if edits else None
+
+
 def table(
-    rows: Sequence[tuple[Sequence[str], Found]], titles: Sequence[str], percent: str
+    rows: Sequence[tuple[Sequence[str], TwoTurns]], titles: Sequence[str], percent: str
 ) -> Grid:
     """Rows of words and what was found, in percent; ``titles`` are those of the words."""
     return Grid(
         name="corrections",
         title="Two turns: the answer, and the answer to the correction turn, in percent.",
-        header=[*map(Entry, titles), *map(Entry, COLUMNS.values())],
-        rows=[
-            [*map(Entry, words), *map(bracketed, _parts(*found))]
-            for words, found in rows
-        ],
+        header=[*titles, *COLUMNS.values()],
+        rows=[[*words, *map(bracketed, parts(both))] for words, both in rows],
         notes=(
             f"Brackets: {percent} interval over seeds and items.",
             "Improved, worsened: share of all answers whose score the second turn raises,"
@@ -111,8 +127,9 @@ def table(
     )
 
 
-def _parts(made: Turns, edited: Interval | None) -> list[Interval | Difference | None]:
+def parts(both: TwoTurns) -> list[Interval | None]:
     """In the order of ``COLUMNS``."""
+    made, edited = both
     return [edited if name == "edited" else getattr(made, name) for name in COLUMNS]
 
 

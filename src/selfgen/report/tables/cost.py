@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from selfgen.report.collect import in_order
-from selfgen.report.grid import NOT_RUN, Entry, Grid
+from selfgen.report.grid import NOT_RUN, Grid
 from selfgen.report.registry import Drawn, Table, frame
 from selfgen.report.spec import TableSpec
 
@@ -50,16 +50,16 @@ def draw(timings: pandas.DataFrame, spec: TableSpec[Any]) -> Drawn:
     ]
     rows = [
         [
-            *map(Entry, (task, model, spec.labels.get(method, method))),
-            *(Entry(NOT_RUN if x is None else f"{x:.0f}") for x in values[:-3]),
-            Entry(", ".join(values[-3:])),
+            *(task, model, spec.labels.get(method, method)),
+            *(NOT_RUN if x is None else f"{x:.0f}" for x in values[:-3]),
+            ", ".join(values[-3:]),
         ]
         for task, model, method, *values in lines
     ]
     made = Grid(
         name=spec.name,
         title=f"Cost (scale: {spec.scale}).",
-        header=[*map(Entry, header)],
+        header=header,
         rows=rows,
         notes=(
             "Seconds: mean of the seeds. A method's parent is not included.",
@@ -75,9 +75,9 @@ def busy_seconds(jobs: pandas.DataFrame) -> float:
     two runs does not count, and jobs side by side count once."""
     total, until = 0.0, float("-inf")
     spans = jobs.assign(ended_at=jobs["started_at"] + jobs["wall_seconds"])
-    for start, end in (
-        spans[["started_at", "ended_at"]].sort_values("started_at").values
-    ):
+    for start, end in spans.sort_values("started_at")[
+        ["started_at", "ended_at"]
+    ].values:
         total += max(0.0, end - max(start, until))
         until = max(until, end)
     return total

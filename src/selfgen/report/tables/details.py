@@ -13,9 +13,10 @@ from selfgen.report.collect import (
     in_order,
     label,
     measures,
+    several,
     shares_templates,
 )
-from selfgen.report.grid import NOT_RUN, Entry, Grid
+from selfgen.report.grid import NOT_RUN, Grid
 from selfgen.report.registry import Drawn, Table, score_frame
 from selfgen.report.spec import TableSpec
 
@@ -67,7 +68,7 @@ def _grids(
     parts = []
     for task, split in in_order(frame, ["task", "split"]):
         rows = frame[(frame["task"] == task) & (frame["split"] == split)]
-        many = rows.loc[rows["model"] != NO_MODEL, "model"].nunique() > 1
+        many = several(rows["model"])
         shown = [name for name in names if rows[name].notna().any()]
         shared = shares_templates(spec, task, split)
         header = ["Model"] * many + ["Method"] + [title(name) for name in shown]
@@ -75,16 +76,14 @@ def _grids(
             Grid(
                 name=f"details-{task}-{split}",
                 title=f"Details of {task}, {split}{SHARED if shared else ''}.",
-                header=[Entry(title) for title in (*header, "n", "Seeds")],
+                header=[*header, "n", "Seeds"],
                 rows=[
                     [
-                        *([Entry(row["model"])] if many else []),
-                        Entry(label(spec.labels, row["method"], row["decoding"])),
-                        *(_entry(name, row[name]) for name in shown),
-                        Entry(str(row["n"])),
-                        Entry(
-                            NOT_RUN if row["model"] == NO_MODEL else str(row["seeds"])
-                        ),
+                        *[row["model"]] * many,
+                        label(spec.labels, row["method"], row["decoding"]),
+                        *(_text(name, row[name]) for name in shown),
+                        str(row["n"]),
+                        NOT_RUN if row["model"] == NO_MODEL else str(row["seeds"]),
                     ]
                     for row in rows.to_dict("records")
                 ],
@@ -95,10 +94,10 @@ def _grids(
     return parts
 
 
-def _entry(name: str, value: float) -> Entry:
+def _text(name: str, value: float) -> str:
     if value != value:
-        return Entry(NOT_RUN)
-    return Entry(f"{value if name in LENGTHS else 100 * value:.1f}")
+        return NOT_RUN
+    return f"{value if name in LENGTHS else 100 * value:.1f}"
 
 
 TABLE = Table(draw, {"scores": score_frame})

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from selfgen.evaluation.exposure import Errors, accumulated, excess_interval
-from selfgen.report.grid import NOT_RUN, Entry, Grid, bracketed, numbers
+from selfgen.report.collect import several
+from selfgen.report.grid import NOT_RUN, Box, Grid, bracketed, numbers
 from selfgen.report.measure import bootstrap
 from selfgen.report.registry import Drawn, Rows, Table, by_method, rows
 from selfgen.report.spec import TableSpec
@@ -30,9 +31,9 @@ def draw(errors: Sequence[Rows], spec: TableSpec[Exposure]) -> Drawn:
     """Accumulated errors of free-running steps against the oracle.
 
     From the rows ``{id, free, gold}`` of each cell; seeds of a method are read together."""
-    how = bootstrap(spec)
+    resampling = bootstrap(spec)
     lines: list[list[Any]] = []
-    shown: dict[tuple[str, ...], list[Entry]] = {}
+    shown: dict[tuple[str, ...], list[Box]] = {}
     for key, by_seed in by_method(spec, errors).items():
         free, gold = (
             {
@@ -46,16 +47,17 @@ def draw(errors: Sequence[Rows], spec: TableSpec[Exposure]) -> Drawn:
         for length, sums in accumulated(
             _flat(free), _flat(gold), spec.own.lengths
         ).items():
-            excess = excess_interval(free, gold, length, how, key) if sums else None
+            excess = (
+                excess_interval(free, gold, length, resampling, key) if sums else None
+            )
             measured = [sums.free, sums.gold, sums.acc] if sums else [None] * 3
             lines.append([*key, length, n, len(by_seed), *measured, *numbers(excess)])
             shown[key] += [
-                Entry(f"{sums.acc:.1f}" if sums else NOT_RUN),
+                f"{sums.acc:.1f}" if sums else NOT_RUN,
                 bracketed(excess, unit=1, sign="+"),
             ]
-    return Drawn(
-        [_grid(shown, max((x[4] for x in lines), default=0), spec)], CSV, lines
-    )
+    most = max((line[4] for line in lines), default=0)
+    return Drawn([_grid(shown, most, spec)], CSV, lines)
 
 
 def _flat(errors: Errors) -> list[Any]:
@@ -63,21 +65,18 @@ def _flat(errors: Errors) -> list[Any]:
 
 
 def _grid(
-    shown: dict[tuple[str, ...], list[Entry]], n: int, spec: TableSpec[Exposure]
+    shown: dict[tuple[str, ...], list[Box]], n: int, spec: TableSpec[Exposure]
 ) -> Grid:
-    many = len({model for _, model, _ in shown}) > 1
-    header = ["Task", *(["Model"] if many else []), "Method"]
+    many = several(model for _, model, _ in shown)
+    header = ["Task", *["Model"] * many, "Method"]
     for length in spec.own.lengths:
         header += [f"AccErr ≤ {length}", f"ExAccErr ≤ {length}, %"]
     return Grid(
         name=spec.name,
         title=f"Exposure bias against the oracle {spec.own.oracle} (scale: {spec.scale}).",
-        header=[Entry(title) for title in header],
+        header=header,
         rows=[
-            [
-                *map(Entry, (task, *([model] if many else []), spec.labels[method])),
-                *entries,
-            ]
+            [task, *[model] * many, spec.labels[method], *entries]
             for (task, model, method), entries in shown.items()
         ],
         notes=(

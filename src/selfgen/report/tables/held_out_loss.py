@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from selfgen.evaluation.statistics import mean_interval
-from selfgen.report.grid import Entry, Grid, bracketed, numbers
+from selfgen.report.grid import Box, Grid, bracketed, numbers
 from selfgen.report.measure import bootstrap
 from selfgen.report.registry import Drawn, Rows, Table, by_method, rows
 from selfgen.report.spec import TableSpec
@@ -18,7 +18,8 @@ def draw(losses: Sequence[Rows], spec: TableSpec[Any]) -> Drawn:
     """Loss of each model on held-out dialogues.
 
     From the rows ``{id, loss, tokens}`` of each cell; seeds of a method are read together."""
-    lines, shown = [], []
+    shown: list[list[Box]] = []
+    lines = []
     for key, by_seed in by_method(spec, losses).items():
         values = {
             seed: {row["id"]: row["loss"] for row in part}
@@ -30,16 +31,15 @@ def draw(losses: Sequence[Rows], spec: TableSpec[Any]) -> Drawn:
         task, model, method = key
         shown.append(
             [
-                *map(Entry, (task, model, spec.labels[method])),
+                *(task, model, spec.labels[method]),
                 bracketed(loss, 4, unit=1),
-                *map(Entry, (f"{loss.n}", f"{tokens / 1e6:.2f}")),
+                *(f"{loss.n}", f"{tokens / 1e6:.2f}"),
             ]
         )
-    header = ("Task", "Model", "Method", "Loss", "Blocks", "Tokens, M")
     made = Grid(
         name=spec.name,
         title=f"Loss on held-out dialogues, in nats a token (scale: {spec.scale}).",
-        header=[*map(Entry, header)],
+        header=("Task", "Model", "Method", "Loss", "Blocks", "Tokens, M"),
         rows=shown,
         notes=[
             "Whole dialogues, packed as those that were trained on; all tokens count."

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from selfgen.report.collect import NO_MODEL, SHARED, SHARED_NOTE, label
-from selfgen.report.grid import NOT_RUN, Entry, Grid, arrow, bracketed, numbers
+from selfgen.report.collect import SHARED, SHARED_NOTE, label, several
+from selfgen.report.grid import NOT_RUN, Box, Entry, Grid, arrow, bracketed, numbers
 from selfgen.report.measure import COSTS, Line, Numbers, Score, main_table
 from selfgen.report.registry import Drawn, Table, frame, score_frame
 from selfgen.report.spec import TableSpec
@@ -58,23 +58,22 @@ def _whole(value: float | None) -> int | None:
 
 
 def _grid(table: Numbers) -> Grid:
-    many = len({line.model for line in table.rows} - {NO_MODEL}) > 1
-    header = [
-        *([Entry("Model")] if many else []),
-        Entry("Method"),
+    many = several(line.model for line in table.rows)
+    header: list[Box] = [
+        *["Model"] * many,
+        "Method",
         *(_header(table, i) for i in range(len(table.spec.columns))),
-        Entry("Seeds"),
-        Entry("Steps"),
+        *("Seeds", "Steps"),
         Entry("Labelled tokens", below="thousands"),
         Entry("Forwarded tokens", below="thousands"),
     ]
     rows = [
         [
-            *([Entry(line.model)] if many else []),
-            Entry(line.label),
+            *[line.model] * many,
+            line.label,
             *(_entry(score, table.spec.confidence) for score in line.scores),
-            Entry(str(line.seeds) if line.seeds else NOT_RUN),
-            *_cost_entries(line),
+            str(line.seeds) if line.seeds else NOT_RUN,
+            *_costs(line),
         ]
         for line in table.rows
     ]
@@ -103,20 +102,20 @@ def _header(table: Numbers, index: int) -> Entry:
     )
 
 
-def _entry(score: Score | None, confidence: float) -> Entry:
+def _entry(score: Score | None, confidence: float) -> Box:
     if score is None:
-        return Entry(NOT_RUN)
-    found = score.difference
+        return NOT_RUN
+    difference = score.difference
     twice = score.holm is not None and score.holm < 1 - confidence
-    mark = arrow(found.sign, twice) if found else ""
+    mark = arrow(difference.sign, twice) if difference else ""
     return bracketed(score.mean, mark=mark, bold=score.best)
 
 
-def _cost_entries(line: Line) -> list[Entry]:
+def _costs(line: Line) -> list[str]:
     if not line.costs:
-        return [Entry(NOT_RUN)] * len(COSTS)
+        return [NOT_RUN] * len(COSTS)
     steps, *tokens = (sum(values) for values in zip(*line.costs.values(), strict=True))
-    return [Entry(f"{steps:.0f}"), *(Entry(f"{n / 1000:.1f}") for n in tokens)]
+    return [f"{steps:.0f}", *(f"{n / 1000:.1f}" for n in tokens)]
 
 
 def _notes(table: Numbers) -> list[str]:
@@ -138,13 +137,18 @@ def _notes(table: Numbers) -> list[str]:
         f"Brackets: {spec.percent} interval, {scope}.",
     ]
     if table.tests:
+        least = ", ".join(
+            f"{column.title} {100 * value:.1f}"
+            for column, value in zip(spec.columns, table.detectable, strict=True)
+            if value is not None
+        )
         notes += [
             f"▲ (▼): better (worse) than {baseline}: the {spec.percent} interval "
             "of the paired difference excludes 0. Doubled: it also survives Holm's "
             f"correction over the table's {table.tests} comparisons. No mark: no "
             "difference shown. Bold: best of the model's methods.",
             f"Smallest difference to {baseline} that is found with 80% power, in "
-            f"points: {_detectables(table)}.",
+            f"points: {least}.",
         ]
     # The smallest p-value that a bootstrap can give is 2 / (samples + 1).
     if 2 * table.tests / (spec.bootstrap_samples + 1) >= 1 - spec.confidence:
@@ -163,14 +167,6 @@ def _notes(table: Numbers) -> list[str]:
     if any(score is None for line in table.rows for score in line.scores):
         notes.append(f"{NOT_RUN}: not run, or does not apply.")
     return notes
-
-
-def _detectables(table: Numbers) -> str:
-    return ", ".join(
-        f"{column.title} {100 * value:.1f}"
-        for column, value in zip(table.spec.columns, table.detectable, strict=True)
-        if value is not None
-    )
 
 
 TABLE = Table(draw, {"scores": score_frame, "runs": frame})

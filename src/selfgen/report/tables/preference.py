@@ -12,8 +12,15 @@ from selfgen.evaluation.statistics import (
     mean_interval,
     paired_difference,
 )
-from selfgen.report.collect import NO_MODEL, SHARED, SHARED_NOTE, cell_values
-from selfgen.report.grid import Entry, Grid, bracketed, numbers
+from selfgen.report.collect import (
+    NO_MODEL,
+    SHARED,
+    SHARED_NOTE,
+    cell_values,
+    of_column,
+    several,
+)
+from selfgen.report.grid import Box, Entry, Grid, bracketed, numbers
 from selfgen.report.measure import bootstrap
 from selfgen.report.registry import Drawn, Table, score_frame
 from selfgen.report.spec import Column, TableSpec
@@ -48,41 +55,42 @@ class Preference:
 
     def baseline(self, name: str, baseline: str) -> str | None:
         """The stage of the same kind after the baseline, but not the stage itself."""
-        found = [
+        stages = [
             other
             for other, parent in self.parents.items()
             if parent == baseline and self.kinds[other] == self.kinds[name]
         ]
-        return found[0] if found and name not in found else None
+        return stages[0] if stages and name not in stages else None
 
 
 def draw(scores: pandas.DataFrame, spec: TableSpec[Preference]) -> Drawn:
     """Each method alone and with a preference stage after it: direct answers only."""
-    found = [*_compared(scores, spec)]
-    many = len({model for _, model, *_ in found}) > 1
-    shown, lines = [], []
-    for column, model, name, intervals in found:
+    compared = [*_compared(scores, spec)]
+    many = several(model for _, model, *_ in compared)
+    shown: list[list[Box]] = []
+    lines = []
+    for column, model, name, alone, others in compared:
         parent, kind = spec.own.parents[name], spec.own.kinds[name]
         shown.append(
             [
                 Entry(column.title, mark=SHARED if column.shared_templates else ""),
-                *([Entry(model)] if many else []),
-                Entry(spec.labels[parent]),
-                Entry(KINDS[kind].partition(":")[0].lower()),
+                *[model] * many,
+                spec.labels[parent],
+                KINDS[kind].partition(":")[0].lower(),
                 *(
                     bracketed(x, sign="+" if isinstance(x, Difference) else "")
-                    for x in intervals
+                    for x in (alone, *others)
                 ),
             ]
         )
-        alone = intervals[0]
         lines.append(
             [
                 *(column.task, column.split, column.metric, model, parent, name, kind),
-                *(alone.n, alone.seeds, *(n for x in intervals for n in numbers(x))),
+                *(alone.n, alone.seeds),
+                *(n for x in (alone, *others) for n in numbers(x)),
             ]
         )
-    kinds = dict.fromkeys(spec.own.kinds[name] for _, _, name, _ in found)
+    kinds = dict.fromkeys(spec.own.kinds[name] for _, _, name, *_ in compared)
     shared = any(column.shared_templates for column in spec.columns)
     titles = [
         *("Task", *["Model"] * many, "Method", "Pairs", "Alone", "+ preference"),
@@ -92,7 +100,7 @@ def draw(scores: pandas.DataFrame, spec: TableSpec[Preference]) -> Drawn:
         name=spec.name,
         title=f"A preference stage after each method, scores in percent (scale:"
         f" {spec.scale}).",
-        header=[*map(Entry, titles)],
+        header=titles,
         rows=shown,
         notes=[
             "The loss of DPO. " + " ".join(KINDS[kind] for kind in kinds),
@@ -110,16 +118,15 @@ def draw(scores: pandas.DataFrame, spec: TableSpec[Preference]) -> Drawn:
 
 def _compared(
     scores: pandas.DataFrame, spec: TableSpec[Preference]
-) -> Iterator[tuple[Column, str, str, list[Interval | Difference | None]]]:
+) -> Iterator[
+    tuple[Column, str, str, Interval, tuple[Interval, Difference, Difference | None]]
+]:
     """By column, model and preference method: the method alone, with the stage after it,
     their difference, and that to the baseline with the same stage after it."""
-    how = bootstrap(spec)
+    resampling = bootstrap(spec)
     direct = scores[(scores["decoding"] == "direct") & (scores["model"] != NO_MODEL)]
     for column in spec.columns:
-        own = direct[
-            (direct["task"] == column.task) & (direct["split"] == column.split)
-        ]
-        for model, cells in own.groupby("model", sort=False):
+        for model, cells in of_column(direct, column).groupby("model", sort=False):
             values = {
                 method: cell_values(cell, column.metric)
                 for method, cell in cells.groupby("method", sort=False)
@@ -129,15 +136,15 @@ def _compared(
                 names = (column.title, str(model), name)
                 alone, after = values[spec.own.parents[name]], values[name]
                 other = spec.own.baseline(name, spec.baseline)
-                intervals: list[Interval | Difference | None] = [
-                    mean_interval(alone, how, names),
-                    mean_interval(after, how, names),
-                    paired_difference(after, alone, how, names),
-                    paired_difference(after, values[other], how, names)
+                others = (
+                    mean_interval(after, resampling, names),
+                    paired_difference(after, alone, resampling, names),
+                    paired_difference(after, values[other], resampling, names)
                     if other
                     else None,
-                ]
-                yield column, str(model), str(name), intervals
+                )
+                mean = mean_interval(alone, resampling, names)
+                yield column, str(model), str(name), mean, others
 
 
 TABLE = Table(draw, {"scores": score_frame}, Preference)

@@ -15,7 +15,7 @@ from statistics import NormalDist
 
 from selfgen.config.values import Value
 from selfgen.core.provenance import spec_digest
-from selfgen.report.grid import NOT_RUN, Entry, Grid
+from selfgen.report.grid import NOT_RUN, Box, Entry, Grid
 from selfgen.report.registry import Drawn, Rows, Table, csv_rows
 from selfgen.report.spec import TableSpec
 
@@ -67,8 +67,17 @@ def draw(
 
     From the rows of our tables, and the digest of the spec in each manifest."""
     named = dict(zip(spec.own.tables, tables, strict=True))
-    found = [hold(known, spec, named, specs) for known in spec.own.known]
-    return Drawn([_grid(found, spec)], CSV, [_line(held) for held in found])
+    results = [hold(known, spec, named, specs) for known in spec.own.known]
+    lines = [
+        [
+            *(held.number.what, held.number.kind, held.number.value),
+            *(held.measured or (None,) * 3),
+            *(held.tolerance, held.outcome, held.why),
+            *(held.number.source, held.number.caveat),
+        ]
+        for held in results
+    ]
+    return Drawn([_grid(results, spec)], CSV, lines)
 
 
 def spec_digests(paths: Sequence[Path]) -> dict[str, str]:
@@ -78,10 +87,10 @@ def spec_digests(paths: Sequence[Path]) -> dict[str, str]:
 
 def _digest(path: Path) -> str:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))["spec"]
+        spec = json.loads(path.read_text(encoding="utf-8"))["spec"]
     except (OSError, ValueError, KeyError, TypeError):
         return "none"
-    return spec_digest(json.dumps(found, sort_keys=True, separators=(",", ":")))
+    return spec_digest(json.dumps(spec, sort_keys=True, separators=(",", ":")))
 
 
 def hold(
@@ -121,43 +130,31 @@ def _measured(number: Value, rows: Rows) -> tuple[float, float, float] | None:
     for row in rows:
         if all(row.get(name) == text for name, text in number.row.items()):
             value, low, high = (row.get(name) or "" for name in number.columns)
-            found = all((value, low, high))
-            return (float(value), float(low), float(high)) if found else None
+            whole = all((value, low, high))
+            return (float(value), float(low), float(high)) if whole else None
     return None
 
 
-def _line(held: Held) -> list[str | float | None]:
-    number = held.number
-    return [
-        *(number.what, number.kind, number.value),
-        *(held.measured or (None,) * 3),
-        *(held.tolerance, held.outcome, held.why, number.source, number.caveat),
-    ]
-
-
-def _grid(found: Sequence[Held], spec: TableSpec[KnownNumbers]) -> Grid:
-    caveats = list(dict.fromkeys(held.number.caveat for held in found))
+def _grid(results: Sequence[Held], spec: TableSpec[KnownNumbers]) -> Grid:
+    caveats = list(dict.fromkeys(held.number.caveat for held in results))
     numbers = {text: i for i, text in enumerate(filter(None, caveats), 1)}
     rows = [
         [
-            Entry(held.number.what),
-            Entry(held.number.kind),
+            held.number.what,
+            held.number.kind,
             _outcome(held, numbers),
-            Entry(_shown(held.number, held.number.value)),
+            _shown(held.number, held.number.value),
             _ours(held),
-            Entry(_shown(held.number, held.tolerance)),
+            _shown(held.number, held.tolerance),
         ]
-        for held in found
+        for held in results
     ]
-    losses = any(held.number.table in NATS for held in found)
-    sources = dict.fromkeys(f"{held.number.source}" for held in found)
+    losses = any(held.number.table in NATS for held in results)
+    sources = dict.fromkeys(held.number.source for held in results)
     return Grid(
         name=spec.name,
         title=f"Results beside known numbers, in percent (scale: {spec.scale}).",
-        header=[
-            Entry(text)
-            for text in ("What", "Kind", "Outcome", "Known", "Ours", "Tolerance")
-        ],
+        header=("What", "Kind", "Outcome", "Known", "Ours", "Tolerance"),
         rows=rows,
         notes=[
             f"Met: nearer than the tolerance, which is our {spec.percent}"
@@ -176,9 +173,9 @@ def _outcome(held: Held, numbers: Mapping[str, int]) -> Entry:
     return Entry(held.outcome + (f" ({number})" if number else ""), below=held.why)
 
 
-def _ours(held: Held) -> Entry:
+def _ours(held: Held) -> Box:
     if held.measured is None:
-        return Entry(NOT_RUN)
+        return NOT_RUN
     value, low, high = (_shown(held.number, x) for x in held.measured)
     return Entry(value, below=f"[{low}, {high}]")
 

@@ -13,8 +13,8 @@ from selfgen.evaluation.statistics import (
     mean_interval,
     paired_difference,
 )
-from selfgen.report.collect import label
-from selfgen.report.grid import NOT_RUN, Entry, Grid, arrow, bracketed, numbers
+from selfgen.report.collect import label, several
+from selfgen.report.grid import NOT_RUN, Box, Grid, arrow, bracketed, numbers
 from selfgen.report.measure import bootstrap
 from selfgen.report.registry import Drawn, Rows, Table, by_method, rows
 from selfgen.report.spec import TableSpec
@@ -61,12 +61,12 @@ def draw(judgments: Sequence[Rows], spec: TableSpec[WinRates]) -> Drawn:
     """How often the judge prefers a method's answers to the opponent's.
 
     From the rows of each cell, as ``judge.pairs.judged`` makes them."""
-    how = bootstrap(spec)
-    found = [
-        _line(key, by_seed, how)
+    resampling = bootstrap(spec)
+    rows = [
+        _line(key, by_seed, resampling)
         for key, by_seed in by_method(spec, judgments, decoding=True).items()
     ]
-    adjusted = holm([line.half.p for line in found])
+    adjusted = holm([line.half.p for line in rows])
     lines = [
         [
             *(spec.own.comparison, *line.key, line.wins.n, line.wins.seeds),
@@ -74,12 +74,14 @@ def draw(judgments: Sequence[Rows], spec: TableSpec[WinRates]) -> Drawn:
             *(line.unparsable, line.first, line.consistent),
             *(line.words, line.opponent_words),
         ]
-        for line, p in zip(found, adjusted, strict=True)
+        for line, p in zip(rows, adjusted, strict=True)
     ]
-    return Drawn([_grid(found, adjusted, spec)], CSV, lines)
+    return Drawn([_grid(rows, adjusted, spec)], CSV, lines)
 
 
-def _line(key: tuple[str, ...], by_seed: Mapping[int, Rows], how: Bootstrap) -> Line:
+def _line(
+    key: tuple[str, ...], by_seed: Mapping[int, Rows], resampling: Bootstrap
+) -> Line:
     rows = [row for part in by_seed.values() for row in part]
     wins = {seed: _wins(part) for seed, part in by_seed.items()}
     half = {seed: dict.fromkeys(items, 0.5) for seed, items in wins.items()}
@@ -87,8 +89,8 @@ def _line(key: tuple[str, ...], by_seed: Mapping[int, Rows], how: Bootstrap) -> 
     judged = [row for row in rows if row["first"] is not None]
     return Line(
         key,
-        mean_interval(wins, how, key),
-        paired_difference(wins, half, how, key),
+        mean_interval(wins, resampling, key),
+        paired_difference(wins, half, resampling, key),
         1 - len(named) / len(judged) if judged else 0.0,
         sum(row["judgment"] == "A" for row in named) / len(named) if named else None,
         _consistent(by_seed.values()),
@@ -99,11 +101,11 @@ def _line(key: tuple[str, ...], by_seed: Mapping[int, Rows], how: Bootstrap) -> 
 
 def _wins(rows: Rows) -> Mapping[str, float]:
     """Mean of the orders that have a winner, by id."""
-    found: dict[str, list[float]] = {}
+    wins: dict[str, list[float]] = {}
     for row in rows:
         if row["won"] is not None:
-            found.setdefault(row["id"], []).append(row["won"])
-    return {name: sum(won) / len(won) for name, won in found.items()}
+            wins.setdefault(row["id"], []).append(row["won"])
+    return {name: sum(won) / len(won) for name, won in wins.items()}
 
 
 def _consistent(parts: Iterable[Rows]) -> float | None:
@@ -117,49 +119,46 @@ def _consistent(parts: Iterable[Rows]) -> float | None:
     return sum(both) / len(both) if both else None
 
 
-def _grid(found: list[Line], adjusted: list[float], spec: TableSpec[WinRates]) -> Grid:
-    many = len({line.key[1] for line in found}) > 1
-    twice = any(line.consistent is not None for line in found)
-    shown = []
-    for line, p in zip(found, adjusted, strict=True):
+def _grid(lines: list[Line], adjusted: list[float], spec: TableSpec[WinRates]) -> Grid:
+    many = several(line.key[1] for line in lines)
+    twice = any(line.consistent is not None for line in lines)
+    judged = not spec.own.proxy
+    shown: list[list[Box]] = []
+    for line, p in zip(lines, adjusted, strict=True):
         task, model, method, decoding = line.key
         mark = arrow(line.half.sign, p < 1 - spec.confidence)
-        judged = (
-            [] if spec.own.proxy else [_percent(line.unparsable), _percent(line.first)]
-        )
         shown.append(
             [
-                Entry(task),
-                *([Entry(model)] if many else []),
-                Entry(label(spec.labels, method, decoding)),
+                *(task, *[model] * many, label(spec.labels, method, decoding)),
                 bracketed(line.wins, mark=mark),
-                *judged,
-                *([_percent(line.consistent)] if twice else []),
-                Entry(f"{line.words:.1f}"),
-                Entry(f"{line.opponent_words:.1f}"),
+                *[_percent(line.unparsable), _percent(line.first)] * judged,
+                *[_percent(line.consistent)] * twice,
+                *(f"{line.words:.1f}", f"{line.opponent_words:.1f}"),
             ]
         )
-    header = ["Task", *(["Model"] if many else []), "Method", "Win rate, %"]
-    header += [] if spec.own.proxy else ["Unparsable, %", "First preferred, %"]
-    header += ["Same in both orders, %"] if twice else []
-    header += ["Words", "Opponent's words"]
+    header = [
+        *("Task", *["Model"] * many, "Method", "Win rate, %"),
+        *["Unparsable, %", "First preferred, %"] * judged,
+        *["Same in both orders, %"] * twice,
+        *("Words", "Opponent's words"),
+    ]
     return Grid(
         name=spec.name,
         title=f"Win rate against {spec.own.opponent}, decided by {spec.own.judge}.",
-        header=list(map(Entry, header)),
+        header=header,
         rows=shown,
-        notes=_notes(found, spec),
+        notes=_notes(lines, spec),
         left=2 + many,
     )
 
 
-def _notes(found: list[Line], spec: TableSpec[WinRates]) -> list[str]:
-    sizes = sorted({line.wins.n for line in found})
+def _notes(lines: list[Line], spec: TableSpec[WinRates]) -> list[str]:
+    sizes = sorted({line.wins.n for line in lines})
     notes = [
         f"n = {' to '.join(map(str, dict.fromkeys((sizes[0], sizes[-1]))))} prompts."
         f" Brackets: {spec.percent} interval over seeds and prompts. ▲ (▼): more (less)"
         " than half, the interval excludes it; doubled: also after Holm's correction over the"
-        f" {len(found)} rows.",
+        f" {len(lines)} rows.",
     ]
     if spec.own.proxy:
         return [*notes, f"A proxy, no judge: {spec.own.proxy}"]
@@ -175,8 +174,8 @@ def _notes(found: list[Line], spec: TableSpec[WinRates]) -> list[str]:
     ]
 
 
-def _percent(share: float | None) -> Entry:
-    return Entry(NOT_RUN if share is None else f"{100 * share:.1f}")
+def _percent(share: float | None) -> str:
+    return NOT_RUN if share is None else f"{100 * share:.1f}"
 
 
 TABLE = Table(draw, {"judgments": rows}, WinRates)
