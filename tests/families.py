@@ -55,6 +55,7 @@ OWN: dict[str, dict[str, Any]] = {
     **dict.fromkeys(("bamba", "granitemoehybrid"), MAMBA),
     **{kind: {"rotary_dim": 4} for kind in ("gptj", "codegen")},
     "mamba2": {"num_heads": 8, "n_groups": 1},
+    **{kind: {"num_hidden_layers": 4} for kind in ("qwen3_5_text", "qwen3_next")},
     "gpt_neo": {"attention_types": [[["global", "local"], 1]], "window_size": 8},
     "dots1": {"n_shared_experts": 1},
     "lfm2_moe": {"layer_types": ["conv", "full_attention"], "num_dense_layers": 1},

@@ -16,7 +16,7 @@ from selfgen.generation.decoding import Request
 from selfgen.generation.sampling import Sampler
 from selfgen.generation.sequential import Sequential
 from selfgen.generation.speculative import Speculative
-from selfgen.models import attention
+from selfgen.models import attention, probe
 from tests.golden.conftest import EOS, SPECIAL, build, built
 from tests.golden.test_forced import made, references, spec_of
 
@@ -120,9 +120,9 @@ def test_little_work_is_not_measured(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_measurement_is_of_this_model() -> None:
-    model = build("mistral")
-    attention.use(model)
-    found = engines.measure(model, SAMPLER, work(), 4)
+    reader = probe.reader(build("mistral"))
+    found = engines.measure(reader, SAMPLER, work(), 4)
+    assert found is not None
     assert 0 < found.step < 1
     assert 0 < found.token < found.step
     assert 0 <= found.fixed < 1
@@ -130,11 +130,11 @@ def test_measurement_is_of_this_model() -> None:
 
 
 def test_a_model_that_cannot_be_laid_out_flat_decodes_sequentially() -> None:
-    model = build("llama")
+    model = build("llama", attention_bias=True)
     model._supports_attention_backend = False
     assert isinstance(engines.make("auto", model, SAMPLER, work(), 4), Sequential)
     with pytest.raises(
-        UserError, match="speculative cannot run llama; allowed is sequ"
+        UserError, match="speculative cannot run LlamaForCausalLM; allowed is sequ"
     ):
         engines.make("speculative", model, SAMPLER, work(), 4)
 
@@ -160,7 +160,9 @@ def test_what_a_layout_cannot_compute_is_left_alone() -> None:
 
 
 def test_unknown_engine() -> None:
-    run = forced.run(built("llama"), references(2), spec_of(), SPECIAL, EOS, engine="x")
+    run = forced.run(
+        built("llama"), references(2), spec_of(), SPECIAL, [EOS], engine="x"
+    )
     with pytest.raises(
         UserError, match="engine: found x, allowed are auto, sequential"
     ):
@@ -182,7 +184,7 @@ def test_progress_counts_rows_that_wait_for_an_earlier_one() -> None:
         rows,
         spec_of(),
         SPECIAL,
-        EOS,
+        [EOS],
         batch_size=3,
         engine="speculative",
         progress=lambda done, total: calls.append((done, total)),

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import itertools
 import math
 import random
 from collections.abc import Sequence
 from typing import Any
-from unittest import mock
 
 import pytest
 import torch
@@ -29,8 +29,7 @@ from selfgen.evaluation.exposure import (
 )
 from selfgen.evaluation.statistics import Bootstrap
 from selfgen.generation.forced import Reference
-from selfgen.models import attention
-from tests.golden.conftest import EOS, SPECIAL, VOCABULARY, build, built
+from tests.golden.conftest import EOS, SPECIAL, VOCABULARY, ByHand, build, built
 
 BANNED = [i for i in SPECIAL if i != EOS]
 
@@ -67,10 +66,11 @@ def test_forced_choices_equal_a_plain_loop(
     model: Any, packed: bool, batch_tokens: int | None
 ) -> None:
     rows = references(6)
-    with mock.patch.object(
-        attention, "use", attention.use if packed else lambda _: False
-    ):
-        found = forced_choices(model, rows, banned=BANNED, batch_tokens=batch_tokens)
+    if not packed:
+        model = copy.deepcopy(model)
+        model.config.update({"note": "cannot be read flat"})
+        model._supports_attention_backend = False
+    found = forced_choices(model, rows, banned=BANNED, batch_tokens=batch_tokens)
     for row, forced in zip(rows, found, strict=True):
         tokens, nll = [], 0.0
         for t, token in enumerate(row.answer_ids):
@@ -122,28 +122,13 @@ def test_errors_of_rows_and_vocabularies() -> None:
 STOP, LONGEST, ASKED = 3, 4, (0,)
 
 
-class Head(torch.nn.Linear):
-    """The states are the logits, infinite ones included."""
-
-    def forward(self, states: torch.Tensor) -> torch.Tensor:
-        return states.clone()
-
-
-class Table(torch.nn.Module):
-    """A causal LM whose next token after a context has probabilities in eighths, drawn
-    for that context (or the same after all: ``blind``)."""
+class Table(ByHand):
+    """Its next token after a context has probabilities in eighths, drawn for that context (or
+    the same after all: ``blind``)."""
 
     def __init__(self, seed: int, blind: bool = False) -> None:
-        super().__init__()
+        super().__init__(4)
         self.seed, self.blind = seed, blind
-        self.head = Head(4, 4, bias=False)
-
-    @property
-    def base_model(self) -> Any:
-        return self.states
-
-    def get_output_embeddings(self) -> torch.nn.Linear:
-        return self.head
 
     def eighths(self, context: tuple[int, ...]) -> list[int]:
         weights = [1, 1, 2, 4]
@@ -151,12 +136,12 @@ class Table(torch.nn.Module):
         random.Random(f"{self.seed} {name}").shuffle(weights)
         return weights
 
-    def states(self, input_ids: torch.Tensor, use_cache: bool) -> tuple[torch.Tensor]:
+    def logits(self, input_ids: torch.Tensor) -> torch.Tensor:
         contexts = [
             [self.eighths(tuple(row[: t + 1])) for t in range(len(row))]
             for row in input_ids.tolist()
         ]
-        return ((torch.tensor(contexts) / 8).log(),)
+        return (torch.tensor(contexts) / 8).log()
 
     def answers(self) -> list[tuple[Reference, int]]:
         """All answers, cut at ``LONGEST``, with their probability in 8 ** -LONGEST."""

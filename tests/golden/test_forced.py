@@ -67,7 +67,7 @@ def made(
 ) -> dict[str, tuple[list[int], list[bool]]]:
     with mock.patch.dict(engines.COST, cpu=Cost(overhead, 0.0)):
         how = {"engine": engine, "batch_size": batch_size}
-        out = list(forced.run(model, rows, spec, SPECIAL, EOS, **how))
+        out = list(forced.run(model, rows, spec, SPECIAL, [EOS], **how))
     return {row["id"]: (row["tokens"], row["drawn"]) for row in out}
 
 
@@ -221,13 +221,13 @@ def test_batches_and_shards_change_nothing(
     model: Any, batch_size: int, shards: int
 ) -> None:
     rows = references(11)
-    alone = {r["id"]: r for r in forced.run(model, rows, spec_of(), SPECIAL, EOS)}
+    alone = {r["id"]: r for r in forced.run(model, rows, spec_of(), SPECIAL, [EOS])}
     size = {"batch_size": batch_size, "shards": shards}
     parts = [
         row
         for shard in range(shards)
         for row in forced.run(
-            model, rows[::-1], spec_of(), SPECIAL, EOS, shard=shard, **size
+            model, rows[::-1], spec_of(), SPECIAL, [EOS], shard=shard, **size
         )
     ]
     assert len(parts) == len(rows)

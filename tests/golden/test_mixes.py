@@ -19,6 +19,7 @@ from selfgen.methods.rac import cut, neighbours
 from selfgen.mixing.build import mix
 from selfgen.mixing.mix import Mix, Mixing
 from selfgen.mixing.spec import RowsSpec
+from tests.golden.conftest import words
 
 PROMPT = PromptSpec("{prompt}", "again", 100, 6)
 EOS = 2
@@ -39,22 +40,12 @@ SPEC = RowsSpec(
 )
 
 
-class Words:
-    """A tokenizer whose tokens are numbers written with spaces; a turn begins with 1."""
-
-    eos_token_id = EOS
-    all_special_ids = (0, 1, EOS)
-
-    def __call__(self, text: str, add_special_tokens: bool) -> dict[str, list[int]]:
-        return {"input_ids": [int(word) for word in text.split()]}
-
-    def apply_chat_template(
-        self, messages: Any, tokenize: bool, add_generation_prompt: bool
-    ) -> str:
-        words = {"again": "90"}
-        turns = [f"1 {words.get(m['content'], m['content'])}" for m in messages]
-        return " ".join([*turns, *["3"] * add_generation_prompt])
-
+WORDS = words(
+    100,
+    "{% for m in messages %}<1> {{ '90' if m['content'] == 'again' else m['content'] }}"
+    " {% endfor %}{% if add_generation_prompt %}3{% endif %}",
+)
+"""A turn begins with 1."""
 
 # Answers use 21 twice, 22 once, 23 once and 24 once, and EOS, which is special.
 EXAMPLES = [
@@ -75,7 +66,7 @@ DRAFTS = passed(("a", 0, "21 98 97"), ("b", 0, "24"))
 def made(
     spec: RowsSpec[Mix], rows: list[dict[str, Any]], **extra: Any
 ) -> dict[str, Any]:
-    found = mix(EXAMPLES, rows, spec, Words(), **extra)
+    found = mix(EXAMPLES, rows, spec, WORDS, **extra)
     return {row["id"] + row.get("role", ""): row for row in found}
 
 
@@ -148,7 +139,7 @@ def test_rac_with_the_draft_of_another_example() -> None:
 
 def test_nobody_is_its_own_neighbour() -> None:
     many = [Example(f"e{i}", "1", [1], [5, EOS]) for i in range(50)]
-    found = neighbours(Mixing(SPEC, Words(), many, {}, {}))
+    found = neighbours(Mixing(SPEC, WORDS, many, {}, {}))
     assert sorted(found) == list(range(50))
     assert all(i != j for i, j in enumerate(found))
 
@@ -204,7 +195,7 @@ def test_dpo_counts_steps_without_gaps() -> None:
         grades = {(tied, e): 0.5 for e in range(3)} | {
             (other, e): e / 2 for e in range(3)
         }
-        found = mix(EXAMPLES, CANDIDATES, spec, Words(), grades=grades)
+        found = mix(EXAMPLES, CANDIDATES, spec, WORDS, grades=grades)
         assert [(row["id"], row["step"]) for row in found] == [(other, 0)] * 2
 
 
@@ -216,9 +207,9 @@ def test_dpo_without_any_pair() -> None:
 
 def test_a_round_has_its_part_of_the_steps() -> None:
     spec = replace(SPEC, method=rows_by("plain"), batch_size=1, epochs=2)
-    whole = mix(EXAMPLES, [], spec, Words())
+    whole = mix(EXAMPLES, [], spec, WORDS)
     parts = [
-        mix(EXAMPLES, [], replace(spec, steps=Steps(a, b, 4)), Words())
+        mix(EXAMPLES, [], replace(spec, steps=Steps(a, b, 4)), WORDS)
         for a, b in ((0, 1), (1, 4))
     ]
     assert parts[0] + parts[1] == whole
@@ -229,9 +220,9 @@ def test_as_many_steps_as_the_time_allows() -> None:
     """Rows of 8 and 6 tokens: the step that reaches the budget is the last one, and the
     plan of the stage is kept as far as it goes."""
     spec = replace(SPEC, method=rows_by("plain"), batch_size=1, epochs=1)
-    plan = mix(EXAMPLES, [], replace(spec, epochs=4), Words())
+    plan = mix(EXAMPLES, [], replace(spec, epochs=4), WORDS)
     for tokens in (1, 14, 15, 28, 29):
-        found = mix(EXAMPLES, [], spec, Words(), tokens=tokens)
+        found = mix(EXAMPLES, [], spec, WORDS, tokens=tokens)
         read = [len(row["input_ids"]) for row in found]
         assert sum(read) >= tokens > sum(read[:-1])
         assert found == plan[: len(found)]

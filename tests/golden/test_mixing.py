@@ -17,6 +17,7 @@ import torch
 
 from selfgen.mixing import rows
 from selfgen.training.causal import IGNORE, LabelLoss, collate, labelled
+from tests.golden.conftest import ByHand
 
 PROMPT = [10, 11]
 ANSWER = [21, 22, 23, 2]
@@ -53,19 +54,15 @@ def test_share_of_correction_rows() -> None:
     assert all(rows.is_correction(0, f"id{i}", 0, 1.0) for i in range(100))
 
 
-class _Table(torch.nn.Module):
-    """A causal LM whose logits are a table row of the token it reads: p(next | token)."""
+class Table(ByHand):
+    """Its logits are a table row of the token it reads: p(next | token)."""
 
     def __init__(self, table: torch.Tensor) -> None:
-        super().__init__()
+        super().__init__(len(table))
         self.table = table
-        self.base_model = self.read
 
-    def read(self, input_ids: torch.Tensor, use_cache: bool) -> tuple[torch.Tensor]:
-        return (self.table[input_ids],)
-
-    def get_output_embeddings(self) -> torch.nn.Module:
-        return torch.nn.Identity()
+    def logits(self, input_ids: torch.Tensor) -> torch.Tensor:
+        return self.table[input_ids]
 
 
 def test_each_position_is_asked_for_the_next_label() -> None:
@@ -75,7 +72,7 @@ def test_each_position_is_asked_for_the_next_label() -> None:
     log = table.log_softmax(-1)
     plain = {**rows.plain(PROMPT, ANSWER), "id": "a"}
     mixed = {**rows.bash(PROMPT, ANSWER, [21, 99, 23, 2]), "id": "b"}
-    loss = LabelLoss(_Table(table))
+    loss = LabelLoss(Table(table))
     expected_plain = -(log[11, 21] + log[21, 22] + log[22, 23] + log[23, 2])
     # Position 3 reads 99 and is asked for 23; position 2 is still asked for 22.
     expected_mixed = -(log[11, 21] + log[21, 22] + log[99, 23] + log[23, 2])

@@ -10,14 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from selfgen.models import attention
-from selfgen.models.loading import decoder
 from tests.golden.conftest import KINDS, VOCABULARY, build, built
 
 
 def packed(model: Any, rows: list[list[int]]) -> torch.Tensor:
     layout = attention.Packed([len(row) for row in rows], torch.device("cpu"))
     ids = torch.tensor([token for row in rows for token in row])
-    return attention.forward_flat(decoder(model), ids, layout.positions, layout)
+    return attention.forward_flat(model.base_model, ids, layout.positions, layout)
 
 
 @settings(max_examples=40, deadline=None)
@@ -35,7 +34,9 @@ def test_states_are_those_of_each_row_alone(
     with torch.no_grad():
         together = packed(model, rows).split(lengths)
         for row, states in zip(rows, together, strict=True):
-            alone = decoder(model)(input_ids=torch.tensor([row]), use_cache=False)[0][0]
+            alone = model.base_model(input_ids=torch.tensor([row]), use_cache=False)[0][
+                0
+            ]
             torch.testing.assert_close(states, alone, rtol=1e-4, atol=1e-4)
 
 
@@ -46,7 +47,7 @@ def test_gradients_are_those_of_the_rows_alone() -> None:
         attention.use(many)
         packed(many, rows).square().sum().backward()
         for row in rows:
-            states = decoder(one)(input_ids=torch.tensor([row]), use_cache=False)[0]
+            states = one.base_model(input_ids=torch.tensor([row]), use_cache=False)[0]
             states.square().sum().backward()
         for (name, a), b in zip(one.named_parameters(), many.parameters(), strict=True):
             if a.grad is not None:

@@ -30,7 +30,7 @@ from selfgen.training import causal
 from selfgen.training.preference import PairLoss, dpo
 from selfgen.training.spec import Lora, Preference, TrainSpec
 from tests.golden.conftest import EOS, VOCABULARY, build
-from tests.golden.test_mixing import _Table
+from tests.golden.test_mixing import Table
 from tests.unit.test_training import SPEC, altered, assert_same
 
 LN = math.log
@@ -126,7 +126,7 @@ def test_rows_by_hand(weight: float) -> None:
         row("rejected", [0], [1, 2], epoch=1),
     ]
     spec = Preference(beta=1.0, sft_weight=weight)
-    loss = referred(_Table(TABLE), _Table(torch.zeros(4, 4)), rows, spec)
+    loss = referred(Table(TABLE), Table(torch.zeros(4, 4)), rows, spec)
     found = loss_of(loss, rows)
     expected = (LN(1.5) + LN(3)) / 2 + weight * (LN(8) + LN(4)) / 3
     assert found["loss"].item() == pytest.approx(expected)
@@ -163,7 +163,7 @@ def trl(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
         return " ".join(words) if asked else " " + " ".join(words)
 
     def make(model: Any, reference: Any, rows: list[dict], spec: TrainSpec) -> Any:
-        found = PairLoss(_Table(TABLE), spec.loss).groups(rows)
+        found = PairLoss(Table(TABLE), spec.loss).groups(rows)
         halves = [
             {
                 "prompt": text(chosen, True),

@@ -33,7 +33,7 @@ from selfgen.training.spec import Lora, TrainSpec, TwoPass
 from selfgen.training.two_pass import TwoPassLoss
 from tests.golden.conftest import EOS, KINDS, SPECIAL, build
 from tests.golden.test_forced import BETAS, references, spec_of
-from tests.golden.test_mixing import _Table
+from tests.golden.test_mixing import Table
 from tests.unit.test_training import SPEC, altered, assert_same
 from tests.unit.test_training import rows as plain_rows
 
@@ -71,15 +71,6 @@ def loss_on(model: Any, beta: float, temperature: float = 1.0, **changes: Any) -
     return TwoPassLoss(model, spec, **given)
 
 
-class _Model(_Table):
-    """With a head whose size can be asked."""
-
-    def get_output_embeddings(self) -> torch.nn.Module:
-        head = torch.nn.Linear(len(self.table), len(self.table), bias=False)
-        torch.nn.init.eye_(head.weight)
-        return head
-
-
 @pytest.mark.parametrize(
     ("key", "value"), [("beta", 1.5), ("beta", -0.1), ("top_k", 5), ("top_p", 0.5)]
 )
@@ -94,7 +85,7 @@ def test_by_hand() -> None:
     table[range(9), [1, 2, 3, 4, 5, 6, 7, 8, 3]] = 50.0
     row = {"id": "a", "epoch": 0, "step": 0, "input_ids": [4, 6, 6, 3, EOS]}
     row["labels"] = [-100, 6, 6, 3, EOS]
-    model = _Model(table)
+    model = Table(table)
     for temperature in (0.0, 1.0):
         loss = loss_on(model, 1.0, temperature)
         (found,) = loss.mix(loss.at_step([row], 0), torch.device("cpu"))
@@ -112,7 +103,7 @@ def test_mixed_as_the_onepass_pass(kind: str, temperature: float, beta: float) -
     answers = references(9)
     wanted = {
         made["id"]: made["tokens"]
-        for made in forced.run(build(kind), answers, spec, SPECIAL, EOS)
+        for made in forced.run(build(kind), answers, spec, SPECIAL, [EOS])
     }
     given = [
         {

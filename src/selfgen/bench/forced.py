@@ -18,6 +18,7 @@ from selfgen.generation import engines
 from selfgen.generation.decoding import Request
 from selfgen.generation.onepass import OnePass
 from selfgen.generation.sampling import Sampler
+from selfgen.models import probe
 
 FLOOR = "teacher-forced pass (floor)"
 GENERATE = "generate + processor"
@@ -102,7 +103,7 @@ def _fill(
 ) -> dict[str, Any]:
     """One run of an engine; its choice by measurement, if it makes one, included."""
     if name == "onepass":
-        engine: engines.Engine = OnePass(model, sampler)
+        engine: engines.Engine = OnePass(probe.reader(model), sampler)
     else:
         engine = engines.make(name, model, sampler, rows, len(rows))
     filled = engines.in_order(engines.fill(engine, rows, len(rows)))

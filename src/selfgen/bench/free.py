@@ -16,7 +16,7 @@ import torch
 from selfgen.bench.harness import KEPT, Apart, Contender, Timing, compare, table
 from selfgen.core.spec import Device, Sampling
 from selfgen.data.prompts import answer_text, load_tokenizer
-from selfgen.generation import free
+from selfgen.generation import ends, free
 from selfgen.generation.decoding import Prompt, left_pad
 from selfgen.generation.speculative import STEP_TOKENS
 from selfgen.models import loading
@@ -107,7 +107,7 @@ def with_engine(
 def with_generate(model: Any, tokenizer: Any, case: Case) -> dict[str, Any]:
     """transformers' ``generate`` as in its documentation: left padding, greedy, EOS."""
     model.set_attn_implementation("sdpa")
-    eos = tokenizer.eos_token_id
+    stops = ends.stops(model, tokenizer)
     answers: list[str] = []
     tokens = 0
     for i in range(0, len(case.prompts), case.batch_size):
@@ -119,12 +119,13 @@ def with_generate(model: Any, tokenizer: Any, case: Case) -> dict[str, Any]:
             attention_mask=mask,
             max_new_tokens=case.max_new_tokens,
             do_sample=False,
-            suppress_tokens=sorted(set(tokenizer.all_special_ids) - {eos}),
-            eos_token_id=eos,
+            suppress_tokens=ends.banned(model, tokenizer, but=stops),
+            eos_token_id=sorted(stops),
             pad_token_id=pad,
         )
         for row in out[:, ids.shape[1] :].tolist():
-            row = row[: row.index(eos) + 1] if eos in row else row
+            end = next((i for i, token in enumerate(row) if token in stops), len(row))
+            row = row[: end + 1]
             tokens += len(row)
             answers.append(answer_text(tokenizer, row))
     return {"tokens": tokens, "answers": answers}

@@ -42,6 +42,8 @@ def load_tokenizer(folder: Path) -> Any:
 
     tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     try:
+        if not tokenizer.chat_template:
+            raise UserError(f"tokenizer: it has no chat template; {CURE}")
         turns(tokenizer)
     except UserError as error:
         raise UserError(f"{folder}: {error}") from None

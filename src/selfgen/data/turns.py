@@ -29,11 +29,12 @@ class Turns:
     """``end``: the token that closes an assistant's turn. ``before``: text that the template
     writes between an answer and that token. ``written``: whether the template writes it;
     else ``end`` is the tokenizer's EOS. ``special``: ids of all control tokens. ``known``:
-    ids that have a token."""
+    ids that have a token. ``eos``: the tokenizer's, or the turn's end where it has none."""
 
     end: int
     before: str
     written: bool
+    eos: int
     special: frozenset[int]
     known: frozenset[int]
 
@@ -53,7 +54,9 @@ class Turns:
 def turns(tokenizer: Any) -> Turns:
     """What a tokenizer and its chat template say of turns.
 
-    Raises UserError: no chat template; neither a closing token in it nor an EOS.
+    Without a chat template, and where it closes no turn, the end is EOS.
+
+    Raises UserError: there is no EOS either.
     """
     return _turns(tokenizer, str(tokenizer.chat_template))
 
@@ -74,19 +77,19 @@ def _turns(tokenizer: Any, template: str) -> Turns:
         end=end,
         before=after[:place],
         written=bool(closing),
+        eos=end if tokenizer.eos_token_id is None else tokenizer.eos_token_id,
         special=frozenset(control.values()),
         known=frozenset(tokenizer.get_vocab().values()),
     )
 
 
 def _after_answer(tokenizer: Any) -> str:
-    """What the template writes after an answer; nothing where it takes but one turn."""
+    """What the template writes after an answer; nothing where it takes but one turn, or
+    where there is none."""
     turn = [
         {"role": "user", "content": "?"},
         {"role": "assistant", "content": _ANSWER},
     ]
-    if not tokenizer.chat_template:
-        raise UserError(f"tokenizer: it has no chat template; {CURE}")
     try:
         return render(tokenizer, turn, opened=False).rpartition(_ANSWER)[2]
     except UserError:

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     import pandas
     import torch
 
+    from selfgen.models.reader import Reader
+
 BATCH_TOKENS = {"cpu": 2048, "cuda": 32768}
 """Tokens of one forward pass, by device; affects memory and speed only."""
 
@@ -314,32 +316,29 @@ def _read(
     [n, vocabulary] before them: [answer length] for each row."""
     import torch
 
-    from selfgen.models import attention
+    from selfgen.models import probe
 
     results: list[list[Any]] = [[] for _ in rows]
     with torch.inference_mode(), ExitStack() as stack:
         for model in models:
             stack.callback(model.train, model.training)
             model.eval()
-        packed = [attention.use(model) for model in models]
-        heads = [model.get_output_embeddings() for model in models]
-        device = heads[0].weight.device
+        readers = [probe.reader(model) for model in models]
+        device = readers[0].device
         limit = 2**26 if device.type == "cuda" else 2**22
-        size = max(1, limit // len(heads[0].weight))
+        size = max(1, limit // readers[0].vocabulary)
         default = BATCH_TOKENS.get(device.type, BATCH_TOKENS["cpu"])
         for batch in _batches(rows, batch_tokens or default):
             chosen = [rows[i] for i in batch]
             labels = [token for row in chosen for token in row.answer_ids]
             wanted = torch.tensor(labels, dtype=torch.long, device=device)
-            states = [
-                _states(*reader, chosen) for reader in zip(models, packed, strict=True)
-            ]
+            states = [_states(reader, chosen) for reader in readers]
             values: list[Any] = []
             for start in range(0, len(labels), size):
                 part = slice(start, start + size)
                 logits = [
-                    head(state[part]).float().to(device)
-                    for head, state in zip(heads, states, strict=True)
+                    reader.logits(state[part]).float().to(device)
+                    for reader, state in zip(readers, states, strict=True)
                 ]
                 values += measure(wanted[part], *logits)
             left = iter(values)
@@ -348,19 +347,15 @@ def _read(
     return results
 
 
-def _states(model: Any, packed: bool, rows: Sequence[PromptAndAnswer]) -> torch.Tensor:
+def _states(reader: Reader, rows: Sequence[PromptAndAnswer]) -> torch.Tensor:
     """[answer tokens of the rows, size]: the state before each of them."""
     import torch
 
-    from selfgen.models import attention
-    from selfgen.models.loading import decoder
-
-    body, device = decoder(model), model.get_output_embeddings().weight.device
     # The last token is not read.
     reads = [[*row.prompt_ids, *row.answer_ids[:-1]] for row in rows]
     lengths = [len(read) for read in reads]
-    tokens = torch.tensor([i for read in reads for i in read], device=device)
-    lines = attention.states(body, tokens, lengths, packed).split(lengths)
+    tokens = torch.tensor([i for read in reads for i in read], device=reader.device)
+    lines = reader.states(tokens, lengths).split(lengths)
     ends = zip(lines, lengths, rows, strict=True)
     return torch.cat([line[n - len(row.answer_ids) : n] for line, n, row in ends])
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from selfgen.core.rows import write_rows
 from selfgen.data import dialogues
 from selfgen.data.prompts import load_tokenizer
+from selfgen.data.turns import turns
 from selfgen.evaluation.exposure import forced_choices
 from selfgen.evaluation.held_out_spec import LossSpec
 from selfgen.generation.forced import Reference
@@ -40,7 +41,7 @@ def run(
     """
     tokenizer = load_tokenizer(weights)
     read = dialogues.read(path, spec.rows, tokenizer)
-    packed = [*pack(read.values(), tokenizer.eos_token_id, spec.block_tokens)]
+    packed = [*pack(read.values(), turns(tokenizer).eos, spec.block_tokens)]
     model, device, precision = load_for_generation(weights, spec.device)
     blocks = [
         Reference(f"block-{number}", 0, block[:1], block[1:])

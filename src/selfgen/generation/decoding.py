@@ -5,13 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import torch
 
 from selfgen.core.errors import UserError
 from selfgen.generation.sampling import Sampler
-from selfgen.models.loading import decoder
+from selfgen.models.reader import Reader
 
 
 @dataclass(frozen=True)
@@ -29,11 +29,12 @@ class Prompt:
 
 @dataclass(frozen=True)
 class Request:
-    """One answer to fill, of ``limit`` tokens or up to ``stop``.
+    """One answer to fill, of ``limit`` tokens or up to one of ``stops``.
 
     ``drawn``: the answer positions, ascending, whose token the model chooses; ``given``:
     the other tokens, and at a drawn position what the token is likely to be. A request
-    without ``given`` is drawn everywhere. ``key`` addresses its draws (``rng.row_key``).
+    without ``given`` is drawn everywhere. ``key`` addresses its draws (``rng.row_key``);
+    ``name`` stands in errors.
     """
 
     key: int
@@ -41,7 +42,8 @@ class Request:
     limit: int
     given: Sequence[int] = ()
     drawn: Sequence[int] = ()
-    stop: int | None = None
+    stops: frozenset[int] = frozenset()
+    name: str = ""
 
     @property
     def positions(self) -> Sequence[int]:
@@ -70,13 +72,16 @@ class Counts:
 class ByBatch(ABC):
     """An engine that fills one batch after the other, each by ``_batch``."""
 
-    def __init__(self, model: Any, sampler: Sampler) -> None:
-        self.model, self.sampler = model, sampler
-        self.body, self.head = decoder(model), model.get_output_embeddings()
+    alone: ClassVar[bool] = False
+    """Whether a batch has one request."""
+
+    def __init__(self, reader: Reader, sampler: Sampler) -> None:
+        self.reader, self.sampler = reader, sampler
         self.counts = Counts()
 
     def __call__(self, requests: Sequence[Request], batch_size: int) -> Filled:
         """Fill ``requests`` in the given order, ``batch_size`` at a time."""
+        batch_size = 1 if self.alone else batch_size
         for start in range(0, len(requests), batch_size):
             batch = requests[start : start + batch_size]
             yield from enumerate(self._batch(batch), start)

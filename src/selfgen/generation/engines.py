@@ -13,14 +13,15 @@ import torch
 from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
 
 from selfgen.core.errors import UserError
+from selfgen.generation import trial
 from selfgen.generation.decoding import Filled, Request
 from selfgen.generation.kv_cache import KVCache
 from selfgen.generation.onepass import OnePass
-from selfgen.generation.sampling import Sampler
-from selfgen.generation.sequential import Sequential
+from selfgen.generation.sampling import NoNumber, Sampler
+from selfgen.generation.sequential import Alone, Sequential, Uncached
 from selfgen.generation.speculative import STEP_TOKENS, Cost, Speculative
-from selfgen.models import attention
-from selfgen.models.loading import decoder
+from selfgen.models import attention, probe
+from selfgen.models.reader import Reader
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +44,7 @@ RUNS = 2
 MEASURED_PASSES = 9
 """Passes that a measurement takes. It is made only for twenty times as much work."""
 
-Engine = Sequential | Speculative | OnePass
+Engine = Sequential | Uncached | Speculative | OnePass
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def fill(
         UserError: out of memory with a single request.
     """
     pending = list(range(len(requests)))
-    size = batch_of(requests, batch_size, engine.model.device)
+    size = batch_of(requests, batch_size, engine.reader.device)
     done = 0
     while pending:
         finished = set()
@@ -86,6 +87,12 @@ def fill(
                     progress(done, len(requests))
                 yield pending[place], answer
             return
+        except NoNumber as error:
+            named = next(r.name for r in requests if r.key == error.key)
+            raise UserError(
+                f"generation: the logits of {probe.name_of(engine.reader.model)} before"
+                f" token {error.position} of the answer to {named} are not finite"
+            ) from None
         except RuntimeError as error:
             if not should_reduce_batch_size(error):
                 raise
@@ -127,17 +134,27 @@ def make(
 ) -> Engine:
     """The engine ``name`` for ``requests``; ``auto`` takes the faster exact one.
 
-    ``model`` is changed to attend by ``selfgen.models.attention`` where it can.
+    ``model`` is changed to attend by ``selfgen.models.attention`` where that is right; which
+    engines are, ``trial`` finds. Rows whose length would change others are read one by one.
     """
     if name not in EXACT:
         raise UserError(f"engine: found {name}, allowed are {', '.join(EXACT)}")
-    flat = attention.use(model)
-    if name == "sequential" or (name == "auto" and not flat):
-        return Sequential(model, sampler)
-    if not flat:
-        kind = model.config.model_type
+    reader = probe.reader(model)
+    if reader.alike and max(map(len, requests), default=0) > reader.alike:
+        return Uncached(reader, sampler)
+    slower, speculates = trial.admitted(reader)
+    kinds: dict[str, type[Sequential | Uncached]] = {
+        "sequential": Sequential,
+        "alone": Alone,
+        "uncached": Uncached,
+    }
+    stepwise = kinds[slower]
+    if name == "sequential" or (name == "auto" and not speculates):
+        return stepwise(reader, sampler)
+    if not speculates:
+        kind = probe.name_of(model)
         raise UserError(f"engine: speculative cannot run {kind}; allowed is sequential")
-    speculative = Speculative(model, sampler, COST[model.device.type])
+    speculative = Speculative(reader, sampler, COST[model.device.type])
     size = batch_of(requests, batch_size, model.device)
     passes = sum(requests[i].limit for i in range(0, len(requests), size))
     if not any(request.given for request in requests):
@@ -145,13 +162,15 @@ def make(
     if passes * 0.05 < MEASURED_PASSES:
         draws = sum(len(request.positions) for request in requests)
         most = draws > MAX_DRAWN_SHARE * sum(request.limit for request in requests)
-        return Sequential(model, sampler) if name == "auto" and most else speculative
+        return stepwise(reader, sampler) if name == "auto" and most else speculative
     try:
-        measured = measure(model, sampler, requests, size)
+        measured = measure(reader, sampler, requests, size)
     except RuntimeError as error:
         if not should_reduce_batch_size(error):
             raise
         log.warning("engine: not measured, a batch of %d is out of memory", size)
+        return speculative
+    if measured is None:
         return speculative
     speculative.cost = Cost(
         measured.fixed / measured.token, measured.draw / measured.token
@@ -167,7 +186,7 @@ def make(
         skipping,
     )
     if name == "auto" and left_to_right < skipping:
-        return Sequential(model, sampler)
+        return stepwise(reader, sampler)
     return speculative
 
 
@@ -193,26 +212,26 @@ def facts(engine: Engine) -> dict[str, Any]:
 
 @torch.inference_mode()
 def measure(
-    model: Any, sampler: Sampler, requests: Sequence[Request], size: int
-) -> Measured:
-    """Time a few passes with a batch of ``size`` requests of the median length."""
+    reader: Reader, sampler: Sampler, requests: Sequence[Request], size: int
+) -> Measured | None:
+    """Time a few passes with a batch of ``size`` requests of the median length; None of a
+    model that attends several times in a layer, whose own cache is filled otherwise."""
     from transformers import DynamicCache
 
-    device = model.device
+    device = reader.device
     past = sorted(map(len, requests))[len(requests) // 2]
     longer = max(2, STEP_TOKENS[device.type] // 8 // size)
-    body, head = decoder(model), model.get_output_embeddings()
     cache = KVCache(size, past + longer, device)
     which = torch.arange(size).numpy()
 
     def flat(new: int) -> torch.Tensor:
         ids = torch.zeros(size * new, dtype=torch.int64, device=device)
         positions = cache.step(which, 0 * which + past, 0 * which + past + new)
-        return attention.forward_flat(body, ids, positions, cache)
+        return attention.forward_flat(reader.decoder, ids, positions, cache)
 
     def filled() -> DynamicCache:
-        past_keys = DynamicCache(config=model.config)
-        for layer, pair in cache.layers.items():
+        past_keys = DynamicCache(config=reader.config)
+        for (layer, _), pair in cache.layers.items():
             tables = (
                 x.view(size, cache.capacity, *x.shape[1:])[:, :past] for x in pair
             )
@@ -220,22 +239,18 @@ def measure(
         return past_keys
 
     states = flat(1)
+    if any(call for _, call in cache.layers):
+        return None
     caches = [filled() for _ in range(RUNS)]
     mask = torch.ones((size, past + 1), dtype=torch.int64, device=device)
 
     def step() -> None:
-        body(
-            input_ids=mask[:, :1],
-            attention_mask=mask,
-            position_ids=mask[:, :1] * past,
-            past_key_values=caches.pop(),
-            use_cache=True,
-        )
+        reader.step(mask[:, :1], mask, mask[:, :1] * past, caches.pop())
 
     keys = mask[:, 0]
     one, all_ = (_fastest(partial(flat, n), device) for n in (1, longer))
     token = max((all_ - one) / ((longer - 1) * size), 1e-9)
-    draws = _fastest(lambda: sampler(head, states, keys, keys), device)
+    draws = _fastest(lambda: sampler(reader, states, keys, keys), device)
     return Measured(
         _fastest(step, device), max(one - size * token, 0.0), token, draws / size
     )

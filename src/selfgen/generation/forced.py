@@ -11,7 +11,7 @@ rule is that of scheduled sampling (Bengio et al. 2015).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,7 @@ from selfgen.generation.decoding import Prompt, Request, of_shard
 from selfgen.generation.onepass import OnePass
 from selfgen.generation.sampling import Sampler
 from selfgen.generation.spec import PassSpec
+from selfgen.models import probe
 
 
 @dataclass(frozen=True)
@@ -111,8 +112,8 @@ def run(
     model: Any,
     rows: Sequence[Reference],
     spec: PassSpec,
-    special_ids: Sequence[int],
-    eos_id: int,
+    banned: Sequence[int],
+    stops: Collection[int],
     *,
     batch_size: int = 64,
     shard: int = 0,
@@ -124,10 +125,12 @@ def run(
     """Yields ``{id, epoch, tokens, drawn}`` for the rows of a shard, in the plan's order.
 
     ``tokens``: the mixed answer s, as long as the reference; ``drawn``: where it is the
-    model's choice (which may equal the reference). Special tokens are never drawn; EOS is
-    drawn early only with ``eos: keep``.
+    model's choice (which may equal the reference).
 
     Args:
+        banned: ids that are never drawn, such as control tokens (``ends.banned``).
+        stops: those of them that end an answer (``ends.stops``); they are drawn early with
+            ``eos: keep``.
         engine: ``auto``, ``sequential`` or ``speculative``; in fp32 the tokens are the same.
             Ignored for ``kind: onepass``.
         batch_size: rows that are filled together, at most.
@@ -139,8 +142,8 @@ def run(
     Raises:
         UserError: a rate outside 0 to 1, ids that are not unique, an unknown engine.
     """
-    banned = set(special_ids) - ({eos_id} if spec.eos == "keep" else set())
-    sampler = Sampler(spec.sampling, sorted(banned))
+    kept = set(stops) if spec.eos == "keep" else set()
+    sampler = Sampler(spec.sampling, sorted(set(banned) - kept))
     chosen = of_shard(rows, batch_size, shard, shards)
     masks = mixing_masks(spec.seed, chosen, spec.beta, spec.span)
     work = [
@@ -150,11 +153,12 @@ def run(
             len(row.answer_ids),
             row.answer_ids,
             [t for t, drawn in enumerate(mask) if drawn],
+            name=row.id,
         )
         for row, mask in zip(chosen, masks, strict=True)
     ]
     if spec.kind == "onepass":
-        filler: engines.Engine = OnePass(model, sampler)
+        filler: engines.Engine = OnePass(probe.reader(model), sampler)
     else:
         filler = engines.make(engine, model, sampler, work, batch_size)
     filled = engines.in_order(engines.fill(filler, work, batch_size, progress))

@@ -9,7 +9,7 @@ from typing import Any
 from selfgen.core.rng import row_key
 from selfgen.core.spec import Sampling
 from selfgen.data.prompts import answer_text
-from selfgen.generation import engines, vllm_backend
+from selfgen.generation import ends, engines, vllm_backend
 from selfgen.generation.decoding import Prompt, Request, of_shard
 from selfgen.generation.sampling import Sampler
 
@@ -29,20 +29,21 @@ def complete(
     facts: dict[str, Any] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Iterator[tuple[Prompt, list[int]]]:
-    """Yields the prompts of a shard and the ids of their answers, closed by EOS where it
-    came before ``max_new_tokens``. Other special tokens are never generated. ``engine``,
-    ``facts`` and ``progress`` as in ``forced.run``; a ``model`` that vLLM loads knows no
-    ``engine``.
+    """Yields the prompts of a shard and the ids of their answers, closed by a token that ends
+    a turn (``ends.stops``) where it came before ``max_new_tokens``. Other control tokens are
+    never generated. ``engine``, ``facts`` and ``progress`` as in ``forced.run``; a ``model``
+    that vLLM loads knows no ``engine``.
     """
-    eos = tokenizer.eos_token_id
-    sampler = Sampler(sampling, sorted(set(tokenizer.all_special_ids) - {eos}))
+    stops = ends.stops(model, tokenizer)
+    sampler = Sampler(sampling, ends.banned(model, tokenizer, but=stops))
     chosen = of_shard(prompts, batch_size, shard, shards)
     work = [
         Request(
             row_key(seed, "free", prompt.epoch, prompt.id),
             prompt.prompt_ids,
             max_new_tokens,
-            stop=eos,
+            stops=stops,
+            name=prompt.id,
         )
         for prompt in chosen
     ]
@@ -64,14 +65,15 @@ def run(
 ) -> Iterator[dict[str, Any]]:
     """``complete`` as rows ``{id, epoch, text, tokens, ended}``.
 
-    ``tokens`` counts generated tokens, EOS included; ``ended`` says whether EOS came
-    before ``max_new_tokens``.
+    ``tokens`` counts generated tokens, that which ends the turn included; ``ended`` says
+    whether it came before ``max_new_tokens``.
     """
+    stops = ends.stops(model, tokenizer)
     for prompt, ids in complete(model, tokenizer, prompts, *args, **options):
         yield {
             "id": prompt.id,
             "epoch": prompt.epoch,
             "text": answer_text(tokenizer, ids),
             "tokens": len(ids),
-            "ended": ids[-1] == tokenizer.eos_token_id,
+            "ended": ids[-1] in stops,
         }

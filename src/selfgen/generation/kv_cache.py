@@ -8,6 +8,7 @@ its own, so a wrong guess needs no clean-up.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,7 +57,10 @@ class KVCache:
     def __init__(self, rows: int, capacity: int, device: Any) -> None:
         self.rows, self.device = rows, device
         self.capacity = -(-capacity // ROUND) * ROUND
-        self.layers: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
+        self.layers: dict[tuple[int, int], tuple[torch.Tensor, torch.Tensor]] = {}
+        """Keys and values of a layer, by its number and that of its call in a step."""
+
+        self.calls: Counter[int] = Counter()
         self.masks: dict[tuple[int, int | None], torch.Tensor] = {}
 
     def step(self, slots: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> Any:
@@ -68,6 +72,7 @@ class KVCache:
         positions = within + np.repeat(starts, lengths)
         self.visible = -(-int(ends.max()) // ROUND) * ROUND
         self.masks.clear()
+        self.calls.clear()
         self.address = self._tensor(
             np.repeat(slots, lengths) * self.capacity + positions
         )
@@ -103,15 +108,20 @@ class KVCache:
     ) -> torch.Tensor:
         """Write the new keys and values, then attend; see
         ``models.attention.Layout``."""
-        if layer not in self.layers:
-            shape = (self.rows * self.capacity, *key.shape[1:])
-            self.layers[layer] = (key.new_zeros(shape), value.new_zeros(shape))
-        keys, values = self.layers[layer]
+        call = (layer, self.calls[layer])
+        self.calls[layer] += 1
+        if call not in self.layers:
+            places = self.rows * self.capacity
+            self.layers[call] = (
+                key.new_zeros((places, *key.shape[1:])),
+                value.new_zeros((places, *value.shape[1:])),
+            )
+        keys, values = self.layers[call]
         keys.index_copy_(0, self.address, key)
         values.index_copy_(0, self.address, value)
         if len(self.groups) == 1:  # its tokens are all, and in order
             return self._attend(0, query, keys, values, scaling, window)
-        out = torch.empty_like(query)
+        out = value.new_empty((*query.shape[:2], value.shape[-1]))
         for number, group in enumerate(self.groups):
             states = self._attend(number, query, keys, values, scaling, window)
             out[group.tokens] = states

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import torch
 
-from selfgen.generation.decoding import ByBatch, Request, left_pad
+from selfgen.generation.decoding import ByBatch, Request
 
 
 class OnePass(ByBatch):
@@ -18,32 +18,28 @@ class OnePass(ByBatch):
     @torch.inference_mode()
     def _batch(self, batch: Sequence[Request]) -> list[list[int]]:
         # The last token is read by nobody.
-        sequences = [[*request.prompt_ids, *request.given[:-1]] for request in batch]
-        pad = self.model.config.pad_token_id or 0
-        ids, mask = left_pad(sequences, pad, self.model.device)
-        states = self.body(
-            input_ids=ids,
-            attention_mask=mask,
-            position_ids=(mask.cumsum(-1) - 1).clamp(min=0),
-            use_cache=False,
-        )[0]
+        rows = [[*request.prompt_ids, *request.given[:-1]] for request in batch]
+        device, lengths = self.reader.device, [len(row) for row in rows]
+        ids = torch.tensor([token for row in rows for token in row], device=device)
+        states = self.reader.states(ids, lengths)
         lines, before, keys, positions = [], [], [], []
+        first = 0
         for line, request in enumerate(batch):
             for t in request.drawn:
                 lines.append(line)
-                # Counted from the right, where all requests end together.
-                before.append(ids.shape[1] - len(request.given) + t)
+                before.append(first + len(request.prompt_ids) - 1 + t)
                 keys.append(request.key)
                 positions.append(t)
+            first += lengths[line]
         answers = [list(request.given) for request in batch]
         self.counts.passes += 1
-        self.counts.forwarded += ids.numel()
+        self.counts.forwarded += len(ids)
         self.counts.projected += len(lines)
         if lines:
-            line_, before_, keys_, at = torch.tensor(
-                [lines, before, keys, positions], dtype=torch.int64
-            ).to(ids.device)
-            draws = self.sampler(self.head, states[line_, before_], keys_, at)
+            before_, keys_, at = torch.tensor(
+                [before, keys, positions], dtype=torch.int64
+            ).to(device)
+            draws = self.sampler(self.reader, states[before_], keys_, at)
             for line, t, token in zip(lines, positions, draws.tolist(), strict=True):
                 answers[line][t] = token
         return answers

@@ -11,7 +11,7 @@ from selfgen.core.rows import write_rows
 from selfgen.data.examples import Example, examples_of
 from selfgen.data.prompts import load_tokenizer
 from selfgen.data.records import read
-from selfgen.generation import forced
+from selfgen.generation import ends, forced
 from selfgen.generation.answers import Generated, Rows, counted, load, run_free
 from selfgen.generation.decoding import Prompt
 from selfgen.generation.spec import PassSpec
@@ -73,8 +73,8 @@ def pass_over(
         model,
         references,
         spec,
-        tokenizer.all_special_ids,
-        tokenizer.eos_token_id,
+        ends.banned(model, tokenizer),
+        ends.stops(model, tokenizer),
         facts=facts,
         **options,
     )

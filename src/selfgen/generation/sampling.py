@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
 
 import torch
 
 from selfgen.core.rng import gumbel
 from selfgen.core.spec import Sampling
+from selfgen.models.reader import Reader
+
+
+class NoNumber(Exception):
+    """Logits of which no token can be drawn: of request ``key``, at answer ``position``."""
+
+    def __init__(self, key: int, position: int) -> None:
+        super().__init__(key, position)
+        self.key, self.position = key, position
 
 
 @dataclass(frozen=True)
@@ -21,17 +29,18 @@ class Sampler:
 
     def __call__(
         self,
-        head: torch.nn.Module,
+        reader: Reader,
         states: torch.Tensor,
         keys: torch.Tensor,
         positions: torch.Tensor,
     ) -> torch.Tensor:
         """Token ids [n] after ``states`` [n, size], for request ``keys`` and answer
         ``positions`` [n]. The vocabulary is projected to a few states at a time."""
-        vocabulary = len(cast(torch.Tensor, head.weight))
-        size = max(1, (2**26 if states.is_cuda else 2**22) // vocabulary)
+        size = max(1, (2**26 if states.is_cuda else 2**22) // reader.vocabulary)
         parts = [
-            self.choose(head(part), keys[i : i + size], positions[i : i + size])
+            self.choose(
+                reader.logits(part), keys[i : i + size], positions[i : i + size]
+            )
             for i, part in zip(
                 range(0, len(states), size), states.split(size), strict=True
             )
@@ -41,13 +50,21 @@ class Sampler:
     def choose(
         self, logits: torch.Tensor, keys: torch.Tensor, positions: torch.Tensor
     ) -> torch.Tensor:
-        """Token ids [n] for ``logits`` [n, vocabulary]."""
+        """Token ids [n] for ``logits`` [n, vocabulary].
+
+        Raises NoNumber: logits that are none, or nothing that may be drawn.
+        """
         scores = logits.float()
         scores[:, list(self.banned)] = -torch.inf
         if self.sampling.temperature > 0:
             scores = truncate(scores / self.sampling.temperature, self.sampling)
             scores = scores + gumbel(keys, positions, scores.shape[-1])
-        return scores.argmax(-1)
+        tokens = scores.argmax(-1)
+        sound = torch.isfinite(scores.gather(-1, tokens[:, None])[:, 0])
+        if not sound.all():
+            first = int((~sound).int().argmax())
+            raise NoNumber(int(keys[first]), int(positions[first]))
+        return tokens
 
 
 def truncate(scores: torch.Tensor, sampling: Sampling) -> torch.Tensor:

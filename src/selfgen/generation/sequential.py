@@ -1,12 +1,14 @@
-"""The sequential engine: a batch, a key-value cache, one pass a token.
+"""The sequential engines: a key-value cache and one pass a token, or neither.
 
-Requests are left-padded, and finished ones leave the batch. It asks nothing of a model but
-a cache, so it also serves those that ``selfgen.models.attention`` cannot lay out flat.
+``Sequential`` left-pads the requests of a batch, and finished ones leave it. ``Alone`` has
+one request at a time, for models that padding or ragged rows disturb. ``Uncached`` reads
+whole rows again for every draw, for those whose caches are of another kind.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 
@@ -20,9 +22,8 @@ class Sequential(ByBatch):
     def _batch(self, batch: Sequence[Request]) -> list[list[int]]:
         from transformers import DynamicCache
 
-        device = self.model.device
-        pad = self.model.config.pad_token_id or 0
-        ids, mask = left_pad([request.prompt_ids for request in batch], pad, device)
+        device = self.reader.device
+        ids, mask = left_pad([request.prompt_ids for request in batch], 0, device)
         longest = max(request.limit for request in batch)
         given = torch.zeros((len(batch), longest), dtype=torch.int64)
         drawn = torch.zeros((len(batch), longest), dtype=torch.bool)
@@ -31,25 +32,15 @@ class Sequential(ByBatch):
             drawn[line, torch.tensor(request.positions, dtype=torch.int64)] = True
         given, drawn = given.to(device), drawn.to(device)
         limits = torch.tensor([request.limit for request in batch], device=device)
-        stops = torch.tensor(
-            [-1 if request.stop is None else request.stop for request in batch],
-            device=device,
-        )
         keys = torch.tensor([request.key for request in batch], device=device)
         lines = torch.arange(len(batch), device=device)
         alive = torch.ones_like(lines, dtype=torch.bool)
         answers: list[list[int]] = [[] for _ in batch]
-        cache = DynamicCache(config=self.model.config)
+        cache = DynamicCache(config=self.reader.config)
         positions = (mask.cumsum(-1) - 1).clamp(min=0)
         step = 0
         while True:
-            states = self.body(
-                input_ids=ids,
-                attention_mask=mask,
-                position_ids=positions,
-                past_key_values=cache,
-                use_cache=True,
-            )[0][:, -1]
+            states = self.reader.step(ids, mask, positions, cache)
             self.counts.passes += 1
             self.counts.forwarded += ids.numel()
             tokens = given[lines, step].clone()
@@ -58,18 +49,20 @@ class Sequential(ByBatch):
                 self.counts.projected += int(chosen.sum())
                 where = torch.full_like(lines[chosen], step)
                 tokens[chosen] = self.sampler(
-                    self.head, states[chosen], keys[lines[chosen]], where
+                    self.reader, states[chosen], keys[lines[chosen]], where
                 )
-            for line, token, live in zip(
-                lines.tolist(), tokens.tolist(), alive.tolist(), strict=True
+            going = alive.tolist()
+            for i, (line, token) in enumerate(
+                zip(lines.tolist(), tokens.tolist(), strict=True)
             ):
-                if live:
+                if going[i]:
                     answers[line].append(token)
-            alive &= (limits[lines] > step + 1) & (tokens != stops[lines])
+                    going[i] = token not in batch[line].stops
+            alive = torch.tensor(going, device=device) & (limits[lines] > step + 1)
             left = int(alive.sum())
             if left == 0:
                 return answers
-            if left <= 0.75 * len(lines):
+            if left <= 0.75 * len(lines) and _selects(cache):
                 # Dropping rows copies the cache, so it waits until a quarter is finished.
                 keep = alive.nonzero()[:, 0]
                 cache.batch_select_indices(keep)
@@ -84,3 +77,49 @@ class Sequential(ByBatch):
             mask = torch.cat([mask, torch.ones_like(ids)], 1)
             positions = positions[:, -1:] + 1
             step += 1
+
+
+def _selects(cache: Any) -> bool:
+    """Can rows leave the cache? Those of linear attention cannot: they stay, unread."""
+    return all(hasattr(layer, "batch_select_indices") for layer in cache.layers)
+
+
+class Alone(Sequential):
+    """Fills one request at a time."""
+
+    alone = True
+
+
+class Uncached(ByBatch):
+    """Fills requests by reading each of a batch up to its next draw, from the start."""
+
+    @torch.inference_mode()
+    def _batch(self, batch: Sequence[Request]) -> list[list[int]]:
+        device = self.reader.device
+        tokens = [[*request.prompt_ids, *request.given] for request in batch]
+        left = {line: list(request.positions) for line, request in enumerate(batch)}
+        while active := [line for line, positions in left.items() if positions]:
+            at = [left[line].pop(0) for line in active]
+            rows = [
+                tokens[line][: len(batch[line].prompt_ids) + t]
+                for line, t in zip(active, at, strict=True)
+            ]
+            lengths = [len(row) for row in rows]
+            ids = torch.tensor([token for row in rows for token in row], device=device)
+            states = self.reader.states(ids, lengths)
+            self.counts.passes += 1
+            self.counts.forwarded += len(ids)
+            self.counts.projected += len(rows)
+            last = torch.tensor(lengths, device=device).cumsum(0) - 1
+            keys = torch.tensor([batch[line].key for line in active], device=device)
+            where = torch.tensor(at, device=device)
+            draws = self.sampler(self.reader, states[last], keys, where).tolist()
+            for line, t, token in zip(active, at, draws, strict=True):
+                request, end = batch[line], len(batch[line].prompt_ids) + t
+                tokens[line][end : end + 1] = [token]
+                if token in request.stops:
+                    left[line] = []
+        return [
+            row[len(request.prompt_ids) :]
+            for row, request in zip(tokens, batch, strict=True)
+        ]

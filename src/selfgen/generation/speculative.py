@@ -16,7 +16,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import torch
@@ -25,7 +24,7 @@ from selfgen.generation.decoding import Counts, Filled, Request
 from selfgen.generation.kv_cache import KVCache
 from selfgen.generation.sampling import Sampler
 from selfgen.models.attention import forward_flat
-from selfgen.models.loading import decoder
+from selfgen.models.reader import Reader
 
 STEP_TOKENS = {"cpu": 1024, "mps": 4096, "cuda": 16384}
 """Maximum number of new tokens in one pass; a longer prompt is read in parts."""
@@ -116,9 +115,8 @@ class Speculative:
     pass less for one request is therefore worth overhead / R tokens.
     """
 
-    def __init__(self, model: Any, sampler: Sampler, cost: Cost) -> None:
-        self.model, self.sampler, self.cost = model, sampler, cost
-        self.body, self.head = decoder(model), model.get_output_embeddings()
+    def __init__(self, reader: Reader, sampler: Sampler, cost: Cost) -> None:
+        self.reader, self.sampler, self.cost = reader, sampler, cost
         self.reference, self.guess = Acceptance(), Acceptance()
         self.counts = Counts()
 
@@ -126,7 +124,7 @@ class Speculative:
     def __call__(self, requests: Sequence[Request], batch_size: int) -> Filled:
         """Fill ``requests`` in the given order, at most ``batch_size`` at a time."""
         size = min(batch_size, len(requests))
-        cache = KVCache(size, max(map(len, requests), default=0), self.model.device)
+        cache = KVCache(size, max(map(len, requests), default=0), self.reader.device)
         prefix = self._read_prefix(requests, cache)
         waiting = iter(enumerate(requests))
         empty = list(range(size))
@@ -182,7 +180,7 @@ class Speculative:
         self.counts.forwarded += len(tokens)
         positions = cache.step(np.array(which), np.array(starts), np.array(ends))
         ids = torch.from_numpy(tokens).to(cache.device, non_blocking=True)
-        return forward_flat(self.body, ids, positions, cache)
+        return forward_flat(self.reader.decoder, ids, positions, cache)
 
     def _step(self, active: dict[int, Work], cache: KVCache) -> list[int]:
         """One pass over all requests; returns the slots whose requests are finished."""
@@ -209,7 +207,7 @@ class Speculative:
             where, keys_, at = torch.tensor(
                 [before, keys, positions], dtype=torch.int64
             ).to(cache.device)
-            draws = self.sampler(self.head, states[where], keys_, at).tolist()
+            draws = self.sampler(self.reader, states[where], keys_, at).tolist()
         finished, used = [], 0
         for span in spans:
             if self._settle(span, draws[used : used + span.checks]):
@@ -275,7 +273,7 @@ class Speculative:
             work.tokens[mark] = token
             work.front += 1
             work.cached = mark
-            if token == work.request.stop:
+            if token in work.request.stops:
                 return True
             if not right:
                 for later, guess in enumerate(draws[number + 1 :], work.front):

@@ -121,7 +121,7 @@ def sampling_of(request: Request, sampler: Sampler) -> Any:
         seed=request.key & (2**63 - 1),
         max_tokens=request.limit,
         ignore_eos=True,  # of the model's folder; ours is the tokenizer's
-        stop_token_ids=[request.stop],
+        stop_token_ids=sorted(request.stops),
         logit_bias={token: float("-inf") for token in sampler.banned} or None,
         detokenize=False,
     )

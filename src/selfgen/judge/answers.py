@@ -18,7 +18,7 @@ from selfgen.data.prompts import (
     load_tokenizer,
     prompt_ids,
 )
-from selfgen.generation import free
+from selfgen.generation import ends, free
 from selfgen.generation.answers import Progress, load
 from selfgen.generation.decoding import Prompt
 from selfgen.judge.spec import ConversationsSpec
@@ -43,6 +43,7 @@ def answer(
     tokenizer = load_tokenizer(weights)
     model, facts = load(weights, spec.device)
     total = sum(len(c.turns) for c in conversations)
+    stops = ends.stops(model, tokenizer)
     rows_of: dict[tuple[str, int], dict[str, Any]] = {}
     counts: Counter[str] = Counter()
 
@@ -80,7 +81,7 @@ def answer(
                     "prompt": texts[prompt.id],
                     "answer": answer_text(tokenizer, ids),
                     "tokens": len(ids),
-                    "ended": ids[-1] == tokenizer.eos_token_id,
+                    "ended": ids[-1] in stops,
                 }
                 if progress:
                     progress(len(rows_of), total)

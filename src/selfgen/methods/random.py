@@ -11,6 +11,7 @@ from typing import Literal
 from pydantic import Field
 
 from selfgen.core.errors import UserError
+from selfgen.data.turns import turns
 from selfgen.methods.base import Method, Trained, comparable
 from selfgen.mixing import rows
 from selfgen.mixing.mix import Mix, Mixing
@@ -43,7 +44,7 @@ class RandomRows(Mix):
 
 def unigrams(mixing: Mixing) -> tuple[list[int], list[int]]:
     """Tokens of the answers, but special ones, and their cumulated counts."""
-    special = set(mixing.tokenizer.all_special_ids)
+    special = turns(mixing.tokenizer).special
     counts = Counter(
         token
         for example in mixing.examples

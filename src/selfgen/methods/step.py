@@ -16,6 +16,7 @@ from selfgen.data import dialogues
 from selfgen.data.examples import examples_of
 from selfgen.data.prompts import load_tokenizer
 from selfgen.data.records import read
+from selfgen.data.turns import turns
 from selfgen.mixing import blocks
 from selfgen.mixing.blocks import BlocksSpec
 from selfgen.mixing.build import stream, training_records
@@ -53,7 +54,7 @@ def _pack(spec: BlocksSpec, job: Job) -> dict[str, Any]:
     tokenizer = load_tokenizer(job.input("tokenizer"))
     read = dialogues.read(job.input("dialogues"), spec.rows, tokenizer)
     facts = Counter({"dialogue_tokens": sum(map(len, read.values()))})
-    rows = blocks.build(read, spec, tokenizer.eos_token_id)
+    rows = blocks.build(read, spec, turns(tokenizer).eos)
     write_rows(job.output("rows"), _counted(rows, facts))
     return dict(facts)
 

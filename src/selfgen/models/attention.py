@@ -123,23 +123,6 @@ def forward_flat(
     )[0][0]
 
 
-def states(
-    body: Any, input_ids: torch.Tensor, lengths: Sequence[int], flat: bool
-) -> torch.Tensor:
-    """States [tokens, size] of whole rows of ``lengths`` that stand one after the other.
-
-    ``flat``: the model reads them so (``use``). Another is given them padded on the right,
-    where a causal model needs no mask.
-    """
-    if flat:
-        layout = Packed(lengths, input_ids.device)
-        return forward_flat(body, input_ids, layout.positions, layout)
-    split = input_ids.split(list(lengths))
-    padded = torch.nn.utils.rnn.pad_sequence(split, batch_first=True)
-    rows = body(input_ids=padded, use_cache=False)[0]
-    return torch.cat([row[:n] for row, n in zip(rows, lengths, strict=True)])
-
-
 def has_varlen(tensor: torch.Tensor, groups: bool) -> bool:
     """Does torch's flash attention read rows of different lengths without padding here?"""
     if not tensor.is_cuda or tensor.dtype not in (torch.bfloat16, torch.float16):

@@ -37,11 +37,6 @@ def load(folder: Path) -> Any:
         trust_remote_code=False,
         local_files_only=True,
     )
-    for key in ("logits_scaling", "logit_scale", "final_logit_softcapping"):
-        if getattr(model.config, key, None) not in (None, 1.0):
-            raise UserError(
-                f"{folder}: models that rescale logits ({key}) are not read"
-            )
     return model
 
 
@@ -49,12 +44,6 @@ def save(model: Any, tokenizer: Any, out: Path) -> None:
     """Weights and tokenizer as ``from_pretrained`` reads them."""
     model.save_pretrained(out, safe_serialization=True)
     tokenizer.save_pretrained(out)
-
-
-def decoder(model: Any) -> Any:
-    """The part of a causal LM below the vocabulary projection."""
-    adapted = hasattr(model, "peft_config")
-    return (model.get_base_model() if adapted else model).base_model
 
 
 def place(spec: Device, model: Any) -> tuple[str, str]:

@@ -53,23 +53,23 @@ def reader(model: Any, *, gradients: bool = False) -> Reader:
 
     Raises UserError: the plain ``forward`` fails, gives what is no number, or reads ahead.
     """
-    key = _key(model, gradients)
+    key = key_of(model, gradients)
     parts = list(decoders(model))
     if key in _verdicts:
         way, part = _verdicts[key]
         if way != "flat" or attention.use(model):
             return Reader(model, parts[part] if parts else None, way)
-    with _still(model), torch.set_grad_enabled(gradients):
+    with still(model), torch.set_grad_enabled(gradients):
         found, part, error = _choose(model, parts, gradients)
     _verdicts[key] = (found.way, part)
-    log.info("%s is read %s (differs by %.0e)", _name(model), found.way, error)
+    log.info("%s is read %s (differs by %.0e)", name_of(model), found.way, error)
     return found
 
 
 def _choose(
     model: Any, parts: Sequence[Any], gradients: bool
 ) -> tuple[Reader, int, float]:
-    rows = noise(_vocabulary(model), model.device)
+    rows = noise(vocabulary_of(model), LENGTHS, model.device)
     expected = _expected(model, rows)
     wanted = _gradients(model, expected, rows) if gradients else []
     limit = tolerance(expected[0])
@@ -79,20 +79,20 @@ def _choose(
             continue
         for number, part in enumerate(parts):
             candidate = Reader(model, part, way)
-            error = _tried(partial(_error, candidate, rows, expected, wanted))
+            error = tried(partial(_error, candidate, rows, expected, wanted))
             if error <= limit:
                 return candidate, number, error
-            log.info("%s is not read %s: %s", _name(model), way, error)
+            log.info("%s is not read %s: %s", name_of(model), way, error)
         if way == "flat":
             base_of(model).set_attn_implementation(before)
     return Reader(model, parts[0] if parts else None, "whole"), 0, 0.0
 
 
-def noise(vocabulary: int, device: Any) -> list[torch.Tensor]:
-    """Token ids of the probe's rows."""
-    keys = torch.tensor([row_key(0, "probe", n) for n in range(len(LENGTHS))])
-    drawn = uniform(keys[:, None], torch.arange(max(LENGTHS))[None]) * vocabulary
-    return [row[:n].to(device) for row, n in zip(drawn.long(), LENGTHS, strict=True)]
+def noise(vocabulary: int, lengths: Sequence[int], device: Any) -> list[torch.Tensor]:
+    """Token ids of rows of such lengths."""
+    keys = torch.tensor([row_key(0, "probe", n) for n in range(len(lengths))])
+    drawn = uniform(keys[:, None], torch.arange(max(lengths))[None]) * vocabulary
+    return [row[:n].to(device) for row, n in zip(drawn.long(), lengths, strict=True)]
 
 
 def tolerance(logits: torch.Tensor) -> float:
@@ -118,7 +118,7 @@ def difference(
 
 def _expected(model: Any, rows: Sequence[torch.Tensor]) -> list[torch.Tensor]:
     """Logits of the plain ``forward``."""
-    name = _name(model)
+    name = name_of(model)
     try:
         expected = [plain_logits(model, row) for row in rows]
         with torch.no_grad():
@@ -162,12 +162,14 @@ def _gradients(
         for x, row in zip(logits, rows, strict=True)
     ]
     loss = torch.stack(losses).sum()
+    if not loss.requires_grad:
+        return []
     trained = [p for p in model.parameters() if p.requires_grad][-GRADIENTS:]
     made = torch.autograd.grad(loss, trained, allow_unused=True, retain_graph=False)
     return [torch.zeros(1) if g is None else g.flatten() for g in made]
 
 
-def _tried(compare: Callable[[], float]) -> float:
+def tried(compare: Callable[[], float]) -> float:
     """A way that fails is a way that does not agree, whatever it fails with."""
     try:
         return compare()
@@ -177,7 +179,7 @@ def _tried(compare: Callable[[], float]) -> float:
 
 
 @contextmanager
-def _still(model: Any) -> Iterator[None]:
+def still(model: Any) -> Iterator[None]:
     """Without dropout."""
     training = model.training
     model.eval()
@@ -187,15 +189,18 @@ def _still(model: Any) -> Iterator[None]:
         model.train(training)
 
 
-def _vocabulary(model: Any) -> int:
+def vocabulary_of(model: Any) -> int:
     return len(model.get_input_embeddings().weight)
 
 
-def _name(model: Any) -> str:
+def name_of(model: Any) -> str:
     return type(base_of(model)).__name__
 
 
-def _key(model: Any, gradients: bool) -> str:
+def key_of(model: Any, *more: Any) -> str:
+    """The same for models that are read alike."""
     adapters = getattr(model, "peft_config", None)
     parts = (type(base_of(model)), base_of(model).config.to_json_string(), adapters)
-    return repr((*parts, model.dtype, model.device.type, gradients))
+    kind = model.device.type
+    cast = torch.is_autocast_enabled(kind)
+    return repr((*parts, model.dtype, kind, cast, *more))

@@ -40,11 +40,16 @@ class Reader:
         return found
 
     @property
+    def config(self) -> Any:
+        """Of the text model."""
+        return base_of(self.model).config.get_text_config(decoder=True)
+
+    @property
     def vocabulary(self) -> int:
         """Rows of the head."""
         head = self.model.get_output_embeddings()
         if head is None:
-            return int(self.model.config.get_text_config().vocab_size)
+            return int(self.config.vocab_size)
         return len(head.weight)
 
     def states(self, input_ids: torch.Tensor, lengths: Sequence[int]) -> torch.Tensor:
@@ -68,6 +73,26 @@ class Reader:
         padded = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
         states = self.decoder(input_ids=padded, use_cache=False)[0]
         return torch.cat([row[:n] for row, n in zip(states, lengths, strict=True)])
+
+    def step(
+        self,
+        input_ids: torch.Tensor,
+        mask: torch.Tensor,
+        positions: torch.Tensor,
+        cache: Any,
+    ) -> torch.Tensor:
+        """States [rows, size] of the last of the new tokens [rows, new] of rows whose past is
+        in ``cache``; ``mask`` [rows, past and new] is 0 where rows are padded on the left."""
+        body = self.model if self.way == "whole" else self.decoder
+        out = body(
+            input_ids=input_ids,
+            attention_mask=mask,
+            position_ids=positions,
+            past_key_values=cache,
+            use_cache=True,
+        )
+        states: torch.Tensor = out.logits if self.way == "whole" else out[0]
+        return states[:, -1]
 
     def logits(self, states: torch.Tensor) -> torch.Tensor:
         """Logits [n, vocabulary] of ``states`` [n, size]."""

@@ -10,7 +10,7 @@ from selfgen.core.spec import Sampling
 from selfgen.data.examples import Example
 from selfgen.data.prompts import PromptSpec, correction_ids
 from selfgen.evaluation import exposure
-from selfgen.generation import free
+from selfgen.generation import ends, free
 from selfgen.generation.decoding import Prompt
 
 if TYPE_CHECKING:
@@ -88,8 +88,8 @@ def read(
         engine="sequential",
     )
     by_id = {prompt.id: ids for prompt, ids in answers}
-    eos = tokenizer.eos_token_id
-    banned = sorted(set(tokenizer.all_special_ids) - {eos})
+    stops = ends.stops(model, tokenizer)
+    banned = ends.banned(model, tokenizer, but=stops)
     forced = exposure.forced_choices(model, asked, banned=banned)
     return [
         Reading(

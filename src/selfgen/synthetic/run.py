@@ -21,6 +21,7 @@ from selfgen.core.errors import UserError
 from selfgen.core.provenance import atomic, code_digest
 from selfgen.core.spec import to_json
 from selfgen.data.examples import Example, examples_of
+from selfgen.generation import ends
 from selfgen.generation.passes import pass_over
 from selfgen.mixing.build import mix
 from selfgen.mixing.order import tokens_in_time
@@ -126,7 +127,7 @@ class Experiment:
             model,
             rows,
             variant.train,
-            banned=self.tokenizer.all_special_ids,
+            banned=ends.banned(model, self.tokenizer),
             after_step=lambda step: self._after(variant, model, step, curve),
         )
         facts |= {key: value for key, value in vars(outcome).items() if key != "curve"}

@@ -22,7 +22,7 @@ import torch
 
 from selfgen.core.errors import UserError
 from selfgen.core.spec import Steps
-from selfgen.models.loading import decoder, place
+from selfgen.models.loading import place
 from selfgen.training.batches import (
     IGNORE,
     Passes,
@@ -102,7 +102,10 @@ def train(
     optimizer, scheduler = _optimizer(parameters, spec.optimization, part, device)
     if compile:
         _compile(model)
-    objective = _objective(model, spec, part.total, banned)
+    if not sharded:  # so that it is tried where it will be trained
+        model.to(accelerator.device)
+    with accelerator.autocast():
+        objective = _objective(model, spec, part.total, banned)
     wrapped, optimizer = accelerator.prepare(objective, optimizer)
     accelerator.register_for_checkpointing(scheduler)
     passes = Passes(
@@ -302,7 +305,7 @@ def _compile(model: Any) -> None:
     layout changes from batch to batch, stays outside."""
     from transformers.modeling_layers import GradientCheckpointingLayer
 
-    for layer in decoder(model).modules():
+    for layer in model.modules():
         if isinstance(layer, GradientCheckpointingLayer):
             layer.compile(dynamic=True)
 

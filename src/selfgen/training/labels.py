@@ -12,8 +12,7 @@ from typing import Any
 import torch
 from torch.nn.functional import cross_entropy
 
-from selfgen.models import attention
-from selfgen.models.loading import decoder
+from selfgen.models import probe
 from selfgen.training import batches
 from selfgen.training.batches import Passes, TrainingRow
 
@@ -22,8 +21,7 @@ class LabelLoss(torch.nn.Module):
     """A causal LM with its loss: summed cross-entropy at the labelled positions.
 
     ``input_ids`` [tokens]: rows of ``lengths`` one after the other, not padded. The state
-    at ``before[i]`` is asked for ``labels[i]``. A model that cannot read rows so is given
-    them padded on the right, where a causal model needs no mask.
+    at ``before[i]`` is asked for ``labels[i]``. How the model reads rows: ``models.probe``.
     """
 
     names: tuple[str, ...] = ("loss",)
@@ -32,7 +30,7 @@ class LabelLoss(torch.nn.Module):
     def __init__(self, model: Any) -> None:
         super().__init__()
         self.model = model
-        self.flat = attention.use(model)
+        self.reader = probe.reader(model, gradients=True)
 
     @property
     def _no_split_modules(self) -> list[str]:
@@ -62,11 +60,11 @@ class LabelLoss(torch.nn.Module):
     ) -> torch.Tensor:
         """Logits [asked, vocabulary] of the states at ``before`` [asked]."""
         states = self.states(input_ids, lengths)
-        return self.model.get_output_embeddings()(states[before])
+        return self.reader.logits(states[before])
 
     def states(self, input_ids: torch.Tensor, lengths: list[int]) -> torch.Tensor:
         """States [tokens, size] of packed rows."""
-        return attention.states(decoder(self.model), input_ids, lengths, self.flat)
+        return self.reader.states(input_ids, lengths)
 
     def begin(
         self, steps: Sequence[list[TrainingRow]], passes: Passes, accelerator: Any

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from selfgen.core.provenance import atomic
 from selfgen.core.spec import to_json
 from selfgen.data.prompts import load_tokenizer
+from selfgen.generation import ends
 from selfgen.models import loading
 from selfgen.runtime import launching, locks
 from selfgen.runtime.process import peak_memory_mb
@@ -39,15 +40,17 @@ def step(spec: TrainSpec, job: Job) -> dict[str, Any] | None:
     job.claim(spec.device.device)
     first = os.environ.get("RANK", "0") == "0"
     tokenizer = load_tokenizer(job.input("weights"))
+    model = loading.load(job.input("weights"))
+    banned = ends.banned(model, tokenizer)
     model, outcome = train(
-        loading.load(job.input("weights")),
+        model,
         job.input("rows"),
         spec,
         scratch=scratch,
         checkpoint_minutes=job.checkpoint_minutes,
         micro_batch_tokens=job.micro_batch_tokens,
         compile=job.compile,
-        banned=tokenizer.all_special_ids,
+        banned=banned,
         progress=job.progress("step", resumes=True) if first else None,
     )
     if not first:

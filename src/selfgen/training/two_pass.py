@@ -120,5 +120,4 @@ class TwoPassLoss(LabelLoss):
             )
         finally:
             self.train(training)
-        head = self.model.get_output_embeddings()
-        return self.draw(head, states[asked[0]], asked[1], asked[2]).tolist()
+        return self.draw(self.reader, states[asked[0]], asked[1], asked[2]).tolist()

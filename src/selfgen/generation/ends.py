@@ -1,0 +1,23 @@
+"""Which tokens end an answer of a model, and which it never draws."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from selfgen.data.turns import turns
+from selfgen.models.reader import base_of
+
+
+def stops(model: Any, tokenizer: Any) -> frozenset[int]:
+    """What its chat template closes a turn with, and what its ``generation_config`` names."""
+    found = getattr(base_of(model), "generation_config", None)
+    return turns(tokenizer).stops(found.eos_token_id if found else None)
+
+
+def banned(
+    model: Any, tokenizer: Any, *, but: frozenset[int] = frozenset()
+) -> list[int]:
+    """Control tokens, ``but`` some, and rows of its head that have no token."""
+    head = getattr(base_of(model), "get_output_embeddings", lambda: None)()
+    size = len(tokenizer) if head is None else len(head.weight)
+    return turns(tokenizer).banned(size, but)

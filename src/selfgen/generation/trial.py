@@ -1,0 +1,141 @@
+"""Which engines decode a model right: found by trying, as ``models.probe`` finds how its rows
+are read.
+
+Each engine fills a few ragged requests of noise, whose draws are replaced by what stands
+fixed; the logits that it draws from are held against those of the model's plain ``forward``.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+import torch
+
+from selfgen.core.spec import Sampling
+from selfgen.generation.decoding import Request
+from selfgen.generation.sampling import Sampler
+from selfgen.generation.sequential import Alone, Sequential
+from selfgen.generation.speculative import Cost, Speculative
+from selfgen.models import probe
+from selfgen.models.reader import Reader, plain_logits
+
+log = logging.getLogger(__name__)
+
+PROMPTS, ANSWERS = (12, 9, 10, 14), (3, 6, 5, 4)
+"""Tokens of each request. The prompts begin alike, long enough for an engine to notice."""
+
+ALIKE, BATCH = 8, 3
+"""Tokens with which all prompts begin; requests at a time, so that one comes later."""
+
+FIXED = 2
+"""An answer position that is not drawn."""
+
+Engine = Callable[[Reader, Sampler], Sequential | Speculative]
+
+_verdicts: dict[str, tuple[str, bool]] = {}
+
+
+@dataclass(frozen=True)
+class Recorder(Sampler):
+    """Draws what is given for a request's key and position, and keeps the logits."""
+
+    truth: dict[tuple[int, int], int] = field(default_factory=dict)
+    seen: dict[tuple[int, int], torch.Tensor] = field(default_factory=dict)
+
+    def __call__(
+        self,
+        reader: Reader,
+        states: torch.Tensor,
+        keys: torch.Tensor,
+        positions: torch.Tensor,
+    ) -> torch.Tensor:
+        addresses = list(zip(keys.tolist(), positions.tolist(), strict=True))
+        self.seen.update(zip(addresses, reader.logits(states), strict=True))
+        return torch.tensor([self.truth[a] for a in addresses], device=states.device)
+
+
+def admitted(reader: Reader) -> tuple[str, bool]:
+    """The fastest engine of a pass a token that is right (``sequential``, ``alone`` or
+    ``uncached``), and whether the speculative one is.
+
+    The verdict is kept as ``probe.reader`` keeps its own.
+    """
+    key = probe.key_of(reader.model, reader.way)
+    if key not in _verdicts:
+        with probe.still(reader.model), torch.inference_mode():
+            _verdicts[key] = _admitted(reader)
+    return _verdicts[key]
+
+
+def _admitted(reader: Reader) -> tuple[str, bool]:
+    rows = probe.noise(
+        probe.vocabulary_of(reader.model),
+        [p + a for p, a in zip(PROMPTS, ANSWERS, strict=True)],
+        reader.device,
+    )
+    for row in rows:
+        row[:ALIKE] = rows[0][:ALIKE]
+    expected = [plain_logits(reader.model, row) for row in rows]
+    right = partial(_is_right, reader, rows, expected)
+    speculative = reader.way == "flat" and right(
+        "speculative", partial(Speculative, cost=Cost(64.0, 0.0))
+    )
+    for name, kind in (("sequential", Sequential), ("alone", Alone)):
+        if right(name, kind):
+            return name, speculative
+    return "uncached", speculative
+
+
+def _is_right(
+    reader: Reader,
+    rows: Sequence[torch.Tensor],
+    expected: Sequence[torch.Tensor],
+    name: str,
+    engine: Engine,
+) -> bool:
+    error = probe.tried(partial(_error, reader, rows, expected, engine))
+    right = error <= probe.tolerance(expected[0])
+    log.info(
+        "%s: the %s engine %s (differs by %.0e)",
+        probe.name_of(reader.model),
+        name,
+        "can be used" if right else "is not used",
+        error,
+    )
+    return right
+
+
+def _error(
+    reader: Reader,
+    rows: Sequence[torch.Tensor],
+    expected: Sequence[torch.Tensor],
+    engine: Engine,
+) -> float:
+    requests = [_request(n, row.tolist()) for n, row in enumerate(rows)]
+    truth = {
+        (n, t): int(row[PROMPTS[n] + t])
+        for n, row in enumerate(rows)
+        for t in range(ANSWERS[n])
+    }
+    recorder = Recorder(Sampling(0.0), truth=truth)
+    answers = dict(engine(reader, recorder)(requests, BATCH))
+    drawn = [(n, t) for n, request in enumerate(requests) for t in request.positions]
+    if any(answers[n] != row[PROMPTS[n] :].tolist() for n, row in enumerate(rows)):
+        return float("inf")
+    return probe.difference(
+        [recorder.seen[address] for address in drawn],
+        [expected[n][PROMPTS[n] - 1 + t] for n, t in drawn],
+    )
+
+
+def _request(number: int, row: list[int]) -> Request:
+    """Of the last nothing is given; of the others one guess is wrong."""
+    prompt, answer = row[: PROMPTS[number]], row[PROMPTS[number] :]
+    if number == len(PROMPTS) - 1:
+        return Request(number, prompt, len(answer))
+    drawn = [t for t in range(len(answer)) if t != FIXED]
+    given = [answer[-1], *answer[1:]]
+    return Request(number, prompt, len(answer), given, drawn)

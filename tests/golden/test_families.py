@@ -1,0 +1,128 @@
+"""Every causal LM class of transformers that gets tiny: decoded as its plain forward, by
+whichever engine is right, or refused in one line; ``docs/models.md`` shows how each is."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+import torch
+
+from selfgen.core.errors import UserError
+from selfgen.core.spec import Sampling
+from selfgen.generation import engines, trial
+from selfgen.generation.decoding import Request
+from selfgen.generation.sampling import Sampler
+from selfgen.models import probe
+from selfgen.models.reader import Reader
+from tests.families import VOCABULARY, build
+
+BANNED, EOS = [0, 1], 2
+
+DECODED = {
+    "llama": ("flat", "sequential", True),
+    "gemma3_text": ("flat", "sequential", True),
+    "gemma2": ("padded", "sequential", False),
+    "deepseek_v3": ("flat", "sequential", True),
+    "minicpm3": ("flat", "sequential", True),
+    "diffllama": ("flat", "sequential", True),
+    "falcon_h1": ("padded", "alone", False),
+    "mamba": ("padded", "uncached", False),
+    "rwkv": ("padded", "uncached", False),
+    "opt": ("flat", "sequential", True),
+    "phimoe": ("padded", "sequential", False),
+    "llama4_text": ("padded", "sequential", False),
+}
+
+
+def rows(seed: int = 3) -> list[list[int]]:
+    stream = torch.Generator().manual_seed(seed)
+    return [
+        torch.randint(3, VOCABULARY, (n,), generator=stream).tolist()
+        for n in (9, 4, 12, 1, 6)
+    ]
+
+
+@torch.no_grad()
+def greedy(
+    model: Any, prompt: list[int], given: list[int], drawn: set[int], stop: int = -1
+) -> list[int]:
+    """Token by token, one row, no cache, nothing of selfgen."""
+    made: list[int] = []
+    for t, token in enumerate(given):
+        if t in drawn:
+            ids = torch.tensor([[*prompt, *made]])
+            logits = model(input_ids=ids, use_cache=False).logits[0, -1].clone()
+            logits[BANNED] = -math.inf
+            token = int(logits.argmax())
+        made.append(token)
+        if token == stop:
+            break
+    return made
+
+
+@pytest.mark.parametrize("kind", DECODED)
+def test_answers_and_mixed_rows_equal_a_plain_loop(kind: str) -> None:
+    model = build(kind)
+    prompts, answers = rows(), [row[:1] * 3 + row[1:6] for row in rows(4)]
+    mixed = [{1, 2, 4} & set(range(len(answer))) for answer in answers]
+    free = [greedy(model, p, [3] * 8, set(range(8)), EOS) for p in prompts]
+    forced = [
+        greedy(model, p, a, d) for p, a, d in zip(prompts, answers, mixed, strict=True)
+    ]
+    reader = probe.reader(model)
+    assert (reader.way, *trial.admitted(reader)) == DECODED[kind]
+    asked = [Request(i, p, 8, stops=frozenset({EOS})) for i, p in enumerate(prompts)]
+    asked += [
+        Request(9 + i, p, len(a), a, sorted(d))
+        for i, (p, a, d) in enumerate(zip(prompts, answers, mixed, strict=True))
+    ]
+    names = ["sequential", "speculative"][: 1 + DECODED[kind][2]]
+    for name in names:
+        engine = engines.make(name, model, Sampler(Sampling(), BANNED), asked, 4)
+        filled = dict(engines.fill(engine, asked, 4))
+        assert [filled[i] for i in range(10)] == free + forced, name
+
+
+def test_logits_that_are_no_numbers_are_named_with_their_row() -> None:
+    """A row of the head that only one prompt makes large."""
+    model = build("llama")
+    requests = [Request(i, row, 4, name=f"id{i}") for i, row in enumerate(rows())]
+    engine = engines.make("auto", model, Sampler(Sampling(), BANNED), requests, 4)
+    model.lm_head.weight.data[7] = math.nan
+    with pytest.raises(
+        UserError,
+        match=r"the logits of LlamaForCausalLM before token 0 of the answer to id\d are",
+    ):
+        list(engines.fill(engine, requests, 4))
+
+
+def test_every_way_of_decoding_that_is_wrong_is_noticed() -> None:
+    """Engines that each forget something: the trial takes the next one."""
+
+    class Forgetful(Reader):
+        """Of rows that are padded, or of several, or with a past, it reads another token."""
+
+        def __init__(self, of: Reader, fault: Any) -> None:
+            super().__init__(of.model, of.decoder, "padded")
+            self.fault = fault
+
+        def step(
+            self, input_ids: Any, mask: Any, positions: Any, cache: Any
+        ) -> torch.Tensor:
+            wrong = self.fault(input_ids, mask, cache)
+            return super().step(input_ids + wrong, mask, positions, cache)
+
+    model = build("llama", attention_bias=True)
+    plain = probe.reader(model)
+
+    def found(fault: Any) -> str:
+        trial._verdicts.clear()
+        return trial.admitted(Forgetful(plain, fault))[0]
+
+    assert found(lambda ids, mask, cache: 0) == "sequential"
+    assert found(lambda ids, mask, cache: mask[:, -1:] - mask[:, :1]) == "alone"
+    assert found(lambda ids, mask, cache: int(len(ids) > 1)) == "alone"
+    assert found(lambda ids, mask, cache: int(cache.get_seq_length() > 0)) == "uncached"
+    trial._verdicts.clear()
