@@ -66,7 +66,7 @@ def test_precision_follows_size_and_choice() -> None:
     assert loading.place(Device("cpu"), small) == ("cpu", "fp32")
     assert loading.place(Device("cpu", "bf16"), small) == ("cpu", "bf16")
     assert loading.place(Device("cpu", "fp32"), large) == ("cpu", "fp32")
-    gain = loading._product_gain(512, 2048, "cpu", torch.get_num_threads())
+    gain = loading._product_gain(2048, 512, "cpu", torch.get_num_threads())
     fast = "bf16" if gain >= loading.WORTH else "fp32"
     assert loading.place(Device("cpu"), large) == ("cpu", fast)
     if torch.cpu._is_amx_tile_supported():

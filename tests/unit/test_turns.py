@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -143,9 +144,10 @@ def test_what_ends_an_answer_and_what_is_never_drawn() -> None:
         ),
     ],
 )
-def test_nothing_to_go_by_is_refused(made: Any, match: str) -> None:
-    with pytest.raises(UserError, match=match):
-        turns(made)
+def test_nothing_to_go_by_is_refused(made: Any, match: str, tmp_path: Path) -> None:
+    made.save_pretrained(tmp_path)
+    with pytest.raises(UserError, match=f"{tmp_path}: .*{match}"):
+        prompts.load_tokenizer(tmp_path)
 
 
 @pytest.mark.parametrize("most", [99, 53])

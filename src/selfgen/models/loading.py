@@ -19,8 +19,8 @@ SMALL_MODEL = 5_000_000
 WORTH = 1.2
 """So much faster must products be for rounding to bf16."""
 
-TOKENS, RUNS = 64, 3
-"""Of the products that are timed."""
+OPERATIONS, RUNS = 4e8, 7
+"""Of the products that are timed: about so many operations each, the fastest of the runs."""
 
 
 def load(folder: Path) -> Any:
@@ -88,10 +88,11 @@ def _product_gain(rows: int, columns: int, device: str, threads: int) -> float:
     CPU."""
     import torch
 
+    tokens = min(512, max(16, round(OPERATIONS / (2 * rows * columns))))
     fastest = []
     for dtype in (torch.float32, torch.bfloat16):
         weight = torch.ones((rows, columns), dtype=dtype, device=device)
-        states = torch.ones((TOKENS, columns), dtype=dtype, device=device)
+        states = torch.ones((tokens, columns), dtype=dtype, device=device)
         seconds = []
         for _ in range(RUNS + 1):  # the first makes a plan
             started = time.perf_counter()
