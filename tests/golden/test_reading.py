@@ -229,3 +229,32 @@ def test_a_verdict_is_kept_for_models_alike() -> None:
     assert len(probe._verdicts) == 1
     probe.reader(build("llama", num_hidden_layers=1))
     assert len(probe._verdicts) == 2
+
+
+def test_attention_drops_out_in_flat_training_too() -> None:
+    """The mean of many losses with half of the attention left out is that of the plain
+    forward, and is not the loss without dropout."""
+
+    def losses(flat: bool, share: float) -> torch.Tensor:
+        model = build("llama", attention_dropout=share).train()
+        row = torch.tensor(ROWS[0])
+        reader = probe.reader(model) if flat else None
+        torch.manual_seed(0)
+        found = []
+        with torch.no_grad():
+            for _ in range(400):
+                logits = (
+                    reader.logits(reader.states(row, [len(row)]))
+                    if reader
+                    else plain_logits(model, row)
+                )
+                found.append(cross_entropy(logits[:-1], row[1:]))
+        assert not flat or reader.way == "flat"
+        return torch.stack(found)
+
+    flat, plain, none = losses(True, 0.5), losses(False, 0.5), losses(True, 0.0)
+    assert none.std() < 1e-5
+    error = float((flat.var() / len(flat) + plain.var() / len(plain)).sqrt())
+    assert abs(float(flat.mean() - plain.mean())) < 4 * error
+    assert abs(float(flat.mean() - none.mean())) > 4 * error
+    assert float(flat.std() / plain.std()) == pytest.approx(1, abs=0.2)

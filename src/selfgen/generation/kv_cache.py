@@ -105,9 +105,10 @@ class KVCache:
         value: torch.Tensor,
         scaling: float | None,
         window: int | None,
+        dropout: float,
     ) -> torch.Tensor:
         """Write the new keys and values, then attend; see
-        ``models.attention.Layout``."""
+        ``models.attention.Layout``. Nothing drops out: it is for generation."""
         call = (layer, self.calls[layer])
         self.calls[layer] += 1
         if call not in self.layers:

@@ -38,10 +38,11 @@ class Layout(Protocol):
         value: torch.Tensor,
         scaling: float | None,
         window: int | None,
+        dropout: float,
     ) -> torch.Tensor:
         """``query`` [tokens, heads, size], ``key`` and ``value`` [tokens, key heads,
         size]; returns [tokens, heads, size]. ``window``: positions that a token sees,
-        itself included, or all."""
+        itself included, or all. ``dropout``: share of attention that is left out."""
 
 
 def use(model: Any) -> bool:
@@ -80,6 +81,7 @@ def attend(
     scaling: float | None = None,
     sliding_window: int | None = None,
     layout: Layout | None = None,
+    dropout: float = 0.0,
     **others: Any,
 ) -> tuple[torch.Tensor, None]:
     """As transformers' attention functions: ``query`` [rows, heads, length, size], ``key``
@@ -91,18 +93,26 @@ def attend(
 
     if layout is not None:
         q, k, v = (x[0].transpose(0, 1) for x in (query, key, value))
-        out = layout.attend(module.layer_idx, q, k, v, scaling, sliding_window)
+        out = layout.attend(module.layer_idx, q, k, v, scaling, sliding_window, dropout)
         return out[None], None
     rows, heads, length, size = query.shape
     if length > 1 or heads == key.shape[1]:
         return sdpa_attention_forward(
-            module, query, key, value, attention_mask, scaling=scaling, **others
+            module,
+            query,
+            key,
+            value,
+            attention_mask,
+            scaling=scaling,
+            dropout=dropout,
+            **others,
         )
     out = scaled_dot_product_attention(
         query.view(rows, key.shape[1], heads // key.shape[1], size),
         key,
         value,
         attn_mask=attention_mask,
+        dropout_p=dropout,
         scale=scaling,
     )
     return out.reshape(rows, 1, heads, size), None
@@ -167,12 +177,13 @@ class Packed:
         value: torch.Tensor,
         scaling: float | None,
         window: int | None,
+        dropout: float,
     ) -> torch.Tensor:
         """See ``Layout``."""
         groups = query.shape[1] != key.shape[1]
         # Under autocast rotary embeddings leave queries and keys in fp32.
         query, key = query.to(value.dtype), key.to(value.dtype)
-        if has_varlen(value, groups):
+        if not dropout and has_varlen(value, groups):
             from torch.nn.attention.varlen import varlen_attn
 
             options: dict[str, Any] = {"enable_gqa": True} if groups else {}
@@ -199,6 +210,7 @@ class Packed:
             k,
             v,
             attn_mask=mask,
+            dropout_p=dropout,
             is_causal=mask is None,
             scale=scaling,
             enable_gqa=groups,
