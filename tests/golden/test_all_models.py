@@ -1,4 +1,4 @@
-"""``docs/models.md``: how every causal LM class of the pinned transformers is read, or why not.
+"""``docs/models.md``: how every causal LM class of transformers is read, or why not.
 
 ``python -m tests.golden.test_all_models > docs/models.md`` writes it anew.
 """
@@ -45,9 +45,9 @@ greedy answers, mixed rows, loss.
 
 - **flat**: many rows as one sequence without padding; **padded**: rows padded on the right;
   **whole**: row by row.
-- **speculative**: only drawn positions cost a pass; **sequential**: one pass a token, with the
-  model's cache; **alone**: the same, one row at a time; **uncached**: every draw reads its row
-  again.
+- **speculative**: only drawn positions cost a pass; **sequential**: one pass a token, with
+  the model's cache; **alone**: the same, one row at a time; **uncached**: every draw reads
+  its row again.
 """
 
 WAYS = {

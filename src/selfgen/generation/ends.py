@@ -21,3 +21,8 @@ def banned(
     head = getattr(base_of(model), "get_output_embeddings", lambda: None)()
     size = len(tokenizer) if head is None else len(head.weight)
     return turns(tokenizer).banned(size, but)
+
+
+def named(stops: frozenset[int], tokenizer: Any) -> str:
+    """Tokens as they are written, for people."""
+    return " ".join(tokenizer.convert_ids_to_tokens(sorted(stops)))

@@ -204,6 +204,7 @@ def facts(engine: Engine) -> dict[str, Any]:
     """What the manifest of a pass records about its engine."""
     return {
         "engine": type(engine).__name__.lower(),
+        "read": engine.reader.way,
         "passes": engine.counts.passes,
         "forwarded_tokens": engine.counts.forwarded,
         "projected_tokens": engine.counts.projected,

@@ -57,7 +57,7 @@ def complete(
     for index, ids in engines.in_order(filled):
         yield chosen[index], ids
     if facts is not None:
-        facts |= made()
+        facts |= made() | {"turn_end": ends.named(stops, tokenizer)}
 
 
 def run(

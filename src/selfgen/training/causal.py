@@ -127,6 +127,7 @@ def train(
     state = Checkpoints(accelerator, scratch, checkpoint_minutes)
     outcome = state.restore() or Outcome(forwarded_tokens=forwarded, seconds=seconds)
     outcome.device, outcome.precision = device, precision
+    outcome.read = objective.reader.way
     outcome.processes, outcome.sharded = accelerator.num_processes, sharded
     norm = spec.optimization.max_grad_norm
     update = Update(accelerator, objective, passes, optimizer, scheduler, norm)

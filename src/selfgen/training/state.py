@@ -25,6 +25,9 @@ class Outcome:
     seconds: float = 0.0
     device: str = ""
     precision: str = ""
+    read: str = ""
+    """How rows were read (``models.probe``)."""
+
     processes: int = 1
     sharded: bool = False
     curve: list[dict[str, float]] = field(default_factory=list)
