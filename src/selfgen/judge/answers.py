@@ -85,7 +85,8 @@ def answer(
                 }
                 if progress:
                     progress(len(rows_of), total)
-            facts["engine"] = engine.pop("engine")
+            for name in ("engine", "read", "turn_end"):
+                facts[name] = engine.pop(name)
             counts.update(engine)
     rows = [rows_of[c.id, i + 1] for c in conversations for i in range(len(c.turns))]
     counts["generated_tokens"] = sum(row["tokens"] for row in rows)
