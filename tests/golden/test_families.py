@@ -10,13 +10,17 @@ import pytest
 import torch
 
 from selfgen.core.errors import UserError
-from selfgen.core.spec import Sampling
-from selfgen.generation import engines, trial
-from selfgen.generation.decoding import Request
+from selfgen.core.spec import Device, Sampling
+from selfgen.data.chat_templates import CHATML
+from selfgen.data.prompts import PromptSpec, prompt_ids
+from selfgen.generation import engines, forced, free, trial
+from selfgen.generation.decoding import Prompt, Request
 from selfgen.generation.sampling import Sampler
+from selfgen.generation.spec import PassSpec
 from selfgen.models import probe
 from selfgen.models.reader import Reader
 from tests.families import VOCABULARY, build
+from tests.unit.test_turns import IM, tokenizer
 
 BANNED, EOS = [0, 1], 2
 
@@ -126,3 +130,95 @@ def test_every_way_of_decoding_that_is_wrong_is_noticed() -> None:
     assert found(lambda ids, mask, cache: int(len(ids) > 1)) == "alone"
     assert found(lambda ids, mask, cache: int(cache.get_seq_length() > 0)) == "uncached"
     trial._verdicts.clear()
+
+
+def reference(name: str, prompt: list[int], answer: list[int]) -> forced.Reference:
+    return forced.Reference(name, 0, prompt, answer)
+
+
+ALL = PassSpec(
+    kind="forced",
+    beta=1.0,
+    sampling=Sampling(),
+    seed=0,
+    rows=(0, 9),
+    epochs=1,
+    prompt=PromptSpec("{prompt}", "", 99, 99),
+    device=Device("cpu", "fp32"),
+)
+
+
+def mixed_by(model: Any, *given: forced.Reference, banned: list[int]) -> dict[str, Any]:
+    made = forced.run(model, list(given), ALL, banned, [EOS])
+    return {row["id"]: row["tokens"] for row in made}
+
+
+@pytest.mark.parametrize("kind", ["dynamic", "longrope"])
+def test_a_row_is_drawn_as_it_is_alone(kind: str) -> None:
+    """Beside and after a row beyond the length at which rotary frequencies change."""
+    own = {"rope_type": kind, "rope_theta": 1e4, "factor": 4.0}
+    if kind == "longrope":
+        own |= {"short_factor": [1.0] * 4, "long_factor": [3.0] * 4}
+        own |= {"original_max_position_embeddings": 16}
+    model = build("llama", max_position_embeddings=16, rope_parameters=own)
+    short = reference("short", [5, 6, 7], [8, 9, 10, 11, 12, EOS])
+    long = reference("long", list(range(20, 50)), [8, 9, EOS])
+    alone = mixed_by(model, short, banned=BANNED)["short"]
+    assert mixed_by(model, long, short, banned=BANNED)["short"] == alone
+    assert mixed_by(model, short, banned=BANNED)["short"] == alone
+    wanted = greedy(model, [5, 6, 7], [8] * 5, set(range(5)))
+    assert alone == [*wanted, EOS]
+
+
+def test_rows_at_the_edge_are_right_or_refused_in_one_line() -> None:
+    model = build("gpt2")
+    row = reference("a", [5, 6, 7], [8, 9, EOS])
+    beyond = mixed_by(model, row, banned=[*BANNED, VOCABULARY, VOCABULARY + 7])
+    assert beyond == mixed_by(model, row, banned=BANNED), "ids that the head has not"
+    with pytest.raises(UserError, match="the prompt of none has no token"):
+        mixed_by(model, row, reference("none", [], [8, EOS]), banned=BANNED)
+    with pytest.raises(
+        UserError, match="a row of 140 tokens, GPT2LMHeadModel has positions for 128"
+    ):
+        mixed_by(model, reference("b", [5] * 138, [8, EOS]), banned=BANNED)
+    model.config.pad_token_id = -1
+    assert (
+        mixed_by(model, row, reference("b", [5], [8, EOS]), banned=BANNED)["a"]
+        == (beyond["a"])
+    )
+
+
+class Closing(torch.nn.Module):
+    """A head after which one token follows every context, and 5 if that may not be."""
+
+    def __init__(self, head: torch.nn.Module, token: int) -> None:
+        super().__init__()
+        self.weight, self.token = head.weight, token
+
+    def forward(self, states: torch.Tensor) -> torch.Tensor:
+        logits = torch.zeros((*states.shape[:-1], len(self.weight)))
+        logits[..., self.token], logits[..., 5] = 9, 5
+        return logits
+
+
+@pytest.mark.parametrize("role", [True, False])
+def test_an_answer_ends_where_its_template_ends_a_turn(role: bool) -> None:
+    """A token that is special by its role, as Gemma's is, or an added one without, as
+    Phi-3's; the tokenizer's EOS is another."""
+    names = {"special": IM} if role else {"added": IM}
+    made = tokenizer(CHATML, **names)
+    end = made.convert_tokens_to_ids("<|im_end|>")
+    model = build("llama", vocab_size=len(made))
+    assert model.generation_config.eos_token_id == EOS != end
+    model.lm_head = Closing(model.lm_head, end)
+    ids = prompt_ids(made, ALL.prompt, "hi")
+    [row] = free.run(
+        model, made, [Prompt("a", 0, ids)], Sampling(), seed=0, max_new_tokens=9
+    )
+    assert (row["tokens"], row["ended"], row["text"]) == (1, True, "")
+    model.generation_config.eos_token_id = [EOS, 5]
+    model.lm_head.token = made.convert_tokens_to_ids("<|im_start|>")
+    [row] = free.run(
+        model, made, [Prompt("a", 0, ids)], Sampling(), seed=0, max_new_tokens=9
+    )
+    assert (row["tokens"], row["ended"]) == (1, True), "an EOS of generation_config"

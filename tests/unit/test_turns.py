@@ -19,8 +19,11 @@ from selfgen.data import prompts
 from selfgen.data.chat_templates import BARE, CHATML, PLAIN, ZEPHYR
 from selfgen.data.prompts import PromptSpec
 from selfgen.data.turns import dialogue_ids, text_ids, turns
+from selfgen.models.base import ModelSpec, create, prepare
+from selfgen.models.loading import save
 
 SPEC = PromptSpec("{prompt}", "Fix it.", 99, 50)
+SHAPE = {"intermediate_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2}
 IM = ("<|im_start|>", "<|im_end|>")
 
 GEMMA = (
@@ -218,3 +221,19 @@ def test_text_ids_hold_no_control_token_and_nothing_else_changes(text: str) -> N
 def test_what_is_no_text_is_named() -> None:
     with pytest.raises(UserError, match=r"lone surrogate U\+D800 in 'a\\ud800'"):
         text_ids(tokenizer(CHATML), "a\ud800")
+
+
+def test_a_model_without_a_template_is_refused_before_anything_is_made(
+    tmp_path: Path,
+) -> None:
+    """In the first step, where a template of the configuration cures it."""
+    source, out = tmp_path / "model", tmp_path / "base"
+    model, _ = create(
+        ModelSpec("random", None, CHATML, "llama", SHAPE | {"hidden_size": 8})
+    )
+    save(model, tokenizer(None, special=IM), source)
+    with pytest.raises(UserError, match=f"{source}: .*chat template; .*`chat: chatml`"):
+        prepare(ModelSpec("folder"), source, out)
+    prepare(ModelSpec("folder", chat_template=CHATML), source, tmp_path / "cured")
+    own = turns(prompts.load_tokenizer(tmp_path / "cured"))
+    assert own.written

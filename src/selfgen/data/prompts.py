@@ -12,7 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from selfgen.core.errors import UserError
-from selfgen.data.turns import CURE, Messages, dialogue_ids, render, text_ids, turns
+from selfgen.data.turns import (
+    CURE,
+    Messages,
+    checked,
+    dialogue_ids,
+    render,
+    text_ids,
+    turns,
+)
 
 
 @dataclass(frozen=True)
@@ -42,9 +50,7 @@ def load_tokenizer(folder: Path) -> Any:
 
     tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     try:
-        if not tokenizer.chat_template:
-            raise UserError(f"tokenizer: it has no chat template; {CURE}")
-        turns(tokenizer)
+        checked(tokenizer)
     except UserError as error:
         raise UserError(f"{folder}: {error}") from None
     return tokenizer

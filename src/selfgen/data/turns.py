@@ -13,7 +13,7 @@ from typing import Any
 
 from selfgen.core.errors import UserError
 
-CURE = "allowed: a template of its own in models.NAME.chat, such as chatml"
+CURE = "name another by models.NAME.chat, such as `chat: chatml`"
 
 _ANSWER = "selfgen"
 """A word that templates leave as it is."""
@@ -59,6 +59,17 @@ def turns(tokenizer: Any) -> Turns:
     Raises UserError: there is no EOS either.
     """
     return _turns(tokenizer, str(tokenizer.chat_template))
+
+
+def checked(tokenizer: Any) -> None:
+    """Raises UserError where nothing says how a turn is written or closed."""
+    _templated(tokenizer)
+    turns(tokenizer)
+
+
+def _templated(tokenizer: Any) -> None:
+    if not tokenizer.chat_template:
+        raise UserError(f"tokenizer: it has no chat template; {CURE}")
 
 
 @functools.lru_cache(maxsize=16)
@@ -113,8 +124,7 @@ def render(tokenizer: Any, messages: Messages, *, opened: bool) -> str:
     """
     from jinja2 import TemplateError
 
-    if not tokenizer.chat_template:
-        raise UserError(f"tokenizer: it has no chat template; {CURE}")
+    _templated(tokenizer)
     try:
         text: str = tokenizer.apply_chat_template(
             list(messages), tokenize=False, add_generation_prompt=opened

@@ -104,6 +104,8 @@ def of_shard(rows: Sequence[Row], size: int, shard: int, shards: int) -> list[Ro
     names = [f"{row.id} {row.epoch}" for row in rows]
     if len(set(names)) != len(names):
         raise UserError("generation: request ids are not unique")
+    if empty := [row.id for row in rows if not len(row.prompt_ids)]:
+        raise UserError(f"generation: the prompt of {empty[0]} has no token")
     order = sorted(range(len(rows)), key=lambda i: (-len(rows[i]), names[i]))
     batches = -(-len(rows) // size)
     first, last = ((shard + i) * batches // shards * size for i in (0, 1))

@@ -140,7 +140,9 @@ def make(
     if name not in EXACT:
         raise UserError(f"engine: found {name}, allowed are {', '.join(EXACT)}")
     reader = probe.reader(model)
-    if reader.alike and max(map(len, requests), default=0) > reader.alike:
+    longest = max(map(len, requests), default=0)
+    reader.check(longest)
+    if reader.alike and longest > reader.alike:
         return Uncached(reader, sampler)
     slower, speculates = trial.admitted(reader)
     kinds: dict[str, type[Sequential | Uncached]] = {

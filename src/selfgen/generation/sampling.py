@@ -55,7 +55,8 @@ class Sampler:
         Raises NoNumber: logits that are none, or nothing that may be drawn.
         """
         scores = logits.float()
-        scores[:, list(self.banned)] = -torch.inf
+        banned = [token for token in self.banned if token < scores.shape[-1]]
+        scores[:, banned] = -torch.inf
         if self.sampling.temperature > 0:
             scores = truncate(scores / self.sampling.temperature, self.sampling)
             scores = scores + gumbel(keys, positions, scores.shape[-1])

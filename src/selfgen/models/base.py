@@ -14,6 +14,7 @@ from selfgen.core.errors import UserError
 from selfgen.core.provenance import atomic
 from selfgen.data import listing
 from selfgen.data.archive import read_member
+from selfgen.data.turns import checked
 from selfgen.models.loading import save
 
 if TYPE_CHECKING:
@@ -112,6 +113,10 @@ def _adopt(spec: ModelSpec, source: Path, out: Path) -> None:
         tokenizer.chat_template = spec.chat_template
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
+    try:
+        checked(tokenizer)
+    except UserError as error:
+        raise UserError(f"{source}: {error}") from None
     tokenizer.save_pretrained(out)
 
 

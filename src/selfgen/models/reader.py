@@ -10,12 +10,14 @@ Logits come from the model's own ``forward``, so whatever it does behind its dec
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 
+from selfgen.core.errors import UserError
 from selfgen.models import attention, rope
 
 WAYS = ("flat", "padded", "whole")
@@ -33,6 +35,7 @@ class Reader:
     def __init__(self, model: Any, decoder: Any, way: str) -> None:
         self.model, self.decoder, self.way = model, decoder, way
         self.alike = rope.longest_alike(model)
+        self.positions = positions(model)
 
     @property
     def device(self) -> torch.device:
@@ -53,11 +56,24 @@ class Reader:
         return len(head.weight)
 
     def states(self, input_ids: torch.Tensor, lengths: Sequence[int]) -> torch.Tensor:
-        """States [tokens, size] of rows of ``lengths`` that stand one after the other."""
+        """States [tokens, size] of rows of ``lengths`` that stand one after the other.
+
+        Raises UserError: a row that is longer than the model has positions.
+        """
+        self.check(max(lengths))
         if self.alike is None or max(lengths) <= self.alike:
             return self._states(input_ids, lengths)
         rows = input_ids.split(list(lengths))
         return torch.cat([self._states(row, [len(row)]) for row in rows])
+
+    def check(self, tokens: int) -> None:
+        """Raises UserError where a row of so many tokens is beyond the model's positions."""
+        if self.positions is not None and tokens > self.positions:
+            raise UserError(
+                f"model: found a row of {tokens} tokens, {type(base_of(self.model)).__name__}"
+                f" has positions for {self.positions}; lower max_prompt_tokens or"
+                " max_new_tokens"
+            )
 
     def _states(self, input_ids: torch.Tensor, lengths: Sequence[int]) -> torch.Tensor:
         if self.alike is not None:
@@ -99,6 +115,19 @@ class Reader:
         if self.way == "whole":
             return states
         return own_logits(self.model, self.decoder, states)
+
+
+def positions(model: Any) -> int | None:
+    """How many positions a model has embeddings for; None where it computes them."""
+    tokens = model.get_input_embeddings()
+    sizes = [
+        module.num_embeddings - getattr(module, "offset", 0)
+        for name, module in base_of(model).named_modules()
+        if isinstance(module, torch.nn.Embedding)
+        and module is not tokens
+        and re.search(r"pos|wpe", name.rpartition(".")[2])
+    ]
+    return min(sizes, default=None)
 
 
 def plain_logits(model: Any, row: torch.Tensor) -> torch.Tensor:
