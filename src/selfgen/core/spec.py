@@ -8,31 +8,62 @@ changes, so a spec never holds a key that its step does not read.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from typing import Any, TypeVar
+import typing
+from dataclasses import dataclass, fields
+from typing import Annotated, Any, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from selfgen.core.errors import UserError
+from selfgen.core.types import CountOrZero, one_of
 
 Spec = TypeVar("Spec")
 
 
+class Checked:
+    """A frozen dataclass that refuses values which the configuration would refuse."""
+
+    def __post_init__(self) -> None:
+        """Raises UserError: a value that its field does not take."""
+        for name, kind in _kinds(type(self)).items():
+            value = getattr(self, name)
+            try:
+                _adapter(kind).validate_python(value)
+            except ValidationError as error:
+                said = error.errors()[0]["msg"].removeprefix("Value error, ")
+                raise UserError(
+                    f"{type(self).__name__}.{name}: found {value!r},"
+                    f" {said[:1].lower()}{said[1:]}"
+                ) from None
+
+
+_KINDS: dict[Any, dict[str, Any]] = {}
+
+
+def _kinds(cls: Any) -> dict[str, Any]:
+    """The types of the fields of a dataclass."""
+    if cls not in _KINDS:
+        kinds = typing.get_type_hints(cls, include_extras=True)
+        own = {field.name: kinds[field.name] for field in fields(cls)}
+        _KINDS[cls] = {n: k for n, k in own.items() if not isinstance(k, TypeVar)}
+    return _KINDS[cls]
+
+
 @dataclass(frozen=True)
-class Sampling:
+class Sampling(Checked):
     """How a token is chosen: ``temperature`` 0 is greedy, ``top_k`` 0 and ``top_p`` 1 off."""
 
-    temperature: float = 0.0
-    top_k: int = 0
-    top_p: float = 1.0
+    temperature: Annotated[float, Field(ge=0)] = 0.0
+    top_k: CountOrZero = 0
+    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
 
 
 @dataclass(frozen=True)
-class Device:
+class Device(Checked):
     """Where and how exactly to compute; ``auto`` takes the best the machine has."""
 
-    device: str = "auto"
-    precision: str = "auto"
+    device: Annotated[str, one_of("auto", "cpu", "cuda", "mps")] = "auto"
+    precision: Annotated[str, one_of("auto", "fp32", "bf16")] = "auto"
 
 
 @dataclass(frozen=True)

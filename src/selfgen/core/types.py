@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 NAME = r"^[a-z0-9][a-z0-9.-]*$"
 """Names of tasks, models and methods are parts of paths."""
@@ -28,6 +28,17 @@ MAX_COUNT = 10**12
 Count = Annotated[int, Field(ge=1, le=MAX_COUNT)]
 CountOrZero = Annotated[int, Field(ge=0, le=MAX_COUNT)]
 CountFromTwo = Annotated[int, Field(ge=2, le=MAX_COUNT)]
+
+
+def one_of(*names: str) -> Any:
+    """One of some names, as part of ``Annotated[str, ...]``: a type checker sees a text."""
+
+    def check(value: str) -> str:
+        if value not in names:
+            raise ValueError("allowed: " + ", ".join(map(repr, names)))
+        return value
+
+    return AfterValidator(check)
 
 
 class Keys(BaseModel):

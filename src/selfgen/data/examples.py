@@ -6,7 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from selfgen.core.errors import UserError
 from selfgen.data.prompts import PromptSpec, answer_ids, prompt_ids
+
+KEYS = ("id", "prompt", "reference")
+"""What a record must have."""
 
 
 @dataclass(frozen=True)
@@ -26,13 +30,20 @@ class Example:
 def examples_of(
     records: Sequence[dict[str, Any]], prompt: PromptSpec, tokenizer: Any
 ) -> list[Example]:
-    """Records as token ids, in their order."""
-    return [
-        Example(
-            record["id"],
-            record["prompt"],
-            prompt_ids(tokenizer, prompt, record["prompt"]),
-            answer_ids(tokenizer, prompt, record["reference"]),
-        )
-        for record in records
-    ]
+    """Records as token ids, in their order.
+
+    Raises UserError, which names the record: it lacks a key, or its texts are none.
+    """
+    examples = []
+    for number, record in enumerate(records):
+        if missing := [key for key in KEYS if key not in record]:
+            raise UserError(f"records: row {number} has no {', '.join(missing)}")
+        try:
+            ids = (
+                prompt_ids(tokenizer, prompt, record["prompt"]),
+                answer_ids(tokenizer, prompt, record["reference"]),
+            )
+        except UserError as error:
+            raise UserError(f"record {record['id']}: {error}") from None
+        examples.append(Example(record["id"], record["prompt"], *ids))
+    return examples

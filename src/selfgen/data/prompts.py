@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from selfgen.core.errors import UserError
+from selfgen.core.spec import Checked
+from selfgen.core.types import Count
 from selfgen.data.turns import (
     CURE,
     Messages,
@@ -24,7 +26,7 @@ from selfgen.data.turns import (
 
 
 @dataclass(frozen=True)
-class PromptSpec:
+class PromptSpec(Checked):
     """The text around a record: the user message, and the turn that asks for a correction.
 
     ``answer_prefix`` joins an answer to what stands before it. A prompt that is too long
@@ -34,14 +36,14 @@ class PromptSpec:
 
     template: str
     correction: str
-    max_prompt_tokens: int
-    max_answer_tokens: int
+    max_prompt_tokens: Count
+    max_answer_tokens: Count
     answer_prefix: str = ""
     cut_after: str = ""
     control_tokens: bool = False
 
 
-def load_tokenizer(folder: Path) -> Any:
+def load_tokenizer(folder: Path | str) -> Any:
     """The tokenizer beside a model's weights.
 
     Raises UserError: it has no chat template, or nothing that closes a turn.

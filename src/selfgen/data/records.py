@@ -47,3 +47,19 @@ def check_ids(rows: list[dict[str, Any]], where: str) -> None:
     twice = [ident for ident, count in counts.items() if count > 1]
     if twice:
         raise UserError(f"{where}: ids stand more than once: {', '.join(twice[:5])}")
+
+
+def training_records(
+    records: Iterable[dict[str, Any]], rows: tuple[int, int]
+) -> list[dict[str, Any]]:
+    """The slice ``rows`` of the training records; all are, where they name no split.
+
+    Raises UserError: fewer records than that.
+    """
+    training = [record for record in records if record.get("split", "train") == "train"]
+    if len(training) < rows[1]:
+        raise UserError(
+            f"records: found {len(training)} training records, rows {rows[0]} to {rows[1]}"
+            " are asked for"
+        )
+    return training[rows[0] : rows[1]]

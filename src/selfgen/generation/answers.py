@@ -100,11 +100,11 @@ def run_free(
 
 
 def load(
-    weights: Path, where: Device, backend: str = "", gpus: int = 1
+    weights: Path | str, where: Device, backend: str = "", gpus: int = 1
 ) -> tuple[Any, dict[str, Any]]:
     """A model for ``free.complete``, and where it runs, for the manifest."""
     if backend == "vllm":
-        served = vllm_backend.load(weights, where, gpus)
+        served = vllm_backend.load(Path(weights), where, gpus)
         return served, {"device": served.device, "precision": served.precision}
     model, device, precision = load_for_generation(weights, where)
     return model, {"device": device, "precision": precision}

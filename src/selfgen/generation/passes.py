@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from selfgen.core.rows import write_rows
 from selfgen.data.examples import Example, examples_of
 from selfgen.data.prompts import load_tokenizer
-from selfgen.data.records import read
+from selfgen.data.records import read, training_records
 from selfgen.generation import ends, forced
-from selfgen.generation.answers import Generated, Rows, counted, load, run_free
+from selfgen.generation.answers import Generated, counted, load, run_free
 from selfgen.generation.decoding import Prompt
 from selfgen.generation.spec import PassSpec
 from selfgen.mixing.order import is_plain, part_of, plan_steps
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 
 def run_pass(
-    records: Rows,
-    weights: Path,
+    records: Iterable[dict[str, Any]],
+    weights: Path | str,
     spec: PassSpec,
     *,
     gpus: int = 1,
@@ -37,7 +37,7 @@ def run_pass(
     """
     tokenizer = load_tokenizer(weights)
     model, facts = load(weights, spec.device, spec.backend, gpus)
-    examples = examples_of(records[spec.rows[0] : spec.rows[1]], spec.prompt, tokenizer)
+    examples = examples_of(training_records(records, spec.rows), spec.prompt, tokenizer)
     return pass_over(model, tokenizer, examples, spec, facts, **options)
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
-from selfgen.core.spec import Device, Sampling, Steps
+from selfgen.core.spec import Checked, Device, Sampling, Steps
+from selfgen.core.types import Count, CountOrZero, Share, one_of
 from selfgen.data.prompts import PromptSpec
 from selfgen.mixing.schedules import Schedule
 
 
 @dataclass(frozen=True, kw_only=True)
-class Drawing:
+class Drawing(Checked):
     """What a method says of its pass.
 
     ``kind``: ``forced`` (left to right on the mixed prefix), ``onepass`` (from the reference
@@ -20,14 +22,14 @@ class Drawing:
     ``candidates``: answers of an example and epoch.
     """
 
-    kind: str
+    kind: Annotated[str, one_of("forced", "onepass", "free")]
     sampling: Sampling
-    beta: float = 0.0
+    beta: Share = 0.0
     schedule: Schedule | None = None
-    eos: str = "exclude"
-    span: int = 1
-    plain_share: float = 0.0
-    candidates: int = 1
+    eos: Annotated[str, one_of("exclude", "keep")] = "exclude"
+    span: Count = 1
+    plain_share: Share = 0.0
+    candidates: Count = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,27 +42,27 @@ class PassSpec(Drawing):
     """
 
     seed: int
-    rows: tuple[int, int]
-    epochs: int
+    rows: tuple[CountOrZero, Count]
+    epochs: Count
     prompt: PromptSpec
     device: Device
-    step_rows: int = 0
+    step_rows: CountOrZero = 0
     steps: Steps | None = None
-    backend: str = ""
+    backend: Annotated[str, one_of("", "vllm")] = ""
 
 
 @dataclass(frozen=True)
-class AnswersSpec:
+class AnswersSpec(Checked):
     """Free-running answers to held-out prompts.
 
     ``decoding``: ``direct`` answers the prompt; ``corrected`` is shown the direct answer and
     the correction turn, and answers again. ``backend``: ``vllm``, or none for our own.
     """
 
-    decoding: str
+    decoding: Annotated[str, one_of("direct", "corrected")]
     splits: tuple[str, ...]
     prompt: PromptSpec
     sampling: Sampling
     seed: int
     device: Device
-    backend: str = ""
+    backend: Annotated[str, one_of("", "vllm")] = ""

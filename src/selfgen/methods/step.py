@@ -15,11 +15,11 @@ from selfgen.core.rows import read_rows, write_rows
 from selfgen.data import dialogues
 from selfgen.data.examples import examples_of
 from selfgen.data.prompts import load_tokenizer
-from selfgen.data.records import read
+from selfgen.data.records import read, training_records
 from selfgen.data.turns import turns
 from selfgen.mixing import blocks
 from selfgen.mixing.blocks import BlocksSpec
-from selfgen.mixing.build import stream, training_records
+from selfgen.mixing.build import stream
 from selfgen.mixing.order import tokens_in_time
 
 if TYPE_CHECKING:

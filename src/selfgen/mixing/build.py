@@ -8,23 +8,13 @@ from typing import Any
 
 from selfgen.core.errors import UserError
 from selfgen.data.examples import Example, examples_of
+from selfgen.data.records import training_records
 from selfgen.mixing.mix import Grades, MakeRows, Mix, Mixing
 from selfgen.mixing.order import Step, part_of, plan_steps, plan_tokens
 from selfgen.mixing.rows import IGNORE, Fields
 from selfgen.mixing.spec import RowsSpec
 
 Rows = list[dict[str, Any]]
-
-
-def training_records(records: Rows, rows: tuple[int, int]) -> Rows:
-    """The slice of training records, in file order, that a stage trains on."""
-    training = [record for record in records if record["split"] == "train"]
-    if len(training) < rows[1]:
-        raise UserError(
-            f"records: found {len(training)} training records, rows {rows[0]} to {rows[1]}"
-            " are asked for"
-        )
-    return training[rows[0] : rows[1]]
 
 
 def build(

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Annotated, Generic, TypeVar
 
-from selfgen.core.spec import Steps
+from selfgen.core.spec import Checked, Steps
+from selfgen.core.types import Count, CountOrZero, one_of
 from selfgen.data.prompts import PromptSpec
 
 Method = TypeVar("Method")
 
 
 @dataclass(frozen=True, kw_only=True)
-class RowsSpec(Generic[Method]):
+class RowsSpec(Checked, Generic[Method]):
     """How records and passes become training rows, in training order.
 
     ``rows``: the slice of training records. ``method``: a ``mixing.mix.Mix``, the keys of the
@@ -21,10 +22,10 @@ class RowsSpec(Generic[Method]):
     """
 
     seed: int
-    rows: tuple[int, int]
-    epochs: int
-    batch_size: int
+    rows: tuple[CountOrZero, Count]
+    epochs: Count
+    batch_size: Count
     prompt: PromptSpec
     method: Method
-    loss: str = "answers"
+    loss: Annotated[str, one_of("answers", "all")] = "answers"
     steps: Steps | None = None

@@ -23,12 +23,12 @@ OPERATIONS, RUNS = 4e8, 7
 """Of the products that are timed: about so many operations each, the fastest of the runs."""
 
 
-def load(folder: Path) -> Any:
+def load(folder: Path | str) -> Any:
     """The causal LM in ``folder`` in fp32, on the CPU."""
     import torch
     from transformers import AutoModelForCausalLM
 
-    if not (folder / "config.json").exists():
+    if not Path(folder, "config.json").exists():
         raise UserError(f"{folder}: no model here (config.json is missing)")
     model = AutoModelForCausalLM.from_pretrained(
         folder,
@@ -112,7 +112,7 @@ def skeleton(folder: Path) -> Any:
         return AutoModelForCausalLM.from_config(config)
 
 
-def load_for_generation(folder: Path, spec: Device) -> tuple[Any, str, str]:
+def load_for_generation(folder: Path | str, spec: Device) -> tuple[Any, str, str]:
     """``(model, device, precision)`` ready to generate: weights in the precision itself."""
     import torch
 
