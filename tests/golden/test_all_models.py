@@ -139,6 +139,7 @@ def _sections(found: dict[str, tuple[str, str]]) -> Iterator[str]:
 def test_the_page_shows_how_every_class_is_read() -> None:
     trial._verdicts.clear()
     probe._verdicts.clear()
+    probe._exact.clear()
     assert page() == PAGE.read_text(encoding="utf-8")
 
 

@@ -46,8 +46,10 @@ FAMILIES = {
 def no_verdicts() -> Iterator[None]:
     """Each test tries anew."""
     probe._verdicts.clear()
+    probe._exact.clear()
     yield
     probe._verdicts.clear()
+    probe._exact.clear()
 
 
 @pytest.mark.parametrize("kind", FAMILIES)

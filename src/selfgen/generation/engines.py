@@ -144,19 +144,19 @@ def make(
     reader.check(longest)
     if reader.alike and longest > reader.alike:
         return Uncached(reader, sampler)
-    slower, speculates = trial.admitted(reader)
-    kinds: dict[str, type[Sequential | Uncached]] = {
-        "sequential": Sequential,
-        "alone": Alone,
-        "uncached": Uncached,
-    }
-    stepwise = kinds[slower]
+    speculative = Speculative(reader, sampler, COST[reader.device.type])
+    speculates = (
+        name != "sequential"
+        and reader.way == "flat"
+        and trial.is_right(
+            reader, "speculative", partial(Speculative, cost=speculative.cost)
+        )
+    )
     if name == "sequential" or (name == "auto" and not speculates):
         return stepwise(reader, sampler)
     if not speculates:
         kind = probe.name_of(model)
         raise UserError(f"engine: speculative cannot run {kind}; allowed is sequential")
-    speculative = Speculative(reader, sampler, COST[model.device.type])
     size = batch_of(requests, batch_size, model.device)
     passes = sum(requests[i].limit for i in range(0, len(requests), size))
     if not any(request.given for request in requests):
@@ -190,6 +190,14 @@ def make(
     if name == "auto" and left_to_right < skipping:
         return stepwise(reader, sampler)
     return speculative
+
+
+def stepwise(reader: Reader, sampler: Sampler) -> Sequential | Uncached:
+    """The fastest engine of a pass a token that is right."""
+    for name, kind in (("sequential", Sequential), ("alone", Alone)):
+        if trial.is_right(reader, name, kind):
+            return kind(reader, sampler)
+    return Uncached(reader, sampler)
 
 
 def estimate(

@@ -1,5 +1,5 @@
-"""Which engines decode a model right: found by trying, as ``models.probe`` finds how its rows
-are read.
+"""Whether an engine decodes a model right: found by trying, as ``models.probe`` finds how its
+rows are read.
 
 Each engine fills a few ragged requests of noise, whose draws are replaced by what stands
 fixed; the logits that it draws from are held against those of the model's plain ``forward``.
@@ -17,14 +17,14 @@ import torch
 from selfgen.core.spec import Sampling
 from selfgen.generation.decoding import Request
 from selfgen.generation.sampling import Sampler
-from selfgen.generation.sequential import Alone, Sequential
-from selfgen.generation.speculative import Cost, Speculative
+from selfgen.generation.sequential import Sequential
+from selfgen.generation.speculative import Speculative
 from selfgen.models import probe
 from selfgen.models.reader import Reader, plain_logits
 
 log = logging.getLogger(__name__)
 
-PROMPTS, ANSWERS = (12, 9, 10, 14), (3, 6, 5, 4)
+PROMPTS, ANSWERS = (12, 9, 10, 14), (2, 5, 4, 3)
 """Tokens of each request. The prompts begin alike, long enough for an engine to notice."""
 
 ALIKE, BATCH = 8, 3
@@ -35,7 +35,7 @@ FIXED = 2
 
 Engine = Callable[[Reader, Sampler], Sequential | Speculative]
 
-_verdicts: dict[str, tuple[str, bool]] = {}
+_verdicts: dict[str, bool] = {}
 
 
 @dataclass(frozen=True)
@@ -57,53 +57,31 @@ class Recorder(Sampler):
         return torch.tensor([self.truth[a] for a in addresses], device=states.device)
 
 
-def admitted(reader: Reader) -> tuple[str, bool]:
-    """The fastest engine of a pass a token that is right (``sequential``, ``alone`` or
-    ``uncached``), and whether the speculative one is.
+def is_right(reader: Reader, name: str, engine: Engine) -> bool:
+    """Does an engine decode the model as its plain ``forward``?
 
     The verdict is kept as ``probe.reader`` keeps its own.
     """
-    key = probe.key_of(reader.model, reader.way)
+    key = probe.key_of(reader.model, reader.way, name)
     if key not in _verdicts:
         with probe.still(reader.model), torch.inference_mode():
-            _verdicts[key] = _admitted(reader)
+            _verdicts[key] = _is_right(reader, name, engine)
     return _verdicts[key]
 
 
-def _admitted(reader: Reader) -> tuple[str, bool]:
-    rows = probe.noise(
-        probe.vocabulary_of(reader.model),
-        [p + a for p, a in zip(PROMPTS, ANSWERS, strict=True)],
-        reader.device,
-    )
+def _is_right(reader: Reader, name: str, engine: Engine) -> bool:
+    lengths = [p + a for p, a in zip(PROMPTS, ANSWERS, strict=True)]
+    vocabulary = probe.vocabulary_of(reader.model)
+    rows = probe.noise(vocabulary, lengths, reader.device)
     for row in rows:
         row[:ALIKE] = rows[0][:ALIKE]
     expected = [plain_logits(reader.model, row) for row in rows]
-    right = partial(_is_right, reader, rows, expected)
-    speculative = reader.way == "flat" and right(
-        "speculative", partial(Speculative, cost=Cost(64.0, 0.0))
-    )
-    for name, kind in (("sequential", Sequential), ("alone", Alone)):
-        if right(name, kind):
-            return name, speculative
-    return "uncached", speculative
-
-
-def _is_right(
-    reader: Reader,
-    rows: Sequence[torch.Tensor],
-    expected: Sequence[torch.Tensor],
-    name: str,
-    engine: Engine,
-) -> bool:
     error = probe.tried(partial(_error, reader, rows, expected, engine))
     right = error <= probe.tolerance(expected[0])
+    said = "can be used" if right else "is not used"
     log.info(
         "%s: the %s engine %s (differs by %.0e)",
-        probe.name_of(reader.model),
-        name,
-        "can be used" if right else "is not used",
-        error,
+        *(probe.name_of(reader.model), name, said, error),
     )
     return right
 

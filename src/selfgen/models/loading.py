@@ -10,6 +10,7 @@ from typing import Any
 
 from selfgen.core.errors import UserError
 from selfgen.core.spec import Device
+from selfgen.models import probe
 
 log = logging.getLogger(__name__)
 
@@ -118,5 +119,7 @@ def load_for_generation(folder: Path | str, spec: Device) -> tuple[Any, str, str
 
     model = load(folder)
     device, precision = place(spec, model)
+    if precision == "bf16":
+        probe.reader(model)  # in fp32, where what is wrong is not taken for rounding
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
     return model.to(device=device, dtype=dtype).eval(), device, precision

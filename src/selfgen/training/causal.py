@@ -22,6 +22,7 @@ import torch
 
 from selfgen.core.errors import UserError
 from selfgen.core.spec import Steps
+from selfgen.models import probe
 from selfgen.models.loading import place
 from selfgen.training.batches import (
     IGNORE,
@@ -104,6 +105,7 @@ def train(
         _compile(model)
     if not sharded:  # so that it is tried where it will be trained
         model.to(accelerator.device)
+        probe.reader(model, gradients=True)  # in fp32, then as it will be trained
     with accelerator.autocast():
         objective = _objective(model, spec, part.total, banned)
     wrapped, optimizer = accelerator.prepare(objective, optimizer)
