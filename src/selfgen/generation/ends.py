@@ -25,4 +25,4 @@ def banned(
 
 def named(stops: frozenset[int], tokenizer: Any) -> str:
     """Tokens as they are written, for people."""
-    return " ".join(tokenizer.convert_ids_to_tokens(sorted(stops)))
+    return " ".join(map(str, tokenizer.convert_ids_to_tokens(sorted(stops))))

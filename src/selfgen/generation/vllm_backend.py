@@ -34,6 +34,15 @@ class Served:
     precision: str
     gpus: int
 
+    @property
+    def generation_config(self) -> Any:
+        """What the model's folder says of generation; None where it says nothing."""
+        from transformers import GenerationConfig
+
+        if not (self.weights / "generation_config.json").is_file():
+            return None
+        return GenerationConfig.from_pretrained(self.weights)
+
     def fill(
         self,
         requests: Sequence[Request],
