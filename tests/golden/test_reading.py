@@ -260,3 +260,41 @@ def test_attention_drops_out_in_flat_training_too() -> None:
     assert abs(float(flat.mean() - plain.mean())) < 4 * error
     assert abs(float(flat.mean() - none.mean())) > 4 * error
     assert float(flat.std() / plain.std()) == pytest.approx(1, abs=0.2)
+
+
+@pytest.mark.parametrize("kind", ["olmoe", "phimoe", "mistral", "gemma3_text"])
+def test_windows_that_are_longer_than_the_probe_are_tried_all_the_same(
+    kind: str,
+) -> None:
+    """Rows of 60 and 35 tokens with a window of 20, which the probe's rows do not reach."""
+    model = build(kind, sliding_window=20)
+    rows = [
+        torch.randint(3, VOCABULARY, (n,), generator=torch.Generator().manual_seed(n))
+        for n in (60, 35)
+    ]
+    expected = [plain_logits(model, row) for row in rows]
+    reader = probe.reader(model)
+    assert model.config.sliding_window == 20
+    logits = reader.logits(reader.states(torch.cat(rows), [60, 35])).split([60, 35])
+    for found, plain in zip(logits, expected, strict=True):
+        torch.testing.assert_close(found, plain, rtol=1e-3, atol=1e-3)
+
+
+def test_a_wrapper_of_the_decoder_stays() -> None:
+    model = build("llama")
+    calls = []
+    plain = model.model.forward
+    model.model.forward = lambda *a, **k: calls.append(1) or plain(*a, **k)
+    wrapper = model.model.forward
+    probe.reader(model)
+    assert model.model.forward is wrapper and calls
+
+
+def test_positions_behind_the_padding_are_counted() -> None:
+    """RoBERTa's embeddings are for 128 positions, the first two of which are padding's."""
+    model = build("roberta", is_decoder=True, pad_token_id=1)
+    reader = probe.reader(model)
+    row = torch.arange(3, 3 + reader.positions)
+    assert reader.states(row, [len(row)]).shape[0] == len(row)
+    with pytest.raises(UserError, match="has positions for 126"):
+        reader.states(torch.arange(3, 130), [127])

@@ -318,3 +318,14 @@ def test_a_part_is_exactly_its_steps() -> None:
     short = [row for row in rows() if 2 <= row["step"] < 5]
     with pytest.raises(UserError, match="found 3 steps, steps 2 to 5 are due"):
         fit(rows=short, spec=spec)
+
+
+def test_logits_that_are_no_numbers_are_named_with_their_row() -> None:
+    model = build("llama")
+    loss = loss_on(model, 1.0)
+    given = loss.at_step(rows(1)[:2], 0)
+    model.model.norm.weight.data[:] = float("nan")
+    with pytest.raises(
+        UserError, match=r"before token \d+ of the answer of \S+ are not"
+    ):
+        loss.mix(given, torch.device("cpu"))

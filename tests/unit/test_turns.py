@@ -237,3 +237,22 @@ def test_a_model_without_a_template_is_refused_before_anything_is_made(
     prepare(ModelSpec("folder", chat_template=CHATML), source, tmp_path / "cured")
     own = turns(prompts.load_tokenizer(tmp_path / "cured"))
     assert own.written
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{% for m in messages %}<|im_start|>{% for c in m.content %}{% if c.type %}{{ c }}"
+        "{% endif %}{% endfor %}<|im_end|>{% endfor %}",
+        "{{ messages[0].content + none }}",
+    ],
+)
+def test_a_template_that_writes_no_text_is_refused(
+    template: str, tmp_path: Path
+) -> None:
+    """Content as a list of parts, and one that fails: nothing of the prompt is taken for
+    the end of a turn."""
+    made = tokenizer(template, eos=None, special=IM)
+    made.save_pretrained(tmp_path)
+    with pytest.raises(UserError, match=r"chat template|no EOS token"):
+        prompts.load_tokenizer(tmp_path)

@@ -28,7 +28,8 @@ class Checked:
         for name, kind in _kinds(type(self)).items():
             value = getattr(self, name)
             try:
-                _adapter(kind).validate_python(value)
+                taken = _adapter(kind).validate_python(value)
+                object.__setattr__(self, name, taken)
             except ValidationError as error:
                 said = error.errors()[0]["msg"].removeprefix("Value error, ")
                 raise UserError(
@@ -53,7 +54,7 @@ def _kinds(cls: Any) -> dict[str, Any]:
 class Sampling(Checked):
     """How a token is chosen: ``temperature`` 0 is greedy, ``top_k`` 0 and ``top_p`` 1 off."""
 
-    temperature: Annotated[float, Field(ge=0)] = 0.0
+    temperature: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     top_k: CountOrZero = 0
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
 

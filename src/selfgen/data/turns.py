@@ -58,7 +58,8 @@ def turns(tokenizer: Any) -> Turns:
 
     Raises UserError: there is no EOS either.
     """
-    return _turns(tokenizer, str(tokenizer.chat_template))
+    says = (str(tokenizer.chat_template), len(tokenizer), tokenizer.eos_token_id)
+    return _turns(tokenizer, *says)
 
 
 def checked(tokenizer: Any) -> None:
@@ -73,7 +74,7 @@ def _templated(tokenizer: Any) -> None:
 
 
 @functools.lru_cache(maxsize=16)
-def _turns(tokenizer: Any, template: str) -> Turns:
+def _turns(tokenizer: Any, template: str, size: int, eos: int | None) -> Turns:
     control = _control(tokenizer, len(tokenizer))
     after = _after_answer(tokenizer)
     places = [(after.find(text), -len(text), text) for text in control if text in after]
@@ -102,9 +103,12 @@ def _after_answer(tokenizer: Any) -> str:
         {"role": "assistant", "content": _ANSWER},
     ]
     try:
-        return render(tokenizer, turn, opened=False).rpartition(_ANSWER)[2]
+        rendered = render(tokenizer, turn, opened=False)
     except UserError:
         return ""
+    if _ANSWER not in rendered:
+        raise UserError(f"chat template: it does not write the text of a turn; {CURE}")
+    return rendered.rpartition(_ANSWER)[2]
 
 
 @functools.lru_cache(maxsize=16)
@@ -129,7 +133,7 @@ def render(tokenizer: Any, messages: Messages, *, opened: bool) -> str:
         text: str = tokenizer.apply_chat_template(
             list(messages), tokenize=False, add_generation_prompt=opened
         )
-    except TemplateError as error:
+    except (TemplateError, TypeError, ValueError, LookupError) as error:
         roles = ", ".join(message["role"] for message in messages)
         said = " ".join(str(error).split())
         raise UserError(

@@ -151,7 +151,9 @@ def step_errors(
     """
     import torch
 
-    sizes = [len(m.get_output_embeddings().weight) for m in (model, oracle)]
+    from selfgen.models.reader import vocabulary_of
+
+    sizes = [vocabulary_of(m) for m in (model, oracle)]
     if sizes[0] != sizes[1]:
         raise UserError(
             f"oracle: found a vocabulary of {sizes[1]} tokens, the model's has {sizes[0]}"

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from selfgen.data.turns import turns
-from selfgen.models.reader import base_of
+from selfgen.generation.vllm_backend import Served
+from selfgen.models.reader import base_of, vocabulary_of
 
 
 def stops(model: Any, tokenizer: Any) -> frozenset[int]:
@@ -18,8 +19,8 @@ def banned(
     model: Any, tokenizer: Any, *, but: frozenset[int] = frozenset()
 ) -> list[int]:
     """Control tokens, ``but`` some, and rows of its head that have no token."""
-    head = getattr(base_of(model), "get_output_embeddings", lambda: None)()
-    size = len(tokenizer) if head is None else len(head.weight)
+    served = isinstance(model, Served)
+    size = model.vocabulary if served else vocabulary_of(base_of(model))
     return turns(tokenizer).banned(size, but)
 
 

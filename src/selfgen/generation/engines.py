@@ -167,6 +167,8 @@ def make(
         return stepwise(reader, sampler) if name == "auto" and most else speculative
     try:
         measured = measure(reader, sampler, requests, size)
+    except NoNumber:  # of what is measured; the requests will tell
+        return speculative
     except RuntimeError as error:
         if not should_reduce_batch_size(error):
             raise

@@ -35,6 +35,14 @@ class Served:
     gpus: int
 
     @property
+    def vocabulary(self) -> int:
+        """Rows of the head."""
+        from transformers import AutoConfig
+
+        config = AutoConfig.from_pretrained(self.weights, trust_remote_code=False)
+        return int(config.get_text_config(decoder=True).vocab_size)
+
+    @property
     def generation_config(self) -> Any:
         """What the model's folder says of generation; None where it says nothing."""
         from transformers import GenerationConfig

@@ -56,12 +56,13 @@ def use(model: Any) -> bool:
     from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 
     inner = model.get_base_model() if hasattr(model, "peft_config") else model
+    config = inner.config.get_text_config(decoder=True)
     plain = (
         getattr(inner, "_supports_attention_backend", False)
         and getattr(inner, "_supports_sdpa", False)
         and not getattr(inner, "_is_stateful", False)
-        and not getattr(inner.config, "attention_chunk_size", None)
-        and set(getattr(inner.config, "layer_types", None) or []) <= set(LAYERS)
+        and not getattr(config, "attention_chunk_size", None)
+        and set(getattr(config, "layer_types", None) or []) <= set(LAYERS)
     )
     if not plain:
         return False

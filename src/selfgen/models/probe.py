@@ -28,6 +28,9 @@ log = logging.getLogger(__name__)
 LENGTHS = (13, 5, 9)
 """Tokens of the probe's rows."""
 
+WINDOW = 4
+"""Longest sliding window while a model is tried."""
+
 PREFIXES = (4, 9)
 """Lengths at which the first row is also read alone: a causal model does not see what comes
 later."""
@@ -78,7 +81,7 @@ def reader(model: Any, *, gradients: bool = False) -> Reader:
 def _choose(
     model: Any, parts: Sequence[Any], gradients: bool, ways: Sequence[str]
 ) -> tuple[Reader, int, float]:
-    rows = noise(vocabulary_of(model), LENGTHS, model.device)
+    rows = noise(embedded_of(model), LENGTHS, model.device)
     expected = _expected(model, rows)
     wanted = _gradients(model, expected, rows) if gradients else []
     limit = tolerance(expected[0])
@@ -191,16 +194,29 @@ def tried(compare: Callable[[], float]) -> float:
 
 @contextmanager
 def still(model: Any) -> Iterator[None]:
-    """Without dropout."""
+    """Without dropout, and with windows of attention that are shorter than the rows."""
     training = model.training
     model.eval()
+    holders = [base_of(model).config.get_text_config(decoder=True), *model.modules()]
+    windows = [(x, w) for x in holders if (w := _window(x)) is not None]
+    for holder, _ in windows:
+        holder.sliding_window = WINDOW
     try:
         yield
     finally:
+        for holder, window in windows:
+            holder.sliding_window = window
         model.train(training)
 
 
-def vocabulary_of(model: Any) -> int:
+def _window(holder: Any) -> int | None:
+    window = getattr(holder, "sliding_window", None)
+    if not isinstance(window, int) or isinstance(window, bool):
+        return None
+    return window if window > WINDOW else None
+
+
+def embedded_of(model: Any) -> int:
     return len(model.get_input_embeddings().weight)
 
 

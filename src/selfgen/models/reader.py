@@ -35,7 +35,9 @@ class Reader:
     def __init__(self, model: Any, decoder: Any, way: str) -> None:
         self.model, self.decoder, self.way = model, decoder, way
         self.alike = rope.longest_alike(model)
-        self.positions = positions(model)
+        self.positions = positions(
+            model, base_of(model) if decoder is None else decoder
+        )
 
     @property
     def device(self) -> torch.device:
@@ -50,10 +52,7 @@ class Reader:
     @property
     def vocabulary(self) -> int:
         """Rows of the head."""
-        head = self.model.get_output_embeddings()
-        if head is None:
-            return int(self.config.vocab_size)
-        return len(head.weight)
+        return vocabulary_of(self.model)
 
     def states(self, input_ids: torch.Tensor, lengths: Sequence[int]) -> torch.Tensor:
         """States [tokens, size] of rows of ``lengths`` that stand one after the other.
@@ -117,14 +116,19 @@ class Reader:
         return own_logits(self.model, self.decoder, states)
 
 
-def positions(model: Any) -> int | None:
-    """How many positions a model has embeddings for; None where it computes them."""
+def positions(model: Any, decoder: Any) -> int | None:
+    """How many positions a decoder has embeddings for; None where it computes them. Those of
+    other parts, for images or sounds, do not count."""
     tokens = model.get_input_embeddings()
     sizes = [
-        module.num_embeddings - getattr(module, "offset", 0)
-        for name, module in base_of(model).named_modules()
+        module.num_embeddings
+        - getattr(module, "offset", 0)
+        # RoBERTa's are counted from behind that of padding.
+        - (0 if module.padding_idx is None else module.padding_idx + 1)
+        for name, module in decoder.named_modules()
         if isinstance(module, torch.nn.Embedding)
         and module is not tokens
+        and not re.search(r"vis|image|audio|encoder\.", name)
         and re.search(r"pos|wpe", name.rpartition(".")[2])
     ]
     return min(sizes, default=None)
@@ -147,6 +151,14 @@ def own_logits(model: Any, decoder: Any, states: torch.Tensor) -> torch.Tensor:
             0
         ]
     return logits
+
+
+def vocabulary_of(model: Any) -> int:
+    """Rows of the head of a causal LM."""
+    head = model.get_output_embeddings()
+    if head is None:
+        return int(base_of(model).config.get_text_config(decoder=True).vocab_size)
+    return len(head.weight)
 
 
 def base_of(model: Any) -> Any:
@@ -184,8 +196,12 @@ class _States:
 
 @contextmanager
 def _returning(decoder: Any, states: torch.Tensor) -> Iterator[None]:
+    own = decoder.__dict__.get("forward")  # a wrapper, such as one that moves weights
     decoder.forward = lambda *_, **__: _States(states)
     try:
         yield
     finally:
-        del decoder.forward
+        if own is None:
+            del decoder.forward
+        else:
+            decoder.forward = own

@@ -101,13 +101,19 @@ def train(
     model.train()
     parameters = [p for p in model.parameters() if p.requires_grad]
     optimizer, scheduler = _optimizer(parameters, spec.optimization, part, device)
-    if compile:
-        _compile(model)
     if not sharded:  # so that it is tried where it will be trained
         model.to(accelerator.device)
         probe.reader(model, gradients=True)  # in fp32, then as it will be trained
     with accelerator.autocast():
         objective = _objective(model, spec, part.total, banned)
+    alike = objective.reader.alike
+    if sharded and (objective.reader.way == "whole" or alike):
+        raise UserError(
+            f"training: found FSDP with {probe.name_of(model)}, whose rows are read one by"
+            " one; allowed: a launch configuration that does not shard"
+        )
+    if compile:
+        _compile(model)
     wrapped, optimizer = accelerator.prepare(objective, optimizer)
     accelerator.register_for_checkpointing(scheduler)
     passes = Passes(

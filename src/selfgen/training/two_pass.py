@@ -19,9 +19,10 @@ from typing import Any
 
 import torch
 
+from selfgen.core.errors import UserError
 from selfgen.core.rng import row_key, uniform
 from selfgen.core.spec import Sampling
-from selfgen.generation.sampling import Sampler
+from selfgen.generation.sampling import NoNumber, Sampler
 from selfgen.mixing.schedules import rate_at
 from selfgen.training import batches
 from selfgen.training.batches import IGNORE, TrainingRow
@@ -101,12 +102,13 @@ class TwoPassLoss(LabelLoss):
     def _draw(self, rows: list[TrainingRow], device: Any) -> list[int]:
         """The model's tokens at the marks of ``rows``, one row after the other."""
         ids: list[int] = []
-        before, keys, positions = [], [], []
+        before, keys, positions, owners = [], [], [], []
         for row in rows:
             key = row_key(self.seed, "token", row["epoch"], row["id"])
             for t, place in row[MARKS]:
                 before.append(len(ids) + place - 1)
                 keys.append(key)
+                owners.append(row["id"])
                 positions.append(t)
             ids += row["input_ids"]
         asked = torch.tensor([before, keys, positions], dtype=torch.long).to(device)
@@ -120,4 +122,12 @@ class TwoPassLoss(LabelLoss):
             )
         finally:
             self.train(training)
-        return self.draw(self.reader, states[asked[0]], asked[1], asked[2]).tolist()
+        try:
+            drawn = self.draw(self.reader, states[asked[0]], asked[1], asked[2])
+        except NoNumber as error:
+            names = dict(zip(keys, owners, strict=True))
+            raise UserError(
+                f"training: the logits before token {error.position} of the answer of"
+                f" {names[error.key]} are not finite"
+            ) from None
+        return drawn.tolist()
