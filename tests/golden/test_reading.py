@@ -298,3 +298,17 @@ def test_positions_behind_the_padding_are_counted() -> None:
     assert reader.states(row, [len(row)]).shape[0] == len(row)
     with pytest.raises(UserError, match="has positions for 126"):
         reader.states(torch.arange(3, 130), [127])
+
+
+def test_a_head_may_rule_tokens_out() -> None:
+    """Padded rows of a head whose logits are minus infinity are no fault of the model."""
+    model = build("llama", attention_bias=True)
+    mask = torch.zeros(VOCABULARY)
+    mask[-5:] = -torch.inf
+    model.lm_head = torch.nn.Sequential(model.lm_head, Hook(lambda x: x + mask))
+    model.lm_head.weight = model.lm_head[0].weight
+    reader = probe.reader(model)
+    assert reader.way == "flat"
+    row = torch.tensor(ROWS[0])
+    found = reader.logits(reader.states(row, [len(row)]))
+    torch.testing.assert_close(found, plain_logits(model, row), rtol=1e-4, atol=1e-4)
