@@ -19,6 +19,8 @@ from tests.warm import install, serving
 
 # Before torch is loaded: models are tiny, and each of the workers has a core to itself.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# What a test that breaks a model finds of it is not for others.
+os.environ["SELFGEN_CACHE"] = ""
 
 SMALL = Path(__file__).parent / "workflow" / "small.yaml"
 FORKS = pytest.StashKey[Path | None]()

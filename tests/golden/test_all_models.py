@@ -137,8 +137,8 @@ def _sections(found: dict[str, tuple[str, str]]) -> Iterator[str]:
 
 @pytest.mark.slow
 def test_the_page_shows_how_every_class_is_read() -> None:
-    trial._verdicts.clear()
-    probe._verdicts.clear()
+    trial.verdicts.clear()
+    probe.verdicts.clear()
     probe._exact.clear()
     assert page() == PAGE.read_text(encoding="utf-8")
 

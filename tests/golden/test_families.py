@@ -133,14 +133,14 @@ def test_every_way_of_decoding_that_is_wrong_is_noticed() -> None:
     plain = probe.reader(model)
 
     def found(fault: Any) -> str:
-        trial._verdicts.clear()
+        trial.verdicts.clear()
         return admitted(Forgetful(plain, fault))[1]
 
     assert found(lambda ids, mask, cache: 0) == "sequential"
     assert found(lambda ids, mask, cache: mask[:, -1:] - mask[:, :1]) == "alone"
     assert found(lambda ids, mask, cache: int(len(ids) > 1)) == "alone"
     assert found(lambda ids, mask, cache: int(cache.get_seq_length() > 0)) == "uncached"
-    trial._verdicts.clear()
+    trial.verdicts.clear()
 
 
 def reference(name: str, prompt: list[int], answer: list[int]) -> forced.Reference:

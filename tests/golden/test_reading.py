@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -45,10 +47,10 @@ FAMILIES = {
 @pytest.fixture(autouse=True)
 def no_verdicts() -> Iterator[None]:
     """Each test tries anew."""
-    probe._verdicts.clear()
+    probe.verdicts.clear()
     probe._exact.clear()
     yield
-    probe._verdicts.clear()
+    probe.verdicts.clear()
     probe._exact.clear()
 
 
@@ -226,11 +228,11 @@ def test_an_adapter_of_virtual_tokens_is_read_whole() -> None:
 def test_a_verdict_is_kept_for_models_alike() -> None:
     first, second = build("llama"), build("llama", seed=2)
     probe.reader(first)
-    assert len(probe._verdicts) == 1
+    assert len(probe.verdicts.known) == 1
     assert isinstance(probe.reader(second), Reader)
-    assert len(probe._verdicts) == 1
+    assert len(probe.verdicts.known) == 1
     probe.reader(build("llama", num_hidden_layers=1))
-    assert len(probe._verdicts) == 2
+    assert len(probe.verdicts.known) == 2
 
 
 def test_attention_drops_out_in_flat_training_too() -> None:
@@ -312,3 +314,30 @@ def test_a_head_may_rule_tokens_out() -> None:
     row = torch.tensor(ROWS[0])
     found = reader.logits(reader.states(row, [len(row)]))
     torch.testing.assert_close(found, plain_logits(model, row), rtol=1e-4, atol=1e-4)
+
+
+def test_a_verdict_is_kept_for_later_processes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And is worth nothing where it is broken, or another model's."""
+    monkeypatch.setenv("SELFGEN_CACHE", str(tmp_path))
+
+    def read(kind: str) -> tuple[str, bool]:
+        """The way, and whether the model was tried."""
+        probe.verdicts.clear()
+        probe._exact.clear()
+        model, calls = build(kind), []
+        model.register_forward_hook(lambda *_: calls.append(1))
+        return probe.reader(model).way, bool(calls)
+
+    assert read("bloom") == ("padded", True)
+    (kept,) = tmp_path.glob("verdicts/*.json")
+    assert read("bloom") == ("padded", False)
+    said = json.loads(kept.read_text())
+    for broken in ("", "[]", "{", json.dumps(said | {"key": "another model"})):
+        kept.write_text(broken)
+        assert read("bloom") == ("padded", True)
+        assert json.loads(kept.read_text())["key"] == said["key"]
+    assert read("mpt") == ("padded", True)
+    monkeypatch.setenv("SELFGEN_CACHE", str(kept))  # a file, in which nothing can stand
+    assert read("bloom") == ("padded", True)

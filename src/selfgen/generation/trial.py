@@ -21,6 +21,7 @@ from selfgen.generation.sequential import Sequential
 from selfgen.generation.speculative import Speculative
 from selfgen.models import probe
 from selfgen.models.reader import Reader, plain_logits
+from selfgen.models.verdicts import Verdicts
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +36,7 @@ FIXED = 2
 
 Engine = Callable[[Reader, Sampler], Sequential | Speculative]
 
-_verdicts: dict[str, bool] = {}
+verdicts = Verdicts(__name__)
 
 
 @dataclass(frozen=True)
@@ -60,16 +61,25 @@ class Recorder(Sampler):
 def is_right(reader: Reader, name: str, engine: Engine) -> bool:
     """Does an engine decode the model as its plain ``forward``?
 
-    The verdict is kept as ``probe.reader`` keeps its own.
+    ``verdicts`` keeps it for models alike, as ``probe.reader`` does.
     """
     key = probe.key_of(reader.model, reader.way, name)
-    if key not in _verdicts:
+    kept = verdicts.get(key)
+    if kept is None:
         with probe.still(reader.model), torch.inference_mode():
-            _verdicts[key] = _is_right(reader, name, engine)
-    return _verdicts[key]
+            kept = _try(reader, engine)
+        verdicts.keep(key, kept)
+    right, error = kept
+    said = "can be used" if right else "is not used"
+    log.info(
+        "%s: the %s engine %s (differs by %.0e)",
+        *(probe.name_of(reader.model), name, said, error),
+    )
+    return bool(right)
 
 
-def _is_right(reader: Reader, name: str, engine: Engine) -> bool:
+def _try(reader: Reader, engine: Engine) -> tuple[bool, float]:
+    """Whether it is right, and the difference."""
     lengths = [p + a for p, a in zip(PROMPTS, ANSWERS, strict=True)]
     vocabulary = probe.embedded_of(reader.model)
     rows = probe.noise(vocabulary, lengths, reader.device)
@@ -77,13 +87,7 @@ def _is_right(reader: Reader, name: str, engine: Engine) -> bool:
         row[:ALIKE] = rows[0][:ALIKE]
     expected = [plain_logits(reader.model, row) for row in rows]
     error = probe.tried(partial(_error, reader, rows, expected, engine))
-    right = error <= probe.tolerance(expected[0])
-    said = "can be used" if right else "is not used"
-    log.info(
-        "%s: the %s engine %s (differs by %.0e)",
-        *(probe.name_of(reader.model), name, said, error),
-    )
-    return right
+    return error <= probe.tolerance(expected[0]), error
 
 
 def _error(

@@ -22,6 +22,7 @@ from selfgen.core.errors import UserError
 from selfgen.core.rng import row_key, uniform
 from selfgen.models import attention
 from selfgen.models.reader import WAYS, Reader, base_of, decoders, plain_logits
+from selfgen.models.verdicts import Verdicts
 
 log = logging.getLogger(__name__)
 
@@ -46,41 +47,39 @@ SmolLM2-135M in bf16. So a model is tried in fp32 first, where that can be."""
 GRADIENTS = 3
 """So many of the last parameters' gradients are compared."""
 
-_verdicts: dict[str, tuple[str, int]] = {}
+verdicts = Verdicts(__name__)
 _exact: dict[str, str] = {}
-"""The ways that were found in fp32, whatever the device."""
+"""The ways that this process knows to be right in fp32, whatever the device."""
 
 
 def reader(model: Any, *, gradients: bool = False) -> Reader:
     """The model, read in the fastest way that agrees with its plain ``forward``.
 
-    ``gradients``: compare those of the last parameters, too, for training. The verdict is
-    kept for models of the same class, configuration, adapter, dtype and device; in half
-    precision no way is tried that was wrong in fp32. ``model`` is changed to attend by
-    ``selfgen.models.attention`` where it is read ``flat``.
+    ``gradients``: compare those of the last parameters, too, for training. ``verdicts``
+    keeps what was found of models of the same class, configuration, adapter, dtype and
+    device; in half precision no way is tried that was wrong in fp32. ``model`` is changed
+    to attend by ``selfgen.models.attention`` where it is read ``flat``.
 
     Raises UserError: the plain ``forward`` fails, gives what is no number, or reads ahead.
     """
-    key = key_of(model, gradients)
+    key, same = key_of(model, gradients), _same(model, gradients)
     parts = list(decoders(model))
-    if key in _verdicts:
-        way, part = _verdicts[key]
-        if way != "flat" or attention.use(model):
-            return Reader(model, parts[part] if parts else None, way)
-    same = _same(model, gradients)
-    ways = WAYS[WAYS.index(_exact.get(same, WAYS[0])) :]
-    with still(model), torch.set_grad_enabled(gradients):
-        found, part, error = _choose(model, parts, gradients, ways)
-    _verdicts[key] = (found.way, part)
+    way, part, error = verdicts.get(key) or (None, 0, 0.0)
+    if way is None or (way == "flat" and not attention.use(model)):
+        ways = WAYS[WAYS.index(_exact.get(same, WAYS[0])) :]
+        with still(model), torch.set_grad_enabled(gradients):
+            way, part, error = _choose(model, parts, gradients, ways)
+        verdicts.keep(key, (way, part, error))
     if not _is_half(model):
-        _exact[same] = found.way
-    log.info("%s is read %s (differs by %.0e)", name_of(model), found.way, error)
-    return found
+        _exact[same] = way
+    log.info("%s is read %s (differs by %.0e)", name_of(model), way, error)
+    return Reader(model, parts[part] if parts else None, way)
 
 
 def _choose(
     model: Any, parts: Sequence[Any], gradients: bool, ways: Sequence[str]
-) -> tuple[Reader, int, float]:
+) -> tuple[str, int, float]:
+    """The way, the number of the part of ``parts`` that it runs, and the difference."""
     rows = noise(embedded_of(model), LENGTHS, model.device)
     expected = _expected(model, rows)
     wanted = _gradients(model, expected, rows) if gradients else []
@@ -93,11 +92,11 @@ def _choose(
             candidate = Reader(model, part, way)
             error = tried(partial(_error, candidate, rows, expected, wanted))
             if error <= limit:
-                return candidate, number, error
+                return way, number, error
             log.info("%s is not read %s: %s", name_of(model), way, error)
         if way == "flat":
             base_of(model).set_attn_implementation(before)
-    return Reader(model, parts[0] if parts else None, "whole"), 0, 0.0
+    return "whole", 0, 0.0
 
 
 def noise(vocabulary: int, lengths: Sequence[int], device: Any) -> list[torch.Tensor]:
