@@ -14,6 +14,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from transformers import PreTrainedTokenizerFast
 
 from selfgen.core.errors import UserError
 from selfgen.evaluation.exposure import (
@@ -25,6 +28,7 @@ from selfgen.evaluation.exposure import (
     excess_interval,
     forced_choices,
     rates,
+    shared_tokens,
     step_errors,
 )
 from selfgen.evaluation.statistics import Bootstrap
@@ -84,7 +88,7 @@ def test_forced_choices_equal_a_plain_loop(
 @pytest.mark.parametrize("kind", ["llama", "gpt_neox"])
 def test_step_errors_equal_a_plain_loop(model: Any, kind: str) -> None:
     rows, oracle = references(4, seed=1), built(kind, 3)
-    found = step_errors(model, oracle, rows, batch_tokens=30)
+    found = step_errors(model, oracle, rows, tokens=range(VOCABULARY), batch_tokens=30)
     for row, errors in zip(rows, found, strict=True):
         for t, error in enumerate(errors):
             read = [*row.prompt_ids, *row.answer_ids[:t]]
@@ -104,7 +108,9 @@ def test_a_model_in_training_is_read_without_dropout_and_left_in_training() -> N
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.5
     assert forced_choices(model, rows) == wanted
-    assert step_errors(model, model, rows)[1] == [0.0] * len(rows[1].answer_ids)
+    assert step_errors(model, model, rows, tokens=range(VOCABULARY))[1] == [0.0] * len(
+        rows[1].answer_ids
+    )
     assert model.training
     assert forced_choices(model, []) == []
 
@@ -113,8 +119,38 @@ def test_errors_of_rows_and_vocabularies() -> None:
     llama = built("llama")
     with pytest.raises(UserError, match="the prompt of row 1 is empty"):
         forced_choices(llama, [*references(0), Reference("x", 0, [], [5])])
-    with pytest.raises(UserError, match=r"vocabulary of 4 tokens, the model's has 31"):
-        step_errors(llama, Table(1), references(1))
+    with pytest.raises(
+        UserError, match=r"found the token \d+ in a row, which model and"
+    ):
+        step_errors(llama, llama, references(1), tokens=[0, 1, 2])
+
+
+def word_tokenizer(vocabulary: dict[str, int]) -> PreTrainedTokenizerFast:
+    return PreTrainedTokenizerFast(tokenizer_object=Tokenizer(WordLevel(vocabulary)))
+
+
+def test_an_oracle_shares_the_map_of_tokens_and_not_the_size_of_the_head() -> None:
+    own = word_tokenizer({"a": 0, "b": 1, "c": 2})
+    more = word_tokenizer({"a": 0, "b": 1, "c": 2, "<pad>": 3})
+    assert shared_tokens(own, more) == shared_tokens(more, own) == [0, 1, 2]
+    others = ({"a": 0, "c": 1, "b": 2}, {"a": 0, "b": 1, "d": 2}, {"a": 0, "b": 2})
+    for other in map(word_tokenizer, others):
+        with pytest.raises(
+            UserError, match=r"is '[bc]', the oracle's is ('[bcd]'|None)"
+        ):
+            shared_tokens(own, other)
+
+
+def test_rows_of_a_padded_head_have_no_part_in_step_errors() -> None:
+    """As Pythia 1B's and 6.9B's, whose heads have 50,304 and 50,432 rows."""
+    small, rows = built("llama"), references(2)
+    large = copy.deepcopy(small)
+    large.resize_token_embeddings(VOCABULARY + 9)
+    oracle = built("llama", 3)
+    wanted = step_errors(small, oracle, rows, tokens=range(VOCABULARY))
+    found = step_errors(large, oracle, rows, tokens=range(VOCABULARY))
+    for a, b in zip(found, wanted, strict=True):
+        assert a == pytest.approx(b, rel=1e-4, abs=1e-6)
 
 
 # An enumerable model: four tokens, a known distribution after every context.
@@ -159,7 +195,7 @@ class Table(ByHand):
     def errors(self, oracle: Table, of: Table) -> list[list[float]]:
         """``step_errors`` of answers of ``of``, each as often as it is probable."""
         rows, weights = zip(*of.answers(), strict=True)
-        found = step_errors(self, oracle, rows)
+        found = step_errors(self, oracle, rows, tokens=range(4))
         return [e for e, n in zip(found, weights, strict=True) for _ in range(n)]
 
 
@@ -230,8 +266,10 @@ def test_what_the_oracle_rules_out_costs_nothing_and_the_reverse_is_infinite() -
         sum(math.log(4 / model.eighths(c)[i]) / 2 for i in (2, 3))
         for c in (ASKED, (*ASKED, 2))
     ]
-    assert step_errors(model, narrow, rows)[0] == pytest.approx(wanted, rel=1e-5)
-    assert step_errors(narrow, model, rows)[0] == [math.inf] * 2
+    assert step_errors(model, narrow, rows, tokens=range(4))[0] == pytest.approx(
+        wanted, rel=1e-5
+    )
+    assert step_errors(narrow, model, rows, tokens=range(4))[0] == [math.inf] * 2
 
 
 def test_accumulated_by_hand() -> None:

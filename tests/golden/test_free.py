@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -47,6 +48,21 @@ def test_greedy_equals_generate(model: Any) -> None:
         assert made[row.id]["text"] == " ".join(map(str, kept))
         assert made[row.id]["tokens"] == len(expected)
         assert made[row.id]["ended"] == (expected[-1] == EOS)
+
+
+def test_answers_of_a_fixed_length_run_on_from_where_they_would_end(model: Any) -> None:
+    rows, warm = prompts(11), Sampling(8.0)
+    complete = partial(
+        *(free.complete, model, words(), rows, warm), seed=3, max_new_tokens=40
+    )
+    ending = list(complete())
+    fixed = {row.id: ids for row, ids in complete(ends_turns=False)}
+    assert any(ids[-1] == EOS for _, ids in ending)
+    for row, ids in ending:
+        kept = ids[: -1 if ids[-1] == EOS else None]
+        assert fixed[row.id][: len(kept)] == kept
+        assert len(fixed[row.id]) == 40
+        assert EOS not in fixed[row.id]
 
 
 @pytest.mark.parametrize("batch_size", [1, 5, 32])

@@ -140,32 +140,53 @@ def step_errors(
     oracle: Any,
     rows: Sequence[PromptAndAnswer],
     *,
+    tokens: Sequence[int],
     batch_tokens: int | None = None,
 ) -> list[list[float]]:
     """KL(oracle || model) of the next token before every answer token: [answer length]
     for each row, in nats, from fp32 softmaxes (eps_t(c) of Arora et al. 2022).
 
     The contexts are those of the rows: free answers give the terms of R, references
-    those of G. Where the model rules out what the oracle allows, the error is infinite.
-    Raises UserError: vocabularies of two sizes, a row whose prompt is empty.
+    those of G. Both distributions are over ``tokens``, the ids that mean the same to both
+    models (``shared_tokens``); the rest of a padded head has no part in them. Where the
+    model rules out what the oracle allows, the error is infinite.
+    Raises UserError: a row with an id that is not of ``tokens`` or an empty prompt.
     """
     import torch
 
-    from selfgen.models.reader import vocabulary_of
-
-    sizes = [vocabulary_of(m) for m in (model, oracle)]
-    if sizes[0] != sizes[1]:
+    unknown = {i for row in rows for i in (*row.prompt_ids, *row.answer_ids)}
+    if unknown := unknown - set(tokens):
         raise UserError(
-            f"oracle: found a vocabulary of {sizes[1]} tokens, the model's has {sizes[0]}"
+            f"oracle: found the token {min(unknown)} in a row, which model and oracle do"
+            " not share"
         )
+    kept = torch.as_tensor(tokens, dtype=torch.long)
 
     def divergence(_: Any, p: torch.Tensor, o: torch.Tensor) -> list[float]:
-        p, o = p.log_softmax(-1), o.log_softmax(-1)
+        ids = kept.to(p.device)
+        p, o = p[:, ids].log_softmax(-1), o[:, ids].log_softmax(-1)
         terms = torch.where(o == -torch.inf, 0.0, o.exp() * (o - p))
         # Rounding may leave -1e-8 where the two agree.
         return terms.sum(-1).clamp_min(0).tolist()
 
     return _read([model, oracle], rows, divergence, batch_tokens)
+
+
+def shared_tokens(tokenizer: Any, other: Any) -> list[int]:
+    """Ids that mean the same token to two tokenizers, whatever the sizes of the heads.
+
+    Raises UserError: an id with two meanings, or a token with two ids, which makes them
+    different vocabularies.
+    """
+    first, second = tokenizer.get_vocab(), other.get_vocab()
+    meanings = {i: token for token, i in second.items()}
+    for token, i in first.items():
+        if meanings.get(i, token) != token or second.get(token, i) != i:
+            raise UserError(
+                f"oracle: the model's token {i} is {token!r}, the oracle's is"
+                f" {meanings.get(i)!r}; allowed: an oracle with the model's vocabulary"
+            )
+    return sorted(set(first.values()) & set(meanings))
 
 
 def aligned(

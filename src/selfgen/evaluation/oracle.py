@@ -5,7 +5,9 @@ Arora et al. 2022 (arXiv 2204.01171); the measures are ``evaluation.exposure``'s
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +16,7 @@ from selfgen.core.rows import write_rows
 from selfgen.data.examples import examples_of
 from selfgen.data.prompts import load_tokenizer
 from selfgen.data.records import read
-from selfgen.evaluation.exposure import step_errors
+from selfgen.evaluation.exposure import shared_tokens, step_errors
 from selfgen.evaluation.oracle_spec import ExposureSpec
 from selfgen.generation import free
 from selfgen.generation.decoding import Prompt
@@ -34,10 +36,11 @@ def run(
     spec: ExposureSpec,
     batch_size: int = 64,
 ) -> tuple[Rows, dict[str, Any]]:
-    """Rows ``{id, free, gold}`` and facts.
+    """Rows ``{id, free, fixed, gold}`` and facts.
 
-    ``free`` and ``gold``: KL(oracle || model) before every token, in nats, of the model's
-    own answer and of the reference. Raises UserError: fewer records than prompts asked,
+    KL(oracle || model) before every token, in nats, of the model's own answer as it ends
+    (``free``), of its own answer of exactly ``spec.length`` tokens (``fixed``: no token ends
+    it) and of the reference (``gold``). Raises UserError: fewer records than prompts asked,
     models of different vocabularies.
     """
     chosen = [r for r in records if r["split"] == spec.split][: spec.prompts]
@@ -47,26 +50,37 @@ def run(
             f" {len(chosen)}, the records of {spec.split}"
         )
     tokenizer = load_tokenizer(weights)
+    tokens = shared_tokens(tokenizer, load_tokenizer(oracle))
     model, device, precision = load_for_generation(weights, spec.device)
     other, *_ = load_for_generation(oracle, spec.device)
     examples = examples_of(chosen, spec.prompt, tokenizer)
-    answers = free.complete(
-        model,
-        tokenizer,
-        [Prompt(example.id, 0, example.prompt_ids) for example in examples],
-        spec.sampling,
+    complete = partial(
+        *(free.complete, model, tokenizer),
+        sampling=spec.sampling,
         seed=spec.seed,
-        max_new_tokens=spec.prompt.max_answer_tokens,
         batch_size=batch_size,
     )
-    own = {prompt.id: ids for prompt, ids in answers}
-    errors = [
-        step_errors(model, other, side)
-        for side in ([replace(e, answer_ids=own[e.id]) for e in examples], examples)
-    ]
+
+    def errors(answers: Mapping[str, list[int]]) -> dict[str, list[float]]:
+        read = [replace(e, answer_ids=answers[e.id]) for e in examples]
+        found = step_errors(model, other, read, tokens=tokens)
+        return {e.id: steps for e, steps in zip(examples, found, strict=True)}
+
+    prompts = [Prompt(example.id, 0, example.prompt_ids) for example in examples]
+    limit = spec.prompt.max_answer_tokens
+    own = {p.id: ids for p, ids in complete(prompts, max_new_tokens=limit)}
+    running = {
+        p.id: ids
+        for p, ids in complete(prompts, max_new_tokens=spec.length, ends_turns=False)
+    }
+    sides = {
+        "free": errors(own),
+        "fixed": errors(running),
+        "gold": errors({e.id: list(e.answer_ids) for e in examples}),
+    }
     rows = [
-        {"id": example.id, "free": a, "gold": b}
-        for example, a, b in zip(examples, *errors, strict=True)
+        {"id": e.id} | {side: found[e.id] for side, found in sides.items()}
+        for e in examples
     ]
     return rows, {"device": device, "precision": precision}
 

@@ -13,12 +13,14 @@ class ExposureSpec:
     """Step errors of a model against an oracle, after own and after reference tokens.
 
     ``prompts``: so many records of ``split`` in file order; ``sampling``: of the answers
-    that make the free-running contexts.
+    that make the free-running contexts; ``length``: to which answers that ended before it
+    are run on, too.
     """
 
     split: str
     prompts: int
     prompt: PromptSpec
     sampling: Sampling
+    length: int
     seed: int
     device: Device

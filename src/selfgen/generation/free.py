@@ -25,17 +25,22 @@ def complete(
     batch_size: int = 64,
     shard: int = 0,
     shards: int = 1,
+    ends_turns: bool = True,
     engine: str = "auto",
     facts: dict[str, Any] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Iterator[tuple[Prompt, list[int]]]:
     """Yields the prompts of a shard and the ids of their answers, closed by a token that ends
     a turn (``ends.stops``) where it came before ``max_new_tokens``. Other control tokens are
-    never generated. ``engine``, ``facts`` and ``progress`` as in ``forced.run``; a ``model``
-    that vLLM loads knows no ``engine``.
+    never generated, nor are these where ``ends_turns`` is false: then all answers have
+    ``max_new_tokens``. ``engine``, ``facts`` and ``progress`` as in ``forced.run``; a
+    ``model`` that vLLM loads knows no ``engine``.
     """
     stops = ends.stops(model, tokenizer)
-    sampler = Sampler(sampling, ends.banned(model, tokenizer, but=stops))
+    banned = ends.banned(model, tokenizer, but=stops)
+    if not ends_turns:
+        banned, stops = sorted({*banned, *stops}), frozenset()
+    sampler = Sampler(sampling, banned)
     chosen = of_shard(prompts, batch_size, shard, shards)
     work = [
         Request(

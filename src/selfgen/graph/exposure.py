@@ -43,6 +43,7 @@ def spec(graph: Graph, task: str, seed: int) -> ExposureSpec:
         prompts=own.prompts,
         prompt=graph.prompt(task),
         sampling=Sampling(own.temperature),
+        length=max(own.lengths),
         seed=seed,
         device=graph.device(),
     )
