@@ -53,7 +53,7 @@ def test_greedy_equals_generate(model: Any) -> None:
 def test_answers_of_a_fixed_length_run_on_from_where_they_would_end(model: Any) -> None:
     rows, warm = prompts(11), Sampling(8.0)
     complete = partial(
-        *(free.complete, model, words(), rows, warm), seed=3, max_new_tokens=40
+        free.complete, model, words(), rows, warm, seed=3, max_new_tokens=40
     )
     ending = list(complete())
     fixed = {row.id: ids for row, ids in complete(ends_turns=False)}

@@ -55,7 +55,9 @@ def run(
     other, *_ = load_for_generation(oracle, spec.device)
     examples = examples_of(chosen, spec.prompt, tokenizer)
     complete = partial(
-        *(free.complete, model, tokenizer),
+        free.complete,
+        model,
+        tokenizer,
         sampling=spec.sampling,
         seed=spec.seed,
         batch_size=batch_size,
