@@ -69,9 +69,11 @@ def assert_same(a: Any, b: Any, **tolerance: float) -> None:
         torch.testing.assert_close(value, b.state_dict()[name], msg=name, **tolerance)
 
 
-def test_micro_batches_change_nothing() -> None:
-    whole, one = fit(micro_batch_tokens=10_000)
-    parts, two = fit(micro_batch_tokens=1)
+@pytest.mark.parametrize("mean", ["token", "row"])
+def test_micro_batches_change_nothing(mean: str) -> None:
+    spec = altered(SPEC, loss_mean=mean)
+    whole, one = fit(spec=spec, micro_batch_tokens=10_000)
+    parts, two = fit(spec=spec, micro_batch_tokens=1)
     for a, b in zip(one.curve, two.curve, strict=True):
         assert a["loss"] == pytest.approx(b["loss"], rel=1e-5)
         assert a["grad_norm"] == pytest.approx(b["grad_norm"], rel=1e-4)
@@ -113,8 +115,10 @@ def test_compiled_equals_eager() -> None:
     assert_same(eager, compiled, rtol=1e-3, atol=1e-3)
 
 
-def test_first_step_equals_a_plain_loop() -> None:
-    """One step of transformers' own loss on each row alone, weighted by its labels."""
+@pytest.mark.parametrize("mean", ["token", "row"])
+def test_first_step_equals_a_plain_loop(mean: str) -> None:
+    """One step of transformers' own loss on each row alone, weighted by its labels or, as
+    micro-batches of one row are, not."""
     model = build("llama")
     batch = rows(steps=1)
     plain = copy.deepcopy(model).train()
@@ -123,11 +127,12 @@ def test_first_step_equals_a_plain_loop() -> None:
     for row in batch:
         labels = torch.tensor([row["labels"]])
         out = plain(input_ids=torch.tensor([row["input_ids"]]), labels=labels)
-        losses.append(out.loss * causal.labelled([row]) / total)
+        share = causal.labelled([row]) / total if mean == "token" else 1 / len(batch)
+        losses.append(out.loss * share)
     loss = torch.stack(losses).sum()
     loss.backward()
     norm = torch.nn.utils.clip_grad_norm_(plain.parameters(), 1.0)
-    _, outcome = fit(rows=batch, model=model)
+    _, outcome = fit(rows=batch, model=model, spec=altered(SPEC, loss_mean=mean))
     assert outcome.curve[0]["loss"] == pytest.approx(loss.item(), rel=1e-5)
     assert outcome.curve[0]["grad_norm"] == pytest.approx(norm.item(), rel=1e-4)
 

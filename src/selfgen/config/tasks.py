@@ -129,9 +129,15 @@ def check(config: Config) -> None:
         for method, trained in config.methods.items():
             if not isinstance(trained, Trained):
                 continue
-            stage = task.stages.get(trained.stage, trained.stage)
-            if stage in config.stages and config.stages[stage].loss == "all":
-                _ask_all(f"stages.{stage}", method, trained)
+            used = task.stages.get(trained.stage, trained.stage)
+            recipe = config.stages.get(used)
+            if recipe and recipe.loss == "all":
+                _ask_all(f"stages.{used}", method, trained)
+            if recipe and recipe.loss_mean == "row" and trained.loss == "pairs":
+                raise ValueError(
+                    f"stages.{used}.loss_mean: found 'row' for methods.{method},"
+                    " whose loss is a mean over pairs; allowed: token"
+                )
         allowed = task.methods or []
         for method in allowed:
             known(f"{where}.methods", method, config.methods)

@@ -128,13 +128,13 @@ def _unknown(given: Any, known: Any) -> str | None:
     return None
 
 
-LATER = ("backend", "control_tokens")
-"""Keys that came after results had been made. Empty ones are not written, so that those
-results are still of today's specs."""
+LATER = {"backend": "", "control_tokens": False, "loss_mean": "token"}
+"""Keys that came after results had been made, with what those were made with. That is not
+written, so that they are still of today's specs."""
 
 
 def _written(value: Any) -> Any:
     if isinstance(value, dict):
-        kept = {k: v for k, v in value.items() if v or k not in LATER}
+        kept = {k: v for k, v in value.items() if k not in LATER or v != LATER[k]}
         return {k: _written(v) for k, v in kept.items()}
     return [_written(item) for item in value] if isinstance(value, list) else value

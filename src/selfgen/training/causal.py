@@ -267,11 +267,17 @@ def _objective(
     model: Any, spec: TrainSpec, total: int, banned: Sequence[int]
 ) -> LabelLoss:
     """What a spec minimises; ``total``: steps of the stage."""
+    mean = spec.optimization.loss_mean
     if isinstance(spec.loss, Preference):
+        if mean != "token":
+            raise UserError(
+                f"training: found loss_mean {mean} with pairs, whose loss is a mean over"
+                " pairs; allowed: token"
+            )
         return PairLoss(model, spec.loss)
     if isinstance(spec.loss, TwoPass):
-        return TwoPassLoss(model, spec.loss, spec.seed, total, banned)
-    return LabelLoss(model)
+        return TwoPassLoss(model, spec.loss, spec.seed, total, banned, mean)
+    return LabelLoss(model, mean)
 
 
 def _optimizer(

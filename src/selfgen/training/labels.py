@@ -22,14 +22,16 @@ class LabelLoss(torch.nn.Module):
 
     ``input_ids`` [tokens]: rows of ``lengths`` one after the other, not padded. The state
     at ``before[i]`` is asked for ``labels[i]``. How the model reads rows: ``models.probe``.
+    ``mean``: of a step's loss over its labelled tokens, or over its rows, each of which is
+    the mean over its own (``loss_mean`` of ``spec.Optimization``).
     """
 
     names: tuple[str, ...] = ("loss",)
     """What ``means`` returns; the first is minimised, and all stand in the curve."""
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, mean: str = "token") -> None:
         super().__init__()
-        self.model = model
+        self.model, self.mean = model, mean
         self.reader = probe.reader(model, gradients=True)
 
     @property
@@ -51,9 +53,12 @@ class LabelLoss(torch.nn.Module):
         before: torch.Tensor,
         labels: torch.Tensor,
         lengths: list[int],
+        weights: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        logits = self.logits(input_ids, before, lengths)
-        return cross_entropy(logits.float(), labels, reduction="sum")
+        logits = self.logits(input_ids, before, lengths).float()
+        if weights is None:
+            return cross_entropy(logits, labels, reduction="sum")
+        return cross_entropy(logits, labels, reduction="none") @ weights
 
     def logits(
         self, input_ids: torch.Tensor, before: torch.Tensor, lengths: list[int]
@@ -83,11 +88,18 @@ class LabelLoss(torch.nn.Module):
 
     def collate(self, rows: list[TrainingRow], device: Any) -> dict[str, Any]:
         """Arguments of ``forward`` for a micro-batch."""
-        return batches.collate(rows, device)
+        inputs = batches.collate(rows, device)
+        if self.mean == "token":
+            return inputs
+        counts = [batches.labelled([row]) for row in rows]
+        weights = [1 / count for count in counts for _ in range(count)]
+        return inputs | {"weights": torch.tensor(weights, device=device)}
 
     def totals(self, rows: list[TrainingRow]) -> tuple[int, ...]:
         """What the sums of ``forward`` are divided by in a step of these rows."""
-        return (batches.labelled(rows),)
+        if self.mean == "token":
+            return (batches.labelled(rows),)
+        return (sum(batches.labelled([row]) > 0 for row in rows),)
 
     def means(self, sums: torch.Tensor, totals: tuple[int, ...]) -> torch.Tensor:
         """A micro-batch's part [names] in the means of its step."""

@@ -47,6 +47,11 @@ class Optimization(Keys):
     adam_epsilon: Annotated[Number, Field(gt=0)] = Field(
         default=1e-8, description="AdamW."
     )
+    loss_mean: Literal["token", "row"] = Field(
+        default="token",
+        description="A step's loss is the mean over its labelled tokens, or over its rows,"
+        " each the mean over its own: then a token of a short answer weighs more.",
+    )
     lora: Lora | None = Field(default=None, description="Adapters; null: all weights.")
 
 

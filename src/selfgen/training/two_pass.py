@@ -65,9 +65,15 @@ class TwoPassLoss(LabelLoss):
     """
 
     def __init__(
-        self, model: Any, spec: TwoPass, seed: int, total: int, banned: Sequence[int]
+        self,
+        model: Any,
+        spec: TwoPass,
+        seed: int,
+        total: int,
+        banned: Sequence[int],
+        mean: str = "token",
     ) -> None:
-        super().__init__(model)
+        super().__init__(model, mean)
         self.spec, self.seed, self.total = spec, seed, total
         self.draw = Sampler(Sampling(spec.temperature), banned)
 
@@ -77,7 +83,7 @@ class TwoPassLoss(LabelLoss):
         return [row | {MARKS: m} for row, m in zip(rows, marked, strict=True)]
 
     def collate(self, rows: list[TrainingRow], device: Any) -> dict[str, Any]:
-        return batches.collate(self.mix(rows, device), device)
+        return super().collate(self.mix(rows, device), device)
 
     def forwarded(self, rows: list[TrainingRow]) -> int:
         """The first pass reads the rows in which something is replaced."""
