@@ -19,18 +19,18 @@ ROUGE = {"rouge1": "ROUGE-1", "rouge2": "ROUGE-2", "rougeL": "ROUGE-L"}
 
 
 @cache
-def _scorer() -> RougeScorer:
+def _scorer(stemmed: bool) -> RougeScorer:
     from rouge_score.rouge_scorer import RougeScorer
 
-    return RougeScorer(list(ROUGE), use_stemmer=True)
+    return RougeScorer(list(ROUGE), use_stemmer=stemmed)
 
 
-def rouge(text: str, reference: str) -> dict[str, float]:
-    """F1 of ROUGE-1, ROUGE-2 and ROUGE-L, each in 0..1, Porter stemmer on.
+def rouge(text: str, reference: str, *, stemmed: bool = True) -> dict[str, float]:
+    """F1 of ROUGE-1, ROUGE-2 and ROUGE-L, each in 0..1; ``stemmed`` by Porter's stemmer.
 
     An answer or a reference without words scores 0.
     """
-    scores = _scorer().score(reference, text)
+    scores = _scorer(stemmed).score(reference, text)
     return {name: float(scores[name].fmeasure) for name in ROUGE}
 
 
