@@ -212,10 +212,9 @@ def test_specs() -> None:
             "stages.sft.dialogues: found 'talk' with methods.sft.rounds 2; allowed with 1",
         ),
         (
-            "methods/sft/rows",
-            "fresh",
-            "stages.sft.dialogues: found 'talk' with methods.sft.rows 'fresh'; allowed"
-            " with 'same'",
+            "stages/sft/fresh_rows",
+            True,
+            "stages.sft.fresh_rows: found true, allowed with dialogues: false",
         ),
         (
             "dialogues/talk/test",

@@ -157,6 +157,8 @@ def test_method_keys_exist() -> None:
     assert {m.beta for m in laptop.methods.values() if m.mix == "bash"} == {0.25}
     for key in re.findall(r"`methods\.\w+\.(\w+)`", METHOD):
         assert key in METHODS["bash"].model_fields | METHODS["rac"].model_fields, key
+    for key in re.findall(r"`stages\.NAME\.(\w+)`", METHOD):
+        assert key in config.Stage.model_fields, key
     for key in re.findall(r"`tasks\.NAME\.(\w+)`", METHOD):
         assert key in config.Task.model_fields, key
 

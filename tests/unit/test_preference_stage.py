@@ -144,7 +144,7 @@ def config(**changes: Any) -> dict[str, Any]:
                 "max_new_tokens": 9,
             }
         },
-        "stages": {"s": {"learning_rate": 1e-3}},
+        "stages": {"s": {"learning_rate": 1e-3} | changes.pop("stage", {})},
         "methods": {
             "base": {"label": "b", "mix": "none"},
             "sft": {"label": "s", "mix": "plain", "parent": "base", "stage": "s"},
@@ -161,7 +161,11 @@ def config(**changes: Any) -> dict[str, Any]:
     ("changes", "said"),
     [
         ({"method": {"preferences": "theirs"}}, "dpo.preferences: found 'theirs', all"),
-        ({"method": {"rows": "fresh"}}, "methods.dpo.rows: allowed with pairs: same"),
+        ({"stage": {"fresh_rows": True}}, "stages.s.fresh_rows: found true with meth"),
+        (
+            {"stage": {"loss_mean": "row"}},
+            "stages.s.loss_mean: found 'row' for methods",
+        ),
         ({"pairs": {"max_tokens": 512}}, "max_tokens: found 512, allowed: more than"),
         ({"pairs": {"template": "x"}}, r"template: found no \{prompt\}"),
         ({"pairs": {"file": "gone"}}, "preferences.ours.file: found 'gone', allowed"),

@@ -201,7 +201,6 @@ DRAWN = {
     "plain_share": st.sampled_from([0.0, 0.5]),
     "eos": st.sampled_from(["exclude", "keep"]),
     "rounds": st.integers(1, 2),
-    "rows": st.sampled_from(["same", "fresh"]),
     "stage": st.sampled_from(["sft", "second"]),
     "schedule": st.none() | SCHEDULES,
 }
@@ -210,6 +209,7 @@ EDITS = (
     {"max_new_tokens": 25},
     {"template": "{prompt}?"},
     {"train_rows": 7},
+    {"stages": {"second": "fresh"}},
 )
 KEYS = st.fixed_dictionaries({}, optional=DRAWN)
 
@@ -229,6 +229,7 @@ def test_passes_that_differ_have_different_names(
         def edit(c: dict[str, Any]) -> None:
             c["methods"]["bash"].update(keys)
             c["tasks"]["math"].update(task)
+            c["stages"]["fresh"] = c["stages"]["second"] | {"fresh_rows": True}
 
         return graph(edit).passed("math", "bash")
 

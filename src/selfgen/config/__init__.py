@@ -85,6 +85,11 @@ class Stage(Optimization):
         default=None,
         description="Of the training records only so many, those of the lowest hash.",
     )
+    fresh_rows: bool = Field(
+        default=False,
+        description="Train on as many records again, which come after those of a task's"
+        " `train_rows`: a pass over them is of a model that has not seen them.",
+    )
     loss: Literal["answers", "all"] = Field(
         default="answers",
         description="What is asked for: the answers, or the prompts too. Drafts never are.",

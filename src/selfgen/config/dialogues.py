@@ -68,6 +68,10 @@ def _check_stage(where: str, stage: Stage) -> None:
             f"{where}.rows: found {stage.rows}, allowed with dialogues: none, their number"
             f" is dialogues.{stage.dialogues}.train_rows"
         )
+    if stage.fresh_rows:
+        raise ValueError(
+            f"{where}.fresh_rows: found true, allowed with dialogues: false"
+        )
 
 
 def _ask_alone(problem: str, name: str, method: Trained) -> None:

@@ -104,7 +104,7 @@ without it.
 
 **Your own mixing.** `mix: custom`: [a worked example](../docs/own-method.md).
 
-**A fair comparison.** Methods that share `parent`, `stage` and `rows` take the same
+**A fair comparison.** Methods that share `parent` and `stage` take the same
 optimiser steps over the same examples in the same order with the same labelled tokens.
 `evaluation.baseline` should be one of them.
 

@@ -133,6 +133,11 @@ def check(config: Config) -> None:
             recipe = config.stages.get(used)
             if recipe and recipe.loss == "all":
                 _ask_all(f"stages.{used}", method, trained)
+            if recipe and recipe.fresh_rows and trained.pairs_from():
+                raise ValueError(
+                    f"stages.{used}.fresh_rows: found true with methods.{method} of mix"
+                    f" {trained.mix!r}, which reads no records; allowed: false"
+                )
             if recipe and recipe.loss_mean == "row" and trained.loss == "pairs":
                 raise ValueError(
                     f"stages.{used}.loss_mean: found 'row' for methods.{method},"

@@ -196,7 +196,7 @@ class Graph:
     def records(self, task: str) -> RecordsSpec:
         t = self.config.tasks[task]
         fresh = any(
-            isinstance(method, Trained) and method.rows == "fresh"
+            isinstance(method, Trained) and self.stage(task, method).fresh_rows
             for method in self.methods(task).values()
         )
         rows = {"train": t.train_rows * (1 + fresh), "validation": t.validation_rows}
@@ -312,9 +312,9 @@ class Graph:
         return self.config.tasks[task].decoding or self.config.decoding
 
     def _rows(self, task: str, method: Trained) -> tuple[int, int]:
-        n, most = self.config.tasks[task].train_rows, self.stage(task, method).rows
-        first = n if method.rows == "fresh" else 0
-        return first, first + min(n, most or n)
+        n, stage = self.config.tasks[task].train_rows, self.stage(task, method)
+        first = n if stage.fresh_rows else 0
+        return first, first + min(n, stage.rows or n)
 
     def _steps(self, task: str, checkpoint: Checkpoint) -> Steps | None:
         if checkpoint.rounds == 1:

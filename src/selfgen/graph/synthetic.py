@@ -171,7 +171,7 @@ def _pairs(experiment: Experiment) -> Iterator[tuple[str, str]]:
                 and other != experiment.baseline
                 and all(
                     getattr(method, f) == getattr(plain, f)
-                    for f in ("parent", "stage", "rows", "parts")
+                    for f in ("parent", "stage", "parts")
                 )
             ):
                 yield name, other

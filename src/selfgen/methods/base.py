@@ -76,10 +76,6 @@ class Trained(Method):
 
     parent: str = Field(description="The method whose weights training starts from.")
     stage: str = Field(description="The recipe, by its name in `stages`.")
-    rows: Literal["same", "fresh"] = Field(
-        default="same",
-        description="`same` rows as the first stage, or `fresh` ones (as many again).",
-    )
 
     @property
     def parts(self) -> int:
@@ -179,7 +175,7 @@ def comparable(
     }
     known(key, other, allowed)
     target = allowed[other]
-    for field in ("parent", "stage", "rows"):
+    for field in ("parent", "stage"):
         value, wanted = getattr(target, field), getattr(method, field)
         if value != wanted:
             raise ValueError(

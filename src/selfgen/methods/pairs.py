@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from selfgen.data import preferences
 from selfgen.methods.base import Cost, Trained
@@ -48,12 +48,6 @@ class Pairs(PairRows, Preference, Trained):
     mixed_by = PairRows
     loss = "pairs"
     in_memory = False
-
-    @model_validator(mode="after")
-    def _same_rows(self) -> Pairs:
-        if self.rows == "fresh":
-            raise ValueError("rows: allowed with pairs: same")
-        return self
 
     def pairs_from(self) -> str:
         return self.preferences

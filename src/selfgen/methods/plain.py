@@ -30,7 +30,6 @@ class Plain(PlainRows, Rounds):
     whole_rows = True
     on_dialogues: ClassVar[Mapping[str, Any] | None] = {
         "rounds": 1,
-        "rows": "same",
         "match_wall_time": None,
     }
 

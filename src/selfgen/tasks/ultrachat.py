@@ -15,21 +15,21 @@ from selfgen.data import tables
 from selfgen.data.dataset import DataSet, RecordsSpec, record, with_validation
 from selfgen.data.pins import HubSpec
 
-_REPOSITORY = (
+REPOSITORY = (
     "HuggingFaceH4/ultrachat_200k",
     "dataset",
     "8049631c405ae6576f93f445c6b8166f76f5505a",
 )
 SOURCES = {
-    "ultrachat-train": HubSpec(*_REPOSITORY, ("data/train_sft-*.parquet",)),
-    "ultrachat-test": HubSpec(*_REPOSITORY, ("data/test_sft-*.parquet",)),
+    "ultrachat-train": HubSpec(*REPOSITORY, ("data/train_sft-*.parquet",)),
+    "ultrachat-test": HubSpec(*REPOSITORY, ("data/test_sft-*.parquet",)),
 }
 
 
 def load(sources: dict[str, Path], spec: RecordsSpec) -> Iterator[dict[str, Any]]:
-    """The first question and answer of each dialogue."""
+    """The first question and answer of each dialogue of the files."""
     rows = []
-    for name in SOURCES:
+    for name in sources:
         for number, (where, row) in enumerate(tables.read(sources[name])):
             first = (row.get("messages") or [])[:2]
             texts = [turn.get("content") for turn in first if isinstance(turn, dict)]
@@ -46,7 +46,7 @@ def load(sources: dict[str, Path], spec: RecordsSpec) -> Iterator[dict[str, Any]
                     f"{name}-{number}",
                     question,
                     answer,
-                    split=name.removeprefix("ultrachat-"),
+                    split="test" if name == "ultrachat-test" else "train",
                     source="HuggingFaceH4/ultrachat_200k",
                     licence="MIT",
                 )
