@@ -16,6 +16,7 @@ SETS = {
     "ultrafeedback": "HuggingFaceH4/ultrafeedback_binarized",
     "gsm8k": "openai/gsm8k",
     "math": "EleutherAI/hendrycks_math",
+    "alpaca": "tatsu-lab/alpaca_eval",
 }
 
 
@@ -71,9 +72,10 @@ def files(
         found["tldr"][f"data/{part}"] = [post(split, i) for i in range(n)]
         if split == "validation":
             continue
-        found["ultrachat"][f"data/{split}_sft-00000-of-00001.parquet"] = [
-            chat(split, i) for i in range(n)
-        ]
+        kinds = {"sft": split, "gen": f"{split}-gen"}
+        for kind, named in kinds.items():
+            path = f"data/{split}_{kind}-00000-of-00001.parquet"
+            found["ultrachat"][path] = [chat(named, i) for i in range(n)]
         first = 0 if split == "train" else 1000
         found["gsm8k"][f"main/{part}"] = [sum_of(first + i) for i in range(n)]
         for kind in ("Algebra", "Number Theory"):
@@ -83,6 +85,18 @@ def files(
             ]
     found["ultrafeedback"]["data/train_prefs-00000-of-00001.parquet"] = [
         pair(i) for i in range(train)
+    ]
+    found["alpaca"]["df_gamed.csv"] = [
+        {
+            "model": model,
+            "index": i,
+            "preference": (0.2, 0.3)[i % 2] + 0.4 * number,
+            "std_delta_len": (1.0, -1.5)[number] + i / 10,
+            "instruction_difficulty": i / 20,
+            "not_gamed_baseline": False,
+        }
+        for number, model in enumerate(("concise", "verbose"))
+        for i in range(8)
     ]
     return found
 
@@ -103,6 +117,7 @@ def write(folder: Path) -> dict[str, Path]:
         "tldr-test": ("tldr", "data/test-"),
         "ultrachat-train": ("ultrachat", "data/train_sft-"),
         "ultrachat-test": ("ultrachat", "data/test_sft-"),
+        "ultrachat-gen": ("ultrachat", "data/train_gen-"),
         "ultrafeedback-train": ("ultrafeedback", "data/train_prefs-"),
         "gsm8k-train": ("gsm8k", "main/train-"),
         "gsm8k-test": ("gsm8k", "main/test-"),
@@ -125,5 +140,9 @@ def write(folder: Path) -> dict[str, Path]:
 
 def _write(path: Path, rows: list[dict[str, Any]]) -> bytes:
     path.parent.mkdir(parents=True, exist_ok=True)
-    pandas.DataFrame(rows).to_parquet(path)
+    frame = pandas.DataFrame(rows)
+    if path.suffix == ".csv":
+        frame.to_csv(path, index=False)
+    else:
+        frame.to_parquet(path)
     return path.read_bytes()

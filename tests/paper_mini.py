@@ -27,8 +27,14 @@ TINY = {
     "num_attention_heads": 4,
     "max_position_embeddings": 8192,
 }
-OWN = {"tldr": "bash", "math": "rac", "competition-math": "spin"}
-"""The method of a task beside those that all have; general QA has all of the paper's."""
+OWN = {
+    "tldr": [],
+    "tldr-halves": ["bash", "random", "sft-wall"],
+    "math": ["rac"],
+    "math-halves": ["bash-100"],
+    "competition-math": ["spin"],
+}
+"""The methods of a task beside those that all have; general QA has all of the paper's."""
 
 TYPES = {"EleutherAI": "gpt_neox", "mistralai": "mistral"}
 
@@ -51,7 +57,7 @@ def mini(files: dict[str, dict[str, str]]) -> dict[str, Any]:
         # The small sets are of a few sentences with other numbers in them.
         task["leakage_limit"] = 1.0
     for name, own in OWN.items():
-        config["tasks"][name]["methods"] = ["base", "sft", "sft-continued", own]
+        config["tasks"][name]["methods"] = ["base", "sft", "sft-continued", *own]
     for pairs in config["preferences"].values():
         pairs["rows"] = 12
     for model in config["models"].values():

@@ -25,7 +25,7 @@ JUDGE = {
 }
 
 
-HUB = {"repo": "org/set", "revision": "a" * 40, "path": "x.py"}
+HUB = {"repo": "org/set", "revision": "a" * 40, "path": "*.py"}
 TASK = "descriptions"
 
 
@@ -87,14 +87,14 @@ TASK = "descriptions"
                     "mt_bench": {"judge": "gpt", "tasks": [TASK], "questions": "q"}
                 },
             },
-            "evaluation.mt_bench.questions: found 'q', a file of a hub; allowed: one",
+            "evaluation.mt_bench.questions: found 'q', files of a hub that fit '*.py'",
         ),
         (
             {
                 "files": {"q": HUB},
                 "evaluation": {"win_rates": {"x": {"judge": "gpt", "prompt": "q:t"}}},
             },
-            "evaluation.win_rates.x.prompt: found 'q', a file of a hub; allowed: one",
+            "evaluation.win_rates.x.prompt: found 'q', files of a hub that fit '*.py'",
         ),
     ],
 )

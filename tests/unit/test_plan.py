@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
+import statistics
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -10,6 +13,7 @@ import yaml
 from tests.flow import REPO, Flow
 from tests.unit.test_training import SPEC, rows
 
+from selfgen.benchmarks import JUDGED
 from selfgen.cli.main import main
 from selfgen.config import load
 from selfgen.core.errors import UserError
@@ -19,11 +23,13 @@ from selfgen.graph.steps import Graph
 from selfgen.models.base import ModelSpec, create
 from selfgen.report import plan
 from selfgen.report.plan import DRAWING, READING, TRAINING, WRITING, Work
+from selfgen.tasks import DATASETS
 from selfgen.training.causal import train
 
 SMALL = REPO / "tests" / "workflow" / "small.yaml"
 SMALL_TASK = yaml.safe_load(SMALL.read_text())["tasks"]["descriptions"]
-PAGE = REPO / "docs" / "reference" / "plan" / "paper.md"
+PAGES = REPO / "docs" / "reference" / "plan"
+DATA = REPO.parent / "shared" / "data"
 RATES = plan.Rates({TRAINING: 0.5, DRAWING: 0.1, WRITING: 0.01}, "said so")
 
 
@@ -72,7 +78,7 @@ def test_dialogues_by_hand() -> None:
     assert read == Work(READING, "descriptions", "tiny", 1, read=10 * 1375)
     assert plan.flops(read, 10) == 2 * 10 * 13750
     disk = cost.disk(found, {"tiny": 10}, [])
-    page = plan.page([read], {"tiny": 10}, [], disk, "h100", RATES)
+    page = plan.page([read], [read], {"tiny": 10}, [], disk, "h100", RATES)
     assert (
         "- Whole dialogues are counted at UltraChat's mean, about 1375 tokens." in page
     )
@@ -160,11 +166,67 @@ def test_jobs_are_those_of_a_dry_run(bare: Flow) -> None:
     assert jobs == sum(rules[name] for name in (*names, *others))
 
 
-def test_the_shipped_page_is_in_step(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["plan", str(REPO / "config" / "paper.yaml")]) == 0
-    shown = capsys.readouterr().out
-    assert shown == PAGE.read_text(encoding="utf-8"), f"selfgen plan > {PAGE.name}"
+@pytest.mark.parametrize("name", ["paper", "gsm8k"])
+def test_a_shipped_page_is_in_step(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["plan", str(REPO / "config" / f"{name}.yaml")]) == 0
+    shown, page = capsys.readouterr().out, PAGES / f"{name}.md"
+    assert shown == page.read_text(encoding="utf-8"), f"selfgen plan > {page.name}"
     assert "GPU: h100" in shown and "| **all** |" in shown
+
+
+def test_no_shipped_budget_is_below_the_expected_cost() -> None:
+    asked = []
+    for path in sorted((REPO / "config").glob("**/*.yaml")):
+        raw = yaml.safe_load(path.read_text())
+        if "tasks" in raw and "judges" in raw:
+            asked += cost.asked(Graph(load(raw), REPO))
+    assert {a.judge for a in asked} >= {"gpt-4", "gpt-4-1106-preview"}
+    for a in asked:
+        assert 0 < a.expected <= a.budget, a
+        assert a.expected <= a.dollars
+
+
+def test_expected_work_by_hand() -> None:
+    """GSM8K's questions of 60 tokens in a template of 58 characters, and its answers of 92:
+    eight rows, one method; what is allowed holds where it is less."""
+    task = {"dataset": "gsm8k", "max_prompt_tokens": 512, "leakage_limit": 1.0}
+    around = len(DATASETS["gsm8k"].template) // 4
+    for allowed, answer in ((512, 92), (64, 64)):
+        math = SMALL_TASK | task | {"max_new_tokens": allowed}
+        found = graph(tasks={"descriptions": math})
+        trained, drawn, _ = cost.works(found, cost.expected)
+        assert drawn.written == 8 * answer
+        assert trained.trained == 3 * 8 * (60 + around + answer)
+        assert cost.works(found)[1].written == 8 * allowed
+
+
+@pytest.mark.skipif(not DATA.is_dir(), reason=f"no {DATA}: the real files are not here")
+def test_lengths_are_those_of_the_real_files() -> None:
+    """Words, digits and signs are about tokens. AlpacaEval's package stored what each
+    judgment cost, at 10 dollars a million tokens."""
+
+    def tokens(texts: Iterable[str]) -> float:
+        parts = (re.findall(r"\d|[^\W\d]+|[^\w\s]", text) for text in texts)
+        return statistics.mean(map(len, parts))
+
+    lines = (DATA / "gsm8k" / "train.jsonl").read_text().splitlines()
+    rows = list(map(json.loads, lines))
+    worked = (re.sub(r"<<.*?>>", "", row["answer"]) for row in rows)
+    found = (tokens(row["question"] for row in rows), tokens(worked))
+    assert found == pytest.approx(DATASETS["gsm8k"].lengths, rel=0.25)
+    folder = DATA / "alpaca_eval"
+    rows = json.loads((folder / "vicuna-7b.outputs.json").read_text())
+    found = [tokens(row[key] for row in rows) for key in ("instruction", "output")]
+    assert found == pytest.approx(JUDGED["alpaca-eval"].lengths, rel=0.25)
+    judged = json.loads((folder / "vicuna-7b.annotations.json").read_text())
+    dollars = sum(row["price_per_example"] or 0 for row in judged)
+    paid = 1e6 * dollars / 10 / len(judged)
+    assert JUDGED["alpaca-eval"].judged[0] == pytest.approx(paid, rel=0.02)
+    lines = (DATA / "mt_bench" / "question.jsonl").read_text().splitlines()
+    turns = [turn for line in lines for turn in json.loads(line)["turns"]]
+    assert JUDGED["mt-bench"].lengths[0] == pytest.approx(tokens(turns), rel=0.25)
 
 
 def test_what_cannot_be_planned(

@@ -71,6 +71,9 @@ class AlpacaEval(Judged):
         )
     }
     size, reply_tokens = 805, 1
+    # Of the instructions and of a 7B model's outputs; the price that the package stored
+    # with the judgments of those is of so many tokens.
+    lengths, judged = (37, 238), (960, 1)
 
     baseline: str = Field(
         default="alpaca-eval-baseline",

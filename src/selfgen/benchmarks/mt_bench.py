@@ -97,6 +97,9 @@ class MtBench(Judged):
         ),
     }
     size, reply_tokens = 160, 2048
+    # Of the questions, and answers as of AlpacaEval; a question to the judge holds prompt,
+    # answers, where there is one the reference, and in the second turn the first.
+    lengths, judged = (47, 238), (750, 200)
 
     questions: str = Field(
         default="mt-bench-questions", description="By its name in `files`."

@@ -37,6 +37,7 @@ def run(args: Namespace) -> None:
     print(
         plan.page(
             works,
+            cost.works(graph, cost.expected),
             sizes,
             list(cost.asked(graph)),
             cost.disk(graph, sizes, works),

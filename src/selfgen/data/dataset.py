@@ -55,8 +55,9 @@ class DataSet:
     ``shared_templates`` names the held-out splits that are made of the same templates as
     the training split, so that high overlap with it is by design. ``aligned``: the answers
     are aligned with the reference by position, character by character; it names the
-    characters that mean the same as another one. ``published``: its splits are those that
-    others published. ``lead_1``: the first sentence of a prompt is a baseline.
+    characters that mean the same as another one. ``lengths``: mean tokens of a prompt and of
+    a reference, where they are known before the data is there. ``published``: its splits
+    are those that others published. ``lead_1``: the first sentence of a prompt is a baseline.
     """
 
     load: Loader
@@ -68,6 +69,7 @@ class DataSet:
     metrics: tuple[str, ...] = ("rouge",)
     shared_templates: tuple[str, ...] = ()
     aligned: Mapping[str, str] | None = None
+    lengths: tuple[int | None, int | None] = (None, None)
     published: bool = False
     lead_1: bool = False
 

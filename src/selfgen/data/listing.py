@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from selfgen.core.errors import UserError
@@ -47,3 +48,17 @@ def read(listing: Path) -> dict[str, Path]:
                 " beside its folder to fetch it again"
             )
     return paths
+
+
+def singles(files: Mapping[str, Path]) -> dict[str, Path]:
+    """Files by name, with the only file of a listing in its place.
+
+    Raises UserError: as ``read``, or a listing of several files.
+    """
+    found = {}
+    for name, path in files.items():
+        listed = list(read(path).values()) if path.suffix == ".listing" else [path]
+        if len(listed) != 1:
+            raise UserError(f"{path}: found {len(listed)} files, allowed: one")
+        found[name] = listed[0]
+    return found

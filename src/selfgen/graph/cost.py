@@ -1,20 +1,21 @@
 """From the configuration to what a run would take: tokens, parameters, questions to judges.
 
-Counts are what a run takes at most: prompts and answers are of unknown length before they are
-there, and are counted at the lengths that the configuration allows.
+At most, prompts and answers are as long as the configuration allows. Expected is what they
+take where a data set says how long its texts are (``DataSet.lengths``).
 """
 
 from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from selfgen.benchmarks import JUDGED
 from selfgen.config import sources as c
 from selfgen.config.judging import Endpoint
 from selfgen.core.errors import UserError
+from selfgen.data.prompts import PromptSpec
 from selfgen.graph import benchmarks, dialogues, judging, paths
 from selfgen.graph.steps import Graph
 from selfgen.methods.base import CORRECTION_TOKENS
@@ -31,38 +32,66 @@ from selfgen.report.plan import (
     Disk,
     Work,
 )
+from selfgen.tasks import DATASETS
 
 JUDGE_PROMPT_TOKENS = 256
 """Of what a judge is told beside the texts, about."""
 
+REPLY_TOKENS = 64
+"""Of a judge who compares in one sentence and names a winner, about."""
 
-def works(graph: Graph) -> list[Work]:
+CHARACTERS_OF_A_TOKEN = 4
+"""Of English, about."""
+
+
+Lengths = Callable[[Graph, str, PromptSpec], tuple[int, int]]
+"""Tokens of a task's prompts and answers."""
+
+
+def most(graph: Graph, task: str, prompt: PromptSpec) -> tuple[int, int]:
+    """As many as are allowed."""
+    return prompt.max_prompt_tokens, prompt.max_answer_tokens
+
+
+def expected(graph: Graph, task: str, prompt: PromptSpec) -> tuple[int, int]:
+    """What the data set says of its texts, and what the template adds to a prompt; as many
+    as are allowed where it says nothing."""
+    known = DATASETS[graph.config.tasks[task].dataset].lengths
+    around = len(prompt.template) // CHARACTERS_OF_A_TOKEN
+    allowed = most(graph, task, prompt)
+    usual = (known[0] and known[0] + around, known[1])
+    return min(usual[0] or allowed[0], allowed[0]), min(
+        usual[1] or allowed[1], allowed[1]
+    )
+
+
+def works(graph: Graph, lengths: Lengths = most) -> list[Work]:
     """All work of models, one entry for each step, task and model."""
     parts = (_trained, _passes, _answers, _benchmarks, _losses)
     merged: dict[tuple[str, str, str], Work] = {}
-    for work in itertools.chain.from_iterable(part(graph) for part in parts):
+    for work in itertools.chain.from_iterable(part(graph, lengths) for part in parts):
         key = (work.step, work.task, work.model)
         merged[key] = merged[key] + work if key in merged else work
     return list(merged.values())
 
 
-def _trained(graph: Graph) -> Iterator[Work]:
+def _trained(graph: Graph, lengths: Lengths) -> Iterator[Work]:
     for task, model, checkpoint, seed in graph.trained():
         spec = dialogues.rows(graph, task, checkpoint, seed)
         if isinstance(spec, BlocksSpec):
             tokens = spec.rows * spec.epochs * DIALOGUE_TOKENS
             yield Work(TRAINING, task, model, 1, tokens)
             continue
-        cost = graph.trained_method(checkpoint).cost(
-            spec.prompt.max_prompt_tokens, spec.prompt.max_answer_tokens
-        )
+        method = graph.trained_method(checkpoint)
+        usual = most if method.pairs_from() else lengths
+        cost = method.cost(*usual(graph, task, spec.prompt))
         rounds = graph.checkpoints[checkpoint].rounds
         rows = (spec.rows[1] - spec.rows[0]) * spec.epochs
         tokens, before = (n * rows // rounds for n in (cost.trained, cost.before))
         yield Work(TRAINING, task, model, 1, tokens, before)
 
 
-def _passes(graph: Graph) -> Iterator[Work]:
+def _passes(graph: Graph, lengths: Lengths) -> Iterator[Work]:
     """Every pass once, though several methods may read it."""
     seen = set()
     for task, model, checkpoint, seed in graph.trained():
@@ -73,29 +102,31 @@ def _passes(graph: Graph) -> Iterator[Work]:
         seen.add(file)
         spec = passed.spec
         rows = (spec.rows[1] - spec.rows[0]) * spec.epochs * spec.candidates
-        prompt, answer = spec.prompt.max_prompt_tokens, spec.prompt.max_answer_tokens
+        prompt, answer = lengths(graph, task, spec.prompt)
         step = WRITING if spec.kind == "free" else DRAWING
         yield _written(step, task, model, rows, prompt, answer)
 
 
-def _answers(graph: Graph) -> Iterator[Work]:
+def _answers(graph: Graph, lengths: Lengths) -> Iterator[Work]:
     for cell in graph.cells():
         spec = graph.answers(cell.task, cell.method, cell.decoding, cell.seed)
-        prompt, answer = spec.prompt.max_prompt_tokens, spec.prompt.max_answer_tokens
+        prompt, answer = lengths(graph, cell.task, spec.prompt)
         if cell.decoding == "corrected":
             prompt += answer + CORRECTION_TOKENS
         rows = _held_out(graph, cell.task)
         yield _written(WRITING, cell.task, cell.model, rows, prompt, answer)
 
 
-def _benchmarks(graph: Graph) -> Iterator[Work]:
+def _benchmarks(graph: Graph, lengths: Lengths) -> Iterator[Work]:
     for name in benchmarks.names(graph):
+        items, *size = benchmarks.work(graph, name)
+        if lengths is expected and name in JUDGED:
+            size = list(map(min, size, JUDGED[name].lengths))
         for cell in benchmarks.cells(graph, name):
-            size = benchmarks.work(graph, name)
-            yield _written(WRITING, cell.task, cell.model, *size)
+            yield _written(WRITING, cell.task, cell.model, items, *size)
 
 
-def _losses(graph: Graph) -> Iterator[Work]:
+def _losses(graph: Graph, lengths: Lengths) -> Iterator[Work]:
     for cell in dialogues.cells(graph):
         rows = dialogues.loss(graph, cell.task, cell.method).rows
         yield Work(READING, cell.task, cell.model, 1, read=rows * DIALOGUE_TOKENS)
@@ -121,28 +152,54 @@ def asked(graph: Graph) -> Iterator[Asked]:
         if not isinstance(judge, Endpoint):
             continue
         orders = 2 if comparison.orders == "both" else 1
-        requests = tokens = 0
+        requests = prompts = usual = 0
         for cell in judging.cells(graph, name):
-            task = graph.config.tasks[cell.task]
             rows = orders * _held_out(graph, cell.task)
-            texts = task.max_prompt_tokens + 2 * task.max_new_tokens
-            requests += rows
-            tokens += rows * (texts + JUDGE_PROMPT_TOKENS)
-        replies = requests * comparison.max_tokens
-        yield _priced(name, judge, requests, tokens, replies)
+            both = []
+            for lengths in (most, expected):
+                prompt, answer = lengths(graph, cell.task, graph.prompt(cell.task))
+                both.append(rows * (prompt + 2 * answer + JUDGE_PROMPT_TOKENS))
+            requests, prompts, usual = (
+                requests + rows,
+                prompts + both[0],
+                usual + both[1],
+            )
+        reply = min(comparison.max_tokens, REPLY_TOKENS)
+        yield _priced(
+            name,
+            judge,
+            requests,
+            (prompts, requests * comparison.max_tokens),
+            (usual, requests * reply),
+        )
     for name in benchmarks.judged(graph):
         items, prompt, answer = benchmarks.work(graph, name)
-        judge, reply = benchmarks.judge(graph, name), JUDGED[name].reply_tokens
+        judge, kind = benchmarks.judge(graph, name), JUDGED[name]
         requests = items * len(benchmarks.cells(graph, name))
         texts = prompt + 2 * answer + JUDGE_PROMPT_TOKENS
-        yield _priced(name, judge, requests, requests * texts, requests * reply)
+        yield _priced(
+            name,
+            judge,
+            requests,
+            (requests * texts, requests * kind.reply_tokens),
+            (requests * kind.judged[0], requests * kind.judged[1]),
+        )
 
 
 def _priced(
-    what: str, judge: Endpoint, requests: int, prompts: int, replies: int
+    what: str,
+    judge: Endpoint,
+    requests: int,
+    tokens: tuple[int, int],
+    usual: tuple[int, int],
 ) -> Asked:
-    dollars = (prompts * judge.input_price + replies * judge.output_price) / 1e6
-    return Asked(what, judge.model, requests, prompts, replies, dollars, judge.budget)
+    """``tokens`` of prompts and replies at most, and the ``usual`` ones."""
+    prices = (judge.input_price, judge.output_price)
+    dollars, likely = (
+        sum(n * price for n, price in zip(counts, prices, strict=True)) / 1e6
+        for counts in (tokens, usual)
+    )
+    return Asked(what, judge.model, requests, *tokens, likely, dollars, judge.budget)
 
 
 def parameters(graph: Graph) -> dict[str, int]:

@@ -82,12 +82,12 @@ class Sources:
         return _named(where, name, self.files)
 
     def whole(self, where: str, name: str) -> None:
-        """Raises UserError where a file that is read as a whole is of a hub, which sends
-        many."""
-        if isinstance(self.file(where, name), HubSpec):
+        """Raises UserError where a file that is read as a whole may be several of a hub."""
+        file = self.file(where, name)
+        if isinstance(file, HubSpec) and set(file.files[0]) & set("*?["):
             raise UserError(
-                f"config: {where}: found {name!r}, a file of a hub; allowed: one at an"
-                " address or here"
+                f"config: {where}: found {name!r}, files of a hub that fit"
+                f" {file.files[0]!r}; allowed: one file"
             )
 
     def location(self, source: File | WheelSpec) -> str:

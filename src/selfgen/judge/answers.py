@@ -12,6 +12,7 @@ from selfgen.benchmarks import JUDGED
 from selfgen.benchmarks.base import Conversation
 from selfgen.core.rows import write_rows
 from selfgen.core.spec import Sampling
+from selfgen.data.listing import singles
 from selfgen.data.prompts import (
     answer_text,
     correction_ids,
@@ -96,7 +97,7 @@ def answer(
 def step(spec: ConversationsSpec, job: Job) -> dict[str, Any]:
     """Answers of a checkpoint to the prompts of a benchmark."""
     job.claim(spec.device.device)
-    asked = JUDGED[spec.benchmark].conversations(job.files())
+    asked = JUDGED[spec.benchmark].conversations(singles(job.files()))
     rows, facts = answer(
         asked, job.input("weights"), spec, job.progress("answers"), job.batch_size
     )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from selfgen.core.errors import UserError
 from selfgen.core.rows import read_rows, write_rows
+from selfgen.data.listing import singles
 from selfgen.data.records import read
 from selfgen.judge import pairs
 from selfgen.judge.client import Judge, Progress, judge_of
@@ -81,7 +82,7 @@ def step(
     if isinstance(spec, ComparisonSpec):
         template = spec.template
         if not template:
-            text = job.input("prompt").read_text(encoding="utf-8")
+            text = singles(job.files())["prompt"].read_text(encoding="utf-8")
             template = pairs.template_of(text, spec.constant or None)
         judge, progress = judge_of(spec.endpoint, job), job.progress("pairs")
         rows, facts = by_judge(matched_pairs, spec, judge, template, progress)

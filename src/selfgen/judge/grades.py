@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from selfgen.benchmarks import JUDGED
 from selfgen.core.rows import read_rows, write_rows
+from selfgen.data.listing import singles
 from selfgen.judge.client import judge_of
 from selfgen.judge.spec import GradesSpec
 
@@ -19,7 +20,7 @@ def step(spec: GradesSpec, job: Job) -> dict[str, Any]:
     spent, progress = judge.spent(), job.progress("replies")
     rows, facts = JUDGED[spec.benchmark].grade(
         read_rows(job.input("answers")),
-        job.files(),
+        singles(job.files()),
         spec.generator,
         lambda requests: judge.ask(requests, progress),
     )

@@ -60,14 +60,16 @@ class Work:
 
 @dataclass(frozen=True)
 class Asked:
-    """Questions to a judge: how many, their tokens and those of the replies, the most that
-    they cost in dollars, and what may be spent on that judge."""
+    """Questions to a judge: how many, their tokens and those of the replies at most, what
+    they are ``expected`` to cost in dollars and do at most, and what may be spent on that
+    judge."""
 
     what: str
     judge: str
     requests: int
     prompt_tokens: int
     reply_tokens: int
+    expected: float
     dollars: float
     budget: float
 
@@ -182,47 +184,53 @@ def hours(work: Work, parameters: int, gpu: str, rates: Rates) -> float:
 
 def page(
     works: Sequence[Work],
+    expected: Sequence[Work],
     parameters: Mapping[str, int],
     asked: Sequence[Asked],
     disk: Disk,
     gpu: str,
     rates: Rates,
 ) -> str:
-    """The plan as Markdown.
+    """The plan as Markdown; ``expected`` are ``works`` of texts of usual length.
 
     Raises UserError: an unknown GPU.
     """
     if gpu not in GPUS:
         raise UserError(f"plan: --gpu: found {gpu!r}, allowed: {', '.join(GPUS)}")
-    parts = [_work(works, parameters, gpu, rates), _disk(disk)]
+    parts = [_work(works, expected, parameters, gpu, rates), _disk(disk)]
     parts += [_asked(asked)] if asked else []
     return "\n".join(map(grid.to_markdown, parts))
 
 
 def _work(
-    works: Sequence[Work], parameters: Mapping[str, int], gpu: str, rates: Rates
+    works: Sequence[Work],
+    expected: Sequence[Work],
+    parameters: Mapping[str, int],
+    gpu: str,
+    rates: Rates,
 ) -> Grid:
     rows: list[list[Box]] = []
-    total = [0, 0, 0, 0.0, 0.0]
-    for work in works:
+    total = [0, 0, 0, 0.0, 0.0, 0.0]
+    for work, usual in zip(works, expected, strict=True):
         size = parameters[work.model]
-        spent = hours(work, size, gpu, rates)
-        values = [work.jobs, work.trained, work.written, flops(work, size), spent]
+        spent = [hours(w, size, gpu, rates) for w in (usual, work)]
+        values = [work.jobs, work.trained, work.written, flops(work, size), *spent]
         total = [a + b for a, b in zip(total, values, strict=True)]
         rows.append([work.step, work.task, work.model, *_shown(values)])
     rows.append([Entry("all", bold=True), "", "", *_shown(total)])
     shares = ", ".join(f"{kind} {100 * x:.1f}%" for kind, x in rates.shares.items())
     return Grid(
         name="plan",
-        title=f"Work of models, at most (GPU: {gpu}).",
+        title=f"Work of models (GPU: {gpu}).",
         header=[
             *("Work", "Task", "Model", "Jobs", "Tokens trained, M"),
-            *("Tokens generated, M", "EFLOP", "GPU-hours"),
+            *("Tokens generated, M", "EFLOP", "GPU-hours, expected", "at most"),
         ],
         rows=rows,
         notes=[
-            "At most: every prompt and answer is counted at the length that the"
-            " configuration allows. Tables, judges and data preparation need no GPU.",
+            "At most, as all tokens here are counted: every prompt and answer is as long as"
+            " the configuration allows. Expected: where a data set says how long its texts"
+            " are, they are that. Tables, judges and data preparation need no GPU.",
             *(
                 [
                     "Whole dialogues are counted at UltraChat's mean, about"
@@ -238,9 +246,11 @@ def _work(
 
 
 def _shown(values: Sequence[float]) -> list[str]:
-    jobs, trained, generated, operations, spent = values
+    jobs, trained, generated, *others = values
+    operations, usual, most = others
     tokens = (f"{trained / 1e6:.1f}", f"{generated / 1e6:.1f}")
-    return [f"{jobs}", *tokens, f"{operations / 1e18:.3g}", f"{spent:.3g}"]
+    spent = (f"{usual:.3g}", f"{most:.3g}")
+    return [f"{jobs}", *tokens, f"{operations / 1e18:.3g}", *spent]
 
 
 def _disk(disk: Disk) -> Grid:
@@ -270,16 +280,16 @@ def _asked(asked: Sequence[Asked]) -> Grid:
         [
             *(a.what, a.judge, str(a.requests)),
             *(f"{a.prompt_tokens / 1e6:.1f}", f"{a.reply_tokens / 1e6:.1f}"),
-            *(f"{a.dollars:.0f}", f"{a.budget:.0f}"),
+            *(f"{a.expected:.0f}", f"{a.dollars:.0f}", f"{a.budget:.0f}"),
         ]
         for a in asked
     ]
     return Grid(
         name="judges",
-        title="Questions to judges, at most.",
+        title="Questions to judges; tokens at most.",
         header=[
             *("For", "Judge", "Requests", "Prompt tokens, M"),
-            *("Reply tokens, M", "Dollars", "Budget"),
+            *("Reply tokens, M", "Dollars, expected", "at most", "Budget"),
         ],
         rows=rows,
         left=2,

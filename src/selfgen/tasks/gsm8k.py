@@ -61,5 +61,6 @@ DATASET = DataSet(
     SOURCES,
     template="{prompt}\nSolve step by step and end with '#### <number>'.",
     metrics=("numbers", "rouge"),
+    lengths=(60, 92),  # of SmolLM2's tokenizer
     published=True,
 )

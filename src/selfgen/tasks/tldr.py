@@ -48,5 +48,6 @@ DATASET = DataSet(
     template="{prompt}\n\nTL;DR:",
     answer_prefix=" ",
     cut_after="POST: ",
+    lengths=(None, 30),  # Pythia's; summarize_from_feedback_details, its plots
     published=True,
 )
