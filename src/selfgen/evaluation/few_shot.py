@@ -20,7 +20,6 @@ from selfgen.benchmarks.base import FewShot, Files, Rows
 from selfgen.core.errors import UserError
 from selfgen.core.rows import write_rows
 from selfgen.core.spec import Device
-from selfgen.data.listing import singles
 from selfgen.data.prompts import load_tokenizer
 from selfgen.evaluation.metrics import latex
 from selfgen.models.loading import load_for_generation
@@ -161,8 +160,6 @@ def step(spec: FewShotSpec, job: Job) -> dict[str, Any]:
     """Answers to problems after some solved ones, and their grades."""
     job.claim(spec.device.device)
     weights, progress = job.input("weights"), job.progress("problems")
-    rows, facts = evaluate(
-        singles(job.files()), weights, spec, progress, job.batch_size
-    )
+    rows, facts = evaluate(job.files(), weights, spec, progress, job.batch_size)
     write_rows(job.output("grades"), rows)
     return facts

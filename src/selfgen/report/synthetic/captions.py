@@ -36,6 +36,11 @@ def captions(confidence: float) -> dict[str, str]:
         f" Bands: {percent} t-intervals over seeds. Shown: whether a gain is one of speed,"
         " and what is left of it at the end. Not shown: runs that stop earlier and whose"
         " learning rate has fallen by then.",
+        "frontier": "Free-running against teacher-forced error while training goes on, mean"
+        " of the seeds at each measured step; on the dotted line a model's own tokens do no"
+        " harm. Shown: what is left of a difference when learning speed is taken out. Not"
+        " shown: intervals (they are in frontier.md), and that points side by side are of"
+        " different steps and learning rates.",
         "corrections": "Two turns of RAC: exact match of both, wrong answers that the"
         " second turn mends, right ones that it breaks, and answers that it changes at all,"
         f" with {percent} intervals. Shown: models trained from nothing. Not shown:"

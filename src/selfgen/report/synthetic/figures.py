@@ -52,7 +52,7 @@ def beta(experiments: Sequence[Numbers], by_corruption: bool = False) -> Figure:
         for row, measure in enumerate(("exact", "excess")):
             ax = axes[row][column]
             _dose(ax, numbers, measure, by_corruption)
-            _panel(ax, POINTS[measure] if column == 0 else "")
+            panel(ax, POINTS[measure] if column == 0 else "")
         axes[0][column].set_title(numbers.spec.label)
         what = "context tokens that differ, %" if by_corruption else "beta"
         axes[1][column].set_xlabel(what)
@@ -175,7 +175,7 @@ def lengths(rows: Sequence[tuple[Any, ...]], experiments: Sequence[Numbers]) -> 
                     for r in part.sort_values("items").itertuples(index=False)
                 ]
                 _line(ax, points, colour, marker, numbers.spec.labels[method])
-            _panel(ax, POINTS[measure] if column == 0 else "")
+            panel(ax, POINTS[measure] if column == 0 else "")
             ax.set_xticks(sorted(own["items"].unique()))
         axes[0][column].set_title(numbers.spec.label)
         axes[1][column].set_xlabel("items of the prompt")
@@ -222,7 +222,7 @@ def positions(frame: pandas.DataFrame, experiments: Sequence[Numbers]) -> Figure
                     linewidth=1.2,
                     label=experiment.labels[method] if line == "-" else None,
                 )
-        _panel(ax, "error, %" if column == 0 else "", "position in the answer")
+        panel(ax, "error, %" if column == 0 else "", "position in the answer")
         ax.set_title(experiment.label)
     legend(figure, axes)
     return figure
@@ -248,7 +248,7 @@ def curves(
                 ]
                 colour = (BLACK, BASH, RANDOM, *OKABE_ITO[2:])[i]
                 _line(ax, points, colour, "", experiment.labels[method])
-            _panel(ax, POINTS[measure], "step")
+            panel(ax, POINTS[measure], "step")
     legend(figure, axes)
     return figure
 
@@ -310,13 +310,14 @@ def gain(experiments: Sequence[Numbers]) -> Figure:
                 [seconds] * 2, [100 * d.low, 100 * d.high], color=colour, linewidth=0.8
             )
             ax.plot([seconds], [100 * d.value], "o", color=colour, markersize=3.5)
-        _panel(ax, "exact match, points" if column == 0 else "", "pass and training, s")
+        panel(ax, "exact match, points" if column == 0 else "", "pass and training, s")
         ax.set_title(experiment.label)
         ax.set_xlim(left=0)
     return figure
 
 
-def _panel(ax: Axes, ylabel: str, xlabel: str = "") -> None:
+def panel(ax: Axes, ylabel: str, xlabel: str = "") -> None:
+    """Names and a grid."""
     ax.set_ylabel(ylabel)
     ax.set_xlabel(xlabel)
     ax.grid(color=LIGHT, linewidth=0.5)

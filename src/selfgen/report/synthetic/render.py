@@ -11,7 +11,7 @@ from selfgen.core.spec import to_json
 from selfgen.report import grid
 from selfgen.report.figures import KINDS, render
 from selfgen.report.measure import bootstrap
-from selfgen.report.synthetic import figures, tables
+from selfgen.report.synthetic import figures, frontier, tables
 from selfgen.report.synthetic.captions import files, page
 from selfgen.report.synthetic.numbers import Line, Numbers, numbers, with_errors
 from selfgen.report.synthetic.spec import AblationSpec
@@ -26,11 +26,13 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Measured:
     """Everything that is shown: the numbers of each experiment, direct answers by length
-    (rows of ``tables.LENGTHS``), two turns, and the frames that figures read as they are."""
+    (rows of ``tables.LENGTHS``), errors along training (rows of ``frontier.CSV``), two
+    turns, and the frames that figures read as they are."""
 
     scores: pandas.DataFrame
     found: list[Numbers]
     lengths: list[tuple[Any, ...]]
+    frontier: list[tuple[Any, ...]]
     two_turns: list[tuple[Numbers, Line, TwoTurns]]
     positions: pandas.DataFrame
     curves: pandas.DataFrame
@@ -54,6 +56,7 @@ def measure(collected: Path, spec: AblationSpec) -> Measured:
         scores,
         experiments,
         tables.lengths(scores, experiments, resampling),
+        frontier.lines(curves, experiments, spec.confidence),
         list(tables.corrected(scores, experiments, resampling)),
         positions,
         curves,
@@ -63,9 +66,9 @@ def measure(collected: Path, spec: AblationSpec) -> Measured:
 def table_names(spec: AblationSpec) -> list[str]:
     """The files of ``render_tables``."""
     grids = [f"ablations-{experiment.name}" for experiment in spec.experiments]
-    grids += ["corrections", "controls", "costs"]
+    grids += ["frontier", "corrections", "controls", "costs"]
     pages = [f"{name}.{kind}" for name in grids for kind in ("md", "tex")]
-    lists = [f"{name}.csv" for name in ("ablations", "seeds", "lengths")]
+    lists = [f"{name}.csv" for name in ("ablations", "seeds", "lengths", "frontier")]
     return [*pages, *lists, "figures.md", "spec.json"]
 
 
@@ -86,11 +89,13 @@ def render_tables(measured: Measured, spec: AblationSpec) -> dict[str, bytes]:
         "ablations.csv": tables.methods_csv(m.found),
         "seeds.csv": tables.by_seed(m.scores, m.found),
         "lengths.csv": grid.to_csv(tables.LENGTHS, m.lengths),
+        "frontier.csv": grid.to_csv(frontier.CSV, m.frontier),
         "figures.md": page(spec),
         "spec.json": to_json(spec) + "\n",
     }
     for made in (
         *(tables.methods(n, spec) for n in m.found),
+        frontier.table(m.frontier, m.found, spec),
         tables.corrections(m.two_turns, spec),
         tables.controls(m.scores, m.found, spec),
         tables.costs(m.found, spec),
@@ -110,6 +115,7 @@ def render_figures(measured: Measured, spec: AblationSpec) -> dict[str, bytes]:
         "lengths": figures.lengths(m.lengths, m.found),
         "positions": figures.positions(m.positions, m.found),
         "curves": figures.curves(m.curves, m.found, spec.confidence),
+        "frontier": frontier.figure(m.curves, m.found),
         "corrections": figures.corrections(m.two_turns),
         "gain": figures.gain(m.found),
     }
