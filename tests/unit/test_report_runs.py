@@ -46,7 +46,11 @@ def trained(steps: int, labelled: int, forwarded: int) -> dict[str, object]:
 
 
 TRAINED = [trained(4, 40, 100), trained(2, 20, 50), trained(3, 30, 60)]
-PASSED = [generated(50, 2.0), generated(70, 1.0), generated(7, 1.0)]
+PASSED = [
+    generated(50, 2.0) | {"changed_tokens": 5},
+    generated(70, 1.0) | {"drafts": 8, "right_drafts": 3},
+    generated(7, 1.0) | {"drafts": 2, "right_drafts": 1},
+]
 ANSWERS = [
     generated(5, 2.0),
     generated(6, 2.0),
@@ -57,11 +61,12 @@ ANSWERS = [
 
 def test_runs_and_timings() -> None:
     runs, timings = collect_runs(SPEC, TRAINED, PASSED, ANSWERS)
-    assert runs.values.tolist() == [
-        ["qa", "m", "base", 0, "", 0, 0, 0, 0],
-        ["qa", "m", "bash", 0, "sft", 4, 40, 100, 50],
-        # A method of two rounds: the sum of both.
-        ["qa", "m", "rac", 0, "sft", 5, 50, 110, 77],
+    # Not a number: left empty.
+    assert runs.astype(object).where(runs.notna(), None).values.tolist() == [
+        ["qa", "m", "base", 0, "", 0, 0, 0, 0, None, None],
+        ["qa", "m", "bash", 0, "sft", 4, 40, 100, 50, 0.1, None],
+        # A method of two rounds: of both.
+        ["qa", "m", "rac", 0, "sft", 5, 50, 110, 77, None, 0.4],
     ]
     columns = ["method", "stage", "seconds", "tokens", "peak_memory_mb"]
     assert timings[columns].values.tolist() == [

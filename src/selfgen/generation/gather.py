@@ -13,7 +13,10 @@ from selfgen.generation.spec import AnswersSpec, PassSpec
 if TYPE_CHECKING:
     from selfgen.runtime.job import Job
 
-SUMS = ("generated_tokens", "drawn_tokens", "changed_tokens", "generation_seconds")
+SUMS = (
+    *("generated_tokens", "drawn_tokens", "changed_tokens", "generation_seconds"),
+    *("drafts", "right_drafts"),
+)
 """Facts of a manifest that are sums over its parts."""
 
 NOT_FACTS = ("spec", "inputs", "code", "python", "packages", "machine", "outputs")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from selfgen.core.rows import write_rows
 from selfgen.data.examples import Example, examples_of
+from selfgen.data.final_answers import is_right
 from selfgen.data.prompts import load_tokenizer
 from selfgen.data.records import read, training_records
 from selfgen.generation import ends, forced
@@ -37,8 +38,19 @@ def run_pass(
     """
     tokenizer = load_tokenizer(weights)
     model, facts = load(weights, spec.device, spec.backend, gpus)
-    examples = examples_of(training_records(records, spec.rows), spec.prompt, tokenizer)
-    return pass_over(model, tokenizer, examples, spec, facts, **options)
+    chosen = training_records(records, spec.rows)
+    examples = examples_of(chosen, spec.prompt, tokenizer)
+    made = pass_over(model, tokenizer, examples, spec, facts, **options)
+    if spec.kind != "free":
+        return made
+    by_id = {record["id"]: record for record in chosen}
+    rows = counted(
+        made.rows,
+        facts,
+        drafts=lambda _: 1,
+        right_drafts=lambda row: is_right(row["text"], by_id[row["id"]]),
+    )
+    return Generated(rows, facts)
 
 
 def pass_over(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 RUNS = (
     *("task", "model", "method", "seed", "parent"),
     *("steps", "labelled_tokens", "forwarded_tokens", "generated_tokens"),
+    *("changed_share", "right_drafts_share"),
 )
 TIMINGS = (
     *("task", "model", "method", "seed", "stage", "seconds", "tokens"),
@@ -38,7 +40,10 @@ def collect_runs(
 
     ``runs`` (columns ``RUNS``) holds no times, so it is the same on every machine;
     ``timings`` (columns ``TIMINGS``) has a row for each job of the stages train, pass and
-    answers. A pass that several methods share is reported with each of them.
+    answers. A pass that several methods share is reported with each of them. Of a method's
+    passes ``changed_share`` is the share of their tokens that are not the reference's, and
+    ``right_drafts_share`` that of drafts which are right already; NaN where a pass is of
+    the other kind.
     """
     import pandas as pd
 
@@ -61,9 +66,14 @@ def collect_runs(
             sum(manifest[key] for manifest in manifests_of["train", *address])
             for key in ("steps", "labelled_tokens", "forwarded_tokens")
         ]
-        generated = sum(m["generated_tokens"] for m in manifests_of["pass", *address])
+        passes = manifests_of["pass", *address]
+        generated = sum(m["generated_tokens"] for m in passes)
+        doses = (
+            _share(passes, "changed_tokens", "generated_tokens"),
+            _share(passes, "right_drafts", "drafts"),
+        )
         parent = spec.parents[address[2]] or ""
-        runs.append([*address, parent, *totals, generated])
+        runs.append([*address, parent, *totals, generated, *doses])
         for stage in ("pass", "train", "answers"):
             timings += [
                 [*address, stage, *_timing(stage, part)]
@@ -72,6 +82,13 @@ def collect_runs(
     return pd.DataFrame(runs, columns=list(RUNS)), pd.DataFrame(
         timings, columns=list(TIMINGS)
     )
+
+
+def _share(passes: Sequence[Manifest], part: str, whole: str) -> float:
+    """NaN unless all passes have counted both."""
+    if not passes or any(part not in m or not m[whole] for m in passes):
+        return math.nan
+    return sum(m[part] for m in passes) / sum(m[whole] for m in passes)
 
 
 def _timing(stage: str, job: Mapping[str, Any]) -> list[Any]:
