@@ -130,8 +130,8 @@ def table(
     shown: dict[tuple[str, str], list[Box]] = {}
     for name, method, _, seeds, *values in rows:
         mean, difference = (
-            None if part[0] is None else Interval(*part, seeds, seeds)
-            for part in (values[:3], values[3:])
+            None if value is None else Interval(value, low, high, seeds, seeds)
+            for value, low, high in (values[:3], values[3:])
         )
         labels = (specs[name].label, specs[name].labels[method])
         shown.setdefault(labels, [])
