@@ -71,7 +71,7 @@ def is_right(reader: Reader, name: str, engine: Engine) -> bool:
 
 def _is_right(reader: Reader, name: str, engine: Engine) -> bool:
     lengths = [p + a for p, a in zip(PROMPTS, ANSWERS, strict=True)]
-    vocabulary = probe.embedded_of(reader.model)
+    vocabulary = probe.tokens_of(reader.model)
     rows = probe.noise(vocabulary, lengths, reader.device)
     for row in rows:
         row[:ALIKE] = rows[0][:ALIKE]

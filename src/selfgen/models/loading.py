@@ -14,6 +14,10 @@ from selfgen.models import probe
 
 log = logging.getLogger(__name__)
 
+UNBUILT = (AttributeError, ImportError, KeyError, TypeError, ValueError)
+"""What configurations and classes of models raise: a package that is missing, a value that
+does not fit, a class that does not know its own configuration."""
+
 SMALL_MODEL = 5_000_000
 """With fewer parameters fp32 is faster than bf16 on a CPU (measured)."""
 
@@ -25,20 +29,29 @@ OPERATIONS, RUNS = 4e8, 7
 
 
 def load(folder: Path | str) -> Any:
-    """The causal LM in ``folder`` in fp32, on the CPU."""
+    """The causal LM in ``folder`` in fp32, on the CPU.
+
+    Raises UserError: there is none, or transformers cannot build it.
+    """
     import torch
     from transformers import AutoModelForCausalLM
 
     if not Path(folder, "config.json").exists():
         raise UserError(f"{folder}: no model here (config.json is missing)")
-    model = AutoModelForCausalLM.from_pretrained(
-        folder,
-        dtype=torch.float32,
-        use_safetensors=True,
-        trust_remote_code=False,
-        local_files_only=True,
-    )
-    return model
+    try:
+        return AutoModelForCausalLM.from_pretrained(
+            folder,
+            dtype=torch.float32,
+            use_safetensors=True,
+            trust_remote_code=False,
+            local_files_only=True,
+        )
+    except UNBUILT as error:
+        said = " ".join(str(error).split())[:200]
+        raise UserError(
+            f"{folder}: transformers cannot build this model: {said}; allowed: what"
+            " AutoModelForCausalLM loads"
+        ) from error
 
 
 def save(model: Any, tokenizer: Any, out: Path) -> None:

@@ -21,7 +21,14 @@ from torch.nn.functional import cross_entropy
 from selfgen.core.errors import UserError
 from selfgen.core.rng import row_key, uniform
 from selfgen.models import attention
-from selfgen.models.reader import WAYS, Reader, base_of, decoders, plain_logits
+from selfgen.models.reader import (
+    WAYS,
+    Reader,
+    base_of,
+    decoders,
+    plain_logits,
+    vocabulary_of,
+)
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +88,7 @@ def reader(model: Any, *, gradients: bool = False) -> Reader:
 def _choose(
     model: Any, parts: Sequence[Any], gradients: bool, ways: Sequence[str]
 ) -> tuple[Reader, int, float]:
-    rows = noise(embedded_of(model), LENGTHS, model.device)
+    rows = noise(tokens_of(model), LENGTHS, model.device)
     expected = _expected(model, rows)
     wanted = _gradients(model, expected, rows) if gradients else []
     limit = tolerance(expected[0])
@@ -220,8 +227,10 @@ def _window(holder: Any) -> int | None:
     return window if window > WINDOW else None
 
 
-def embedded_of(model: Any) -> int:
-    return len(model.get_input_embeddings().weight)
+def tokens_of(model: Any) -> int:
+    """How many tokens a model both reads and draws. Some embed more, such as an image's
+    place."""
+    return min(len(model.get_input_embeddings().weight), vocabulary_of(model))
 
 
 def name_of(model: Any) -> str:
