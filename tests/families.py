@@ -94,6 +94,10 @@ OWN: dict[str, dict[str, Any]] = {
     "bailing_hybrid": LATENT,
     "kimi_linear": LATENT | {"linear_head_dim": 8, "linear_num_heads": 4},
     "qwen4_exp_text": INDEXER,
+    "minimax_m3_vl_text": {
+        **{"index_block_size": 2, "index_topk_blocks": 2},
+        "layer_types": ["full_attention", "minimax_m3_sparse"],
+    },
     "cohere_compass_text": {
         "layer_types": ["sliding_attention", "full_attention"],
         "rope_parameters": {

@@ -35,8 +35,16 @@ log = logging.getLogger(__name__)
 LENGTHS = (13, 5, 9)
 """Tokens of the probe's rows."""
 
+SPANS = (
+    *("sliding_window", "attention_chunk_size", "index_topk"),
+    *("block_size", "topk_blocks"),  # of MiniMax M3
+    *("chunk_length", "lsh_attn_chunk_length", "local_attn_chunk_length"),  # of Reformer
+)
+"""How many tokens one token attends to, or in what blocks, as configurations and layers name
+it."""
+
 WINDOW = 4
-"""Longest sliding window while a model is tried."""
+"""The most that these are while a model is tried."""
 
 PREFIXES = (4, 9)
 """Lengths at which the first row is also read alone: a causal model does not see what comes
@@ -209,22 +217,20 @@ def still(model: Any) -> Iterator[None]:
     training = model.training
     model.eval()
     holders = [base_of(model).config.get_text_config(decoder=True), *model.modules()]
-    windows = [(x, w) for x in holders if (w := _window(x)) is not None]
-    for holder, _ in windows:
-        holder.sliding_window = WINDOW
+    long = [
+        (holder, name, span)
+        for holder in holders
+        for name in SPANS
+        if type(span := getattr(holder, name, None)) is int and span > WINDOW
+    ]
+    for holder, name, _ in long:
+        setattr(holder, name, WINDOW)
     try:
         yield
     finally:
-        for holder, window in windows:
-            holder.sliding_window = window
+        for holder, name, span in long:
+            setattr(holder, name, span)
         model.train(training)
-
-
-def _window(holder: Any) -> int | None:
-    window = getattr(holder, "sliding_window", None)
-    if not isinstance(window, int) or isinstance(window, bool):
-        return None
-    return window if window > WINDOW else None
 
 
 def tokens_of(model: Any) -> int:
