@@ -109,7 +109,9 @@ OWN: dict[str, dict[str, Any]] = {
         },
     },
     **{
-        kind: {"text_config": ASSISTANT | {"model_type": kind.replace("assistant", "text")}}
+        kind: {
+            "text_config": ASSISTANT | {"model_type": kind.replace("assistant", "text")}
+        }
         for kind in ("gemma4_assistant", "gemma4_unified_assistant")
     },
     "dots3_note_vision_encoder": {"adapter_in_dim": 32, "adapter_out_dim": 32},
@@ -117,7 +119,8 @@ OWN: dict[str, dict[str, Any]] = {
     "recurrent_gemma": {"block_types": ["recurrent", "attention"]},
     "jamba": {"attn_layer_period": 2, "attn_layer_offset": 1},
     "blt": {"encoder_hash_byte_group_vocab": 50},
-    **dict.fromkeys(("blt_local_encoder", "blt_local_decoder"), {"hidden_size_global": 32}),
+    "blt_local_encoder": {"hidden_size_global": 32},
+    "blt_local_decoder": {"hidden_size_global": 32},
     "phi4_multimodal_audio": {
         **{"num_blocks": 1, "nemo_conv_channels": 32, "ext_pw_out_channel": 32},
         **{"depthwise_separable_out_channel": 32, "input_size": 8},

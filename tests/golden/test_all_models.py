@@ -129,7 +129,7 @@ def _sections(found: dict[str, tuple[str, str]]) -> Iterator[str]:
     yield from (f"| `{kind}` | {why} |" for kind, why in refused.items())
     left = {k: why for k, (way, why) in found.items() if way == "not built"}
     yield f"\n## Not built ({len(left)})\n"
-    yield "transformers does not build these from their own configurations here, and says why.\n"
+    yield "transformers does not build these from their own configurations, and says why.\n"
     yield "| Model type | What transformers says |\n| :-- | :-- |"
     yield from (f"| `{kind}` | {why} |" for kind, why in left.items())
     yield ""
@@ -137,9 +137,8 @@ def _sections(found: dict[str, tuple[str, str]]) -> Iterator[str]:
 
 @pytest.mark.slow
 def test_the_page_shows_how_every_class_is_read() -> None:
-    trial._verdicts.clear()
-    probe._verdicts.clear()
-    probe._exact.clear()
+    for verdicts in (trial._verdicts, trial._exact, probe._verdicts, probe._exact):
+        verdicts.clear()
     assert page() == PAGE.read_text(encoding="utf-8")
 
 

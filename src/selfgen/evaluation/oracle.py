@@ -16,7 +16,7 @@ from selfgen.data.prompts import load_tokenizer
 from selfgen.data.records import read
 from selfgen.evaluation.exposure import step_errors
 from selfgen.evaluation.oracle_spec import ExposureSpec
-from selfgen.generation import free
+from selfgen.generation import engines, free
 from selfgen.generation.decoding import Prompt
 from selfgen.models.loading import load_for_generation
 from selfgen.runtime.process import peak_memory_mb
@@ -47,7 +47,9 @@ def run(
             f" {len(chosen)}, the records of {spec.split}"
         )
     tokenizer = load_tokenizer(weights)
-    model, device, precision = load_for_generation(weights, spec.device)
+    model, device, precision = load_for_generation(
+        weights, spec.device, engines.try_out
+    )
     other, *_ = load_for_generation(oracle, spec.device)
     examples = examples_of(chosen, spec.prompt, tokenizer)
     answers = free.complete(

@@ -24,11 +24,15 @@ from selfgen.models.reader import Reader, plain_logits
 
 log = logging.getLogger(__name__)
 
-PROMPTS, ANSWERS = (12, 9, 10, 14), (2, 5, 4, 3)
+PROMPTS, ANSWERS = (12, 9, 10, 14, 11), (2, 6, 4, 3, 5)
 """Tokens of each request. The prompts begin alike, long enough for an engine to notice."""
 
-ALIKE, BATCH = 8, 3
+ALIKE, BATCH = 8, 4
 """Tokens with which all prompts begin; requests at a time, so that one comes later."""
+
+WRONG = {0: 0, 2: 0, 4: 1}
+"""Requests whose answer is given, and where its guess is wrong. The others, which take a
+pass for each token, go on when these have left."""
 
 FIXED = 2
 """An answer position that is not drawn."""
@@ -36,6 +40,8 @@ FIXED = 2
 Engine = Callable[[Reader, Sampler], Sequential | Speculative]
 
 _verdicts: dict[str, bool] = {}
+_exact: dict[str, bool] = {}
+"""Those that were found in fp32, whatever the device."""
 
 
 @dataclass(frozen=True)
@@ -60,12 +66,16 @@ class Recorder(Sampler):
 def is_right(reader: Reader, name: str, engine: Engine) -> bool:
     """Does an engine decode the model as its plain ``forward``?
 
-    The verdict is kept as ``probe.reader`` keeps its own.
+    The verdict is kept as ``probe.reader`` keeps its own; in half precision no engine is
+    right that was wrong in fp32.
     """
-    key = probe.key_of(reader.model, reader.way, name)
+    model = reader.model
+    key, same = (of(model, reader.way, name) for of in (probe.key_of, probe.same_of))
     if key not in _verdicts:
-        with probe.still(reader.model), torch.inference_mode():
-            _verdicts[key] = _is_right(reader, name, engine)
+        with probe.still(model), torch.inference_mode():
+            _verdicts[key] = _exact.get(same, True) and _is_right(reader, name, engine)
+        if not probe.is_half(model):
+            _exact[same] = _verdicts[key]
     return _verdicts[key]
 
 
@@ -110,10 +120,10 @@ def _error(
 
 
 def _request(number: int, row: list[int]) -> Request:
-    """Of the last nothing is given; of the others one guess is wrong."""
     prompt, answer = row[: PROMPTS[number]], row[PROMPTS[number] :]
-    if number == len(PROMPTS) - 1:
+    if number not in WRONG:
         return Request(number, prompt, len(answer))
+    given = list(answer)
+    given[WRONG[number]] = prompt[0]
     drawn = [t for t in range(len(answer)) if t != FIXED]
-    given = [answer[-1], *answer[1:]]
     return Request(number, prompt, len(answer), given, drawn)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -126,13 +127,19 @@ def skeleton(folder: Path) -> Any:
         return AutoModelForCausalLM.from_config(config)
 
 
-def load_for_generation(folder: Path | str, spec: Device) -> tuple[Any, str, str]:
-    """``(model, device, precision)`` ready to generate: weights in the precision itself."""
+def load_for_generation(
+    folder: Path | str, spec: Device, try_out: Callable[[Any], object] = probe.reader
+) -> tuple[Any, str, str]:
+    """``(model, device, precision)`` ready to generate: weights in the precision itself.
+
+    ``try_out`` tries a model in fp32 before it is rounded: then what is wrong is not taken
+    for rounding.
+    """
     import torch
 
     model = load(folder)
     device, precision = place(spec, model)
     if precision == "bf16":
-        probe.reader(model)  # in fp32, where what is wrong is not taken for rounding
+        try_out(model.eval())
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
     return model.to(device=device, dtype=dtype).eval(), device, precision

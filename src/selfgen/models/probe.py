@@ -2,8 +2,8 @@
 
 A few short rows of addressed noise go through the model's plain ``forward``, row by row and
 without a cache, and through a way; where logits (and, for training, gradients) agree, that
-way is taken, else the next slower one. What the probe is too short to see, windows and chunks
-of attention that are longer than its rows, ``attention.use`` decides by the kinds of layers.
+way is taken, else the next slower one. Windows, chunks and blocks of attention that are
+longer than these rows are shortened meanwhile.
 """
 
 from __future__ import annotations
@@ -36,9 +36,14 @@ LENGTHS = (13, 5, 9)
 """Tokens of the probe's rows."""
 
 SPANS = (
-    *("sliding_window", "attention_chunk_size", "index_topk"),
-    *("block_size", "topk_blocks"),  # of MiniMax M3
-    *("chunk_length", "lsh_attn_chunk_length", "local_attn_chunk_length"),  # of Reformer
+    "sliding_window",
+    "attention_chunk_size",
+    "index_topk",
+    "block_size",  # of MiniMax M3, as the next
+    "topk_blocks",
+    "chunk_length",  # of Reformer, as the next
+    "lsh_attn_chunk_length",
+    "local_attn_chunk_length",
 )
 """How many tokens one token attends to, or in what blocks, as configurations and layers name
 it."""
@@ -82,12 +87,12 @@ def reader(model: Any, *, gradients: bool = False) -> Reader:
         way, part = _verdicts[key]
         if way != "flat" or attention.use(model):
             return Reader(model, parts[part] if parts else None, way)
-    same = _same(model, gradients)
+    same = same_of(model, gradients)
     ways = WAYS[WAYS.index(_exact.get(same, WAYS[0])) :]
     with still(model), torch.set_grad_enabled(gradients):
         found, part, error = _choose(model, parts, gradients, ways)
     _verdicts[key] = (found.way, part)
-    if not _is_half(model):
+    if not is_half(model):
         _exact[same] = found.way
     log.info("%s is read %s (differs by %.0e)", name_of(model), found.way, error)
     return found
@@ -245,15 +250,16 @@ def name_of(model: Any) -> str:
 
 def key_of(model: Any, *more: Any) -> str:
     """The same for models that are read alike."""
-    return _same(model, model.dtype, model.device.type, _is_half(model), *more)
+    return same_of(model, model.dtype, model.device.type, is_half(model), *more)
 
 
-def _same(model: Any, *more: Any) -> str:
+def same_of(model: Any, *more: Any) -> str:
+    """The same for models that are read alike but for precision and device."""
     adapters = getattr(model, "peft_config", None)
     config = base_of(model).config.to_json_string()
     return repr((type(base_of(model)), config, adapters, *more))
 
 
-def _is_half(model: Any) -> bool:
+def is_half(model: Any) -> bool:
     cast = torch.is_autocast_enabled(model.device.type)
     return cast or model.dtype not in TOLERANCE
