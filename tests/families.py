@@ -45,17 +45,35 @@ SMALL = {
 }
 """Sizes by the names that configurations give them."""
 
+ZAMBA = {
+    **{"num_hidden_layers": 3, "num_key_value_heads": 4},
+    **{"attention_hidden_size": 64, "attention_head_dim": 16},
+    "layers_block_type": ["linear_attention", "hybrid", "hybrid"],
+}
+INDEXER = {
+    **{"indexer_n_heads": 2, "indexer_kv_heads": 1, "indexer_head_dim": 8},
+    **{"indexer_budget": 8, "indexer_compress_ratio": 4},
+}
+ASSISTANT = SMALL | {
+    **{"hidden_size_per_layer_input": 0, "vocab_size_per_layer_input": 0},
+    "num_kv_shared_layers": 2,
+}
 LATENT = {"num_key_value_heads": 4, "head_dim": 4}
 MAMBA = {"mamba_n_heads": 8, "mamba_d_head": 8}
 
 OWN: dict[str, dict[str, Any]] = {
     **dict.fromkeys(("axk1", "axk2", "deepseek_v2", "deepseek_v3"), LATENT),
     **dict.fromkeys(("deepseek_v32", "glm4_moe_lite", "glm_moe_dsa"), LATENT),
-    **dict.fromkeys(("longcat_flash", "minicpm3", "youtu", "dots3_note_text"), LATENT),
+    **dict.fromkeys(("longcat_flash", "minicpm3", "youtu"), LATENT),
+    "dots3_note_text": LATENT
+    | {
+        **{"swa_num_attention_heads": 4, "swa_num_key_value_heads": 4},
+        **{"swa_q_lora_rank": 16, "swa_kv_lora_rank": 8, "swa_v_head_dim": 8},
+        **{"swa_head_dim": 12, "swa_qk_nope_head_dim": 8},
+    },
     **dict.fromkeys(("bamba", "granitemoehybrid"), MAMBA),
     **{kind: {"rotary_dim": 4} for kind in ("gptj", "codegen")},
     "mamba2": {"num_heads": 8, "n_groups": 1},
-    **{kind: {"num_hidden_layers": 4} for kind in ("qwen3_5_text", "qwen3_next")},
     "gpt_neo": {"attention_types": [[["global", "local"], 1]], "window_size": 8},
     "dots1": {"n_shared_experts": 1},
     "lfm2_moe": {"layer_types": ["conv", "full_attention"], "num_dense_layers": 1},
@@ -63,6 +81,52 @@ OWN: dict[str, dict[str, Any]] = {
         **{"is_decoder": True, "axial_pos_shape": (8, 16)},
         "axial_pos_embds_dim": (8, 24),
     },
+    **dict.fromkeys(("zamba", "zamba2"), ZAMBA),
+    "dbrx": {
+        "attn_config": {"kv_n_heads": 2, "rope_theta": 1e4, "clip_qkv": 8},
+        "ffn_config": {"hidden_size": 32, "ffn_hidden_size": 16, "moe_top_k": 2},
+    },
+    "gemma3n_text": {
+        **{"num_hidden_layers": 4, "num_kv_shared_layers": 2, "laurel_rank": 8},
+        "layer_types": ["sliding_attention", "full_attention"] * 2,
+        "activation_sparsity_pattern": [0.5, 0.0, 0.0, 0.0],
+    },
+    "bailing_hybrid": LATENT,
+    "kimi_linear": LATENT | {"linear_head_dim": 8, "linear_num_heads": 4},
+    "qwen4_exp_text": INDEXER,
+    "minimax_m3_vl_text": {
+        **{"index_block_size": 2, "index_topk_blocks": 2},
+        "layer_types": ["full_attention", "minimax_m3_sparse"],
+    },
+    "cohere_compass_text": {
+        "layer_types": ["sliding_attention", "full_attention"],
+        "rope_parameters": {
+            "sliding_attention": {
+                **{"rope_type": "default", "rope_theta": 1e4},
+                "mrope_section": [2, 1, 1],
+            },
+            "full_attention": None,
+        },
+    },
+    **{
+        kind: {
+            "text_config": ASSISTANT | {"model_type": kind.replace("assistant", "text")}
+        }
+        for kind in ("gemma4_assistant", "gemma4_unified_assistant")
+    },
+    "dots3_note_vision_encoder": {"adapter_in_dim": 32, "adapter_out_dim": 32},
+    "dots3_note_audio_encoder": {"adapter_input_size": 32, "adapter_out_dim": 32},
+    "recurrent_gemma": {"block_types": ["recurrent", "attention"]},
+    "jamba": {"attn_layer_period": 2, "attn_layer_offset": 1},
+    "blt": {"encoder_hash_byte_group_vocab": 50},
+    "blt_local_encoder": {"hidden_size_global": 32},
+    "blt_local_decoder": {"hidden_size_global": 32},
+    "phi4_multimodal_audio": {
+        **{"num_blocks": 1, "nemo_conv_channels": 32, "ext_pw_out_channel": 32},
+        **{"depthwise_separable_out_channel": 32, "input_size": 8},
+    },
+    "phi4_multimodal_vision": {"image_size": 28, "crop_size": 28},
+    "got_ocr2_vision": {"image_size": 32, "mlp_dim": 32, "output_channels": 16},
     "zaya": {"num_experts_per_tok": 1},
     "roc_bert": {
         **{"pronunciation_vocab_size": 20, "shape_vocab_size": 20},
@@ -81,13 +145,9 @@ def build(kind: str, seed: int = 1, **more: Any) -> Any:
     Raises ValueError where it does not get tiny, and what its class raises.
     """
     from transformers import AutoModelForCausalLM
-    from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
-    kind_of = CONFIG_MAPPING[kind]
-    names = {*kind_of().to_dict(), *kind_of.attribute_map}
-    names |= set(inspect.signature(kind_of).parameters)
-    small = {name: value for name, value in SMALL.items() if name in names}
-    config = kind_of(**small | OWN.get(kind, {}) | more)
+    kind_of = _config_class(kind)
+    config = kind_of(**_small(kind_of) | more)
     with torch.device("meta"):
         size = AutoModelForCausalLM.from_config(config).num_parameters()
     if size > LARGEST:
@@ -107,3 +167,47 @@ def build(kind: str, seed: int = 1, **more: Any) -> Any:
             scale = 1.0 if wide else 1.6 / math.sqrt(weight.shape[-1])
             weight.copy_(torch.randn(weight.shape, generator=noise) * scale)
     return model
+
+
+def _small(kind_of: Any) -> dict[str, Any]:
+    """Arguments of a small configuration of a class: sizes, a layer of each kind, parts."""
+    wanted = set(inspect.signature(kind_of).parameters)
+    names = {*wanted, *kind_of.attribute_map}
+    own = OWN.get(kind_of.model_type, {})
+    if kind_of.sub_configs_defaults:
+        small = {name: value for name, value in SMALL.items() if name in names}
+        return small | _small_parts(kind_of) | own
+    full = kind_of()
+    names |= set(full.to_dict())
+    small = {name: value for name, value in SMALL.items() if name in names}
+    kinds = {
+        name: list(dict.fromkeys(found))
+        for name in ("layer_types", "layers_block_type", "mlp_layer_types")
+        if name in wanted and (found := getattr(full, name, None))
+    }
+    layers = max([2, *map(len, kinds.values())])
+    if layers > 2:
+        small["num_hidden_layers"] = layers
+    small |= {
+        name: [found[i % len(found)] for i in range(layers)]
+        for name, found in kinds.items()
+        if len(found) > 1
+    }
+    return small | own
+
+
+def _small_parts(kind_of: Any) -> dict[str, Any]:
+    """The same of the text, the images and the sounds of a class."""
+    small = {}
+    for name, part in kind_of.sub_configs_defaults.items():
+        if not part.optional:
+            known = part.model_type
+            part_of = _config_class(known) if known else part.config_class
+            small[name] = {"model_type": part_of.model_type} | _small(part_of)
+    return small
+
+
+def _config_class(kind: str) -> Any:
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+
+    return CONFIG_MAPPING[kind]

@@ -113,36 +113,6 @@ def test_logits_that_are_no_numbers_are_named_with_their_row() -> None:
         list(engines.fill(engine, requests, 4))
 
 
-def test_every_way_of_decoding_that_is_wrong_is_noticed() -> None:
-    """Engines that each forget something: the trial takes the next one."""
-
-    class Forgetful(Reader):
-        """Of rows that are padded, or of several, or with a past, it reads another token."""
-
-        def __init__(self, of: Reader, fault: Any) -> None:
-            super().__init__(of.model, of.decoder, "padded")
-            self.fault = fault
-
-        def step(
-            self, input_ids: Any, mask: Any, positions: Any, cache: Any
-        ) -> torch.Tensor:
-            wrong = self.fault(input_ids, mask, cache)
-            return super().step(input_ids + wrong, mask, positions, cache)
-
-    model = build("llama", attention_bias=True)
-    plain = probe.reader(model)
-
-    def found(fault: Any) -> str:
-        trial.verdicts.clear()
-        return admitted(Forgetful(plain, fault))[1]
-
-    assert found(lambda ids, mask, cache: 0) == "sequential"
-    assert found(lambda ids, mask, cache: mask[:, -1:] - mask[:, :1]) == "alone"
-    assert found(lambda ids, mask, cache: int(len(ids) > 1)) == "alone"
-    assert found(lambda ids, mask, cache: int(cache.get_seq_length() > 0)) == "uncached"
-    trial.verdicts.clear()
-
-
 def reference(name: str, prompt: list[int], answer: list[int]) -> forced.Reference:
     return forced.Reference(name, 0, prompt, answer)
 

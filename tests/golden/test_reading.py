@@ -12,6 +12,10 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from selfgen.core.errors import UserError
+from selfgen.core.spec import Sampling
+from selfgen.generation import engines
+from selfgen.generation.sampling import Sampler
+from selfgen.generation.sequential import Alone
 from selfgen.models import probe, rope
 from selfgen.models.reader import Reader, plain_logits
 from tests.families import VOCABULARY, build
@@ -89,61 +93,6 @@ def test_logits_loss_and_gradients_are_those_of_the_plain_forward(kind: str) -> 
                 else parameter.grad
             )
             torch.testing.assert_close(found, wanted[name], rtol=1e-3, atol=1e-3)
-
-
-class Deaf(torch.nn.Module):
-    """Attention's output projection, which leaves out something of what it is given."""
-
-    def __init__(self, inner: torch.nn.Module, fault: Any) -> None:
-        super().__init__()
-        self.inner, self.fault = inner, fault
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.inner(x) + self.fault(x)
-
-
-def faulty(fault: Any) -> Any:
-    """A model whose layers add something that depends on how its rows are laid out."""
-    model = build("llama")
-    for layer in model.model.layers:
-        layer.self_attn.o_proj = Deaf(layer.self_attn.o_proj, fault)
-    return model
-
-
-@pytest.mark.parametrize(
-    ("fault", "way"),
-    [
-        (lambda x: 0.0, "flat"),
-        # Rows of a batch are told apart from a batch of one: flat has one row.
-        (lambda x: float(len(x) - 1), "flat"),
-        # The tokens of one pass reach over the rows of the flat sequence.
-        (lambda x: x.cumsum(1) - x, "padded"),
-        # Both: nothing but the model alone with one row is right.
-        (lambda x: (x.cumsum(1) - x) * (1 + 0.5 * (len(x) - 1)), "whole"),
-    ],
-)
-def test_a_way_that_is_wrong_is_not_taken(fault: Any, way: str) -> None:
-    assert probe.reader(faulty(fault)).way == way
-
-
-def test_gradients_alone_can_rule_out_a_way() -> None:
-    """Equal logits whose gradient stops where the tokens of several rows are read."""
-
-    class Stopping(torch.autograd.Function):
-        @staticmethod
-        def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
-            ctx.several = x.shape[1] > max(probe.LENGTHS)
-            return x.clone()
-
-        @staticmethod
-        def backward(ctx: Any, gradient: torch.Tensor) -> torch.Tensor:
-            return gradient * (0.0 if ctx.several else 1.0)
-
-    model = build("llama")
-    norm = model.model.norm
-    model.model.norm = torch.nn.Sequential(norm, Hook(Stopping.apply))
-    assert probe.reader(model).way == "flat"
-    assert probe.reader(model, gradients=True).way == "padded"
 
 
 class Hook(torch.nn.Module):
@@ -280,6 +229,27 @@ def test_windows_that_are_longer_than_the_probe_are_tried_all_the_same(
     logits = reader.logits(reader.states(torch.cat(rows), [60, 35])).split([60, 35])
     for found, plain in zip(logits, expected, strict=True):
         torch.testing.assert_close(found, plain, rtol=1e-3, atol=1e-3)
+
+
+def test_blocks_that_are_longer_than_the_probe_are_tried_all_the_same() -> None:
+    """MiniMax M3 selects blocks of 128 keys, which padding on the left would shift; Reformer
+    hashes rows of more than 64 tokens at random."""
+    kinds = ["full_attention", "minimax_m3_sparse"]
+    sizes = {"index_block_size": 128, "index_topk_blocks": 16}
+    model = build("minimax_m3_vl_text", layer_types=kinds, **sizes)
+    engine = engines.stepwise(probe.reader(model), Sampler(Sampling()))
+    assert isinstance(engine, Alone)
+    indexer = model.model.layers[1].self_attn.indexer
+    assert (indexer.block_size, indexer.topk_blocks) == (128, 16)
+    with pytest.raises(UserError, match="ReformerModelWithLMHead reads ahead"):
+        probe.reader(build("reformer"))
+
+
+def test_a_model_that_embeds_more_tokens_than_it_draws_is_trained() -> None:
+    """Those of images and sounds, which no row of the head stands for."""
+    model = build("mllama")
+    assert len(model.get_input_embeddings().weight) > len(model.lm_head.weight)
+    assert probe.reader(model, gradients=True).way == "flat"
 
 
 def test_a_wrapper_of_the_decoder_stays() -> None:

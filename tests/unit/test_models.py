@@ -52,6 +52,16 @@ def test_folder_without_a_model_is_refused(tmp_path: Path) -> None:
         loading.load(tmp_path)
 
 
+def test_what_transformers_cannot_build_is_refused_in_one_line(tmp_path: Path) -> None:
+    """Its class for MusicGen does not know MusicGen's configuration."""
+    AutoConfig.for_model("musicgen").save_pretrained(tmp_path)
+    (tmp_path / "model.safetensors").touch()
+    with pytest.raises(
+        UserError, match=r"cannot build this model: .*; allowed: what AutoModelForC"
+    ):
+        loading.load(tmp_path)
+
+
 def llama(size: int) -> Any:
     """Without weights."""
     shape = {"hidden_size": size, "intermediate_size": 4 * size, "num_hidden_layers": 1}

@@ -18,7 +18,7 @@ from selfgen.data.prompts import load_tokenizer
 from selfgen.data.records import read
 from selfgen.evaluation.exposure import shared_tokens, step_errors
 from selfgen.evaluation.oracle_spec import ExposureSpec
-from selfgen.generation import free
+from selfgen.generation import engines, free
 from selfgen.generation.decoding import Prompt
 from selfgen.models.loading import load_for_generation
 from selfgen.runtime.process import peak_memory_mb
@@ -51,7 +51,9 @@ def run(
         )
     tokenizer = load_tokenizer(weights)
     tokens = shared_tokens(tokenizer, load_tokenizer(oracle))
-    model, device, precision = load_for_generation(weights, spec.device)
+    model, device, precision = load_for_generation(
+        weights, spec.device, engines.try_out
+    )
     other, *_ = load_for_generation(oracle, spec.device)
     examples = examples_of(chosen, spec.prompt, tokenizer)
     complete = partial(

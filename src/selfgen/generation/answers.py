@@ -15,7 +15,7 @@ from selfgen.core.rows import read_rows, write_rows
 from selfgen.core.spec import Device
 from selfgen.data.prompts import correction_ids, load_tokenizer, prompt_ids
 from selfgen.data.records import read
-from selfgen.generation import free, vllm_backend
+from selfgen.generation import engines, free, vllm_backend
 from selfgen.generation.decoding import Prompt
 from selfgen.generation.spec import AnswersSpec, PassSpec
 from selfgen.models.loading import load_for_generation
@@ -106,7 +106,7 @@ def load(
     if backend == "vllm":
         served = vllm_backend.load(Path(weights), where, gpus)
         return served, {"device": served.device, "precision": served.precision}
-    model, device, precision = load_for_generation(weights, where)
+    model, device, precision = load_for_generation(weights, where, engines.try_out)
     return model, {"device": device, "precision": precision}
 
 

@@ -145,13 +145,7 @@ def make(
     if reader.alike and longest > reader.alike:
         return Uncached(reader, sampler)
     speculative = Speculative(reader, sampler, COST[reader.device.type])
-    speculates = (
-        name != "sequential"
-        and reader.way == "flat"
-        and trial.is_right(
-            reader, "speculative", partial(Speculative, cost=speculative.cost)
-        )
-    )
+    speculates = name != "sequential" and _speculates(reader)
     if name == "sequential" or (name == "auto" and not speculates):
         return stepwise(reader, sampler)
     if not speculates:
@@ -194,12 +188,27 @@ def make(
     return speculative
 
 
+def try_out(model: Any) -> None:
+    """Find which engines are right, where ``make`` will ask for them in half precision."""
+    reader = probe.reader(model)
+    _speculates(reader)
+    _stepwise(reader)
+
+
 def stepwise(reader: Reader, sampler: Sampler) -> Sequential | Uncached:
     """The fastest engine of a pass a token that is right."""
-    for name, kind in (("sequential", Sequential), ("alone", Alone)):
-        if trial.is_right(reader, name, kind):
-            return kind(reader, sampler)
-    return Uncached(reader, sampler)
+    return _stepwise(reader)(reader, sampler)
+
+
+def _speculates(reader: Reader) -> bool:
+    engine = partial(Speculative, cost=COST[reader.device.type])
+    return reader.way == "flat" and trial.is_right(reader, "speculative", engine)
+
+
+def _stepwise(reader: Reader) -> type[Sequential | Uncached]:
+    if trial.is_right(reader, "sequential", Sequential):
+        return Sequential
+    return Alone if trial.is_right(reader, "alone", Alone) else Uncached
 
 
 def estimate(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,10 @@ from selfgen.core.spec import Device
 from selfgen.models import probe
 
 log = logging.getLogger(__name__)
+
+UNBUILT = (AttributeError, ImportError, KeyError, TypeError, ValueError)
+"""What configurations and classes of models raise: a package that is missing, a value that
+does not fit, a class that does not know its own configuration."""
 
 SMALL_MODEL = 5_000_000
 """With fewer parameters fp32 is faster than bf16 on a CPU (measured)."""
@@ -25,20 +30,29 @@ OPERATIONS, RUNS = 4e8, 7
 
 
 def load(folder: Path | str) -> Any:
-    """The causal LM in ``folder`` in fp32, on the CPU."""
+    """The causal LM in ``folder`` in fp32, on the CPU.
+
+    Raises UserError: there is none, or transformers cannot build it.
+    """
     import torch
     from transformers import AutoModelForCausalLM
 
     if not Path(folder, "config.json").exists():
         raise UserError(f"{folder}: no model here (config.json is missing)")
-    model = AutoModelForCausalLM.from_pretrained(
-        folder,
-        dtype=torch.float32,
-        use_safetensors=True,
-        trust_remote_code=False,
-        local_files_only=True,
-    )
-    return model
+    try:
+        return AutoModelForCausalLM.from_pretrained(
+            folder,
+            dtype=torch.float32,
+            use_safetensors=True,
+            trust_remote_code=False,
+            local_files_only=True,
+        )
+    except UNBUILT as error:
+        said = " ".join(str(error).split())[:200]
+        raise UserError(
+            f"{folder}: transformers cannot build this model: {said}; allowed: what"
+            " AutoModelForCausalLM loads"
+        ) from error
 
 
 def save(model: Any, tokenizer: Any, out: Path) -> None:
@@ -113,13 +127,19 @@ def skeleton(folder: Path) -> Any:
         return AutoModelForCausalLM.from_config(config)
 
 
-def load_for_generation(folder: Path | str, spec: Device) -> tuple[Any, str, str]:
-    """``(model, device, precision)`` ready to generate: weights in the precision itself."""
+def load_for_generation(
+    folder: Path | str, spec: Device, try_out: Callable[[Any], object] = probe.reader
+) -> tuple[Any, str, str]:
+    """``(model, device, precision)`` ready to generate: weights in the precision itself.
+
+    ``try_out`` tries a model in fp32 before it is rounded: then what is wrong is not taken
+    for rounding.
+    """
     import torch
 
     model = load(folder)
     device, precision = place(spec, model)
     if precision == "bf16":
-        probe.reader(model)  # in fp32, where what is wrong is not taken for rounding
+        try_out(model.eval())
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
     return model.to(device=device, dtype=dtype).eval(), device, precision

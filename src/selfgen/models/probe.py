@@ -2,8 +2,8 @@
 
 A few short rows of addressed noise go through the model's plain ``forward``, row by row and
 without a cache, and through a way; where logits (and, for training, gradients) agree, that
-way is taken, else the next slower one. What the probe is too short to see, windows and chunks
-of attention that are longer than its rows, ``attention.use`` decides by the kinds of layers.
+way is taken, else the next slower one. Windows, chunks and blocks of attention that are
+longer than these rows are shortened meanwhile.
 """
 
 from __future__ import annotations
@@ -21,7 +21,14 @@ from torch.nn.functional import cross_entropy
 from selfgen.core.errors import UserError
 from selfgen.core.rng import row_key, uniform
 from selfgen.models import attention
-from selfgen.models.reader import WAYS, Reader, base_of, decoders, plain_logits
+from selfgen.models.reader import (
+    WAYS,
+    Reader,
+    base_of,
+    decoders,
+    plain_logits,
+    vocabulary_of,
+)
 from selfgen.models.verdicts import Verdicts
 
 log = logging.getLogger(__name__)
@@ -29,8 +36,21 @@ log = logging.getLogger(__name__)
 LENGTHS = (13, 5, 9)
 """Tokens of the probe's rows."""
 
+SPANS = (
+    "sliding_window",
+    "attention_chunk_size",
+    "index_topk",
+    "block_size",  # of MiniMax M3, as the next
+    "topk_blocks",
+    "chunk_length",  # of Reformer, as the next
+    "lsh_attn_chunk_length",
+    "local_attn_chunk_length",
+)
+"""How many tokens one token attends to, or in what blocks, as configurations and layers name
+it."""
+
 WINDOW = 4
-"""Longest sliding window while a model is tried."""
+"""The most that these are while a model is tried."""
 
 PREFIXES = (4, 9)
 """Lengths at which the first row is also read alone: a causal model does not see what comes
@@ -62,7 +82,7 @@ def reader(model: Any, *, gradients: bool = False) -> Reader:
 
     Raises UserError: the plain ``forward`` fails, gives what is no number, or reads ahead.
     """
-    key, same = key_of(model, gradients), _same(model, gradients)
+    key, same = key_of(model, gradients), same_of(model, gradients)
     parts = list(decoders(model))
     way, part, error = verdicts.get(key) or (None, 0, 0.0)
     if way is None or (way == "flat" and not attention.use(model)):
@@ -70,7 +90,7 @@ def reader(model: Any, *, gradients: bool = False) -> Reader:
         with still(model), torch.set_grad_enabled(gradients):
             way, part, error = _choose(model, parts, gradients, ways)
         verdicts.keep(key, (way, part, error))
-    if not _is_half(model):
+    if not is_half(model):
         _exact[same] = way
     log.info("%s is read %s (differs by %.0e)", name_of(model), way, error)
     return Reader(model, parts[part] if parts else None, way)
@@ -80,7 +100,7 @@ def _choose(
     model: Any, parts: Sequence[Any], gradients: bool, ways: Sequence[str]
 ) -> tuple[str, int, float]:
     """The way, the number of the part of ``parts`` that it runs, and the difference."""
-    rows = noise(embedded_of(model), LENGTHS, model.device)
+    rows = noise(tokens_of(model), LENGTHS, model.device)
     expected = _expected(model, rows)
     wanted = _gradients(model, expected, rows) if gradients else []
     limit = tolerance(expected[0])
@@ -201,26 +221,26 @@ def still(model: Any) -> Iterator[None]:
     training = model.training
     model.eval()
     holders = [base_of(model).config.get_text_config(decoder=True), *model.modules()]
-    windows = [(x, w) for x in holders if (w := _window(x)) is not None]
-    for holder, _ in windows:
-        holder.sliding_window = WINDOW
+    long = [
+        (holder, name, span)
+        for holder in holders
+        for name in SPANS
+        if type(span := getattr(holder, name, None)) is int and span > WINDOW
+    ]
+    for holder, name, _ in long:
+        setattr(holder, name, WINDOW)
     try:
         yield
     finally:
-        for holder, window in windows:
-            holder.sliding_window = window
+        for holder, name, span in long:
+            setattr(holder, name, span)
         model.train(training)
 
 
-def _window(holder: Any) -> int | None:
-    window = getattr(holder, "sliding_window", None)
-    if not isinstance(window, int) or isinstance(window, bool):
-        return None
-    return window if window > WINDOW else None
-
-
-def embedded_of(model: Any) -> int:
-    return len(model.get_input_embeddings().weight)
+def tokens_of(model: Any) -> int:
+    """How many tokens a model both reads and draws. Some embed more, such as an image's
+    place."""
+    return min(len(model.get_input_embeddings().weight), vocabulary_of(model))
 
 
 def name_of(model: Any) -> str:
@@ -229,15 +249,16 @@ def name_of(model: Any) -> str:
 
 def key_of(model: Any, *more: Any) -> str:
     """The same for models that are read alike."""
-    return _same(model, model.dtype, model.device.type, _is_half(model), *more)
+    return same_of(model, model.dtype, model.device.type, is_half(model), *more)
 
 
-def _same(model: Any, *more: Any) -> str:
+def same_of(model: Any, *more: Any) -> str:
+    """The same for models that are read alike but for precision and device."""
     adapters = getattr(model, "peft_config", None)
     config = base_of(model).config.to_json_string()
     return repr((type(base_of(model)), config, adapters, *more))
 
 
-def _is_half(model: Any) -> bool:
+def is_half(model: Any) -> bool:
     cast = torch.is_autocast_enabled(model.device.type)
     return cast or model.dtype not in TOLERANCE
