@@ -37,8 +37,8 @@ SHARES = (0.0, 0.5, 0.93)
 NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(41)
 WEIGHTS = WEIGHTS / WEIGHTS.sum()
 ITEM, SEED = 0.9, 4.0
-"""Of right-or-wrong answers: how much items differ, in units of the rest; how much seeds must,
-for 30 % right, to spread their means by 1."""
+"""Of right-or-wrong answers: how much items differ, in units of the rest; how much seeds
+must, for 30 % right, to spread their means by 1."""
 
 Array = np.ndarray
 
@@ -166,7 +166,11 @@ def texts() -> dict[str, str]:
         name="families",
         title=f"How often a family without any difference has a doubled mark, of {RUNS}"
         " simulated families (claimed: .050 at most).",
-        header=["Seeds", "Share of the variance", *(f"{n} comparisons" for n in FAMILIES)],
+        header=[
+            "Seeds",
+            "Share of the variance",
+            *(f"{n} comparisons" for n in FAMILIES),
+        ],
         rows=[
             [str(seeds), f"{share:.0%}" if share else "they do not differ"]
             + [f"{errors[seeds, share, size]:.3f}" for size in FAMILIES]
@@ -271,9 +275,7 @@ def _answers(
     """
     deviation = np.float32(SEED * spread)
     seeds = deviation * rng.standard_normal((RUNS, max(SEEDS), 1), dtype=np.float32)
-    rest = rng.standard_normal(
-        (RUNS, max(SEEDS), shared.shape[-1]), dtype=np.float32
-    )
+    rest = rng.standard_normal((RUNS, max(SEEDS), shared.shape[-1]), dtype=np.float32)
     right = rest > -(np.float32(middle) + np.float32(ITEM) * shared) - seeds
     return right.astype(np.float32), seeds[:, 0, 0]
 

@@ -77,28 +77,27 @@ def error(parts: Array) -> Error:
 
 def p_value(distance: Array, share: Array, seeds: int, items: int) -> Array:
     """Two-sided p of a ``distance`` in standard errors, of which variance the seeds have a
-    ``share``; arrays of one shape.
+    ``share``; arrays [values].
 
     The error is a normal one whose variance is not known: that of the seeds is its estimate
     over a chi square with seeds - 1 degrees of freedom, that of the items likewise.
     """
     from scipy.special import ndtr
+    from scipy.stats import t
 
     distance, share = np.atleast_1d(distance), np.atleast_1d(share)
-    of_items, weights = _chi_square(items - 1, 10)
-    variance = (1 - share)[..., None] / of_items
-    if seeds > 1:
-        of_seeds, more = _chi_square(seeds - 1, 60)
-        ratio = share[..., None] / of_seeds
-        # Ghosh and Kim: weight by all of the variance over that of the seeds.
-        rest = (1 - share)[..., None] * of_seeds
-        matched = (1 + rest / np.maximum(share, 1e-12)[..., None]) ** MATCHING
-        weights = (more * matched)[..., :, None] * weights
-        weights = weights.reshape(*share.shape, -1)
-        variance = ratio[..., :, None] + variance[..., None, :]
-        variance = variance.reshape(*share.shape, -1)
-    tails = 2 * ndtr(-distance[..., None] / np.sqrt(variance))
-    return (tails * weights).sum(-1) / np.sum(weights * np.ones_like(tails), -1)
+    if seeds == 1:
+        return 2 * t.sf(distance, items - 1)
+    of_items, item_weights = _chi_square(items - 1, 10)
+    of_seeds, seed_weights = _chi_square(seeds - 1, 60)
+    by_items = (1 - share)[:, None]
+    by_seeds = share[:, None] / of_seeds
+    # Ghosh and Kim: weight by all of the variance over that of the seeds.
+    whole = 1 + by_items * of_seeds / np.maximum(share, 1e-12)[:, None]
+    weights = (seed_weights * whole**MATCHING)[:, :, None] * item_weights
+    variance = by_seeds[:, :, None] + (by_items / of_items)[:, None, :]
+    tails = 2 * ndtr(-distance[:, None, None] / np.sqrt(variance))
+    return (tails * weights).sum((1, 2)) / weights.sum((1, 2))
 
 
 def critical(share: Array, seeds: int, items: int, confidence: float) -> Array:
@@ -111,9 +110,7 @@ def critical(share: Array, seeds: int, items: int, confidence: float) -> Array:
     return np.interp(np.arcsin(np.sqrt(np.clip(share, 0, 1))), angles, values)
 
 
-def smallest_detectable(
-    error: Error, confidence: float, power: float = 0.8
-) -> Array:
+def smallest_detectable(error: Error, confidence: float, power: float = 0.8) -> Array:
     """The true differences that intervals tell from 0 with probability ``power``, where
     errors are as large as ``error``.
 
@@ -143,9 +140,7 @@ def smallest_detectable(
 
 
 @functools.lru_cache(maxsize=256)
-def _critical_values(
-    seeds: int, items: int, confidence: float
-) -> tuple[Array, Array]:
+def _critical_values(seeds: int, items: int, confidence: float) -> tuple[Array, Array]:
     """Critical distances over the angle whose squared sine is the seeds' share."""
     from scipy.stats import t
 
@@ -153,7 +148,9 @@ def _critical_values(
     share = np.sin(angles) ** 2
     low = np.zeros_like(share)
     most = max(seeds, 2), max(items, 2)
-    high = np.full_like(share, 2 * max(t.ppf((1 + confidence) / 2, x - 1) for x in most))
+    high = np.full_like(
+        share, 2 * max(t.ppf((1 + confidence) / 2, x - 1) for x in most)
+    )
     for _ in range(50):
         middle = (low + high) / 2
         outside = p_value(middle, share, seeds, items) > 1 - confidence

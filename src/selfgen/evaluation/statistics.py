@@ -59,16 +59,16 @@ class Difference(Interval):
         return self.seeds >= LEAST_SEEDS
 
 
-def mean_interval(values: Values, confidence: float, names: Sequence[str]) -> Interval:
+def mean_interval(
+    values: Values, confidence: float, names: Sequence[str], *, share: bool = True
+) -> Interval:
     """The mean of a cell over seeds and items.
 
-    ``names`` say in errors which cell it is. Items may be missing under some seeds: the mean
-    is over what is there. With one seed the interval covers items only. Raises UserError: no
-    value, or one that is no number.
+    ``names`` say in errors which cell it is; ``share``: values are of 0..1, and so is the
+    interval. Items may be missing under some seeds: the mean is over what is there. With one
+    seed the interval covers items only. Raises UserError: no value, or one that is no number.
     """
-    interval = sums_interval(_table([values], names), _quotient, confidence)
-    assert interval is not None
-    return interval
+    return _interval(_table([values], names), _quotient, confidence, share=share)
 
 
 def paired_difference(
@@ -110,7 +110,9 @@ def ratio_interval(
     is no number.
     """
     table = _table([parts, wholes], names)[..., :2]
-    return sums_interval(table, _quotient, confidence)
+    if not table[..., 1].any():
+        return None
+    return _interval(table, _quotient, confidence, share=True)
 
 
 def sums_interval(
@@ -122,23 +124,11 @@ def sums_interval(
 
     ``table`` [seeds, items, columns] is summed over seeds and items; ``statistic`` takes
     sums [samples, columns], real or complex, to values [samples], NaN where there is none.
-    None where the table has no value. ``n`` of the interval counts items.
+    None where the table has no finite value. ``n`` of the interval counts items.
     """
-    value, error = _linear(table, statistic)
-    if np.isnan(value):
+    if not np.isfinite(statistic(table.sum((0, 1))[None])[0]):
         return None
-    share = statistic is _quotient and bool(
-        np.all(table[..., 0] >= 0) and np.all(table[..., 0] <= table[..., 1])
-    )
-    low, high = limits(value, error, confidence, share=share)
-    return Interval(
-        float(value),
-        float(low),
-        float(high),
-        error.items,
-        error.seeds,
-        equal=error.items > 1 and float(error.variance) == 0,
-    )
+    return _interval(table, statistic, confidence)
 
 
 def limits(
@@ -146,14 +136,14 @@ def limits(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The ends of intervals: arrays of the values' shape; NaN of one item.
 
-    A ``share`` of 1 stays between 0 and 1: its error is taken to grow with the share as that
-    of a coin does (Wilson 1927, of as many tosses as have its error).
+    A ``share`` between 0 and 1 has its ends there too: its error is taken to grow with
+    the share as that of a coin does (Wilson 1927, of as many tosses as have its error).
     """
     if error.items == 1:
         nothing = np.full(np.shape(value), np.nan)
         return nothing, nothing
     reach = crossed.critical(error.share, error.seeds, error.items, confidence)
-    if not share:
+    if not share or np.any((value < 0) | (value > 1)):
         half = reach * np.sqrt(error.variance)
         return value - half, value + half
     coin = value * (1 - value)
@@ -208,8 +198,8 @@ def holm(p_values: Sequence[float]) -> list[float]:
 def _table(columns: Sequence[Values], names: Sequence[str]) -> np.ndarray:
     """[seeds, items, columns and whether all of them are there], 0 where one is not.
 
-    Of the seeds and items that all columns have anywhere. Raises UserError: there are none, or
-    a value is no number.
+    Of the seeds and items that all columns have anywhere. Raises UserError: there are none,
+    or a value is no number.
     """
     where = " ".join(names)
     seeds = sorted(set.intersection(*map(set, columns)))
@@ -232,6 +222,20 @@ def _table(columns: Sequence[Values], names: Sequence[str]) -> np.ndarray:
             " allowed are finite numbers"
         )
     return table
+
+
+def _interval(
+    table: np.ndarray,
+    statistic: Callable[[np.ndarray], np.ndarray],
+    confidence: float,
+    *,
+    share: bool = False,
+) -> Interval:
+    value, error = _linear(table, statistic)
+    low, high = limits(value, error, confidence, share=share)
+    equal = error.items > 1 and float(error.variance) == 0
+    ends = (float(value), float(low), float(high))
+    return Interval(*ends, error.items, error.seeds, equal)
 
 
 def _quotient(sums: np.ndarray) -> np.ndarray:
