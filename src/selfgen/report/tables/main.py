@@ -167,16 +167,16 @@ def _notes(table: Numbers) -> list[str]:
 
 def _family(table: Numbers) -> str:
     """What two marks mean."""
-    spec = table.spec
-    rows = [
-        line.label
+    primary = [
+        (line.label, column.title)
         for line in table.rows
-        if any(score and score.primary and score.difference for score in line.scores)
+        for column, score in zip(table.spec.columns, line.scores, strict=True)
+        if score and score.primary and score.difference
     ]
-    columns = [column.title for column in spec.columns if column.primary]
+    rows, columns = (dict.fromkeys(pair[i] for pair in primary) for i in (0, 1))
     return family_note(
         (score for line in table.rows for score in line.scores),
-        f"{'; '.join(dict.fromkeys(rows))} on {'; '.join(columns)}",
+        f"{'; '.join(rows)} on {'; '.join(columns)}",
     )
 
 
