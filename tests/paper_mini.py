@@ -64,7 +64,6 @@ def mini(files: dict[str, dict[str, str]]) -> dict[str, Any]:
         del model["shape"]
     for dialogues in config["dialogues"].values():
         dialogues |= {"train_rows": 12, "test_rows": 4, "block_tokens": 64}
-    config["evaluation"]["bootstrap_samples"] = 50
     for name in ("alpaca_eval", "mt_bench"):
         config["evaluation"][name]["max_new_tokens"] = 48
     config["files"] |= files

@@ -2,10 +2,7 @@
 
 import pytest
 
-from selfgen.evaluation.statistics import Bootstrap
 from selfgen.report.agreement import agreement, tabulate
-
-HOW = Bootstrap(2000, 0.95, 0)
 
 
 def test_by_hand() -> None:
@@ -14,11 +11,11 @@ def test_by_hand() -> None:
     preferences = [2.0, 1.9, 1.0, 1.2, 1.0001, 1.5]
     own = [3.0, 1.0, 1.0, 5.0, 2.0, 9.0]
     other = [1.0, 2.0, 4.0, 1.0, 2.0, 0.0]
-    found = agreement("x", own, other, preferences, HOW)
+    found = agreement("x", own, other, preferences, 0.95)
     assert found.model.value == 0.5 and found.model.n == 2
     assert found.baseline.value == pytest.approx(1.5 / 3) and found.baseline.n == 3
     assert found.all.value == pytest.approx(2.5 / 5) and found.balanced == 0.5
-    always = agreement("baseline", [0.0] * 6, [1.0] * 6, preferences, HOW)
+    always = agreement("baseline", [0.0] * 6, [1.0] * 6, preferences, 0.95)
     assert (always.model.value, always.baseline.value, always.balanced) == (0, 1, 0.5)
     made = tabulate([found, always], "T", 0.95)
     assert "| baseline | 60.0<br>" in made["agreement.md"]

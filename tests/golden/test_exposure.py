@@ -31,7 +31,6 @@ from selfgen.evaluation.exposure import (
     shared_tokens,
     step_errors,
 )
-from selfgen.evaluation.statistics import Bootstrap
 from selfgen.generation.forced import Reference
 from tests.golden.conftest import EOS, SPECIAL, VOCABULARY, ByHand, build, built
 
@@ -294,7 +293,7 @@ def test_the_interval_covers_the_exact_excess() -> None:
             {0: {f"i{i}": stream.choice(errors) for i in range(150)}}
             for errors in (free, gold)
         ]
-        found = excess_interval(*drawn, 3, Bootstrap(500, 0.9, 0), [str(run)])
+        found = excess_interval(*drawn, 3, 0.9, [str(run)])
         covered += found.low <= truth <= found.high
     assert 82 <= covered <= 97
 

@@ -136,9 +136,8 @@ TABLE = TableSpec(
     columns=(),
     labels={"bash": "BASH"},
     baseline="bash",
-    bootstrap_samples=2000,
+    primary=(),
     confidence=0.95,
-    seed=0,
     cells=(Cell("s", "m", "bash", "direct", 0), Cell("s", "m", "bash", "direct", 1)),
     own=WinRates("gpt", "judge-1", "the reference", proxy="", coin=False),
 )
@@ -158,8 +157,8 @@ def _row(name: str, first: bool, judgment: str) -> dict:
 
 def test_the_table_by_hand() -> None:
     """Two seeds, three prompts, each in both orders. Wins by prompt and seed: a 1, b .5 and
-    c 0 under seed 0; a 1, b 1 under seed 1, whose c has no judgment at all. Prompts that not
-    every seed has are left out: the mean is that of a and b, 3.5 / 4."""
+    c 0 under seed 0; a 1, b 1 under seed 1, whose c has no judgment at all. The mean is over
+    what was judged, 3.5 / 5."""
     zero = [
         *(_row("a", True, "A"), _row("a", False, "B")),
         *(_row("b", True, "A"), _row("b", False, "A")),
@@ -173,15 +172,15 @@ def test_the_table_by_hand() -> None:
     found = draw([zero, one], TABLE).texts()
     header, line = (row.split(",") for row in found["csv"].splitlines())
     cells = dict(zip(header, line, strict=True))
-    assert (cells["n"], cells["seeds"]) == ("2", "2")
-    assert float(cells["win_rate"]) == pytest.approx(3.5 / 4)
+    assert (cells["n"], cells["seeds"]) == ("3", "2")
+    assert float(cells["win_rate"]) == pytest.approx(3.5 / 5)
     assert float(cells["unparsable"]) == pytest.approx(3 / 12)
     # A, of the nine judgments: a twice once, b twice once and once, c once.
     assert float(cells["first_preferred"]) == pytest.approx(6 / 9)
     # Four prompts have both orders: a, c under seed 0, a under seed 1 agree; b does not.
     assert float(cells["consistent"]) == pytest.approx(3 / 4)
     text = found["md"]
-    assert "decided by judge-1" in text and "| s | BASH | 87.5" in text
+    assert "decided by judge-1" in text and "| s | BASH | 70.0" in text
     assert "25.0 | 66.7 | 75.0 | 4.0 | 6.0 |" in text
 
 

@@ -22,9 +22,8 @@ SPEC = TableSpec(
     ),
     labels={"rac": "RAC", "sft": "SFT"},
     baseline="sft",
-    bootstrap_samples=200,
+    primary=(),
     confidence=0.95,
-    seed=0,
     cells=(),
     own=None,
 )

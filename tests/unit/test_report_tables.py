@@ -26,11 +26,13 @@ LABELS = {
 SUM = Column("sum", "test", "rougeL", "ROUGE-L")
 MATH = Column("math", "seen", "flexible", "Math", shared_templates=True)
 FLAT = [0.5, 0.5, 0.5, 0.5]
+HIGH = [0.59, 0.6, 0.61, 0.6]
 
 
 def _spec(*columns):
     columns = columns or (SUM,)
-    how = (LABELS, "sft-continued", 999, 0.95, 0, (), None)
+    primary = tuple(name for name in LABELS if name != "sft-continued")
+    how = (LABELS, "sft-continued", primary, 0.95, (), None)
     return TableSpec("main", "main", "tiny", columns, *how)
 
 
@@ -75,17 +77,21 @@ def _cells(table):
     return {row[0]: row[1:] for row in rows}
 
 
+def _seeds(method, *rows, column=SUM):
+    return [_part(method, row, column, seed) for seed, row in enumerate(rows)]
+
+
 def test_the_whole_table_by_hand():
+    """Intervals by t: 3 seeds whose means are equal, so that items alone vary, 3 degrees of
+    freedom; one seed of 4 items, likewise."""
     table = _table(
         [
             _part("base", [0.2] * 4),
-            _part("sft-continued", FLAT),
-            _part("sft-continued", FLAT, seed=1),
-            _part("bash", [0.6] * 4),
-            _part("bash", [0.6] * 4, seed=1),
+            *_seeds("sft-continued", FLAT, FLAT, FLAT),
+            *_seeds("bash", HIGH, HIGH, HIGH),
             _part("rac", [0.4, 0.6, 0.4, 0.6]),
             _part("lead-1", [0.9] * 4, model="-"),
-            _part("rac", FLAT, MATH),
+            _part("rac", [0.5, 0.5, 0.4, 0.6], MATH),
         ],
         SUM,
         MATH,
@@ -97,21 +103,24 @@ def test_the_whole_table_by_hand():
         "| Method | ROUGE-L<br>n = 4 | Math †<br>n = 4 | Seeds | Steps "
         "| Labelled tokens<br>thousands | Forwarded tokens<br>thousands |\n"
         "| :-- | --: | --: | --: | --: | --: | --: |\n"
-        "| Lead-1 | 90.0<br>[90.0, 90.0] | — | — | — | — | — |\n"
-        "| Base model | 20.0 ▼▼<br>[20.0, 20.0] | — | 1 | 0 | 0.0 | 0.0 |\n"
-        "| SFT continued | 50.0<br>[50.0, 50.0] | — | 2 | 20 | 2.0 | 5.0 |\n"
-        "| BASH | **60.0** ▲▲<br>[60.0, 60.0] | — | 2 | 20 | 2.0 | 5.0 |\n"
-        "| RAC | 50.0<br>[40.0, 60.0] | 50.0<br>[50.0, 50.0] | 1 | — | — | — |\n"
+        "| Lead-1 | 90.0<br>[23.0, 99.6] ‡ all equal | — | — | — | — | — |\n"
+        "| Base model | 20.0<br>[1.4, 81.6] ‡ all equal | — | 1 | 0 | 0.0 | 0.0 |\n"
+        "| SFT continued | 50.0<br>[7.7, 92.3] all equal | — | 3 | 20 | 2.0 | 5.0 |\n"
+        "| BASH | **60.0** ▲▲<br>[58.7, 61.3] | — | 3 | 20 | 2.0 | 5.0 |\n"
+        "| RAC | 50.0<br>[32.8, 67.2] ‡ | 50.0<br>[37.4, 62.6] ‡ | 1 | — | — | — |\n"
         "\n"
         "- ROUGE-L: ROUGE-L. Flexible: Math.\n"
-        "- Brackets: 95% interval, a bootstrap over seeds and items, crossed; a row "
-        "with one seed covers items only.\n"
+        "- Brackets: 95% interval over seeds and items (docs/statistics.md).\n"
+        "- ‡: one seed. The interval says what other items would show, not what another "
+        "training run would.\n"
+        "- All equal: all items have one value, so nothing is tested.\n"
         "- ▲ (▼): better (worse) than SFT continued: the 95% interval of the paired "
-        "difference excludes 0. Doubled: it also survives Holm's correction over the "
-        "table's 3 comparisons. No mark: no difference shown. Bold: best of the "
-        "model's methods.\n"
+        "difference excludes 0. Doubled: it also survives Holm's correction over the 3 "
+        "primary comparisons, which the configuration names: Base model; BASH; RAC on "
+        "ROUGE-L. No mark: no difference shown. Bold: best of the model's "
+        "methods.\n"
         "- Smallest difference to SFT continued that is found with 80% power, in "
-        "points: ROUGE-L 0.0.\n"
+        "points: ROUGE-L 12.4.\n"
         "- †: problems made from templates that training problems also use, with other "
         "names and numbers.\n"
         "- Steps and tokens: the method's own stage of training without its parent's, "
@@ -124,39 +133,62 @@ def test_a_difference_that_holm_does_not_confirm_has_one_mark():
     # p is about 0.02, which 21 comparisons undo.
     better = [0.5 + 0.1 * (i % 4 != 0) - 0.135 * (i % 4 == 0) for i in range(32)]
     flat = [0.5] * 32
-    parts = [_part("sft-continued", flat), _part("bash", better)]
-    parts += [_part(f"x{i}", [*flat[:-1], 0.5 + i / 100]) for i in range(20)]
-    assert _cells(_table(parts))["BASH"][0].startswith("**54.1** ▲<br>")
+    parts = [*_seeds("sft-continued", *[flat] * 3), *_seeds("bash", *[better] * 3)]
+    assert _cells(_table(parts))["BASH"][0].startswith("**54.1** ▲▲<br>")
+    for i in range(20):
+        parts += _seeds(f"x{i}", *[[*flat[:-1], 0.5 + i / 100]] * 3)
+    scores, spec = collect_scores(parts), _spec()
+    spec = replace(spec, primary=(*spec.primary, *(f"x{i}" for i in range(20))))
+    table = main.draw(scores, _runs(), spec).texts()
+    assert _cells(table)["BASH"][0].startswith("**54.1** ▲<br>")
 
 
-def test_too_few_samples_for_holm_are_named():
-    parts = [_part("sft-continued", FLAT), _part("bash", [0.6] * 4)]
-    parts += [_part(f"x{i}", FLAT) for i in range(30)]
-    text = _table(parts)["md"]
-    assert "| **60.0** ▲<br>" in text
-    assert "- 999 bootstrap samples are too few for any of 31 comparisons" in text
-    assert "too few" not in _table(parts[:2])["md"]
+def test_what_was_not_declared_is_exploratory():
+    """It has one mark however small its p, and is no part of Holm's family."""
+    parts = [
+        *_seeds("sft-continued", FLAT, FLAT, FLAT),
+        *_seeds("bash", HIGH, HIGH, HIGH),
+        *_seeds("rac", HIGH[::-1], HIGH[::-1], HIGH[::-1]),
+    ]
+    spec = replace(_spec(), primary=("rac",))
+    texts = main.draw(collect_scores(parts), _runs(), spec).texts()
+    cells = _cells(texts)
+    assert "60.0** ▲<br>" in cells["BASH"][0] and "60.0** ▲▲<br>" in cells["RAC"][0]
+    assert "over the 1 primary comparisons, which the configuration" in texts["md"]
+    assert "names: RAC on ROUGE-L. All others are exploratory" in texts["md"]
+    rows = {row["method"]: row for row in csv.DictReader(io.StringIO(texts["csv"]))}
+    assert (rows["bash"]["primary"], rows["bash"]["holm"]) == ("0", "")
+    assert rows["rac"]["primary"] == "1"
+    assert rows["rac"]["holm"] == rows["rac"]["p"] == rows["bash"]["p"]
+    elsewhere = replace(_spec(replace(SUM, primary=False)))
+    text = main.draw(collect_scores(parts), _runs(), elsewhere).texts()["md"]
+    assert "▲▲" not in text and "All comparisons are exploratory" in text
 
 
-def test_one_seed_says_that_its_interval_covers_items_only():
-    one = [_part("sft-continued", FLAT), _part("bash", FLAT)]
-    assert "one seed, so they cover items only" in _table(one)["md"]
-    both = [_part("sft-continued", FLAT, seed=1), _part("bash", FLAT, seed=1)]
+def test_one_seed_has_a_sign_in_every_cell_and_no_doubled_mark():
+    one = [_part("sft-continued", FLAT), _part("bash", HIGH)]
+    text = _table(one)["md"]
+    assert "**60.0** ▲<br>[58.7, 61.3] ‡ |" in text
+    assert "- ‡: one seed." in text and "No mark is doubled, since fewer than" in text
+    both = [_part("sft-continued", FLAT, seed=1), _part("bash", HIGH, seed=1)]
     several = _table(one + both)["md"]
-    assert "a bootstrap over seeds and items, crossed." in several
-    assert "one seed" not in several
+    assert "**60.0**<br>[58.7, 61.3] § |" in several
+    assert "- §: two seeds, too few" in several and "one seed" not in several
 
 
 def test_seeds_that_disagree_take_the_mark_away():
-    base = [_part("sft-continued", FLAT, seed=seed) for seed in (0, 1, 2)]
-    steady = [_part("bash", [0.6] * 4, seed=seed) for seed in (0, 1, 2)]
-    shaky = [
-        _part("rac", [value] * 4, seed=seed)
-        for seed, value in enumerate((0.3, 0.6, 0.9))
-    ]
-    cells = _cells(_table(base + steady + shaky))
-    assert cells["BASH"][0] == "**60.0** ▲▲<br>[60.0, 60.0]"
-    assert cells["RAC"][0] == "**60.0**<br>[30.0, 90.0]"
+    cells = _cells(
+        _table(
+            [
+                *_seeds("sft-continued", FLAT, FLAT, FLAT),
+                *_seeds("bash", HIGH, HIGH, HIGH),
+                *_seeds("rac", [0.3] * 4, [0.6] * 4, [0.9] * 4),
+            ]
+        )
+    )
+    assert cells["BASH"][0] == "**60.0** ▲▲<br>[58.7, 61.3]"
+    # Two degrees of freedom: t is 4.303, the variance .03, as of .24 / .03 = 8 tosses.
+    assert cells["RAC"][0] == "**60.0**<br>[11.5, 94.5]"
 
 
 def test_a_column_that_nobody_solves_is_a_floor():
@@ -171,10 +203,10 @@ def test_a_column_that_nobody_solves_is_a_floor():
 def test_lead_1_is_neither_best_nor_compared():
     lead = _part("lead-1", [0.9] * 4, model="-")
     parts = [_part("sft-continued", FLAT), _part("bash", [0.6] * 4), lead]
-    assert _cells(_table(parts))["Lead-1"][0] == "90.0<br>[90.0, 90.0]"
+    assert _cells(_table(parts))["Lead-1"][0].startswith("90.0<br>")
     table = main_table(collect_scores(parts), _runs(), _spec())
-    assert table.tests == 1
     assert table.rows[0].label == "Lead-1"
+    assert [bool(row.scores[0].difference) for row in table.rows] == [0, 0, 1]
 
 
 def test_a_tie_of_all_is_not_bold_and_decodings_stand_together():
@@ -193,16 +225,16 @@ def test_each_model_has_its_own_baseline_and_its_own_best():
     table = _table(
         [
             _part("sft-continued", FLAT),
-            _part("bash", [0.6] * 4),
-            _part("sft-continued", [0.8] * 4, model="large"),
-            _part("bash", [0.7] * 4, model="large"),
+            _part("bash", HIGH),
+            _part("sft-continued", [0.7] * 4, model="large"),
+            _part("bash", HIGH, model="large"),
         ]
     )
     lines = table["md"].splitlines()
     assert lines[2].startswith("| Model | Method |")
-    assert lines[5].startswith("| m | BASH | **60.0** ▲▲")
-    assert lines[6].startswith("| large | SFT continued | **80.0**<br>")
-    assert lines[7].startswith("| large | BASH | 70.0 ▼▼")
+    assert lines[5].startswith("| m | BASH | **60.0** ▲<br>")
+    assert lines[6].startswith("| large | SFT continued | **70.0**<br>")
+    assert lines[7].startswith("| large | BASH | 60.0 ▼<br>")
 
 
 def test_without_the_baseline_nothing_is_compared():
@@ -211,14 +243,14 @@ def test_without_the_baseline_nothing_is_compared():
 
 
 def test_csv_by_hand():
-    parts = [_part("sft-continued", FLAT), _part("bash", [0.6] * 4)]
+    parts = [_part("sft-continued", FLAT), _part("bash", HIGH)]
     text = _table([*parts, _part("bash", FLAT, MATH)], SUM, MATH, bash=10)["csv"]
     rows = list(csv.DictReader(io.StringIO(text)))
     assert text.endswith("\n") and "\r" not in text
     assert list(rows[2].values()) == [
         *("sum", "test", "0", "rougeL", "m", "bash", "direct", "4", "1"),
-        *("0.600000", "0.600000", "0.600000", "0.100000", "0.100000", "0.100000"),
-        *("0.002000", "0.002000", "10", "1000", "2500"),
+        *("0.600000", "0.586942", "0.612918", "0.100000", "0.087008", "0.112992"),
+        *("0.000149", "1", "", "10", "1000", "2500"),
     ]
     missing = rows[1]
     assert (missing["task"], missing["method"]) == ("math", "sft-continued")
@@ -236,8 +268,12 @@ def test_a_metric_that_is_no_score_is_refused():
 def test_latex_escapes_and_compiles(tmp_path):
     labels = LABELS | {"bash": r"B&SH 50% $x$ #1 {a}~^\ <b> a_b — β ▲ 'q'"}
     column = Column("sum", "test", "rougeL", 'A long_title & 100% of "it"', True)
-    spec = replace(_spec(column), labels=labels, bootstrap_samples=99)
-    parts = [_part("sft-continued", FLAT), _part("bash", [0.6] * 4)]
+    spec = replace(_spec(column), labels=labels)
+    parts = [
+        *_seeds("sft-continued", FLAT, FLAT, FLAT),
+        *_seeds("bash", HIGH, HIGH, HIGH),
+        _part("rac", FLAT),
+    ]
     text = main.draw(collect_scores(parts), _runs(), spec).texts()["tex"]
     assert text.startswith("\\begin{table}") and text.endswith("\\end{table}\n")
     assert r"\textbf{60.0}\rlap{$^{\uparrow\uparrow}$}" in text

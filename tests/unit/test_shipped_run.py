@@ -4,75 +4,43 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pytest
-import yaml
-from snakemake.utils import update_config
+from tests import shipped
 
-from selfgen import config
 from selfgen.core.errors import UserError
-from selfgen.core.spec import from_json, to_json
+from selfgen.core.spec import from_json
 from selfgen.evaluation.statistics import paired_difference
-from selfgen.graph import paths, tables
+from selfgen.graph import paths
 from selfgen.graph.steps import Graph
-from selfgen.report import plot, ship, tabulate
+from selfgen.report import ship
 from selfgen.report.collect import cell_values
-from selfgen.report.measure import bootstrap
 from selfgen.report.spec import TableSpec
 
-ROOT = Path(__file__).parents[2]
-REFERENCE = ROOT / "docs" / "reference"
+ROOT, REFERENCE = shipped.ROOT, shipped.REFERENCE
 RUN = REFERENCE / "laptop"
-RUNS = {
-    "laptop": ["config.yaml"],
-    "preference": ["config.yaml", "more/preference.yaml"],
-}
-"""Shipped runs, and the configuration files of each."""
 
 
-@pytest.fixture(scope="module", params=RUNS)
+@pytest.fixture(scope="module", params=shipped.RUNS)
 def run(request: pytest.FixtureRequest) -> Path:
     return REFERENCE / request.param
 
 
 @pytest.fixture(scope="module")
 def graph(run: Path) -> Graph:
-    merged: dict[str, Any] = {}
-    for name in RUNS[run.name]:
-        update_config(merged, yaml.safe_load((ROOT / "config" / name).read_text()))
-    return Graph(config.load(merged), ROOT)
+    return shipped.graph(run.name)
 
 
-def inputs(run: Path, found: tables.Job) -> dict[str, list[Path]]:
-    """The files of a table or figure in a shipped run."""
-    return {
-        name: [run / Path(path).relative_to("results") for path in paths]
-        for name, paths in found.inputs.items()
-    }
-
-
-def test_every_shipped_table_is_drawn_again_byte_for_byte(run, graph) -> None:
+def test_every_shipped_table_is_drawn_again_byte_for_byte(run: Path) -> None:
     """With the spec that is shipped beside it, which is that of today's configuration."""
-    shipped = {path.name: path.read_text() for path in (run / "tables").iterdir()}
-    files = {}
-    for name, found in tables.tables(graph).items():
-        spec = from_json(TableSpec, shipped[f"{name}.json"])
-        made = tabulate.texts(spec, inputs(run, found))
-        assert made["json"] == to_json(found.spec) + "\n"
-        files |= {f"{name}.{kind}": text for kind, text in made.items()}
-    assert files == shipped
+    found = {path.name: path.read_bytes() for path in (run / "tables").iterdir()}
+    assert shipped.drawn(run.name) == found
 
 
-def test_every_figure_is_shipped(run, graph) -> None:
-    shipped = {path.name for path in (run / "figures").iterdir()}
-    files = {
-        f"{name}.{kind}"
-        for name, found in tables.figures(graph).items()
-        for kind in plot.images(found.spec, inputs(run, found))
-    }
-    assert files == shipped
+def test_every_figure_is_shipped(run: Path) -> None:
+    found = {path.name for path in (run / "figures").iterdir()}
+    assert set(shipped.figures(run.name)) == found
 
 
 def test_the_shipped_run_is_of_its_configuration(run: Path, graph: Graph) -> None:
@@ -104,7 +72,6 @@ def test_fine_tuning_is_above_the_base_model_on_at_least_two_tasks() -> None:
     """The comparison that makes the others worth reading: paired, its interval off 0."""
     scores = pd.read_parquet(RUN / "collected" / "scores.parquet")
     spec = from_json(TableSpec, (RUN / "tables" / "main.json").read_text())
-    how = bootstrap(spec)
     above = set()
     for column in spec.columns:
         rows = scores[
@@ -114,7 +81,12 @@ def test_fine_tuning_is_above_the_base_model_on_at_least_two_tasks() -> None:
             cell_values(rows[rows["method"] == method], column.metric)
             for method in ("sft", "base")
         )
-        if paired_difference(sft, base, how, ("sft", "base", column.title)).sign > 0:
+        if (
+            paired_difference(
+                sft, base, spec.confidence, ("sft", "base", column.title)
+            ).sign
+            > 0
+        ):
             above.add(column.task)
     assert len(above) >= 2, above
 

@@ -8,22 +8,17 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
+from tests import shipped
 
 from selfgen.config.synthetic import load
 from selfgen.core.spec import from_json
 from selfgen.graph import synthetic
 from selfgen.report import ship
-from selfgen.report.synthetic.render import (
-    figure_names,
-    measure,
-    render_tables,
-    table_names,
-)
+from selfgen.report.synthetic.render import figure_names, table_names
 from selfgen.report.synthetic.spec import AblationSpec
 from selfgen.synthetic.spec import SyntheticSpec
 
-ROOT = Path(__file__).parents[2]
-RUN = ROOT / "docs" / "reference" / "synthetic"
+ROOT, RUN = shipped.ROOT, shipped.SYNTHETIC
 PAGE = ROOT / "docs" / "synthetic.md"
 
 
@@ -34,9 +29,10 @@ def spec() -> AblationSpec:
 
 @pytest.mark.slow
 def test_every_table_is_drawn_again_byte_for_byte(spec: AblationSpec) -> None:
-    drawn = render_tables(measure(RUN / "collected", spec), spec)
-    shipped = {path.name: path.read_bytes() for path in (RUN / "tables").iterdir()}
-    assert drawn == shipped
+    drawn = shipped.drawn(RUN.name)
+    assert drawn == {
+        path.name: path.read_bytes() for path in (RUN / "tables").iterdir()
+    }
     assert set(drawn) == set(table_names(spec))
 
 

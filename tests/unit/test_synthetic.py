@@ -266,7 +266,6 @@ def _frames() -> tuple[Any, Any]:
 
 
 def test_numbers_by_hand() -> None:
-    from selfgen.evaluation.statistics import Bootstrap
     from selfgen.report.synthetic import tables
     from selfgen.report.synthetic.numbers import numbers
     from selfgen.report.synthetic.spec import ExperimentSpec
@@ -275,21 +274,23 @@ def test_numbers_by_hand() -> None:
     labels = {"sft": "SFT", "bash": "BASH"}
     experiment = ExperimentSpec(
         *("w", "Words", "sft", ("sft", "bash"), labels, {"bash": 0.5}, {}),
-        *(("bash",), (), ()),
+        *(("bash",), (), (), ("bash",), "excess"),
     )
-    found = numbers(scores, runs, experiment, Bootstrap(200, 0.95, 0))
+    found = numbers(scores, runs, experiment, 0.95)
     sft, bash = (found.lines[m, "direct"] for m in ("sft", "bash"))
     means = {m: cell.mean.value for m, cell in sft.cells.items()}
     assert means["free_error"] == 0.5 and means["forced_error"] == 0.25
     assert means["excess"] == 0.25 and bash.cells["excess"].mean.value == 0
     difference = bash.cells["excess"].difference
-    assert (difference.value, difference.sign) == (-0.25, -1)
+    assert difference.value == -0.25 and difference.equal
     assert (
         bash.cells["nll"].difference is None and sft.cells["excess"].difference is None
     )
     assert bash.recovery.value == 0.25
     assert (sft.corruption, bash.corruption) == (None, 0.25)
-    assert found.failed == (2,) and found.tests == 4
+    assert found.failed == (2,)
+    primary = {m for m, cell in bash.cells.items() if cell.primary}
+    assert primary == {"excess"} and not any(c.primary for c in sft.cells.values())
     lines = tables.by_seed(scores, [found]).splitlines()
     assert lines[3].startswith("w,bash,direct,0,1.000000,0.375000,0.375000,0.000000,")
     assert lines[3].endswith(",1.000000,-0.125000,0.125000,-0.250000")

@@ -47,9 +47,8 @@ SPEC = TableSpec(
     columns=(),
     labels={},
     baseline="",
-    bootstrap_samples=1,
+    primary=(),
     confidence=0.95,
-    seed=0,
     cells=(),
     own=KnownNumbers((Known(ANCHOR, {}),), ("wins",), {"wins": "gpt-3.5"}),
 )

@@ -38,8 +38,8 @@ CASES = {
         "device: found '\u0441pu', allowed: ",
     ),
     "no such file": (
-        "{bootstrap",
-        "{values: no.yaml, bootstrap",
+        "scale: small",
+        "scale: small\nevaluation: {values: no.yaml}",
         "evaluation.values: ",
     ),
     "anchor": (

@@ -75,7 +75,6 @@ def test_dialogues_from_a_file_to_an_outcome(
         "methods": {name: small["methods"][name] for name in ("base", "sft")},
         "evaluation": {
             "baseline": "sft",
-            "bootstrap_samples": 50,
             "values": "known.yaml",
         },
     }

@@ -94,7 +94,6 @@ def test_math_and_preferences(
         },
         "evaluation": {
             "baseline": "sft",
-            "bootstrap_samples": 50,
             "gsm8k": {"tasks": ["math"], "items": 3},
             "minerva_math": {"tasks": ["math"]},
         },

@@ -8,12 +8,11 @@ from pathlib import Path
 from selfgen.core.provenance import atomic
 from selfgen.core.spec import Device
 from selfgen.data.prompts import PromptSpec
-from selfgen.evaluation.statistics import Bootstrap
 from selfgen.judge import proxy
 from selfgen.report.agreement import agreement, tabulate
 from selfgen.runtime.devices import claim
 
-BOOTSTRAP = Bootstrap(10000, 0.95, 0)
+CONFIDENCE = 0.95
 PROMPT = PromptSpec("{prompt}", "", 512, 256)
 """Longer answers are cut, for both proxies: the encoder reads 256 tokens."""
 
@@ -50,13 +49,13 @@ def run(args: Namespace) -> None:
     }
     preferences = [row["preference"] for row in rows]
     pairs = [
-        agreement(name, own, other, preferences, BOOTSTRAP)
+        agreement(name, own, other, preferences, CONFIDENCE)
         for name, (own, other) in scores.items()
     ]
     judge, model, baseline = (
         rows[0][key] for key in ("annotator", "generator_2", "generator_1")
     )
     title = f"Agreement of proxies with {judge}, on {model} against {baseline}."
-    for name, text in tabulate(pairs, title, BOOTSTRAP.confidence).items():
+    for name, text in tabulate(pairs, title, CONFIDENCE).items():
         with atomic(args.out / name) as partial:
             partial.write_text(text, encoding="utf-8")

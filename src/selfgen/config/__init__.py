@@ -118,6 +118,19 @@ class Oracle(Keys):
     )
 
 
+class Primary(Keys):
+    """Which methods' differences to `baseline` are the question, on the first metric of which
+    tasks. Two marks are corrected for how many these are; all other comparisons are
+    exploratory and have one mark at most (docs/statistics.md)."""
+
+    methods: list[str] | None = Field(
+        default=None, description="Their names; all methods by default."
+    )
+    tasks: list[str] | None = Field(
+        default=None, description="Their names; all tasks by default."
+    )
+
+
 class _Evaluation(Keys):
     """What is read from the answers."""
 
@@ -138,7 +151,10 @@ class _Evaluation(Keys):
         description="Known numbers that results are held against, e.g."
         " `config/paper_values.yaml`.",
     )
-    bootstrap_samples: Count = Field(default=10000, description="Resamples.")
+    primary: Primary = Field(
+        default=Primary(),
+        description="The comparisons that are asked for, declared before the run.",
+    )
     confidence: Annotated[Number, Field(gt=0, lt=1)] = Field(
         default=0.95, description="Of every interval."
     )
@@ -250,6 +266,11 @@ class Config(Keys):
             raise ValueError(f"seeds: found {self.seeds}, allowed are distinct ones")
         base.check(self.methods, self.stages, self.preferences)
         known("evaluation.baseline", self.evaluation.baseline, self.methods)
+        primary = self.evaluation.primary
+        for name in primary.methods or ():
+            known("evaluation.primary.methods", name, self.methods)
+        for name in primary.tasks or ():
+            known("evaluation.primary.tasks", name, self.tasks)
         if oracle := self.evaluation.oracle:
             known("evaluation.oracle.method", oracle.method, self.methods)
             if oracle.model:

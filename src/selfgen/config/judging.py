@@ -99,6 +99,11 @@ class WinRate(Keys):
         description="A reply that names no winner: `count` it and leave it out, or toss a"
         " `coin` as summarize_from_feedback_details does.",
     )
+    primary: bool = Field(
+        default=False,
+        description="Its win rates are the question, declared before the run: two marks are"
+        " corrected for how many they are.",
+    )
     temperature: Annotated[Number, Field(ge=0)] = Field(
         default=0.0, description="Of the judge."
     )

@@ -163,6 +163,7 @@ SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("`dialogues.NAME`", dialogues.Dialogues),
     ("`decoding`", tasks.Decoding),
     ("`evaluation`", config.Evaluation),
+    ("`evaluation.primary`", config.Primary),
     ("`evaluation.oracle`", config.Oracle),
     ("`evaluation.win_rates.NAME`", judging.WinRate),
     *(
@@ -175,6 +176,7 @@ SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("`leakage`", config.Leakage),
     ("Top level of synthetic experiments", synthetic.Synthetic),
     ("`experiments.NAME`", synthetic.Experiment),
+    ("`experiments.NAME.primary`", synthetic.Primary),
     ("`experiments.NAME.stop`", synthetic.Stop),
     ("`experiments.NAME.curves`", synthetic.Curves),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -33,6 +33,18 @@ class Curves(Keys):
     every: Count = Field(description="Steps between two readings.")
 
 
+class Primary(Keys):
+    """Which methods' differences to `baseline` are the question, declared before the run. Two
+    marks are corrected for how many these are; all other comparisons are exploratory."""
+
+    methods: list[str] | None = Field(
+        default=None, description="Their names; all methods by default."
+    )
+    measure: Literal["exact", "free_error", "forced_error", "excess"] = Field(
+        default="exact", description="In what they may differ."
+    )
+
+
 class Experiment(Keys):
     """A task with known answers, a small model trained from nothing, and its methods."""
 
@@ -44,6 +56,10 @@ class Experiment(Keys):
     stages: dict[str, Stage] = Field(min_length=1, description="Fine-tuning recipes.")
     methods: dict[str, Method] = Field(min_length=1, description="What is compared.")
     baseline: str = Field(description="Method that the others are compared with.")
+    primary: Primary = Field(
+        default=Primary(),
+        description="The comparisons that are asked for, declared before the run.",
+    )
     stop: Stop | None = Field(default=None, description="Train one until it knows.")
     curves: Curves | None = Field(default=None, description="Learning curves.")
 
@@ -54,6 +70,8 @@ class Experiment(Keys):
         if not self.model.characters:
             raise ValueError("model.characters: found nothing, this key is required")
         known("baseline", self.baseline, self.methods)
+        for name in self.primary.methods or ():
+            known("primary.methods", name, self.methods)
         for name, method in self.methods.items():
             if isinstance(method, base.Trained) and not method.in_memory:
                 raise ValueError(
@@ -87,7 +105,8 @@ class Synthetic(Keys):
     )
     experiments: dict[str, Experiment] = Field(min_length=1, description="What is run.")
     evaluation: Evaluation = Field(
-        default=Evaluation(), description="Intervals; `baseline` and `split` not read."
+        default=Evaluation(),
+        description="Intervals; `baseline`, `primary` and `split` not read.",
     )
 
     @model_validator(mode="after")

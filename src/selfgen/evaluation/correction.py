@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 from selfgen.core.errors import UserError
 from selfgen.evaluation.statistics import (
-    Bootstrap,
     Difference,
     Interval,
     Values,
@@ -51,7 +50,7 @@ class Turns:
 def turns(
     direct: Values,
     corrected: Values,
-    bootstrap: Bootstrap,
+    confidence: float,
     names: Sequence[str],
     *,
     graded: bool = False,
@@ -86,15 +85,15 @@ def turns(
     up, down = share(lambda a, b: float(b > a)), share(lambda a, b: float(b < a))
     wrong, right = share(lambda a, _: 1.0 - a), first
     return Turns(
-        first=mean_interval(first, bootstrap, names),
-        second=mean_interval(second, bootstrap, names),
-        gain=paired_difference(second, first, bootstrap, names),
-        improved=mean_interval(up, bootstrap, names),
-        worsened=mean_interval(down, bootstrap, names),
-        fixed=None if graded else ratio_interval(up, wrong, bootstrap, names),
-        broken=None if graded else ratio_interval(down, right, bootstrap, names),
+        first=mean_interval(first, confidence, names),
+        second=mean_interval(second, confidence, names),
+        gain=paired_difference(second, first, confidence, names),
+        improved=mean_interval(up, confidence, names),
+        worsened=mean_interval(down, confidence, names),
+        fixed=None if graded else ratio_interval(up, wrong, confidence, names),
+        broken=None if graded else ratio_interval(down, right, confidence, names),
         edited=texts
-        and mean_interval(_edits(texts, seeds, ids, names), bootstrap, names),
+        and mean_interval(_edits(texts, seeds, ids, names), confidence, names),
     )
 
 

@@ -21,7 +21,6 @@ import numpy as np
 
 from selfgen.core.errors import UserError
 from selfgen.evaluation.statistics import (
-    Bootstrap,
     Interval,
     divided,
     shared,
@@ -292,15 +291,14 @@ def accumulated(
 
 
 def excess_interval(
-    free: Errors, gold: Errors, length: int, bootstrap: Bootstrap, names: Sequence[str]
+    free: Errors, gold: Errors, length: int, confidence: float, names: Sequence[str]
 ) -> Interval | None:
-    """ExAccErr(length) in per cent with a percentile interval, paired by prompt.
+    """ExAccErr(length) in per cent with its interval, paired by prompt.
 
-    Each bootstrap sample takes both answers of the seeds and prompts it draws
-    (``statistics.sums_interval``); ``value`` is that of ``accumulated`` on all answers.
-    Only seeds and prompts that both sides have count. Samples in which no answer reaches
-    ``length`` are left out; None where none does, or where G is 0. Raises UserError when
-    nothing is shared.
+    A cell of ``statistics.sums_interval`` is both answers of a seed to a prompt; ``value`` is
+    that of ``accumulated`` on all answers. Only seeds and prompts that both sides have count.
+    None where no answer reaches ``length``, or where G is 0. Raises UserError when nothing is
+    shared.
     """
     seeds, ids = shared(free, gold, names)
     flat = [[s[k][i] for k in seeds for i in ids] for s in (free, gold)]
@@ -310,7 +308,7 @@ def excess_interval(
         return (divided(*_until(sums.reshape(-1, 4, length), length).T) - 1) * 100
 
     by_prompt = table.reshape(len(seeds), len(ids), -1)
-    return sums_interval(by_prompt, excess, bootstrap)
+    return sums_interval(by_prompt, excess, confidence)
 
 
 def _table(answers: Sequence[Sequence[float]], length: int) -> np.ndarray:

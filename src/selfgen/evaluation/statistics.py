@@ -1,138 +1,163 @@
-"""Intervals and tests: a paired bootstrap over seeds and items, and Holm's correction.
+"""Intervals and tests over seeds and items: means, paired differences, ratios and sums.
 
-Every seed answers the same items, so the design is crossed: a bootstrap sample draws
-seeds and items once each and takes all pairs. Drawing items anew inside each seed would
-treat one hard item as several independent ones and make the interval too narrow.
+Each is a function of sums over a table of seeds x items. Its error is that of the mean of
+what each cell adds to it (its influence; the delta method), which ``crossed`` takes apart
+into seeds and items. docs/statistics.md has the method in plain words, and its coverage.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from selfgen.core.errors import UserError
+from selfgen.evaluation import crossed
 
 Values = Mapping[int, Mapping[str, float]]
 """Measured values: seed -> item id -> value."""
 
-
-@dataclass(frozen=True)
-class Bootstrap:
-    """How to resample: number of samples, confidence (0..1), seed of the draws."""
-
-    samples: int
-    confidence: float
-    seed: int
+LEAST_SEEDS = 3
+"""Of fewer, differences between seeds are not known well enough for a claim about seeds."""
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean with its interval; ``n`` items were read under each of ``seeds`` seeds."""
+    """A value with its interval; ``n`` items were read under each of ``seeds`` seeds.
+
+    ``equal``: nothing varies. The ends are NaN where one item alone was read.
+    """
 
     value: float
     low: float
     high: float
     n: int
     seeds: int
+    equal: bool = False
 
 
 @dataclass(frozen=True)
 class Difference(Interval):
-    """A mean paired difference, with its standard error and two-sided p-value."""
+    """A mean paired difference, its two-sided p-value, and ``detectable``: the smallest
+    true difference that is found with 80 % power where errors are as large as here."""
 
-    se: float
-    p: float
+    p: float = 1.0
+    detectable: float = 0.0
 
     @property
     def sign(self) -> int:
-        """1 or -1 where the interval excludes 0, else 0."""
+        """1 or -1 where the interval excludes 0, else 0; 0 too where it claims nothing."""
+        if self.seeds == 2 or self.equal:
+            return 0
         return int(self.low > 0) - int(self.high < 0)
+
+    @property
+    def over_seeds(self) -> bool:
+        """Whether it says what other seeds would show, not just other items."""
+        return self.seeds >= LEAST_SEEDS
 
 
 def mean_interval(
-    values: Values, bootstrap: Bootstrap, names: Sequence[str]
+    values: Values, confidence: float, names: Sequence[str], *, share: bool = True
 ) -> Interval:
-    """The mean of a cell over seeds and items, with a percentile interval.
+    """The mean of a cell over seeds and items.
 
-    ``names`` say in errors which cell it is; ``bootstrap.seed`` fixes the random draws. Items
-    that not every seed has are left out. With one seed the interval covers items only.
-    Raises UserError when no item is left.
+    ``names`` say in errors which cell it is; ``share``: values are of 0..1, and so is the
+    interval. Items may be missing under some seeds: the mean is over what is there. With one
+    seed the interval covers items only. Raises UserError: no value, or one that is no number.
     """
-    seeds, ids = shared(values, values, names)
-    matrix = _matrix(values, seeds, ids)
-    low, high = _percentiles(_means(matrix, bootstrap), bootstrap.confidence)
-    return Interval(float(matrix.mean()), low, high, len(ids), len(seeds))
+    return _interval(_table([values], names), _quotient, confidence, share=share)
 
 
 def paired_difference(
-    a: Values, b: Values, bootstrap: Bootstrap, names: Sequence[str]
+    a: Values, b: Values, confidence: float, names: Sequence[str]
 ) -> Difference:
     """The mean of ``a - b`` over the seeds and items that both have.
 
     Where one side has a single seed (greedy answers of an untrained model), its values
-    are paired with each seed of the other. The p-value is the two-sided percentile one,
-    with the observed sample counted in (Davison and Hinkley 1997, 4.2.5). Raises
-    UserError when no seed or no item is shared.
+    are paired with each seed of the other. Raises UserError when no seed or no item is
+    shared, or a value is no number.
     """
     pairs = [(i, j) for i in sorted(a) for j in sorted(b)]
     if len(a) > 1 and len(b) > 1:
         pairs = [(i, j) for i, j in pairs if i == j]
     if not pairs:
         raise UserError(f"{' '.join(names)}: no seed in common: {list(a)}, {list(b)}")
-    sides = [*a.values(), *b.values()]
-    ids = sorted(set.intersection(*map(set, sides)))
-    if not ids:
-        raise UserError(f"{' '.join(names)}: no item that every seed has")
-    left, right = zip(*pairs, strict=True)
-    matrix = _matrix(a, left, ids) - _matrix(b, right, ids)
-    means = _means(matrix, bootstrap)
-    low, high = _percentiles(means, bootstrap.confidence)
-    # Sums that cancel are zero but for their last bits, which differ between CPUs.
-    zero = 1e-9 * np.abs(matrix).max()
-    tail = min(np.count_nonzero(means <= zero), np.count_nonzero(means >= -zero))
-    p = min(1.0, 2 * (int(tail) + 1) / (bootstrap.samples + 1))
-    return Difference(
-        float(matrix.mean()), low, high, len(ids), len(pairs), float(means.std()), p
-    )
+    differences: Values = {
+        k: {item: a[i][item] - b[j][item] for item in a[i] if item in b[j]}
+        for k, (i, j) in enumerate(pairs)
+    }
+    value, error = _linear(_table([differences], names), _quotient)
+    low, high = limits(value, error, confidence)
+    ends = Difference(float(value), float(low), float(high), error.items, error.seeds)
+    if error.items == 1 or error.variance == 0:
+        return replace(ends, equal=error.items > 1)
+    distance = np.abs(value) / np.sqrt(error.variance)
+    p = crossed.p_value(distance, error.share, error.seeds, error.items)
+    detectable = crossed.smallest_detectable(error, confidence)
+    return replace(ends, p=float(p[0]), detectable=float(detectable))
 
 
 def ratio_interval(
-    parts: Values, wholes: Values, bootstrap: Bootstrap, names: Sequence[str]
+    parts: Values, wholes: Values, confidence: float, names: Sequence[str]
 ) -> Interval | None:
     """Sum of ``parts`` over sum of ``wholes``: a share among what differs from seed to
     seed, such as fixes among wrong answers.
 
-    Resampled as in ``sums_interval``; None where the wholes are 0. Raises UserError when
-    no seed or item is shared.
+    None where the wholes are 0. Raises UserError when no seed or item is shared, or a value
+    is no number.
     """
-    seeds, ids = shared(parts, wholes, names)
-    table = np.array([[(parts[k][i], wholes[k][i]) for i in ids] for k in seeds])
-    return sums_interval(table, lambda sums: divided(*sums.T), bootstrap)
+    table = _table([parts, wholes], names)[..., :2]
+    if not table[..., 1].any():
+        return None
+    return _interval(table, _quotient, confidence, share=True)
 
 
 def sums_interval(
     table: np.ndarray,
     statistic: Callable[[np.ndarray], np.ndarray],
-    bootstrap: Bootstrap,
+    confidence: float,
 ) -> Interval | None:
-    """A function of the sums of a table, with a percentile interval.
+    """A function of the sums of a table, with its interval.
 
     ``table`` [seeds, items, columns] is summed over seeds and items; ``statistic`` takes
-    sums [samples, columns] to values [samples], NaN where there is none. Samples without
-    a value are left out; a table without one gives None. Seeds and items are drawn once
-    each, and one seed fewer, as in ``mean_interval``; ``n`` of the interval counts items.
+    sums [samples, columns], real or complex, to values [samples], NaN where there is none.
+    None where the table has no finite value. ``n`` of the interval counts items.
     """
-    seeds, n, _ = table.shape
-    value = float(statistic(table.sum(axis=(0, 1))[None])[0])
-    if np.isnan(value):
+    if not np.isfinite(statistic(table.sum((0, 1))[None])[0]):
         return None
-    values = statistic(_resampled(table, bootstrap))
-    low, high = _percentiles(values[~np.isnan(values)], bootstrap.confidence)
-    return Interval(value, low, high, n, seeds)
+    return _interval(table, statistic, confidence)
+
+
+def limits(
+    value: np.ndarray, error: crossed.Error, confidence: float, *, share: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
+    """The ends of intervals: arrays of the values' shape; NaN of one item.
+
+    A ``share`` between 0 and 1 has its ends there too: its error is taken to grow with
+    the share as that of a coin does (Wilson 1927, of as many tosses as have its error).
+    """
+    if error.items == 1:
+        nothing = np.full(np.shape(value), np.nan)
+        return nothing, nothing
+    reach = crossed.critical(error.share, error.seeds, error.items, confidence)
+    if not share or np.any((value < 0) | (value > 1)):
+        half = reach * np.sqrt(error.variance)
+        return value - half, value + half
+    coin = value * (1 - value)
+    # Where nothing varies, as many tosses as items.
+    rate = np.divide(
+        error.variance,
+        coin,
+        out=np.full_like(error.variance, 1 / error.items),
+        where=(coin > 0) & (error.variance > 0),
+    )
+    spread = reach**2 * rate
+    middle = (value + spread / 2) / (1 + spread)
+    half = np.sqrt(spread * (coin + spread / 4)) / (1 + spread)
+    return middle - half, middle + half
 
 
 def shared(
@@ -155,18 +180,8 @@ def shared(
 
 def divided(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """``a / b`` for arrays of one shape, NaN where ``b`` is 0."""
-    return np.divide(a, b, out=np.full(np.shape(a), np.nan), where=b != 0)
-
-
-def smallest_detectable(se: float, confidence: float, power: float = 0.8) -> float:
-    """The true difference that a two-sided test finds with probability ``power``.
-
-    ``se`` is the standard error of the paired difference; the answer has its unit
-    (normal approximation: Cohen 1988).
-    """
-    from scipy.stats import norm
-
-    return float((norm.ppf((1 + confidence) / 2) + norm.ppf(power)) * se)
+    empty = np.full(np.shape(a), np.nan, dtype=np.result_type(a, b, float))
+    return np.divide(a, b, out=empty, where=b != 0)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -180,44 +195,69 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def _matrix(values: Values, seeds: Iterable[int], ids: list[str]) -> np.ndarray:
-    return np.array([[values[k][i] for i in ids] for k in seeds], dtype=float)
+def _table(columns: Sequence[Values], names: Sequence[str]) -> np.ndarray:
+    """[seeds, items, columns and whether all of them are there], 0 where one is not.
+
+    Of the seeds and items that all columns have anywhere. Raises UserError: there are none,
+    or a value is no number.
+    """
+    where = " ".join(names)
+    seeds = sorted(set.intersection(*map(set, columns)))
+    if not seeds:
+        found = ", ".join(str(list(values)) for values in columns)
+        raise UserError(f"{where}: no seed in common: {found}")
+    there = [set.intersection(*(set(values[k]) for values in columns)) for k in seeds]
+    ids = sorted(set.union(*there))
+    if not all(there):
+        raise UserError(f"{where}: no item of seed {seeds[there.index(set())]}")
+    table = np.zeros((len(seeds), len(ids), len(columns) + 1))
+    for line, k, present in zip(table, seeds, there, strict=True):
+        for cell, item in zip(line, ids, strict=True):
+            if item in present:
+                cell[:] = [*(values[k][item] for values in columns), 1]
+    if not np.isfinite(table).all():
+        s, i, c = np.argwhere(~np.isfinite(table))[0]
+        raise UserError(
+            f"{where}: found {table[s, i, c]} for item {ids[i]} of seed {seeds[s]},"
+            " allowed are finite numbers"
+        )
+    return table
 
 
-def _means(matrix: np.ndarray, bootstrap: Bootstrap) -> np.ndarray:
-    """Bootstrap means of a seeds x items matrix."""
-    seeds, n = matrix.shape
-    return _resampled(matrix[:, :, None], bootstrap)[:, 0] / (n * max(1, seeds - 1))
+def _interval(
+    table: np.ndarray,
+    statistic: Callable[[np.ndarray], np.ndarray],
+    confidence: float,
+    *,
+    share: bool = False,
+) -> Interval:
+    value, error = _linear(table, statistic)
+    low, high = limits(value, error, confidence, share=share)
+    equal = error.items > 1 and float(error.variance) == 0
+    ends = (float(value), float(low), float(high))
+    return Interval(*ends, error.items, error.seeds, equal)
 
 
-def _resampled(table: np.ndarray, bootstrap: Bootstrap) -> np.ndarray:
-    """Sums [samples, columns] of a table [seeds, items, columns], resampled."""
-    seeds, n, columns = table.shape
-    items, drawn = _draws(bootstrap, seeds, n)
-    flat = table.transpose(1, 0, 2).reshape(n, -1)
-    parts = [
-        items[i : i + 1024].astype(float) @ flat for i in range(0, len(items), 1024)
-    ]
-    by_seed = np.concatenate(parts).reshape(-1, seeds, columns)
-    return (by_seed * drawn[:, :, None]).sum(axis=1)
+def _quotient(sums: np.ndarray) -> np.ndarray:
+    return divided(sums[:, 0], sums[:, 1])
 
 
-@lru_cache(maxsize=8)
-def _draws(bootstrap: Bootstrap, seeds: int, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """How often each bootstrap sample takes each item, and each seed. Cells of the same
-    size share their draws, so that a whole table is resampled as one."""
-    rng = np.random.default_rng([bootstrap.seed, seeds, n])
-    items = rng.multinomial(n, np.full(n, 1 / n), size=bootstrap.samples).astype(
-        np.int16
-    )
-    # One seed fewer than there are: drawing all of k seeds gives (k - 1) / k of the
-    # variance, which matters at k = 3 (McCarthy and Snowden 1985).
-    return items, rng.multinomial(
-        max(1, seeds - 1), np.full(seeds, 1 / seeds), size=bootstrap.samples
-    )
+def _linear(
+    table: np.ndarray, statistic: Callable[[np.ndarray], np.ndarray]
+) -> tuple[np.ndarray, crossed.Error]:
+    """The value of all sums, and its error from what each cell adds to it (one number each).
 
-
-def _percentiles(means: np.ndarray, confidence: float) -> tuple[float, float]:
-    tail = (1 - confidence) / 2
-    low, high = np.quantile(means, [tail, 1 - tail])
-    return float(low), float(high)
+    The gradient is taken by a complex step, which has no rounding error (Squire and Trapp
+    1998).
+    """
+    seeds, items, columns = table.shape
+    cells = seeds * items
+    sums = table.sum((0, 1))
+    value = statistic(sums[None])[0]
+    step = 1e-30
+    gradient = statistic(sums + 1j * step * np.eye(columns)).imag / step
+    parts = (table - sums / cells) @ gradient * cells
+    # Parts that cancel are zero but for their last bits, which differ between CPUs.
+    largest = (np.abs(table).max((0, 1)) * np.abs(gradient)).max() * cells
+    parts[np.abs(parts) <= 1e-9 * largest] = 0
+    return np.asarray(value), crossed.error(parts)

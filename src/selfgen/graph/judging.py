@@ -152,6 +152,7 @@ def words(graph: Graph, name: str) -> WinRates:
         else graph.config.methods[against].label,
         proxy=proxy,
         coin=comparison.unparsable == "coin",
+        primary=comparison.primary,
     )
 
 

@@ -100,9 +100,7 @@ def tables(config: Synthetic) -> AblationSpec:
             for name, experiment in config.experiments.items()
         ),
         tuple(config.seeds),
-        evaluation.bootstrap_samples,
         evaluation.confidence,
-        config.seeds[0],
     )
 
 
@@ -148,6 +146,12 @@ def _experiment(name: str, experiment: Experiment) -> ExperimentSpec:
         compared=compared,
         pairs=tuple(_pairs(experiment)),
         curves=curves,
+        primary=tuple(
+            method
+            for method in experiment.primary.methods or experiment.methods
+            if method != experiment.baseline
+        ),
+        measure=experiment.primary.measure,
     )
 
 

@@ -167,12 +167,14 @@ def _spec(
     graph: Graph, kind: str, name: str, cells: Sequence[r.Cell], own: Any
 ) -> r.TableSpec[Any]:
     columns = []
+    primary = graph.config.evaluation.primary
     for task, t in graph.config.tasks.items():
         column = graph.column(task)
         for split in graph.record_splits(task):
             shared = split in DATASETS[t.dataset].shared_templates
             title = task if split == "test" else f"{task}, {split.replace('_', ' ')}"
-            columns.append(r.Column(task, split, column, title, shared))
+            asked = primary.tasks is None or task in primary.tasks
+            columns.append(r.Column(task, split, column, title, shared, asked))
     evaluation = graph.config.evaluation
     return r.TableSpec(
         kind=kind,
@@ -181,9 +183,12 @@ def _spec(
         columns=tuple(columns),
         labels={name: method.label for name, method in graph.config.methods.items()},
         baseline=evaluation.baseline,
-        bootstrap_samples=evaluation.bootstrap_samples,
+        primary=tuple(
+            name
+            for name in primary.methods or graph.config.methods
+            if name != evaluation.baseline
+        ),
         confidence=evaluation.confidence,
-        seed=graph.config.seeds[0],
         cells=tuple(cells),
         own=own,
     )

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from selfgen.evaluation.statistics import Bootstrap, Interval, mean_interval
+from selfgen.evaluation.statistics import Interval, mean_interval
 from selfgen.report import grid
 from selfgen.report.grid import Grid, bracketed
 
@@ -41,7 +41,7 @@ def agreement(
     scores: Sequence[float],
     baseline_scores: Sequence[float],
     preferences: Sequence[float],
-    resampling: Bootstrap,
+    confidence: float,
 ) -> Agreement:
     """Agreement of scores with a judge's ``preferences``, from 1 (baseline) to 2 (model);
     pairs in the middle are left out."""
@@ -55,7 +55,8 @@ def agreement(
         same[side][str(i)] = won if side == "model" else 1 - won
     model, baseline = same.values()
     shares = (
-        mean_interval({0: values}, resampling, (name, "agreement"))
+        # Nothing was trained here, so there is no seed.
+        replace(mean_interval({0: values}, confidence, (name, "agreement")), seeds=0)
         for values in (model | baseline, model, baseline)
     )
     return Agreement(name, *shares)

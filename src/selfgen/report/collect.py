@@ -54,8 +54,11 @@ def measures(scores: pandas.DataFrame) -> list[str]:
 
 
 def cell_values(frame: pandas.DataFrame, metric: str) -> Values:
-    """The values of one metric in the rows of one cell; NaN is left out."""
-    present = frame[["seed", "id", metric]].dropna()
+    """The values of one metric in the rows of one cell; none where all are NaN, which says
+    that the cell does not have the metric."""
+    present = frame[["seed", "id", metric]]
+    if present[metric].isna().all():
+        return {}
     return {
         int(seed): dict(zip(rows["id"], rows[metric], strict=True))
         for seed, rows in present.groupby("seed")

@@ -186,8 +186,11 @@ def main_figure(
 
 
 def _explained(table: Numbers) -> str:
-    text = f"Lines: {table.spec.percent} intervals."
-    if table.tests:
+    text = f"Lines: {table.spec.percent} intervals"
+    if {line.seeds for line in table.rows} <= {0, 1}:
+        text += " of one seed, which cover items only"
+    text += "."
+    if any(value is not None for value in table.detectable):
         text += " (b) Filled: the interval excludes 0."
     if any(row.decoding == "corrected" for row in table.rows):
         text += " Diamonds: corrected answers."

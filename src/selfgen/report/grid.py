@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from selfgen.evaluation.statistics import Interval
 
 NOT_RUN = "—"
+ITEMS_ONLY = "‡"
+TWO_SEEDS = "§"
 _MARKS = {
     "▲": r"$^{\uparrow}$",
     "▲▲": r"$^{\uparrow\uparrow}$",
@@ -35,6 +38,8 @@ _LATEX = {
     "×": r"$\times$",
     "β": r"$\beta$",
     "†": r"$\dagger$",
+    "‡": r"$\ddagger$",
+    "§": r"\S{}",
     "▲": r"$\uparrow$",
     "▼": r"$\downarrow$",
     "\N{NO-BREAK SPACE}": "~",
@@ -93,11 +98,40 @@ def bracketed(
     bold: bool = False,
 ) -> Entry:
     """A value over its interval, in percent where ``unit`` is 100; ``sign`` "+": as a
-    difference. A dash where there is none."""
+    difference. A dash where there is none. ``scope_notes`` explain the sign of few seeds."""
     if interval is None:
         return Entry(NOT_RUN)
-    value, low, high = (f"{unit * x:{sign}.{digits}f}" for x in numbers(interval))
-    return Entry(value, mark, f"[{low}, {high}]", bold)
+    value, low, high = (
+        "" if x is None else f"{unit * x:{sign}.{digits}f}" for x in numbers(interval)
+    )
+    below = f"[{low}, {high}]{_scope(interval)}" if low else "one item"
+    return Entry(value, mark, below, bold)
+
+
+def _scope(interval: Interval) -> str:
+    seeds = {1: f" {ITEMS_ONLY}", 2: f" {TWO_SEEDS}"}.get(interval.seeds, "")
+    return seeds + " all equal" * interval.equal
+
+
+def scope_notes(
+    intervals: Iterable[Interval | None], items: str = "items"
+) -> list[str]:
+    """What the signs of ``bracketed`` mean, of those that a table has."""
+    shown = [interval for interval in intervals if interval]
+    seeds = {interval.seeds for interval in shown}
+    notes = []
+    if 1 in seeds:
+        notes.append(
+            f"{ITEMS_ONLY}: one seed. The interval says what other {items} would show, not"
+            " what another training run would."
+        )
+    if 2 in seeds:
+        notes.append(
+            f"{TWO_SEEDS}: two seeds, too few to say how much seeds differ: no mark."
+        )
+    if any(interval.equal for interval in shown):
+        notes.append(f"All equal: all {items} have one value, so nothing is tested.")
+    return notes
 
 
 def arrow(sign: int, twice: bool) -> str:
@@ -106,12 +140,11 @@ def arrow(sign: int, twice: bool) -> str:
 
 
 def numbers(interval: Interval | None) -> list[Any]:
-    """The value and the ends of its interval, for CSV; three times None without one."""
-    return (
-        [None] * 3
-        if interval is None
-        else [interval.value, interval.low, interval.high]
-    )
+    """The value and the ends of its interval, for CSV; None where there is none."""
+    if interval is None:
+        return [None] * 3
+    ends = (interval.low, interval.high)
+    return [interval.value, *(None if math.isnan(end) else end for end in ends)]
 
 
 def to_markdown(grid: Grid) -> str:

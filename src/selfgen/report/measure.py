@@ -9,13 +9,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from selfgen.core.errors import UserError
 from selfgen.evaluation.statistics import (
-    Bootstrap,
     Difference,
     Interval,
     holm,
     mean_interval,
     paired_difference,
-    smallest_detectable,
 )
 from selfgen.evaluation.text import SHAPE
 from selfgen.report.collect import (
@@ -26,12 +24,12 @@ from selfgen.report.collect import (
     measures,
     of_column,
 )
+from selfgen.report.grid import arrow
 from selfgen.report.spec import Column, TableSpec
 
 if TYPE_CHECKING:
     import pandas
 
-    from selfgen.report.synthetic.spec import AblationSpec
 
 FLOOR = 0.1
 """A column where every method scores less is too hard to tell methods apart."""
@@ -43,12 +41,24 @@ Key = tuple[str, str, str]
 @dataclass(frozen=True)
 class Score:
     """One cell, as shares of 1: its mean, and its difference to the baseline; where only
-    that is shown, it stands in both places."""
+    that is shown, it stands in both places.
+
+    ``primary``: the difference was declared before the run; ``holm``: its p-value corrected
+    for how many of those there are, None where seeds are too few for a claim.
+    """
 
     mean: Interval
     difference: Difference | None = None
+    primary: bool = False
     holm: float | None = None
     best: bool = False
+
+    def mark(self, confidence: float, better: int = 1) -> str:
+        """The mark of the difference; ``better``: the sign of a good one."""
+        if self.difference is None:
+            return ""
+        twice = self.holm is not None and self.holm < 1 - confidence
+        return arrow(better * self.difference.sign, twice)
 
 
 MaybeScore = TypeVar("MaybeScore", Score, Score | None)
@@ -78,14 +88,13 @@ class Numbers:
     """The main table as numbers.
 
     ``floors`` and ``detectable`` (smallest detectable difference, None without a
-    comparison) have one entry a column; ``tests`` is the size of Holm's family.
+    comparison) have one entry a column.
     """
 
     spec: TableSpec[Any]
     rows: tuple[Line, ...]
     floors: tuple[bool, ...]
     detectable: tuple[float | None, ...]
-    tests: int
 
     def size(self, column: int) -> int:
         """The number of items of a column; 0 when nothing was run."""
@@ -93,11 +102,6 @@ class Numbers:
             (score.mean.n for row in self.rows if (score := row.scores[column])),
             default=0,
         )
-
-
-def bootstrap(spec: TableSpec[Any] | AblationSpec) -> Bootstrap:
-    """How the intervals of every table are made."""
-    return Bootstrap(spec.bootstrap_samples, spec.confidence, spec.seed)
 
 
 def main_table(
@@ -133,17 +137,16 @@ def main_table(
             for key in keys
         ),
         tuple(_floor(column) for column in columns),
-        tuple(detectable(column.values(), spec.confidence) for column in columns),
-        sum(bool(score and score.difference) for score in scores_of.values()),
+        tuple(detectable(column.values()) for column in columns),
     )
 
 
 def with_holm(scores: Mapping[Any, MaybeScore]) -> dict[Any, MaybeScore]:
-    """Scores with Holm's correction over all of their differences."""
+    """Scores with Holm's correction over their primary differences."""
     tested: dict[Any, float] = {
         key: score.difference.p
         for key, score in scores.items()
-        if score and score.difference
+        if score and score.primary and score.difference and score.difference.over_seeds
     }
     adjusted = dict(zip(tested, holm([*tested.values()]), strict=True))
     return {
@@ -180,12 +183,11 @@ def _keys(scores: pandas.DataFrame) -> list[Key]:
 def _column(
     scores: pandas.DataFrame, keys: list[Key], column: Column, spec: TableSpec[Any]
 ) -> dict[Key, Score | None]:
-    resampling = bootstrap(spec)
     rows = of_column(scores, column).groupby(["model", "method", "decoding"])
     values = {key: cell_values(frame, column.metric) for key, frame in rows}
     names = (column.task, column.split, column.metric)
     means = {
-        key: mean_interval(values[key], resampling, (*names, *key))
+        key: mean_interval(values[key], spec.confidence, (*names, *key))
         if values.get(key)
         else None
         for key in keys
@@ -198,10 +200,11 @@ def _column(
             column_scores[key] = Score(
                 mean,
                 paired_difference(
-                    values[key], values[other], resampling, (*names, *key)
+                    values[key], values[other], spec.confidence, (*names, *key)
                 )
                 if compared
                 else None,
+                primary=column.primary and key[1] in spec.primary,
                 best=key in _best(means, key[0]),
             )
     return column_scores
@@ -239,10 +242,38 @@ def _floor(column: Mapping[Key, Score | None]) -> bool:
     return bool(means) and max(means) < FLOOR
 
 
-def detectable(scores: Iterable[Score | None], confidence: float) -> float | None:
-    """The smallest difference that the median of some comparisons would have found; None
-    without one."""
-    errors = [score.difference.se for score in scores if score and score.difference]
-    if not errors:
-        return None
-    return smallest_detectable(statistics.median(errors), confidence)
+def detectable(scores: Iterable[Score | None]) -> float | None:
+    """The smallest difference that the median of some comparisons finds with 80 % power;
+    None without one that can be tested."""
+    found = [
+        score.difference.detectable
+        for score in scores
+        if score and score.difference and score.difference.detectable
+    ]
+    return statistics.median(found) if found else None
+
+
+def family_note(scores: Iterable[Score | None], which: str) -> str:
+    """What two marks mean in a table of some scores; ``which`` are primary, in words."""
+    compared = [score for score in scores if score and score.difference]
+    family = sum(score.holm is not None for score in compared)
+    if not family and any(score.primary for score in compared):
+        return (
+            "No mark is doubled, since fewer than three seeds do not say what others would"
+            f" show, and none is corrected for the {len(compared)} comparisons."
+        )
+    if not family:
+        return (
+            "All comparisons are exploratory: one mark at most, not corrected for their"
+            f" number, {len(compared)}."
+        )
+    note = (
+        f"Doubled: it also survives Holm's correction over the {family} primary"
+        f" comparisons, which the configuration names: {which}."
+    )
+    if family < len(compared):
+        note += (
+            " All others are exploratory: one mark at most, not corrected for how many"
+            " there are."
+        )
+    return note

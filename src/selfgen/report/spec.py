@@ -21,13 +21,14 @@ class Cell:
 
 @dataclass(frozen=True)
 class Column:
-    """One score column of the main table."""
+    """One score column of the main table; ``primary``: see ``TableSpec``."""
 
     task: str
     split: str
     metric: str
     title: str
     shared_templates: bool = False
+    primary: bool = True
 
 
 @dataclass(frozen=True)
@@ -36,9 +37,10 @@ class TableSpec(Generic[Own]):
 
     ``kind`` is its entry in the registry and ``name`` the stem of its files; they differ
     where one kind makes several tables. ``columns`` are the scores of the main table,
-    ``labels`` what readers call the methods. ``cells`` say in order whose results the files
-    are, one or several a cell; ``own`` is what only this kind of table needs, None where that
-    is nothing.
+    ``labels`` what readers call the methods. ``primary``: those whose difference to the
+    baseline was declared before the run as what is asked, in the columns that are primary.
+    ``cells`` say in order whose results the files are, one or several a cell; ``own`` is what
+    only this kind of table needs, None where that is nothing.
     """
 
     kind: str
@@ -47,9 +49,8 @@ class TableSpec(Generic[Own]):
     columns: tuple[Column, ...]
     labels: dict[str, str]
     baseline: str
-    bootstrap_samples: int
+    primary: tuple[str, ...]
     confidence: float
-    seed: int
     cells: tuple[Cell, ...]
     own: Own
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from selfgen.evaluation.statistics import (
-    Bootstrap,
     Interval,
     mean_interval,
     paired_difference,
@@ -22,8 +21,10 @@ if TYPE_CHECKING:
 
 MEASURES = ("exact", "free_error", "forced_error", "excess", "similarity", "nll")
 COMPARED = ("exact", "free_error", "forced_error", "excess")
-"""Measures whose differences to the baseline are tested: the family of Holm's correction
-is all of these, of all methods of an experiment."""
+"""Measures whose differences to the baseline are shown."""
+
+SHARES = ("exact", "free_error", "forced_error", "similarity")
+"""Measures that are between 0 and 1."""
 
 Key = tuple[str, str]
 """Method, decoding."""
@@ -51,7 +52,6 @@ class Numbers:
     failed: tuple[int, ...]
     seeds: int
     items: int
-    tests: int
 
 
 def with_errors(scores: pandas.DataFrame) -> pandas.DataFrame:
@@ -64,7 +64,7 @@ def numbers(
     scores: pandas.DataFrame,
     runs: pandas.DataFrame,
     experiment: ExperimentSpec,
-    resampling: Bootstrap,
+    confidence: float,
 ) -> Numbers:
     """Every method of an experiment, from scores ``with_errors`` and the cost of its runs."""
     own = scores[scores["experiment"] == experiment.name]
@@ -81,10 +81,11 @@ def numbers(
             names = (experiment.name, measure, *key)
             compared = key != base and base in values and measure in COMPARED
             cells[key, measure] = Score(
-                mean_interval(values[key], resampling, names),
-                paired_difference(values[key], values[base], resampling, names)
+                mean_interval(values[key], confidence, names, share=measure in SHARES),
+                paired_difference(values[key], values[base], confidence, names)
                 if compared
                 else None,
+                primary=measure == experiment.measure and key[0] in experiment.primary,
             )
     cells = with_holm(cells)
     lines = {}
@@ -101,7 +102,7 @@ def numbers(
             *key,
             {measure: cells[key, measure] for measure in MEASURES},
             ratio_interval(
-                recovered, after, resampling, (experiment.name, "recovery", *key)
+                recovered, after, confidence, (experiment.name, "recovery", *key)
             ),
             # A control's context is corrupted where its pass differs, one token for another.
             float(changed / made) if runs_of["changed_tokens"].any() else None,
@@ -116,7 +117,6 @@ def numbers(
         tuple(failed),
         int(own["seed"].nunique()),
         int(own["id"].nunique()),
-        sum(cell.difference is not None for cell in cells.values()),
     )
 
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from selfgen.core.spec import to_json
 from selfgen.report import grid
 from selfgen.report.figures import KINDS, render
-from selfgen.report.measure import bootstrap
 from selfgen.report.synthetic import figures, frontier, tables
 from selfgen.report.synthetic.captions import files, page
 from selfgen.report.synthetic.numbers import Line, Numbers, numbers, with_errors
@@ -48,16 +47,16 @@ def measure(collected: Path, spec: AblationSpec) -> Measured:
         pd.read_csv(collected / f"{name}.csv")
         for name in ("positions", "curves", "runs")
     )
-    resampling = bootstrap(spec)
     experiments = [
-        numbers(scores, runs, experiment, resampling) for experiment in spec.experiments
+        numbers(scores, runs, experiment, spec.confidence)
+        for experiment in spec.experiments
     ]
     return Measured(
         scores,
         experiments,
-        tables.lengths(scores, experiments, resampling),
+        tables.lengths(scores, experiments, spec.confidence),
         frontier.lines(curves, experiments, spec.confidence),
-        list(tables.corrected(scores, experiments, resampling)),
+        list(tables.corrected(scores, experiments, spec.confidence)),
         positions,
         curves,
     )

@@ -19,8 +19,10 @@ class ExperimentSpec:
     ``methods`` in the order of the tables. ``betas``: beta of each BASH method of the
     baseline's stage that has no other knob turned; ``controls``: the random-token method
     of each of those that has one. ``compared``: those that start where the baseline starts
-    and are not trained for longer on purpose. ``pairs``: which methods are compared besides
-    those with the baseline. ``curves``: those with a learning curve.
+    and are not trained for longer on purpose. ``primary``: those whose difference to the
+    baseline in ``measure`` was declared before the run as what is asked. ``pairs``: which
+    methods are compared besides those with the baseline. ``curves``: those with a learning
+    curve.
     """
 
     name: str
@@ -33,6 +35,8 @@ class ExperimentSpec:
     compared: tuple[str, ...]
     pairs: tuple[tuple[str, str], ...]
     curves: tuple[str, ...]
+    primary: tuple[str, ...]
+    measure: str
 
     def middle(self) -> tuple[str, ...]:
         """The baseline, the middle one of ``betas``, and its control where it has one."""
@@ -59,6 +63,4 @@ class AblationSpec:
     scale: str
     experiments: tuple[ExperimentSpec, ...]
     seeds: tuple[int, ...]
-    bootstrap_samples: int
     confidence: float
-    seed: int

@@ -6,16 +6,15 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from selfgen.evaluation.statistics import (
-    Bootstrap,
     Interval,
     mean_interval,
     paired_difference,
 )
 from selfgen.report import grid
 from selfgen.report.collect import cell_values, label
-from selfgen.report.grid import NOT_RUN, Box, Entry, Grid, arrow, bracketed
-from selfgen.report.measure import Score, bootstrap, detectable, with_holm
-from selfgen.report.synthetic.numbers import COMPARED, MEASURES, Line, Numbers
+from selfgen.report.grid import NOT_RUN, Box, Entry, Grid, bracketed, scope_notes
+from selfgen.report.measure import Score, detectable, family_note
+from selfgen.report.synthetic.numbers import COMPARED, MEASURES, SHARES, Line, Numbers
 from selfgen.report.synthetic.spec import AblationSpec
 from selfgen.report.tables.corrections import TwoTurns, table, two_turns
 
@@ -69,27 +68,31 @@ def _notes(numbers: Numbers, spec: AblationSpec) -> list[str]:
     percent = f"{100 * spec.confidence:g}%"
     experiment = numbers.spec
     baseline = experiment.labels[experiment.baseline]
+    lines = numbers.lines.values()
+    cells = [line.cells[m] for line in lines for m in COMPARED]
+    shown = {line.method for line in lines}
+    primary = [experiment.labels[m] for m in experiment.primary if m in shown]
+    which = f"{TITLES[experiment.measure].lower()} of {'; '.join(primary)}"
     notes = [
-        f"Brackets: {percent} interval, a bootstrap over seeds and items, crossed.",
+        f"Brackets: {percent} interval over seeds and items (docs/statistics.md).",
+        *scope_notes(x.mean for line in lines for x in line.cells.values()),
         "Errors: share of wrong tokens, by position, of an answer; free-running reads"
         " its own tokens, teacher-forced the reference's. Excess: their difference."
         " Recovery: share of right tokens among those behind a wrong one. NLL: nats a"
         " token of the reference.",
         f"▲ (▼): better (worse) than {baseline}: the {percent} interval of the paired"
-        " difference excludes 0; errors are better when lower. Doubled: it also survives"
-        f" Holm's correction over the {numbers.tests} comparisons of the table. No mark:"
-        " no difference shown.",
+        " difference excludes 0; errors are better when lower."
+        f" {family_note(cells, which)} No mark: no difference shown.",
         "Context corrupted: tokens of the answers in training, EOS included, that the pass"
         " changed. All methods take the same optimiser steps unless their name says"
         " otherwise.",
     ]
-    if numbers.tests:
-        cells = {m: [x.cells[m] for x in numbers.lines.values()] for m in COMPARED}
-        least = ", ".join(
-            f"{TITLES[m].lower()} {100 * value:.1f}"
-            for m in COMPARED
-            if (value := detectable(cells[m], spec.confidence)) is not None
-        )
+    least = ", ".join(
+        f"{TITLES[m].lower()} {100 * value:.1f}"
+        for m in COMPARED
+        if (value := detectable(line.cells[m] for line in lines)) is not None
+    )
+    if least:
         notes.append(
             f"Smallest difference to {baseline} that is found with 80% power, in points,"
             f" median of the methods: {least}."
@@ -103,12 +106,8 @@ def _notes(numbers: Numbers, spec: AblationSpec) -> list[str]:
 
 
 def _entry(cell: Score, measure: str, confidence: float, sign: str = "") -> Entry:
-    mark = ""
-    if cell.difference:
-        better = 1 if HIGHER_IS_BETTER.get(measure, False) else -1
-        twice = cell.holm is not None and cell.holm < 1 - confidence
-        mark = arrow(better * cell.difference.sign, twice)
-    return bracketed(cell.mean, sign=sign, mark=mark)
+    better = 1 if HIGHER_IS_BETTER.get(measure, False) else -1
+    return bracketed(cell.mean, sign=sign, mark=cell.mark(confidence, better))
 
 
 def _percent(interval: Interval | None) -> str:
@@ -118,7 +117,7 @@ def _percent(interval: Interval | None) -> str:
 CSV = (
     *("experiment", "method", "decoding", "label", "measure", "n", "seeds"),
     *("mean", "low", "high", "difference", "difference_low", "difference_high"),
-    *("p", "holm", "corruption"),
+    *("p", "primary", "holm", "corruption"),
 )
 
 
@@ -130,7 +129,9 @@ def methods_csv(experiments: Sequence[Numbers]) -> str:
             for measure in MEASURES:
                 cell = line.cells[measure]
                 mean, d = cell.mean, cell.difference
-                compared = [d.value, d.low, d.high, d.p, cell.holm] if d else [None] * 5
+                compared: list[Any] = [None] * 6
+                if d:
+                    compared = [*grid.numbers(d), d.p, int(cell.primary), cell.holm]
                 lines.append(
                     [
                         *(numbers.spec.name, line.method, line.decoding),
@@ -140,7 +141,7 @@ def methods_csv(experiments: Sequence[Numbers]) -> str:
                             mean.n,
                             mean.seeds,
                         ),
-                        *(mean.value, mean.low, mean.high, *compared, line.corruption),
+                        *(*grid.numbers(mean), *compared, line.corruption),
                     ]
                 )
     return grid.to_csv(CSV, lines)
@@ -174,7 +175,7 @@ LENGTHS = (
 
 
 def lengths(
-    scores: pandas.DataFrame, experiments: Sequence[Numbers], resampling: Bootstrap
+    scores: pandas.DataFrame, experiments: Sequence[Numbers], confidence: float
 ) -> list[tuple[Any, ...]]:
     """Rows of ``LENGTHS``: the compared measures of direct answers by prompt length."""
     rows: list[tuple[Any, ...]] = []
@@ -185,19 +186,22 @@ def lengths(
             for measure in COMPARED:
                 values = cell_values(frame, measure)
                 mean = mean_interval(
-                    values, resampling, (name, method, str(items), measure)
+                    values,
+                    confidence,
+                    (name, method, str(items), measure),
+                    share=measure in SHARES,
                 )
                 rows.append(
                     (
                         *(name, method, int(items), measure, mean.n, mean.seeds),
-                        *(mean.value, mean.low, mean.high),
+                        *grid.numbers(mean),
                     )
                 )
     return rows
 
 
 def corrected(
-    scores: pandas.DataFrame, experiments: Sequence[Numbers], resampling: Bootstrap
+    scores: pandas.DataFrame, experiments: Sequence[Numbers], confidence: float
 ) -> Iterator[tuple[Numbers, Line, TwoTurns]]:
     """The two turns of each method that corrects."""
     for numbers in experiments:
@@ -212,7 +216,7 @@ def corrected(
                 yield (
                     numbers,
                     line,
-                    two_turns(before, after, "exact", resampling, names),
+                    two_turns(before, after, "exact", confidence, names),
                 )
 
 
@@ -249,11 +253,10 @@ def controls(
                 difference = paired_difference(
                     cell_values(a, measure),
                     cell_values(b, measure),
-                    bootstrap(spec),
+                    spec.confidence,
                     (*names, measure),
                 )
                 cells[names, measure] = Score(difference, difference)
-    cells = with_holm(cells)
     rows: list[list[Box]] = [
         [
             *labels,
@@ -273,9 +276,9 @@ def controls(
         rows=rows,
         notes=(
             f"Brackets: {percent} interval of the paired difference over seeds and items."
-            " ▲ (▼): the method is better (worse), the interval excludes 0. Doubled: it"
-            f" also survives Holm's correction over the {4 * len(rows)} comparisons of this"
-            " table. No mark: no difference shown.",
+            " ▲ (▼): the method is better (worse), the interval excludes 0."
+            f" {family_note(cells.values(), '')} No mark: no difference shown.",
+            *scope_notes(cell.mean for cell in cells.values()),
         ),
         left=3,
     )
@@ -310,7 +313,14 @@ def costs(experiments: Sequence[Numbers], spec: AblationSpec) -> Grid:
         " the baseline of the experiment.",
         header=("Experiment", "Method", *titles),
         rows=rows,
-        notes=("Seconds depend on the machine; the rest does not.",),
+        notes=(
+            "Seconds depend on the machine; the rest does not.",
+            *scope_notes(
+                line.cells["exact"].difference
+                for numbers in experiments
+                for line in numbers.lines.values()
+            ),
+        ),
         left=2,
         rules=frozenset(breaks[1:]),
     )

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 from selfgen.benchmarks.base import Measure
 from selfgen.evaluation.statistics import Interval, Values, mean_interval
-from selfgen.report.grid import NOT_RUN, Box, Grid, bracketed, numbers
-from selfgen.report.measure import bootstrap
+from selfgen.report.grid import NOT_RUN, Box, Grid, bracketed, numbers, scope_notes
 from selfgen.report.registry import Drawn, Rows, Table, by_method, rows
 from selfgen.report.spec import TableSpec
 
@@ -30,8 +29,14 @@ def draw(grades: Sequence[Rows], spec: TableSpec[Graded]) -> Drawn:
     From the rows of each cell: ``id`` and the fields of the measures."""
     own = spec.own
     shown, lines = [], []
+    bracketed_ones: list[Interval | None] = []
     for key, by_seed in by_method(spec, grades).items():
         intervals = [_interval(measure, by_seed, spec, key) for measure in own.measures]
+        bracketed_ones += [
+            interval
+            for measure, interval in zip(own.measures, intervals, strict=True)
+            if measure.interval
+        ]
         sizes = [len(next(iter(by_seed.values()))), len(by_seed)]
         if own.missing:
             everything = (row for part in by_seed.values() for row in part)
@@ -57,7 +62,10 @@ def draw(grades: Sequence[Rows], spec: TableSpec[Graded]) -> Drawn:
         title=own.title,
         header=["Task", "Model", "Method", *headers],
         rows=shown,
-        notes=[f"{own.note} Brackets: {spec.percent} interval over seeds and prompts."],
+        notes=[
+            f"{own.note} Brackets: {spec.percent} interval over seeds and prompts.",
+            *scope_notes(bracketed_ones, "prompts"),
+        ],
         left=3,
     )
     columns = [
@@ -87,7 +95,8 @@ def _interval(
     }
     if not all(values.values()):
         return None
-    return mean_interval(values, bootstrap(spec), (*key, measure.field))
+    names = (*key, measure.field)
+    return mean_interval(values, spec.confidence, names, share=measure.unit == 100)
 
 
 def _entry(measure: Measure, interval: Interval | None) -> Box:

@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING, Any
 from selfgen.evaluation import metrics
 from selfgen.evaluation.correction import Turns, turns
 from selfgen.evaluation.statistics import (
-    Bootstrap,
     Interval,
     mean_interval,
 )
 from selfgen.report.collect import cell_values, of_column, several
-from selfgen.report.grid import Grid, bracketed, numbers
-from selfgen.report.measure import bootstrap
+from selfgen.report.grid import Grid, bracketed, numbers, scope_notes
 from selfgen.report.registry import Drawn, Table, score_frame
 from selfgen.report.spec import Column, TableSpec
 
@@ -84,7 +82,7 @@ def corrected(scores: pandas.DataFrame, spec: TableSpec[Any]) -> dict[Key, TwoTu
                 before,
                 after,
                 column.metric,
-                bootstrap(spec),
+                spec.confidence,
                 (column.title, model, spec.labels[method]),
                 graded=not metrics.right_or_wrong(column.metric),
             )
@@ -95,7 +93,7 @@ def two_turns(
     before: pandas.DataFrame,
     after: pandas.DataFrame,
     metric: str,
-    resampling: Bootstrap,
+    confidence: float,
     names: Sequence[str],
     *,
     graded: bool = False,
@@ -103,8 +101,8 @@ def two_turns(
     """What two frames of scores show: direct answers, and corrected ones."""
     first, second = (cell_values(frame, metric) for frame in (before, after))
     edits = cell_values(after, "edited")
-    made = turns(first, second, resampling, names, graded=graded)
-    return made, mean_interval(edits, resampling, names) if edits else None
+    made = turns(first, second, confidence, names, graded=graded)
+    return made, mean_interval(edits, confidence, names) if edits else None
 
 
 def table(
@@ -118,6 +116,7 @@ def table(
         rows=[[*words, *map(bracketed, parts(both))] for words, both in rows],
         notes=(
             f"Brackets: {percent} interval over seeds and items.",
+            *scope_notes(part for _, both in rows for part in parts(both)),
             "Improved, worsened: share of all answers whose score the second turn raises,"
             " lowers. Fixed: of the wrong answers those that it makes right; broken: of the"
             " right ones those that it makes wrong (scores of right and wrong only)."

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from selfgen.evaluation.exposure import Errors, accumulated, excess_interval
+from selfgen.evaluation.statistics import Interval
 from selfgen.report.collect import several
-from selfgen.report.grid import NOT_RUN, Box, Grid, bracketed, numbers
-from selfgen.report.measure import bootstrap
+from selfgen.report.grid import NOT_RUN, Box, Grid, bracketed, numbers, scope_notes
 from selfgen.report.registry import Drawn, Rows, Table, by_method, rows
 from selfgen.report.spec import TableSpec
 
@@ -31,9 +31,9 @@ def draw(errors: Sequence[Rows], spec: TableSpec[Exposure]) -> Drawn:
     """Accumulated errors of free-running steps against the oracle.
 
     From the rows ``{id, free, gold}`` of each cell; seeds of a method are read together."""
-    resampling = bootstrap(spec)
     lines: list[list[Any]] = []
     shown: dict[tuple[str, ...], list[Box]] = {}
+    measured_ones: list[Interval | None] = []
     for key, by_seed in by_method(spec, errors).items():
         free, gold = (
             {
@@ -48,8 +48,11 @@ def draw(errors: Sequence[Rows], spec: TableSpec[Exposure]) -> Drawn:
             _flat(free), _flat(gold), spec.own.lengths
         ).items():
             excess = (
-                excess_interval(free, gold, length, resampling, key) if sums else None
+                excess_interval(free, gold, length, spec.confidence, key)
+                if sums
+                else None
             )
+            measured_ones.append(excess)
             measured = [sums.free, sums.gold, sums.acc] if sums else [None] * 3
             lines.append([*key, length, n, len(by_seed), *measured, *numbers(excess)])
             shown[key] += [
@@ -57,7 +60,8 @@ def draw(errors: Sequence[Rows], spec: TableSpec[Exposure]) -> Drawn:
                 bracketed(excess, unit=1, sign="+"),
             ]
     most = max((line[4] for line in lines), default=0)
-    return Drawn([_grid(shown, most, spec)], CSV, lines)
+    notes = scope_notes(measured_ones, "prompts")
+    return Drawn([_grid(shown, most, notes, spec)], CSV, lines)
 
 
 def _flat(errors: Errors) -> list[Any]:
@@ -65,7 +69,10 @@ def _flat(errors: Errors) -> list[Any]:
 
 
 def _grid(
-    shown: dict[tuple[str, ...], list[Box]], n: int, spec: TableSpec[Exposure]
+    shown: dict[tuple[str, ...], list[Box]],
+    n: int,
+    notes: Sequence[str],
+    spec: TableSpec[Exposure],
 ) -> Grid:
     many = several(model for _, model, _ in shown)
     header = ["Task", *["Model"] * many, "Method"]
@@ -82,6 +89,7 @@ def _grid(
         notes=(
             f"n = {n} prompts a task. Brackets: {spec.percent} interval over"
             " seeds and prompts.",
+            *notes,
             "AccErr(l): the error of l free-running steps in units of the mean error of a"
             " step after the reference's tokens; l without exposure bias. ExAccErr: what"
             " it has more than l, in percent. The error of a step is KL(oracle || model).",

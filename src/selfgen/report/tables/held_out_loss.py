@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from selfgen.evaluation.statistics import mean_interval
-from selfgen.report.grid import Box, Grid, bracketed, numbers
-from selfgen.report.measure import bootstrap
+from selfgen.report.grid import Box, Grid, bracketed, numbers, scope_notes
 from selfgen.report.registry import Drawn, Rows, Table, by_method, rows
 from selfgen.report.spec import TableSpec
 
@@ -20,12 +19,14 @@ def draw(losses: Sequence[Rows], spec: TableSpec[Any]) -> Drawn:
     From the rows ``{id, loss, tokens}`` of each cell; seeds of a method are read together."""
     shown: list[list[Box]] = []
     lines = []
+    intervals = []
     for key, by_seed in by_method(spec, losses).items():
         values = {
             seed: {row["id"]: row["loss"] for row in part}
             for seed, part in by_seed.items()
         }
-        loss = mean_interval(values, bootstrap(spec), key)
+        loss = mean_interval(values, spec.confidence, key, share=False)
+        intervals.append(loss)
         tokens = sum(row["tokens"] for row in next(iter(by_seed.values())))
         lines.append([*key, *numbers(loss), loss.n, tokens, loss.seeds])
         task, model, method = key
@@ -44,6 +45,7 @@ def draw(losses: Sequence[Rows], spec: TableSpec[Any]) -> Drawn:
         notes=[
             "Whole dialogues, packed as those that were trained on; all tokens count."
             f" Brackets: {spec.percent} interval over seeds and blocks.",
+            *scope_notes(intervals, "blocks"),
         ],
         left=3,
     )

@@ -5,8 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from selfgen.report.collect import SHARED, SHARED_NOTE, label, several
-from selfgen.report.grid import NOT_RUN, Box, Entry, Grid, arrow, bracketed, numbers
-from selfgen.report.measure import COSTS, Line, Numbers, Score, main_table
+from selfgen.report.grid import (
+    NOT_RUN,
+    Box,
+    Entry,
+    Grid,
+    bracketed,
+    numbers,
+    scope_notes,
+)
+from selfgen.report.measure import COSTS, Line, Numbers, Score, family_note, main_table
 from selfgen.report.registry import Drawn, Table, frame, score_frame
 from selfgen.report.spec import TableSpec
 from selfgen.report.tables.details import title as title_of
@@ -18,7 +26,7 @@ CSV = (
     *("task", "split", "shared_templates", "metric", "model", "method", "decoding"),
     *("n", "seeds"),
     *("mean", "low", "high", "difference", "difference_low", "difference_high"),
-    *("p", "holm", *COSTS),
+    *("p", "primary", "holm", *COSTS),
 )
 
 
@@ -47,9 +55,11 @@ def draw(
 
 def _csv_score(score: Score | None) -> list[Any]:
     if score is None:
-        return [0, 0, *[None] * 8]
+        return [0, 0, *[None] * 9]
     mean, difference = score.mean, score.difference
-    tested = [difference.p, score.holm] if difference else [None] * 2
+    tested: list[Any] = [None] * 3
+    if difference:
+        tested = [difference.p, int(score.primary), score.holm]
     return [mean.n, mean.seeds, *numbers(mean), *numbers(difference), *tested]
 
 
@@ -105,10 +115,7 @@ def _header(table: Numbers, index: int) -> Entry:
 def _entry(score: Score | None, confidence: float) -> Box:
     if score is None:
         return NOT_RUN
-    difference = score.difference
-    twice = score.holm is not None and score.holm < 1 - confidence
-    mark = arrow(difference.sign, twice) if difference else ""
-    return bracketed(score.mean, mark=mark, bold=score.best)
+    return bracketed(score.mean, mark=score.mark(confidence), bold=score.best)
 
 
 def _costs(line: Line) -> list[str]:
@@ -121,12 +128,6 @@ def _costs(line: Line) -> list[str]:
 def _notes(table: Numbers) -> list[str]:
     spec = table.spec
     baseline = label(spec.labels, spec.baseline, "direct")
-    counts = {line.seeds for line in table.rows if line.seeds}
-    if counts == {1}:
-        scope = "a bootstrap over items; one seed, so they cover items only"
-    else:
-        scope = "a bootstrap over seeds and items, crossed"
-        scope += "; a row with one seed covers items only" if 1 in counts else ""
     measures = [
         f"{title_of(metric)}: "
         + "; ".join(c.title for c in spec.columns if c.metric == metric)
@@ -134,28 +135,23 @@ def _notes(table: Numbers) -> list[str]:
     ]
     notes = [
         f"{'. '.join(measures)}.",
-        f"Brackets: {spec.percent} interval, {scope}.",
+        f"Brackets: {spec.percent} interval over seeds and items (docs/statistics.md).",
+        *scope_notes(
+            score.mean for line in table.rows for score in line.scores if score
+        ),
     ]
-    if table.tests:
-        least = ", ".join(
-            f"{column.title} {100 * value:.1f}"
-            for column, value in zip(spec.columns, table.detectable, strict=True)
-            if value is not None
-        )
+    if least := ", ".join(
+        f"{column.title} {100 * value:.1f}"
+        for column, value in zip(spec.columns, table.detectable, strict=True)
+        if value is not None
+    ):
         notes += [
             f"▲ (▼): better (worse) than {baseline}: the {spec.percent} interval "
-            "of the paired difference excludes 0. Doubled: it also survives Holm's "
-            f"correction over the table's {table.tests} comparisons. No mark: no "
+            f"of the paired difference excludes 0. {_family(table)} No mark: no "
             "difference shown. Bold: best of the model's methods.",
             f"Smallest difference to {baseline} that is found with 80% power, in "
             f"points: {least}.",
         ]
-    # The smallest p-value that a bootstrap can give is 2 / (samples + 1).
-    if 2 * table.tests / (spec.bootstrap_samples + 1) >= 1 - spec.confidence:
-        notes.append(
-            f"{spec.bootstrap_samples} bootstrap samples are too few for any of "
-            f"{table.tests} comparisons to survive Holm's correction."
-        )
     if any(table.floors):
         notes.append("Floor: every method is under 10%; read no ranking from it.")
     if any(column.shared_templates for column in spec.columns):
@@ -167,6 +163,21 @@ def _notes(table: Numbers) -> list[str]:
     if any(score is None for line in table.rows for score in line.scores):
         notes.append(f"{NOT_RUN}: not run, or does not apply.")
     return notes
+
+
+def _family(table: Numbers) -> str:
+    """What two marks mean."""
+    primary = [
+        (line.label, column.title)
+        for line in table.rows
+        for column, score in zip(table.spec.columns, line.scores, strict=True)
+        if score and score.primary and score.difference
+    ]
+    rows, columns = (dict.fromkeys(pair[i] for pair in primary) for i in (0, 1))
+    return family_note(
+        (score for line in table.rows for score in line.scores),
+        f"{'; '.join(rows)} on {'; '.join(columns)}",
+    )
 
 
 TABLE = Table(draw, {"scores": score_frame, "runs": frame})

@@ -20,8 +20,7 @@ from selfgen.report.collect import (
     of_column,
     several,
 )
-from selfgen.report.grid import Box, Entry, Grid, bracketed, numbers
-from selfgen.report.measure import bootstrap
+from selfgen.report.grid import Box, Entry, Grid, bracketed, numbers, scope_notes
 from selfgen.report.registry import Drawn, Table, score_frame
 from selfgen.report.spec import Column, TableSpec
 
@@ -105,7 +104,10 @@ def draw(scores: pandas.DataFrame, spec: TableSpec[Preference]) -> Drawn:
         notes=[
             "The loss of DPO. " + " ".join(KINDS[kind] for kind in kinds),
             f"Brackets: {spec.percent} interval over seeds and items; those of differences"
-            " are of paired ones, and not corrected for several comparisons.",
+            " are of paired ones, exploratory, and not corrected for how many there are.",
+            *scope_notes(
+                x for _, _, _, alone, more in compared for x in (alone, *more)
+            ),
             *([SHARED_NOTE] if shared else []),
         ],
         left=3 + many,
@@ -123,7 +125,6 @@ def _compared(
 ]:
     """By column, model and preference method: the method alone, with the stage after it,
     their difference, and that to the baseline with the same stage after it."""
-    resampling = bootstrap(spec)
     direct = scores[(scores["decoding"] == "direct") & (scores["model"] != NO_MODEL)]
     for column in spec.columns:
         for model, cells in of_column(direct, column).groupby("model", sort=False):
@@ -137,13 +138,13 @@ def _compared(
                 alone, after = values[spec.own.parents[name]], values[name]
                 other = spec.own.baseline(name, spec.baseline)
                 others = (
-                    mean_interval(after, resampling, names),
-                    paired_difference(after, alone, resampling, names),
-                    paired_difference(after, values[other], resampling, names)
+                    mean_interval(after, spec.confidence, names),
+                    paired_difference(after, alone, spec.confidence, names),
+                    paired_difference(after, values[other], spec.confidence, names)
                     if other
                     else None,
                 )
-                mean = mean_interval(alone, resampling, names)
+                mean = mean_interval(alone, spec.confidence, names)
                 yield column, str(model), str(name), mean, others
 
 

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from selfgen.evaluation.statistics import (
-    Bootstrap,
     Difference,
     Interval,
-    holm,
-    mean_interval,
     paired_difference,
 )
 from selfgen.report.collect import label, several
-from selfgen.report.grid import NOT_RUN, Box, Grid, arrow, bracketed, numbers
-from selfgen.report.measure import bootstrap
+from selfgen.report.grid import NOT_RUN, Box, Grid, bracketed, numbers, scope_notes
+from selfgen.report.measure import Score, family_note, with_holm
 from selfgen.report.registry import Drawn, Rows, Table, by_method, rows
 from selfgen.report.spec import TableSpec
 
@@ -31,7 +30,8 @@ class WinRates:
     """A pairwise comparison, in the words of its table.
 
     ``comparison``: its name; ``judge`` and ``opponent`` as readers call them; ``proxy``: what
-    stands in for a judge; ``coin``: whether one is tossed for replies without a winner.
+    stands in for a judge; ``coin``: whether one is tossed for replies without a winner;
+    ``primary``: the rows were declared before the run as what is asked.
     """
 
     comparison: str
@@ -39,17 +39,17 @@ class WinRates:
     opponent: str
     proxy: str
     coin: bool
+    primary: bool = False
 
 
 @dataclass(frozen=True)
 class Line:
-    """One method: its wins, and their difference to a half. Shares are 0..1; ``first``:
+    """One method: its wins, with their difference to a half. Shares are 0..1; ``first``:
     how often A was preferred where a judge named one; ``consistent``: pairs with the same
     winner in both orders."""
 
     key: tuple[str, ...]
-    wins: Interval
-    half: Difference
+    wins: Score
     unparsable: float
     first: float | None
     consistent: float | None
@@ -61,41 +61,54 @@ def draw(judgments: Sequence[Rows], spec: TableSpec[WinRates]) -> Drawn:
     """How often the judge prefers a method's answers to the opponent's.
 
     From the rows of each cell, as ``judge.pairs.judged`` makes them."""
-    resampling = bootstrap(spec)
     rows = [
-        _line(key, by_seed, resampling)
+        _line(key, by_seed, spec)
         for key, by_seed in by_method(spec, judgments, decoding=True).items()
     ]
-    adjusted = holm([line.half.p for line in rows])
-    lines = [
-        [
-            *(spec.own.comparison, *line.key, line.wins.n, line.wins.seeds),
-            *(*numbers(line.wins), line.half.p, p),
-            *(line.unparsable, line.first, line.consistent),
-            *(line.words, line.opponent_words),
-        ]
-        for line, p in zip(rows, adjusted, strict=True)
-    ]
-    return Drawn([_grid(rows, adjusted, spec)], CSV, lines)
+    wins = with_holm({line.key: line.wins for line in rows})
+    rows = [replace(line, wins=wins[line.key]) for line in rows]
+    lines = []
+    for line in rows:
+        mean, half = line.wins.mean, line.wins.difference
+        lines.append(
+            [
+                *(spec.own.comparison, *line.key, mean.n, mean.seeds),
+                *(*numbers(mean), half and half.p, line.wins.holm),
+                *(line.unparsable, line.first, line.consistent),
+                *(line.words, line.opponent_words),
+            ]
+        )
+    return Drawn([_grid(rows, spec)], CSV, lines)
 
 
 def _line(
-    key: tuple[str, ...], by_seed: Mapping[int, Rows], resampling: Bootstrap
+    key: tuple[str, ...], by_seed: Mapping[int, Rows], spec: TableSpec[WinRates]
 ) -> Line:
     rows = [row for part in by_seed.values() for row in part]
     wins = {seed: _wins(part) for seed, part in by_seed.items()}
     half = {seed: dict.fromkeys(items, 0.5) for seed, items in wins.items()}
+    difference = paired_difference(wins, half, spec.confidence, key)
     named = [row for row in rows if row["judgment"]]
     judged = [row for row in rows if row["first"] is not None]
     return Line(
         key,
-        mean_interval(wins, resampling, key),
-        paired_difference(wins, half, resampling, key),
+        Score(_from_half(difference), difference, spec.own.primary),
         1 - len(named) / len(judged) if judged else 0.0,
         sum(row["judgment"] == "A" for row in named) / len(named) if named else None,
         _consistent(by_seed.values()),
         sum(row["words"] for row in rows) / len(rows),
         sum(row["opponent_words"] for row in rows) / len(rows),
+    )
+
+
+def _from_half(difference: Difference) -> Interval:
+    """The win rate that differs so much from a half: its interval has .5 where that has 0."""
+    low, high = (
+        float(np.clip(0.5 + x, 0, 1)) for x in (difference.low, difference.high)
+    )
+    return Interval(
+        *(0.5 + difference.value, low, high),
+        *(difference.n, difference.seeds, difference.equal),
     )
 
 
@@ -119,18 +132,18 @@ def _consistent(parts: Iterable[Rows]) -> float | None:
     return sum(both) / len(both) if both else None
 
 
-def _grid(lines: list[Line], adjusted: list[float], spec: TableSpec[WinRates]) -> Grid:
+def _grid(lines: list[Line], spec: TableSpec[WinRates]) -> Grid:
     many = several(line.key[1] for line in lines)
     twice = any(line.consistent is not None for line in lines)
     judged = not spec.own.proxy
     shown: list[list[Box]] = []
-    for line, p in zip(lines, adjusted, strict=True):
+    for line in lines:
         task, model, method, decoding = line.key
-        mark = arrow(line.half.sign, p < 1 - spec.confidence)
+        mark = line.wins.mark(spec.confidence)
         shown.append(
             [
                 *(task, *[model] * many, label(spec.labels, method, decoding)),
-                bracketed(line.wins, mark=mark),
+                bracketed(line.wins.mean, mark=mark),
                 *[_percent(line.unparsable), _percent(line.first)] * judged,
                 *[_percent(line.consistent)] * twice,
                 *(f"{line.words:.1f}", f"{line.opponent_words:.1f}"),
@@ -153,12 +166,13 @@ def _grid(lines: list[Line], adjusted: list[float], spec: TableSpec[WinRates]) -
 
 
 def _notes(lines: list[Line], spec: TableSpec[WinRates]) -> list[str]:
-    sizes = sorted({line.wins.n for line in lines})
+    sizes = sorted({line.wins.mean.n for line in lines})
+    wins = [line.wins for line in lines]
     notes = [
         f"n = {' to '.join(map(str, dict.fromkeys((sizes[0], sizes[-1]))))} prompts."
         f" Brackets: {spec.percent} interval over seeds and prompts. ▲ (▼): more (less)"
-        " than half, the interval excludes it; doubled: also after Holm's correction over the"
-        f" {len(lines)} rows.",
+        f" than half, the interval excludes it. {family_note(wins, 'all rows')}",
+        *scope_notes((score.mean for score in wins), "prompts"),
     ]
     if spec.own.proxy:
         return [*notes, f"A proxy, no judge: {spec.own.proxy}"]
