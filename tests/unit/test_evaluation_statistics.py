@@ -286,3 +286,23 @@ def test_sums_that_cancel_count_as_zero_on_every_cpu() -> None:
     found = [_difference(side) for side in (whole, whole / 10)]
     assert [x.p for x in found] == pytest.approx([1, 1])
     assert _difference(whole[:, :1] * (0.1 + 0.2) - whole[:, :1] * 0.3).sign == 0
+
+
+def test_weights_pool_what_values_are_means_of() -> None:
+    """Errors of 1 of 2 tokens and 0 of 6 are 1 of 8; against 2 of 2 and 3 of 6 it is 4 of 8
+    less. With equal weights it is as without."""
+    values = {0: {"a": 0.5, "b": 0.0}, 1: {"a": 0.5, "b": 0.0}}
+    others = {0: {"a": 1.0, "b": 0.5}, 1: {"a": 1.0, "b": 0.5}}
+    weights = {"a": 2, "b": 6}
+    mean = mean_interval(values, 0.95, ["x"], weights=weights)
+    assert mean.value == pytest.approx(1 / 8)
+    found = paired_difference(values, others, 0.95, ["x"], weights=weights)
+    assert found.value == pytest.approx(-4 / 8)
+    parts = {
+        k: {i: weights[i] * v for i, v in row.items()} for k, row in values.items()
+    }
+    wholes = dict.fromkeys(values, weights)
+    assert mean == ratio_interval(parts, wholes, 0.95, ["x"])
+    equal = mean_interval(values, 0.95, ["x"], weights={"a": 3, "b": 3})
+    assert equal.value == pytest.approx(0.25)
+    assert equal.low == pytest.approx(mean_interval(values, 0.95, ["x"]).low)

@@ -19,6 +19,9 @@ from selfgen.evaluation import crossed
 Values = Mapping[int, Mapping[str, float]]
 """Measured values: seed -> item id -> value."""
 
+Weights = Mapping[str, float]
+"""Of items, whatever the seed."""
+
 LEAST_SEEDS = 3
 """Of fewer, differences between seeds are not known well enough for a claim about seeds."""
 
@@ -60,21 +63,35 @@ class Difference(Interval):
 
 
 def mean_interval(
-    values: Values, confidence: float, names: Sequence[str], *, share: bool = True
+    values: Values,
+    confidence: float,
+    names: Sequence[str],
+    *,
+    share: bool = True,
+    weights: Weights | None = None,
 ) -> Interval:
     """The mean of a cell over seeds and items.
 
     ``names`` say in errors which cell it is; ``share``: values are of 0..1, and so is the
-    interval. Items may be missing under some seeds: the mean is over what is there. With one
-    seed the interval covers items only. Raises UserError: no value, or one that is no number.
+    interval. ``weights`` of the items, such as how many tokens a value is the mean of; equal
+    by default. Items may be missing under some seeds: the mean is over what is there. With
+    one seed the interval covers items only. Raises UserError: no value, or one that is no
+    number.
     """
-    return _interval(_table([values], names), _quotient, confidence, share=share)
+    table = _weighted(values, weights, names)
+    return _interval(table, _quotient, confidence, share=share)
 
 
 def paired_difference(
-    a: Values, b: Values, confidence: float, names: Sequence[str]
+    a: Values,
+    b: Values,
+    confidence: float,
+    names: Sequence[str],
+    *,
+    weights: Weights | None = None,
 ) -> Difference:
-    """The mean of ``a - b`` over the seeds and items that both have.
+    """The mean of ``a - b`` over the seeds and items that both have; ``weights`` as in
+    ``mean_interval``.
 
     Where one side has a single seed (greedy answers of an untrained model), its values
     are paired with each seed of the other. Raises UserError when no seed or no item is
@@ -89,7 +106,7 @@ def paired_difference(
         k: {item: a[i][item] - b[j][item] for item in a[i] if item in b[j]}
         for k, (i, j) in enumerate(pairs)
     }
-    value, error = _linear(_table([differences], names), _quotient)
+    value, error = _linear(_weighted(differences, weights, names), _quotient)
     low, high = limits(value, error, confidence)
     ends = Difference(float(value), float(low), float(high), error.items, error.seeds)
     if error.items == 1 or error.variance == 0:
@@ -193,6 +210,23 @@ def holm(p_values: Sequence[float]) -> list[float]:
         largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[i]))
         adjusted[i] = largest
     return adjusted
+
+
+def _weighted(
+    values: Values, weights: Weights | None, names: Sequence[str]
+) -> np.ndarray:
+    """[seeds, items, 2]: weighted values, and weights."""
+    if weights is None:
+        return _table([values], names)
+    scaled = {
+        seed: {item: weights[item] * value for item, value in by_item.items()}
+        for seed, by_item in values.items()
+    }
+    own = {
+        seed: {item: weights[item] for item in by_item}
+        for seed, by_item in values.items()
+    }
+    return _table([scaled, own], names)[..., :2]
 
 
 def _table(columns: Sequence[Values], names: Sequence[str]) -> np.ndarray:

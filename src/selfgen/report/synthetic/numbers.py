@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from selfgen.evaluation.statistics import (
+    Difference,
     Interval,
     mean_interval,
     paired_difference,
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
 MEASURES = ("exact", "free_error", "forced_error", "excess", "similarity", "nll")
 COMPARED = ("exact", "free_error", "forced_error", "excess")
 """Measures whose differences to the baseline are shown."""
+
+POOLED = ("free_error", "forced_error", "excess", "nll")
+"""Measures of tokens: every position of an answer counts alike, so long answers count for
+more. They are so in learning curves and by position, too."""
 
 SHARES = ("exact", "free_error", "forced_error", "similarity")
 """Measures that are between 0 and 1."""
@@ -60,6 +65,43 @@ def with_errors(scores: pandas.DataFrame) -> pandas.DataFrame:
     return scores.assign(free_error=free, forced_error=forced, excess=free - forced)
 
 
+def interval(
+    frame: pandas.DataFrame, measure: str, confidence: float, names: Sequence[str]
+) -> Interval:
+    """The mean of a measure in the rows of one cell."""
+    return mean_interval(
+        cell_values(frame, measure),
+        confidence,
+        names,
+        share=measure in SHARES,
+        weights=_weights(frame, measure),
+    )
+
+
+def difference(
+    frame: pandas.DataFrame,
+    base: pandas.DataFrame,
+    measure: str,
+    confidence: float,
+    names: Sequence[str],
+) -> Difference:
+    """The same of the difference between two cells."""
+    return paired_difference(
+        cell_values(frame, measure),
+        cell_values(base, measure),
+        confidence,
+        names,
+        weights=_weights(frame, measure),
+    )
+
+
+def _weights(frame: pandas.DataFrame, measure: str) -> dict[str, float] | None:
+    """Positions of the references, which do not depend on seed or method."""
+    return (
+        dict(zip(frame["id"], frame["n"], strict=True)) if measure in POOLED else None
+    )
+
+
 def numbers(
     scores: pandas.DataFrame,
     runs: pandas.DataFrame,
@@ -76,13 +118,12 @@ def numbers(
     base = (experiment.baseline, "direct")
     cells: dict[tuple[Key, str], Score] = {}
     for measure in MEASURES:
-        values = {key: cell_values(frames[key], measure) for key in keys}
         for key in keys:
             names = (experiment.name, measure, *key)
-            compared = key != base and base in values and measure in COMPARED
+            compared = key != base and base in frames and measure in COMPARED
             cells[key, measure] = Score(
-                mean_interval(values[key], confidence, names, share=measure in SHARES),
-                paired_difference(values[key], values[base], confidence, names)
+                interval(frames[key], measure, confidence, names),
+                difference(frames[key], frames[base], measure, confidence, names)
                 if compared
                 else None,
                 primary=measure == experiment.measure and key[0] in experiment.primary,

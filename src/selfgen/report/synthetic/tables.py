@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from selfgen.evaluation.statistics import (
-    Interval,
-    mean_interval,
-    paired_difference,
-)
+from selfgen.evaluation.statistics import Interval
 from selfgen.report import grid
-from selfgen.report.collect import cell_values, label
+from selfgen.report.collect import label
 from selfgen.report.grid import NOT_RUN, Box, Entry, Grid, bracketed, scope_notes
 from selfgen.report.measure import Score, detectable, family_note
-from selfgen.report.synthetic.numbers import COMPARED, MEASURES, SHARES, Line, Numbers
+from selfgen.report.synthetic.numbers import (
+    COMPARED,
+    MEASURES,
+    POOLED,
+    Line,
+    Numbers,
+    difference,
+    interval,
+)
 from selfgen.report.synthetic.spec import AblationSpec
 from selfgen.report.tables.corrections import TwoTurns, table, two_turns
 
@@ -76,8 +80,8 @@ def _notes(numbers: Numbers, spec: AblationSpec) -> list[str]:
     notes = [
         f"Brackets: {percent} interval over seeds and items (docs/statistics.md).",
         *scope_notes(x.mean for line in lines for x in line.cells.values()),
-        "Errors: share of wrong tokens, by position, of an answer; free-running reads"
-        " its own tokens, teacher-forced the reference's. Excess: their difference."
+        "Errors: share of wrong tokens among the positions of all references; free-running"
+        " reads its own tokens, teacher-forced the reference's. Excess: their difference."
         " Recovery: share of right tokens among those behind a wrong one. NLL: nats a"
         " token of the reference.",
         f"▲ (▼): better (worse) than {baseline}: the {percent} interval of the paired"
@@ -158,7 +162,12 @@ def by_seed(scores: pandas.DataFrame, experiments: Sequence[Numbers]) -> str:
     lines = []
     for numbers in experiments:
         own = scores[scores["experiment"] == numbers.spec.name]
-        means = own.groupby(["method", "decoding", "seed"])[list(COMPARED)].mean()
+        keys = ["method", "decoding", "seed"]
+        pooled = [measure for measure in COMPARED if measure in POOLED]
+        weighted = own[pooled].mul(own["n"], axis=0).assign(n=own["n"])
+        sums = own[keys].join(weighted).groupby(keys).sum()
+        means = own.groupby(keys)[list(COMPARED)].mean()
+        means[pooled] = sums[pooled].div(sums["n"], axis=0)
         for method, decoding in numbers.lines:
             for seed, row in means.loc[(method, decoding)].iterrows():
                 base = means.loc[(numbers.spec.baseline, "direct", seed)]
@@ -184,13 +193,8 @@ def lengths(
         own = scores[(scores["experiment"] == name) & (scores["decoding"] == "direct")]
         for (method, items), frame in own.groupby(["method", "items"], sort=False):
             for measure in COMPARED:
-                values = cell_values(frame, measure)
-                mean = mean_interval(
-                    values,
-                    confidence,
-                    (name, method, str(items), measure),
-                    share=measure in SHARES,
-                )
+                names = (name, method, str(items), measure)
+                mean = interval(frame, measure, confidence, names)
                 rows.append(
                     (
                         *(name, method, int(items), measure, mean.n, mean.seeds),
@@ -250,13 +254,8 @@ def controls(
             names = (experiment.name, *pair)
             words[names] = [experiment.label, *(experiment.labels[m] for m in pair)]
             for measure in COMPARED:
-                difference = paired_difference(
-                    cell_values(a, measure),
-                    cell_values(b, measure),
-                    spec.confidence,
-                    (*names, measure),
-                )
-                cells[names, measure] = Score(difference, difference)
+                found = difference(a, b, measure, spec.confidence, (*names, measure))
+                cells[names, measure] = Score(found, found)
     rows: list[list[Box]] = [
         [
             *labels,
