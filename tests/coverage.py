@@ -9,11 +9,12 @@ seed, and the rest: right where it is above 0, or graded (like ROUGE), then cut 
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from scipy.stats import norm
+from scipy.stats import chi2, norm
 
 from selfgen.evaluation import crossed
 from selfgen.evaluation.statistics import limits
@@ -23,6 +24,7 @@ PAGE = Path(__file__).parents[1] / "docs" / "statistics.md"
 CONFIDENCE = 0.95
 SEEDS = (1, 2, 3, 5, 6)
 ITEMS = (64, 256, 1000)
+MANY = (2, 3, 4, 5, 6, 8, 10, 20)
 SPREADS = {0.0: "none", 0.01: "1 point", 0.03: "3 points"}
 """Standard deviation of the seeds' means, about."""
 RUNS = 4000
@@ -133,9 +135,10 @@ def family_errors() -> dict[tuple[int, float, int], float]:
     return errors
 
 
-def texts() -> dict[str, str]:
+def texts(
+    lines: Sequence[Line], errors: Mapping[tuple[int, float, int], float]
+) -> dict[str, str]:
     """The tables of the page by the name of their marks."""
-    lines = simulate()
     by_items: list[grid.Box] = [f"n = {n}" for n in ITEMS]
     covered = grid.Grid(
         name="coverage",
@@ -161,7 +164,6 @@ def texts() -> dict[str, str]:
         ],
         left=2,
     )
-    errors = family_errors()
     family = grid.Grid(
         name="families",
         title=f"How often a family without any difference has a doubled mark, of {RUNS}"
@@ -179,7 +181,23 @@ def texts() -> dict[str, str]:
             if seeds > 2
         ],
     )
-    return {made.name: grid.to_markdown(made) for made in (covered, found, family)}
+    seeds = grid.Grid(
+        name="seeds",
+        title="The smallest true difference that is found with 80% power where seeds decide"
+        " all, in standard deviations of the difference between seeds.",
+        header=["Seeds", *map(str, MANY)],
+        rows=[["Difference", *(f"{_by_seeds(k):.1f}" for k in MANY)]],
+    )
+    made = (covered, found, family, seeds)
+    return {one.name: grid.to_markdown(one) for one in made}
+
+
+def _by_seeds(seeds: int) -> float:
+    """The smallest detectable difference of so many seeds whose differences vary by 1."""
+    # What the median table estimates, so that the answer is that of the true variance.
+    median = chi2.median(seeds - 1) / (seeds - 1) / seeds
+    error = crossed.Error(np.array(median), np.array(0.0), seeds, 1000)
+    return float(crossed.smallest_detectable(error, CONFIDENCE))
 
 
 def _seeds(seeds: int) -> str:
@@ -290,4 +308,5 @@ def _by_item(middles: Array, spread: float) -> Array:
 
 if __name__ == "__main__":
     page = PAGE.read_text(encoding="utf-8")
-    PAGE.write_text(ship.show(page, texts()), encoding="utf-8")
+    made = texts(simulate(), family_errors())
+    PAGE.write_text(ship.show(page, made), encoding="utf-8")
