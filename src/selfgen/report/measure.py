@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import statistics
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -24,6 +25,7 @@ from selfgen.report.collect import (
     measures,
     of_column,
 )
+from selfgen.report.dose import Doses, doses
 from selfgen.report.grid import arrow
 from selfgen.report.spec import Column, TableSpec
 
@@ -66,7 +68,7 @@ MaybeScore = TypeVar("MaybeScore", Score, Score | None)
 
 @dataclass(frozen=True)
 class Line:
-    """One method: its score in each column (None: not run), its costs by task."""
+    """One method: its score in each column (None: not run), its costs and doses by task."""
 
     model: str
     method: str
@@ -74,6 +76,7 @@ class Line:
     label: str
     scores: tuple[Score | None, ...]
     costs: dict[str, tuple[float, ...]]
+    doses: Doses
 
     @property
     def seeds(self) -> int:
@@ -88,13 +91,15 @@ class Numbers:
     """The main table as numbers.
 
     ``floors`` and ``detectable`` (smallest detectable difference, None without a
-    comparison) have one entry a column.
+    comparison) have one entry a column. ``fallen``: the method that the baseline started
+    from, and where the baseline lies below it, by column (and model).
     """
 
     spec: TableSpec[Any]
     rows: tuple[Line, ...]
     floors: tuple[bool, ...]
     detectable: tuple[float | None, ...]
+    fallen: tuple[str, dict[str, Difference]]
 
     def size(self, column: int) -> int:
         """The number of items of a column; 0 when nothing was run."""
@@ -133,12 +138,40 @@ def main_table(
                 label(spec.labels, key[1], key[2]),
                 tuple(column[key] for column in columns),
                 _costs(runs, key),
+                doses(runs, *key[:2]),
             )
             for key in keys
         ),
         tuple(_floor(column) for column in columns),
         tuple(detectable(column.values()) for column in columns),
+        _fallen(scores, runs, spec),
     )
+
+
+def _fallen(
+    scores: pandas.DataFrame, runs: pandas.DataFrame, spec: TableSpec[Any]
+) -> tuple[str, dict[str, Difference]]:
+    parents = runs.loc[runs["method"] == spec.baseline, "parent"].dropna().unique()
+    if not len(parents):
+        return "", {}
+    (parent,) = parents
+    found = {}
+    models = in_order(runs, ["model"])
+    for column, (model,) in itertools.product(spec.columns, models):
+        rows = of_column(scores, column)
+        own = rows[(rows["model"] == model) & (rows["decoding"] == "direct")]
+        after, before = (
+            cell_values(own[own["method"] == method], column.metric)
+            for method in (spec.baseline, parent)
+        )
+        if not after or not before:
+            continue
+        names = (column.task, column.split, column.metric, model, spec.baseline)
+        difference = paired_difference(after, before, spec.confidence, names)
+        if difference.sign < 0:
+            where = f"{column.title} ({model})" if len(models) > 1 else column.title
+            found[where] = difference
+    return spec.labels[parent], found
 
 
 def with_holm(scores: Mapping[Any, MaybeScore]) -> dict[Any, MaybeScore]:

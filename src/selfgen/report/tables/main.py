@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from selfgen.report import dose
 from selfgen.report.collect import SHARED, SHARED_NOTE, label, several
 from selfgen.report.grid import (
     NOT_RUN,
@@ -26,7 +27,7 @@ CSV = (
     *("task", "split", "shared_templates", "metric", "model", "method", "decoding"),
     *("n", "seeds"),
     *("mean", "low", "high", "difference", "difference_low", "difference_high"),
-    *("p", "primary", "holm", *COSTS),
+    *("p", "primary", "holm", *COSTS, *dose.SHARES),
 )
 
 
@@ -46,6 +47,7 @@ def draw(
             *(line.model, line.method, line.decoding),
             *_csv_score(score),
             *map(_whole, line.costs.get(column.task, (None,) * len(COSTS))),
+            *line.doses.get(column.task, (None, None)),
         ]
         for line in table.rows
         for column, score in zip(spec.columns, line.scores, strict=True)
@@ -69,10 +71,13 @@ def _whole(value: float | None) -> int | None:
 
 def _grid(table: Numbers) -> Grid:
     many = several(line.model for line in table.rows)
+    tasks = _tasks(table)
+    shown = [i for i in (0, 1) if dose.given((x.doses for x in table.rows), i)]
     header: list[Box] = [
         *["Model"] * many,
         "Method",
         *(_header(table, i) for i in range(len(table.spec.columns))),
+        *(dose.header(i, tasks) for i in shown),
         *("Seeds", "Steps"),
         Entry("Labelled tokens", below="thousands"),
         Entry("Forwarded tokens", below="thousands"),
@@ -82,6 +87,7 @@ def _grid(table: Numbers) -> Grid:
             *[line.model] * many,
             line.label,
             *(_entry(score, table.spec.confidence) for score in line.scores),
+            *(dose.box(line.doses, i, tasks) for i in shown),
             str(line.seeds) if line.seeds else NOT_RUN,
             *_costs(line),
         ]
@@ -100,6 +106,10 @@ def _grid(table: Numbers) -> Grid:
         left=1 + many,
         rules=frozenset(breaks),
     )
+
+
+def _tasks(table: Numbers) -> list[str]:
+    return list(dict.fromkeys(column.task for column in table.spec.columns))
 
 
 def _header(table: Numbers, index: int) -> Entry:
@@ -152,6 +162,12 @@ def _notes(table: Numbers) -> list[str]:
             f"Smallest difference to {baseline} that is found with 80% power, in "
             f"points: {least}.",
         ]
+    notes += dose.damage(baseline, *table.fallen)
+    notes += dose.notes(
+        ((line.label, line.doses) for line in table.rows if line.decoding == "direct"),
+        _tasks(table),
+        baseline,
+    )
     if any(table.floors):
         notes.append("Floor: every method is under 10%; read no ranking from it.")
     if any(column.shared_templates for column in spec.columns):
