@@ -62,7 +62,7 @@ def flow(tmp_path: Path) -> Flow:
 def configuration() -> dict[str, Any]:
     config = yaml.safe_load((REPO / "tests/workflow/small.yaml").read_text())
     del config["methods"]["sft-continued"]
-    config["evaluation"]["baseline"] = "sft"
+    config["evaluation"] = {"baseline": "sft"}
     return config
 
 

@@ -23,7 +23,7 @@ def configuration() -> dict[str, Any]:
     small = Path(__file__).parents[1] / "workflow" / "small.yaml"
     config = yaml.safe_load(small.read_text())
     del config["methods"]["sft-continued"]
-    config["evaluation"]["baseline"] = "sft"
+    config["evaluation"] = {"baseline": "sft"}
     rac = config["methods"]["bash"] | {"label": "RAC", "mix": "rac"}
     config["methods"]["rac"] = rac | {"decodings": ["direct", "corrected"]}
     config["stages"]["sft"]["epochs"] = 40 + 12 * KILLS

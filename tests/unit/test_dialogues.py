@@ -137,9 +137,7 @@ def test_table() -> None:
     """Two seeds of two blocks: 1, 3 and 2, 4; the mean is 2.5."""
     cells = tuple(Cell("qa", "m", "sft", "direct", seed) for seed in (0, 1))
     name = "held-out-loss"
-    spec = TableSpec(
-        name, name, "x", (), {"sft": "SFT"}, "sft", 200, 0.95, 0, cells, None
-    )
+    spec = TableSpec(name, name, "x", (), {"sft": "SFT"}, "sft", (), 0.95, cells, None)
 
     def rows(*losses: float) -> list[dict[str, Any]]:
         return [

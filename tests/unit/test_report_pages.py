@@ -24,7 +24,7 @@ COLUMNS = (
     Column("math", "test", "flexible", "Math, new templates"),
     Column("math", "seen", "flexible", "Math, seen templates", True),
 )
-HOW = (LABELS, "sft-continued", 500, 0.95, 0)
+HOW = (LABELS, "sft-continued", ("bash", "rac"), 0.95)
 SPEC = TableSpec("main", "main", "laptop", COLUMNS, *HOW, (), None)
 
 

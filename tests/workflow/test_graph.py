@@ -307,6 +307,25 @@ def test_a_label() -> None:
     assert changed == {"samples", *(f"table {name}" for name in drawn)}
 
 
+def test_primary_comparisons() -> None:
+    """Those that are named, by default all methods on all tasks; only tables change."""
+    found = tables.tables(graph())["main"].spec
+    assert found.primary == ("base", "sft", "bash", "rac")
+    assert all(column.primary for column in found.columns)
+
+    def named(c: dict[str, Any]) -> None:
+        primary = {"methods": ["bash", "sft-continued"], "tasks": ["math"]}
+        c.update(evaluation={"primary": primary})
+
+    spec = tables.tables(graph(named))["main"].spec
+    assert spec.primary == ("bash",)
+    assert {column.task for column in spec.columns if column.primary} == {"math"}
+    assert {name.split()[0] for name in touched(named)} == {"samples", "table"}
+    for key, name in (("methods", "bsh"), ("tasks", "mth")):
+        with pytest.raises(UserError, match=f"evaluation.primary.{key}: found '{name}'"):
+            graph(lambda c, k=key, n=name: c.update(evaluation={"primary": {k: [n]}}))
+
+
 def test_test_rows() -> None:
     changed = touched(lambda c: c["tasks"]["math"].update(test_rows=5))
     assert changed == {"records math"}
@@ -324,7 +343,7 @@ def test_a_seed_is_added() -> None:
 
 
 def test_validation_split_changes_no_training() -> None:
-    changed = touched(lambda c: c["evaluation"].update(split="validation"))
+    changed = touched(lambda c: c.update(evaluation={"split": "validation"}))
     assert {name.split()[0] for name in changed} == {
         "answers",
         "samples",
