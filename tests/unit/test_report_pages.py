@@ -68,6 +68,7 @@ def _fake_runs():
         {"task": task, "model": "tiny", "method": method, "seed": seed, "steps": 60}
         | {"labelled_tokens": 20_000, "forwarded_tokens": 70_000}
         | {"generated_tokens": 0, "parent": "sft"}
+        | {"changed_share": 0.1, "right_drafts_share": float("nan")}
         for task in ("summarization", "math")
         for method in ("sft", "sft-continued", "bash", "rac")
         for seed in range(3)

@@ -60,8 +60,9 @@ def _runs(**steps):
         columns=[
             *("task", "model", "method", "seed"),
             *("steps", "labelled_tokens", "forwarded_tokens"),
+            *("parent", "changed_share", "right_drafts_share"),
         ],
-    )
+    ).astype({"parent": object, "changed_share": float, "right_drafts_share": float})
 
 
 def _table(parts, *columns, **steps):
@@ -127,6 +128,42 @@ def test_the_whole_table_by_hand():
         "summed over tasks, mean of the seeds.\n"
         "- —: not run, or does not apply.\n"
     )
+
+
+def test_doses_and_a_baseline_that_fell():
+    """BASH changed 12 % of the tokens of one task and 2 % of the other's; continued SFT lies
+    below SFT in one."""
+    parts = [
+        _part("base", [0.6, 0.7, 0.6, 0.71]),
+        *_seeds("sft-continued", *[[0.3, 0.4, 0.3, 0.4]] * 3),
+        *_seeds("bash", HIGH, HIGH, HIGH),
+        *_seeds("rac", FLAT, FLAT, FLAT),
+        *(_part("base", FLAT, MATH), _part("sft-continued", FLAT, MATH)),
+        _part("bash", FLAT, MATH),
+    ]
+    runs = _runs(**{"base": 0, "sft-continued": 10, "bash": 10, "rac": 10})
+    runs.loc[runs["method"] == "sft-continued", "parent"] = "base"
+    bash = runs["method"] == "bash"
+    runs.loc[bash & (runs["task"] == "sum"), "changed_share"] = [0.11, 0.13]
+    runs.loc[bash & (runs["task"] == "math"), "changed_share"] = 0.02
+    runs.loc[runs["method"] == "rac", "right_drafts_share"] = 0.25
+    drawn = main.draw(collect_scores(parts), runs, _spec(SUM, MATH))
+    cells = _cells(drawn.texts())
+    assert cells["BASH"][2:4] == ["12.0 / 2.0§", "—"]
+    assert cells["RAC"][2:4] == ["—", "25.0 / 25.0"]
+    assert cells["SFT continued"][2:4] == ["—", "—"]
+    text = drawn.texts()["md"]
+    assert (
+        "| Context changed, %<br>sum / math | Drafts right, %<br>sum / math |" in text
+    )
+    assert "§: under 5%, so it is no more than SFT continued: BASH on math." in text
+    assert (
+        "SFT continued fell below Base model, from which it started: ROUGE-L -30.2 ["
+        in text
+    )
+    cell = ["math", "seen", 1, "flexible", "m", "bash"]
+    (line,) = (line for line in drawn.lines if line[:6] == cell)
+    assert line[-2:] == [pytest.approx(0.02), None]
 
 
 def test_a_difference_that_holm_does_not_confirm_has_one_mark():
@@ -250,7 +287,7 @@ def test_csv_by_hand():
     assert list(rows[2].values()) == [
         *("sum", "test", "0", "rougeL", "m", "bash", "direct", "4", "1"),
         *("0.600000", "0.586942", "0.612918", "0.100000", "0.087008", "0.112992"),
-        *("0.000149", "1", "", "10", "1000", "2500"),
+        *("0.000149", "1", "", "10", "1000", "2500", "", ""),
     ]
     missing = rows[1]
     assert (missing["task"], missing["method"]) == ("math", "sft-continued")
