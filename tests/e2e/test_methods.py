@@ -108,7 +108,15 @@ def test_pairs_are_chosen_and_rejected(run: Flow) -> None:
 def test_exposure_is_measured_against_the_oracle(run: Flow) -> None:
     lines = list(csv.DictReader((run.root / "results/tables/exposure.csv").open()))
     assert "sft-continued" not in {line["method"] for line in lines}
-    by_length = {line["length"]: line for line in lines if line["method"] == "bash"}
+    bash = [line for line in lines if line["method"] == "bash"]
+    by_length, fixed = (
+        {line["length"]: line for line in bash if line["answers"] == answers}
+        for answers in ("ended", "fixed")
+    )
+    assert int(fixed["2"]["n"]) <= int(by_length["2"]["n"])
+    assert (fixed["999"]["n"], fixed["999"]["gap"]) == ("0", "")
+    gap = float(fixed["2"]["free"]) - float(fixed["2"]["gold"])
+    assert gap == pytest.approx(float(fixed["2"]["gap"]), abs=1e-5)
     assert float(by_length["4"]["free"]) > float(by_length["2"]["free"]) > 0
     assert by_length["999"]["ex_acc_err"] == ""
     acc = float(by_length["4"]["acc_err"])

@@ -19,13 +19,18 @@ from tokenizers.models import WordLevel
 from transformers import PreTrainedTokenizerFast
 
 from selfgen.core.errors import UserError
+from selfgen.evaluation.accumulated import (
+    accumulated,
+    excess_interval,
+    gap_difference,
+    gap_interval,
+    of_length,
+)
 from selfgen.evaluation.exposure import (
     Aligned,
-    accumulated,
     aligned,
     by_position,
     edit_distance,
-    excess_interval,
     forced_choices,
     rates,
     shared_tokens,
@@ -410,3 +415,31 @@ def test_exact_match_is_all_forced_right_for_a_model(model: Any) -> None:
         for free, f, row in zip(answers, forced, rows, strict=True)
     ]
     assert exact == [i % 2 == 0 for i in range(len(rows))]
+
+
+def test_gaps_by_hand() -> None:
+    """R(2) - G(2) of two prompts: 3 - 2 and 5 - 2; the other model's are 1 and 1."""
+    free = {0: {"a": [1.0, 2.0], "b": [2.0, 3.0]}}
+    gold = {0: {"a": [1.0, 1.0], "b": [1.0, 1.0]}}
+    other = {0: {"a": [2.0, 1.0], "b": [1.0, 2.0]}}
+    gap = gap_interval(free, gold, 2, 0.95, ["x"])
+    assert gap.value == pytest.approx(2)
+    assert gap.low < 2 < gap.high
+    same = gap_interval(other, gold, 2, 0.95, ["x"])
+    assert (same.value, same.equal) == (pytest.approx(1), True)
+    found = gap_difference((free, gold), (other, gold), 2, 0.95, ["x"])
+    assert found.value == pytest.approx(1)
+    assert gap_interval(free, gold, 3, 0.95, ["x"]) is None
+    with pytest.raises(UserError, match="x: no item that every seed has"):
+        gap_difference((free, gold), ({0: {"c": [1.0]}},) * 2, 1, 0.95, ["x"])
+
+
+def test_a_fixed_length_has_the_prompts_whose_reference_is_so_long() -> None:
+    free = {0: {"a": [1.0] * 4, "b": [2.0] * 4}, 1: {"b": [2.0] * 4}}
+    gold = {0: {"a": [1.0] * 2, "b": [1.0] * 3}, 1: {"b": [1.0] * 3}}
+    assert of_length(free, gold, 2) == (free, gold)
+    assert of_length(free, gold, 3) == (
+        {0: {"b": free[0]["b"]}, 1: free[1]},
+        {0: {"b": gold[0]["b"]}, 1: gold[1]},
+    )
+    assert of_length(free, gold, 4) == ({}, {})

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from selfgen.core.errors import UserError
+from selfgen.evaluation.accumulated import accumulated, excess_interval
 from selfgen.evaluation.correction import turns
-from selfgen.evaluation.exposure import accumulated, excess_interval
 from selfgen.evaluation.statistics import mean_interval, ratio_interval
 
 CONFIDENCE = 0.95

@@ -20,12 +20,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from selfgen.core.errors import UserError
-from selfgen.evaluation.statistics import (
-    Interval,
-    divided,
-    shared,
-    sums_interval,
-)
 
 if TYPE_CHECKING:
     import pandas
@@ -38,9 +32,6 @@ BATCH_TOKENS = {"cpu": 2048, "cuda": 32768}
 
 COUNTS = ["n", "forced_wrong", "free_wrong", "after_error", "recovered"]
 """Columns that count answer positions."""
-
-Errors = Mapping[int, Mapping[str, Sequence[float]]]
-"""Step errors of answers, in nats: seed -> prompt id -> [answer length]."""
 
 
 class PromptAndAnswer(Protocol):
@@ -85,25 +76,6 @@ class Aligned:
         """Where the free token is right although an earlier one is wrong."""
         pairs = zip(self.after_error, self.free_wrong, strict=True)
         return [after and not wrong for after, wrong in pairs]
-
-
-@dataclass(frozen=True)
-class Accumulated:
-    """Errors up to ``length`` l: R(l) ``free`` and G(l) ``gold``, in nats."""
-
-    length: int
-    free: float
-    gold: float
-
-    @property
-    def acc(self) -> float | None:
-        """AccErr(l) = l R / G in steps; l without exposure bias, None where G is 0."""
-        return self.length * self.free / self.gold if self.gold else None
-
-    @property
-    def excess(self) -> float | None:
-        """ExAccErr(l) = 100 (R / G - 1) in per cent; None where G is 0."""
-        return 100 * (self.free / self.gold - 1) if self.gold else None
 
 
 def forced_choices(
@@ -258,73 +230,6 @@ def rates(frame: pandas.DataFrame) -> pandas.DataFrame:
         excess=free - forced,
         recovery=frame["recovered"] / frame["after_error"],
     )
-
-
-def accumulated(
-    free_errors: Sequence[Sequence[float]],
-    gold_errors: Sequence[Sequence[float]],
-    lengths: Iterable[int],
-) -> dict[int, Accumulated | None]:
-    """R, G, AccErr and ExAccErr up to every length l asked, for answers' step errors.
-
-    R(l) sums over steps t <= l the mean of ``free_errors`` (of ``step_errors``, nats), G(l)
-    that of ``gold_errors``. Each mean is over the answers that have a step t, so answers
-    shorter than l count for as long as they last; an l beyond the longest answer of
-    either kind gives None.
-
-    Only answer positions count. The paper's released loop starts at the first token of the
-    prompt, which both sums share, and so draws the ratio towards 1. Raises UserError: a
-    length below 1.
-    """
-    lengths = list(lengths)
-    if any(length < 1 for length in lengths):
-        raise UserError(f"length: found {min(lengths)}, allowed is 1 or more")
-    longest = max(lengths, default=0)
-    tables = [_table(errors, longest) for errors in (free_errors, gold_errors)]
-    sums = np.concatenate([table.sum(axis=0) for table in tables])
-    reached: dict[int, Accumulated | None] = {}
-    for length in lengths:
-        free, gold = _until(sums[None], length)[0].tolist()
-        unreached = math.isnan(free + gold)
-        reached[length] = None if unreached else Accumulated(length, free, gold)
-    return reached
-
-
-def excess_interval(
-    free: Errors, gold: Errors, length: int, confidence: float, names: Sequence[str]
-) -> Interval | None:
-    """ExAccErr(length) in per cent with its interval, paired by prompt.
-
-    A cell of ``statistics.sums_interval`` is both answers of a seed to a prompt; ``value`` is
-    that of ``accumulated`` on all answers. Only seeds and prompts that both sides have count.
-    None where no answer reaches ``length``, or where G is 0. Raises UserError when nothing is
-    shared.
-    """
-    seeds, ids = shared(free, gold, names)
-    flat = [[s[k][i] for k in seeds for i in ids] for s in (free, gold)]
-    table = np.concatenate([_table(errors, length) for errors in flat], axis=1)
-
-    def excess(sums: np.ndarray) -> np.ndarray:
-        return (divided(*_until(sums.reshape(-1, 4, length), length).T) - 1) * 100
-
-    by_prompt = table.reshape(len(seeds), len(ids), -1)
-    return sums_interval(by_prompt, excess, confidence)
-
-
-def _table(answers: Sequence[Sequence[float]], length: int) -> np.ndarray:
-    """[answers, 2, length]: step errors, and 1 where an answer has the step."""
-    table = np.zeros((len(answers), 2, length))
-    for line, errors in zip(table, answers, strict=True):
-        line[0, : len(errors)] = errors[:length]
-        line[1, : len(errors)] = 1
-    return table
-
-
-def _until(sums: np.ndarray, length: int) -> np.ndarray:
-    """R and G [samples, 2] of sums of two tables [samples, 4, steps]; NaN where no
-    answer has a step."""
-    errors, counts = sums[:, ::2, :length], sums[:, 1::2, :length]
-    return divided(errors, counts).sum(axis=-1)
 
 
 def _read(
