@@ -137,7 +137,7 @@ def _grid(
         [
             *(task, *[model] * many, spec.labels[method], str(length), str(line.n)),
             *map(
-                shown, (line.sums.free, line.sums.gold) if line.sums else (None, None)
+                _nats, (line.sums.free, line.sums.gold) if line.sums else (None, None)
             ),
             bracketed(line.gap, digits=2, unit=1, sign="+"),
             bracketed(line.difference, digits=2, unit=1, sign="+"),
