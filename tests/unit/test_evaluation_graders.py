@@ -2,6 +2,7 @@
 
 import json
 import math
+import time
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,21 @@ def test_lead_1_is_the_first_sentence():
 )
 def test_final_number(text, answer, is_strict, is_flexible):
     assert (strict(text, answer), flexible(text, answer)) == (is_strict, is_flexible)
+
+
+@pytest.mark.parametrize("piece", ["1", "1,", "-", "$", ".", "#### ", "1/", "####"])
+def test_a_hostile_text_takes_linear_time(piece):
+    """A megabyte in a fraction of a second; it was hours."""
+    text = piece * (1_000_000 // len(piece))
+    started = time.perf_counter()
+    for given in (text, f"#### {text}"):
+        for answer in ("7", "7/2"):
+            assert not strict(given, answer) and not flexible(given, answer)
+    assert time.perf_counter() - started < 5
+
+
+def test_no_number_is_too_large():
+    assert not same("1e999999999", "1") and same("9" * 5000, "9" * 5000)
 
 
 def test_same_ignores_what_lm_eval_ignores():

@@ -13,7 +13,11 @@ from pydantic import Field
 
 from selfgen.benchmarks.base import FewShot, Files, Rows
 from selfgen.data.final_answers import boxed
+from selfgen.runtime import limited
 from selfgen.tasks import hendrycks_math
+
+SECONDS = 10
+"""Most time of one comparison, of which the package takes 5 itself."""
 
 
 class MinervaMath(FewShot):
@@ -49,10 +53,11 @@ class MinervaMath(FewShot):
     def strict(problem: Mapping[str, Any], reply: str) -> bool:
         """The package's ``exact_match``: the words "Final Answer: ..." as in the shots, then
         sympy on LaTeX with a time limit."""
-        from lm_eval.tasks.minerva_math import utils
-
-        said = utils.normalize_final_answer(utils.get_unnormalized_answer(reply))
-        return bool(utils.is_equiv(said, problem["answer"]))
+        called = f"{__name__}:exact_match"
+        try:
+            return bool(limited.call(called, reply, problem["answer"], seconds=SECONDS))
+        except limited.TimedOut:
+            return False
 
     @staticmethod
     def gold(problem: Mapping[str, Any]) -> str:
@@ -60,3 +65,11 @@ class MinervaMath(FewShot):
 
 
 BENCHMARK = MinervaMath
+
+
+def exact_match(reply: str, answer: str) -> bool:
+    """What the package says of a reply, whose time limit needs a main thread."""
+    from lm_eval.tasks.minerva_math import utils
+
+    said = utils.normalize_final_answer(utils.get_unnormalized_answer(reply))
+    return bool(utils.is_equiv(said, answer))

@@ -4,36 +4,41 @@ from __future__ import annotations
 
 import re
 
-_NEVER = frozenset(
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_NEVER = _words(
     "Adm Amb Brig Capt Cdr Cmdr Col Cpl Det Dr Drs Ft Gen Gov Hon Insp Lt Maj Messrs Mlle"
     " Mme Mmes Mr Mrs Ms Msgr Mt Mts Mx Ofc Pfc Pres Prof Pte Pvt Rep Reps Rev Sen Sens Sgt"
     " Sr Sra Srta Ste Supt Wm Ch Fig Figs Op Vol Vols cf ch e.g fig figs i.e p pp viz vol"
-    " vols vs v".split()
+    " vols vs v"
 )
 """A name or a number follows these, so no sentence ends with them."""
 
-_SELDOM = frozenset(
+_SELDOM = _words(
     "Jan Feb Mar Apr Jun Jul Aug Sep Sept Oct Nov Dec Mon Tue Tues Wed Weds Thu Thur Thurs"
     " Fri Sat Sun Ala Ariz Ark Calif Colo Conn Del Fla Ga Ill Ind Kan Ky La Mass Md Mich Minn"
     " Miss Mo Mont Neb Nev Okla Ont Ore Pa Penn Que Tenn Tex Va Vt Wash Wis Wyo Assn Asst"
     " Ave Bldg Blvd Bros Cie Co Corp Dept Dist Ed Eds Esq Est Fr Hwy Inc Inst Intl Jr Ltd Mfg"
     " Natl Nos Ph Pl Plc Pt Pty Rd Soc Sq St Sta Univ al approx b c ca d ed eds est etc ff fl"
-    " hrs lit mi nos r rev sq trans yrs".split()
+    " hrs lit mi nos r rev sq trans yrs"
 )
 """A sentence ends with these only where the next begins with one of ``_OPENERS``."""
 
-_BEFORE_NUMBERS = frozenset("No no art max min para sec".split())
+_BEFORE_NUMBERS = _words("No no art max min para sec")
 """Words as well: no sentence ends with them where a number follows."""
 
 _INITIALS = re.compile(r"[A-Za-z](?:\.[A-Za-z])+|Ph\.D")
 """``U.S``, ``a.m`` or ``Ph.D``, without the last period: as ``_SELDOM``."""
 
-_OPENERS = frozenset(
+_OPENERS = _words(
     "A After Although An And Another As At Because Before But By Despite During Each For From"
     " He Her His How However I If In It Its Later Many Meanwhile My Nobody None Nor Now On"
     " Once Our She Since So Some That The Their Then There These They This Those Though"
     " Through Thus To Today Until We What When Where Whether Which While Why With Yet You"
-    " Your".split()
+    " Your"
 )
 """Words that often begin a sentence and seldom a name."""
 
