@@ -1,6 +1,7 @@
 """Judge prompts, judgments and wins, by hand; and what a table makes of them."""
 
 import json
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -84,12 +85,55 @@ def test_a_request_by_hand() -> None:
         ("Preferred: A or B", None),
         ("Preferred: Both", None),
         ("Preferred: neither", None),
+        ("preferred: a", "A"),
+        ("PREFERRED: b.", "B"),
+        ("Preferred: A because it is shorter", "A"),
+        ("Preferred: A, since B omits it", "A"),
+        ("Preferred: B (shorter)", "B"),
+        ("Preferred: B - it is right", "B"),
+        ("Preferred: A over B", "A"),
+        ("Preferred: <A>", "A"),
+        ("Preferred:\nA", "A"),
+        ("Preferred: A\r\n", "A"),
+        ("Preferred: A\n\nB is longer.", "A"),
+        ("The preferred answer is B.", "B"),
+        ("Preferred response: [B]", "B"),
+        ("Comparison: neither is good. Preferred: B", "B"),
+        ("A is not what I want. Preferred: B", "B"),
+        ("Most preferred: B", "B"),
+        ("Preferred: B\nLeast preferred: A", "B"),
+        ("Least preferred: A\nPreferred: B", "B"),
+        ("Preferred: B. Least preferred: A", "B"),
+        ("Least preferred: A", None),
+        ("Least Preferred: A", None),
+        ("**Least preferred:** A", None),
+        ("The less preferred answer: A", None),
+        ("Not preferred: A", None),
+        ("Non-preferred: A", None),
+        ("Dispreferred: A", None),
+        ("Preferred: not A", None),
+        ("Preferred: A/B", None),
+        ("Preferred: A, B", None),
+        ("Preferred: A (or B)", None),
+        ("Preferred: <A or B>", None),
+        ("Preferred: A tie", None),
+        ("preferred: a tie", None),
+        ("Preferred: A\nPreferred: both", None),
         ("A", None),
         ("", None),
     ],
 )
 def test_judgments(reply: str, judgment: str | None) -> None:
     assert judgment_of(reply) == judgment
+
+
+@pytest.mark.parametrize(
+    "piece", ["Preferred: A ", "Preferred:", "Preferred: A\n", "preferred", "\n", "*"]
+)
+def test_a_hostile_reply_takes_linear_time(piece: str) -> None:
+    started = time.perf_counter()
+    judgment_of("Preferred: " + piece * (1_000_000 // len(piece)))
+    assert time.perf_counter() - started < 5
 
 
 def test_wins_by_hand() -> None:

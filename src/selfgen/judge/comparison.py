@@ -24,9 +24,11 @@ def matched(
     """The answer to each record of a split and its opponent: that of another model, or the
     reference.
 
-    Raises UserError: a record without an answer, or an answer without an opponent.
+    Raises UserError: no record, a record without an answer, or an answer without an opponent.
     """
     chosen = {r["id"]: r for r in records if r["split"] == split}
+    if not chosen:
+        raise UserError(f"records: found none of {split} to compare answers to")
     texts = {a["id"]: a["text"] for a in answers if a["id"] in chosen}
     if len(texts) < len(chosen):
         raise UserError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from selfgen.core.errors import UserError
 from selfgen.evaluation.statistics import Bootstrap, Interval, mean_interval
 from selfgen.report import grid
 from selfgen.report.grid import Grid, bracketed
@@ -44,7 +45,9 @@ def agreement(
     resampling: Bootstrap,
 ) -> Agreement:
     """Agreement of scores with a judge's ``preferences``, from 1 (baseline) to 2 (model);
-    pairs in the middle are left out."""
+    pairs in the middle are left out.
+
+    Raises UserError: one side won none."""
     same: dict[str, dict[str, float]] = {side: {} for side in SIDES}
     rows = zip(scores, baseline_scores, preferences, strict=True)
     for i, (own, other, preference) in enumerate(rows):
@@ -53,6 +56,11 @@ def agreement(
         side = SIDES[preference < 1.5]
         won = 0.5 if own == other else float(own > other)
         same[side][str(i)] = won if side == "model" else 1 - won
+    if missing := [side for side in SIDES if not same[side]]:
+        raise UserError(
+            f"agreement: found no pair that the judge gave to the {missing[0]}, needed is"
+            " one for each side"
+        )
     model, baseline = same.values()
     shares = (
         mean_interval({0: values}, resampling, (name, "agreement"))
