@@ -23,7 +23,9 @@ class JudgeServer(ThreadingHTTPServer):
 
     A fault is a status code (``429``, ``429:2`` with retry-after), or ``drop`` (the
     connection is closed), ``cut`` (closed half way through the body), ``hang:SECONDS``,
-    ``text`` (a body that is no JSON), ``nothing`` (no choice), ``empty`` (no text).
+    ``drip:SECONDS`` (the body comes in so many pieces, one each tenth of a second),
+    ``text`` (a body that is no JSON), ``raw`` (the body ``raw``), ``nothing`` (no choice),
+    ``empty`` (no text). ``more``: fields of every reply beside the choice; None: left out.
     """
 
     daemon_threads = True
@@ -36,6 +38,8 @@ class JudgeServer(ThreadingHTTPServer):
         self.keys: set[str] = set()
         self.faults: list[str] = []
         self.always = ""
+        self.raw = b""
+        self.more: dict[str, Any] = {}
         self.lock = threading.Lock()
 
     @property
@@ -71,6 +75,8 @@ class _Handler(BaseHTTPRequestHandler):
             return self._send(int(kind), error, {"retry-after": value} if value else {})
         if kind == "text":
             return self._send(200, b"<html>busy</html>")
+        if kind == "raw":
+            return self._send(200, server.raw)
         choice = server.answer(body)
         if isinstance(choice, str):
             message = {"role": "assistant", "content": choice}
@@ -86,6 +92,19 @@ class _Handler(BaseHTTPRequestHandler):
             "choices": [] if kind == "nothing" else [choice],
             "usage": {"prompt_tokens": words, "completion_tokens": 1},
         }
+        reply |= server.more
+        reply = {key: part for key, part in reply.items() if part is not None}
+        if kind == "drip":
+            text = json.dumps(reply).encode()
+            self._head(200, len(text), {})
+            size = -(-len(text) // round(10 * float(value)))
+            for start in range(0, len(text), size):
+                time.sleep(0.1)
+                try:
+                    self.wfile.write(text[start : start + size])
+                except OSError:  # who asked did not wait
+                    return self._close()
+            return None
         if kind == "cut":
             text = json.dumps(reply).encode()
             self._head(200, len(text), {})

@@ -29,13 +29,15 @@ Request = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Reply:
-    """What a judge answered; ``logprobs`` as the endpoint gave them, where asked for."""
+    """What a judge answered; ``logprobs`` as the endpoint gave them, where asked for;
+    ``model``: who answered, in the endpoint's words. Tokens are those that are charged."""
 
     text: str
     finish_reason: str
     prompt_tokens: int
     completion_tokens: int
     logprobs: Any = None
+    model: str = ""
 
 
 Ask = Callable[[Sequence[Request]], Sequence[Reply]]

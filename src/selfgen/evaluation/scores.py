@@ -45,7 +45,8 @@ def score(
     edited (1: the text is not that of the ``drafts`` that it corrects; NaN without).
     Paths of metrics of one's own are below ``root``.
 
-    Raises UserError: unknown metric; no record; missing, doubled or foreign ids; no gold answer.
+    Raises UserError: unknown metric; no record; missing, doubled or foreign ids; no gold
+    answer.
     """
     import pandas as pd
 

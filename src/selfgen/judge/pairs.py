@@ -44,7 +44,8 @@ _CLAUSE_CHARACTERS = 60
 
 _CHOSEN = re.compile(
     rf"""
-    (?! [ \t,/&(>-]*+ (?: (?:or|and|vs\.?|versus) [ ] )? (?: {_NOUN} [ ] )? [AB] [ \t).>]*+ $ )
+    (?! [ \t,/&(>-]*+ (?: (?:or|and|vs\.?|versus) [ ] )?
+        (?: {_NOUN} [ ] )? [AB] [ \t).>]*+ $ )
     [^\S\n]*+ (?: [)\]}}>"'`*_]++ [^\S\n]*+ )?+
     (?: $ | [.,;:!(\u2013\u2014-] | (?:because|since|as|for|due|by|over|is|it|with) \b )
     """,
