@@ -60,7 +60,7 @@ class Measure:
     those alone that have the values of ``where``.
 
     ``column`` in CSV, ``header`` for people; shown times ``unit`` with ``digits``, and over
-    its ``interval``.
+    its ``interval``. ``graded``: read from the judge's replies.
     """
 
     field: str
@@ -70,6 +70,7 @@ class Measure:
     unit: int = 100
     digits: int = 2
     interval: bool = True
+    graded: bool = True
 
 
 class Benchmark(Keys):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from selfgen.core.errors import UserError
 from selfgen.evaluation.statistics import (
     Bootstrap,
     Difference,
@@ -15,6 +16,7 @@ from selfgen.evaluation.statistics import (
 )
 from selfgen.report.collect import label, several
 from selfgen.report.grid import NOT_RUN, Box, Grid, arrow, bracketed, numbers
+from selfgen.report.judges import LIMIT_NOTE, doubted, other_models
 from selfgen.report.measure import bootstrap
 from selfgen.report.registry import Drawn, Rows, Table, by_method, rows
 from selfgen.report.spec import TableSpec
@@ -76,7 +78,7 @@ def draw(judgments: Sequence[Rows], spec: TableSpec[WinRates]) -> Drawn:
         ]
         for line, p in zip(rows, adjusted, strict=True)
     ]
-    return Drawn([_grid(rows, adjusted, spec)], CSV, lines)
+    return Drawn([_grid(rows, adjusted, judgments, spec)], CSV, lines)
 
 
 def _line(
@@ -84,6 +86,8 @@ def _line(
 ) -> Line:
     rows = [row for part in by_seed.values() for row in part]
     wins = {seed: _wins(part) for seed, part in by_seed.items()}
+    if not any(wins.values()):
+        raise UserError(f"{' '.join(key)}: found no judgment that names a winner")
     half = {seed: dict.fromkeys(items, 0.5) for seed, items in wins.items()}
     named = [row for row in rows if row["judgment"]]
     judged = [row for row in rows if row["first"] is not None]
@@ -119,7 +123,12 @@ def _consistent(parts: Iterable[Rows]) -> float | None:
     return sum(both) / len(both) if both else None
 
 
-def _grid(lines: list[Line], adjusted: list[float], spec: TableSpec[WinRates]) -> Grid:
+def _grid(
+    lines: list[Line],
+    adjusted: list[float],
+    judgments: Sequence[Rows],
+    spec: TableSpec[WinRates],
+) -> Grid:
     many = several(line.key[1] for line in lines)
     twice = any(line.consistent is not None for line in lines)
     judged = not spec.own.proxy
@@ -130,7 +139,7 @@ def _grid(lines: list[Line], adjusted: list[float], spec: TableSpec[WinRates]) -
         shown.append(
             [
                 *(task, *[model] * many, label(spec.labels, method, decoding)),
-                bracketed(line.wins, mark=mark),
+                doubted(bracketed(line.wins, mark=mark), line.unparsable),
                 *[_percent(line.unparsable), _percent(line.first)] * judged,
                 *[_percent(line.consistent)] * twice,
                 *(f"{line.words:.1f}", f"{line.opponent_words:.1f}"),
@@ -147,12 +156,14 @@ def _grid(lines: list[Line], adjusted: list[float], spec: TableSpec[WinRates]) -
         title=f"Win rate against {spec.own.opponent}, decided by {spec.own.judge}.",
         header=header,
         rows=shown,
-        notes=_notes(lines, spec),
+        notes=_notes(lines, judgments, spec),
         left=2 + many,
     )
 
 
-def _notes(lines: list[Line], spec: TableSpec[WinRates]) -> list[str]:
+def _notes(
+    lines: list[Line], judgments: Sequence[Rows], spec: TableSpec[WinRates]
+) -> list[str]:
     sizes = sorted({line.wins.n for line in lines})
     notes = [
         f"n = {' to '.join(map(str, dict.fromkeys((sizes[0], sizes[-1]))))} prompts."
@@ -169,8 +180,10 @@ def _notes(lines: list[Line], spec: TableSpec[WinRates]) -> list[str]:
             "; a coin is tossed for them."
             if spec.own.coin
             else "; they count for neither side."
-        ),
+        )
+        + f" {LIMIT_NOTE}",
         "First preferred: how often the answer shown first won; half without position bias.",
+        *other_models(row for part in judgments for row in part),
     ]
 
 
