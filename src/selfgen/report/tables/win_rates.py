@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from selfgen.core.errors import UserError
+from selfgen.core.ties import TIE
 from selfgen.evaluation.statistics import (
     Bootstrap,
     Difference,
@@ -172,7 +173,8 @@ def _notes(
         f" {len(lines)} rows.",
     ]
     if spec.own.proxy:
-        return [*notes, f"A proxy, no judge: {spec.own.proxy}"]
+        tie = f"Scores that differ by less than {TIE:g} are a tie, half a win."
+        return [*notes, f"A proxy, no judge: {spec.own.proxy} {tie}"]
     return [
         *notes,
         "Unparsable: replies that name no winner"
