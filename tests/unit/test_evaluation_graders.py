@@ -176,6 +176,19 @@ def test_ids_must_match(answers, message):
     assert str(error.value) == message
 
 
+def test_empty_input_is_refused_in_one_line():
+    spec = ScoresSpec(("rouge",), ("test",))
+    for call in (
+        lambda: score([], [], spec),
+        lambda: score([_record(1, "train")], [], spec),
+        lambda: lead_1_scores([], spec),
+    ):
+        with pytest.raises(UserError, match="records: found none of test to score"):
+            call()
+    with pytest.raises(UserError, match="r1 has no answer to grade against"):
+        score([_record(1, answer=" ")], [_answer(1)], ScoresSpec(("latex",), ("test",)))
+
+
 def test_a_metric_must_exist_and_find_its_gold_answer():
     with pytest.raises(
         UserError, match="found 'bleu', allowed: chrf, latex, numbers, ro"

@@ -96,7 +96,7 @@ def _line(
         key,
         mean_interval(wins, resampling, key),
         paired_difference(wins, half, resampling, key),
-        1 - len(named) / len(judged) if judged else 0.0,
+        (len(judged) - len(named)) / len(judged) if judged else 0.0,
         sum(row["judgment"] == "A" for row in named) / len(named) if named else None,
         _consistent(by_seed.values()),
         sum(row["words"] for row in rows) / len(rows),
