@@ -22,7 +22,7 @@ class Candidates(Mix):
 
     mix: Literal["dpo"] = Field(
         description="Pairs: the best of some own answers over the worst, as the task's"
-        " main metric grades them; examples with equal ones are left out."
+        " main metric grades them; examples whose grades all lie within 0.0001 are left out."
     )
     candidates: CountFromTwo = Field(
         default=4, description="Own answers of an example and epoch."
