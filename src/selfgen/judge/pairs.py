@@ -27,9 +27,9 @@ _NOUN = "(?:answer|summary|response|reply|option|one|choice)"
 
 PREFERRED = re.compile(
     rf"""
-    \b preferred (?:[ ]+ {_NOUN} )? [*_"'`]*+ (?: \s*+ [:=] | [ ]+ is \b )
-    [\s*_"'`(\[{{<:]*+ (?: the [ ] )? (?: {_NOUN} [\s:*_"'`(\[{{<]++ )?
-    ([AB] | both | neither | none | tie) \b
+    (?<! [^\W_] ) preferred (?:[ ]+ {_NOUN} )? [*_"'`]*+ (?: \s*+ [:=] | [ ]+ is \b )
+    [\W_]*+ (?: the [ ] )? (?: {_NOUN} [\W_]++ )?
+    ([AB] | both | neither | none | tie) (?! [^\W_] )
     """,
     re.IGNORECASE | re.VERBOSE,
 )
@@ -40,13 +40,14 @@ _TURNED = re.compile(
 )
 """Words before "preferred", in its clause, that turn its sense."""
 
+_CLAUSE = re.compile(r"[.!?;:,()\n]|\s[-\u2013\u2014]\s")
 _CLAUSE_CHARACTERS = 60
 
 _CHOSEN = re.compile(
     rf"""
     (?! [ \t,/&(>-]*+ (?: (?:or|and|vs\.?|versus) [ ] )?
         (?: {_NOUN} [ ] )? [AB] [ \t).>]*+ $ )
-    [^\S\n]*+ (?: [)\]}}>"'`*_]++ [^\S\n]*+ )?+
+    [^\S\n]*+ (?: (?: [^\w\s.,;:!(\u2013\u2014/&|=+-] | _ )++ [^\S\n]*+ )?+
     (?: $ | [.,;:!(\u2013\u2014-] | (?:because|since|as|for|due|by|over|is|it|with) \b )
     """,
     re.IGNORECASE | re.MULTILINE | re.VERBOSE,
@@ -122,15 +123,12 @@ def _constant(source: str, name: str) -> str:
 
 def judgment_of(reply: str) -> str | None:
     """``A`` or ``B``; None where the reply does not say."""
-    judgment = None
-    for match in PREFERRED.finditer(reply):
+    for match in reversed([*PREFERRED.finditer(reply)]):
         before = reply[max(0, match.start() - _CLAUSE_CHARACTERS) : match.start()]
-        clause = re.split(r"[.!?;:,()\n]", before)[-1]
-        if _TURNED.search(clause):
-            continue
-        chosen = len(match[1]) == 1 and _CHOSEN.match(reply, match.end())
-        judgment = match[1].upper() if chosen else None
-    return judgment
+        if not _TURNED.search(_CLAUSE.split(before)[-1]):
+            chosen = len(match[1]) == 1 and _CHOSEN.match(reply, match.end())
+            return match[1].upper() if chosen else None
+    return None
 
 
 def judged(
