@@ -13,6 +13,14 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import pytest
+
+from selfgen.judge.spec import EndpointSpec, Limits
+
+KEY = "sk-secret-of-the-test"
+SPEC = EndpointSpec("judge-1", "TEST_JUDGE")
+LIMITS = Limits(4, 0, 2.0, 2, 1.0, 2.0, 100.0)
+
 Answer = Callable[[dict[str, Any]], "str | dict[str, Any]"]
 """From the body of a request to the text of the reply, or to a whole choice."""
 
@@ -145,3 +153,23 @@ def serve(answer: Answer) -> Iterator[JudgeServer]:
     finally:
         server.shutdown()
         server.server_close()
+
+
+def ask_of(text: str) -> dict[str, Any]:
+    """A request."""
+    return {
+        "messages": [{"role": "user", "content": text}],
+        "temperature": 0.0,
+        "max_tokens": 8,
+    }
+
+
+@contextmanager
+def echo(monkeypatch: pytest.MonkeyPatch) -> Iterator[JudgeServer]:
+    """The server of ``SPEC``, which repeats what it is asked in capitals; who asks again waits
+    a tenth as long."""
+    monkeypatch.setattr("selfgen.judge.client.FIRST_WAIT", 0.05)
+    with serve(lambda body: body["messages"][-1]["content"].upper()) as found:
+        monkeypatch.setenv("TEST_JUDGE_BASE_URL", found.url)
+        monkeypatch.setenv("TEST_JUDGE_API_KEY", KEY)
+        yield found

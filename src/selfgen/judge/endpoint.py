@@ -12,7 +12,7 @@ import logging
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from selfgen.benchmarks.base import Reply, Request
@@ -138,7 +138,10 @@ class Endpoint:
                 raw = await self.client.chat.completions.with_raw_response.create(
                     model=self.spec.model, **request
                 )
-            return _read(raw.http_response.content, request)
+            reply = _read(raw.http_response.content, request)
+            # It goes into manifests and tables, and the key into none.
+            named = " ".join(reply.model.replace(self.key, "***").split())[:100]
+            return replace(reply, model=named)
         except TimeoutError:
             why = f"no reply within {self.limits.timeout:g} s"
             raise Failure(why, again=True, used=most(request)) from None
