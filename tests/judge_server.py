@@ -166,8 +166,8 @@ def ask_of(text: str) -> dict[str, Any]:
 
 @contextmanager
 def echo(monkeypatch: pytest.MonkeyPatch) -> Iterator[JudgeServer]:
-    """The server of ``SPEC``, which repeats what it is asked in capitals; who asks again waits
-    a tenth as long."""
+    """The server of ``SPEC``, which repeats what it is asked in capitals; who asks again
+    waits a tenth as long."""
     monkeypatch.setattr("selfgen.judge.client.FIRST_WAIT", 0.05)
     with serve(lambda body: body["messages"][-1]["content"].upper()) as found:
         monkeypatch.setenv("TEST_JUDGE_BASE_URL", found.url)

@@ -1,5 +1,5 @@
-"""A judge that is asked over HTTP: order, retries, what is kept, bad replies. The budget is in
-``test_judge_budget.py``."""
+"""A judge that is asked over HTTP: order, retries, what is kept, bad replies. The budget is
+in ``test_judge_budget.py``."""
 
 import asyncio
 import logging

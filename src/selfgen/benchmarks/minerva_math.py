@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import Field
 
 from selfgen.benchmarks.base import FewShot, Files, Rows
+from selfgen.core.errors import UserError
 from selfgen.data.final_answers import boxed
 from selfgen.runtime import limited
 from selfgen.tasks import hendrycks_math
@@ -61,7 +62,9 @@ class MinervaMath(FewShot):
 
     @staticmethod
     def gold(problem: Mapping[str, Any]) -> str:
-        return boxed(problem["solution"]) or ""
+        if answer := boxed(problem["solution"]):
+            return answer
+        raise UserError(f"MATH: {problem['unique_id']}: its solution has no box")
 
 
 BENCHMARK = MinervaMath
