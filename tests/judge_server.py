@@ -13,6 +13,14 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import pytest
+
+from selfgen.judge.spec import EndpointSpec, Limits
+
+KEY = "sk-secret-of-the-test"
+SPEC = EndpointSpec("judge-1", "TEST_JUDGE")
+LIMITS = Limits(4, 0, 2.0, 2, 1.0, 2.0, 100.0)
+
 Answer = Callable[[dict[str, Any]], "str | dict[str, Any]"]
 """From the body of a request to the text of the reply, or to a whole choice."""
 
@@ -23,7 +31,9 @@ class JudgeServer(ThreadingHTTPServer):
 
     A fault is a status code (``429``, ``429:2`` with retry-after), or ``drop`` (the
     connection is closed), ``cut`` (closed half way through the body), ``hang:SECONDS``,
-    ``text`` (a body that is no JSON), ``nothing`` (no choice), ``empty`` (no text).
+    ``drip:SECONDS`` (the body comes in so many pieces, one each tenth of a second),
+    ``text`` (a body that is no JSON), ``raw`` (the body ``raw``), ``nothing`` (no choice),
+    ``empty`` (no text). ``more``: fields of every reply beside the choice; None: left out.
     """
 
     daemon_threads = True
@@ -36,6 +46,8 @@ class JudgeServer(ThreadingHTTPServer):
         self.keys: set[str] = set()
         self.faults: list[str] = []
         self.always = ""
+        self.raw = b""
+        self.more: dict[str, Any] = {}
         self.lock = threading.Lock()
 
     @property
@@ -71,6 +83,8 @@ class _Handler(BaseHTTPRequestHandler):
             return self._send(int(kind), error, {"retry-after": value} if value else {})
         if kind == "text":
             return self._send(200, b"<html>busy</html>")
+        if kind == "raw":
+            return self._send(200, server.raw)
         choice = server.answer(body)
         if isinstance(choice, str):
             message = {"role": "assistant", "content": choice}
@@ -86,6 +100,19 @@ class _Handler(BaseHTTPRequestHandler):
             "choices": [] if kind == "nothing" else [choice],
             "usage": {"prompt_tokens": words, "completion_tokens": 1},
         }
+        reply |= server.more
+        reply = {key: part for key, part in reply.items() if part is not None}
+        if kind == "drip":
+            text = json.dumps(reply).encode()
+            self._head(200, len(text), {})
+            size = -(-len(text) // round(10 * float(value)))
+            for start in range(0, len(text), size):
+                time.sleep(0.1)
+                try:
+                    self.wfile.write(text[start : start + size])
+                except OSError:  # who asked did not wait
+                    return self._close()
+            return None
         if kind == "cut":
             text = json.dumps(reply).encode()
             self._head(200, len(text), {})
@@ -126,3 +153,23 @@ def serve(answer: Answer) -> Iterator[JudgeServer]:
     finally:
         server.shutdown()
         server.server_close()
+
+
+def ask_of(text: str) -> dict[str, Any]:
+    """A request."""
+    return {
+        "messages": [{"role": "user", "content": text}],
+        "temperature": 0.0,
+        "max_tokens": 8,
+    }
+
+
+@contextmanager
+def echo(monkeypatch: pytest.MonkeyPatch) -> Iterator[JudgeServer]:
+    """The server of ``SPEC``, which repeats what it is asked in capitals; who asks again
+    waits a tenth as long."""
+    monkeypatch.setattr("selfgen.judge.client.FIRST_WAIT", 0.05)
+    with serve(lambda body: body["messages"][-1]["content"].upper()) as found:
+        monkeypatch.setenv("TEST_JUDGE_BASE_URL", found.url)
+        monkeypatch.setenv("TEST_JUDGE_API_KEY", KEY)
+        yield found

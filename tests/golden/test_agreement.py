@@ -2,7 +2,21 @@
 
 import pytest
 
+from selfgen.core.errors import UserError
 from selfgen.report.agreement import agreement, tabulate
+
+
+def test_near_scores_are_a_tie() -> None:
+    """As in a comparison: half agrees, with whichever side."""
+    found = agreement("x", [1.00005, 1.0], [1.0, 1.00005], [2.0, 1.0], 0.95)
+    assert (found.model.value, found.baseline.value) == (0.5, 0.5)
+
+
+def test_a_side_without_a_pair_is_refused() -> None:
+    with pytest.raises(UserError, match="no pair that the judge gave to the model"):
+        agreement("x", [1.0], [0.0], [1.0], 0.95)
+    with pytest.raises(UserError, match="no pair that the judge gave to the model"):
+        agreement("x", [], [], [], 0.95)
 
 
 def test_by_hand() -> None:

@@ -149,6 +149,39 @@ def test_replies_that_name_neither_are_counted(
     assert found["win_rate"] == pytest.approx(sum(kept) / 800, abs=0.01)
 
 
+def test_a_judge_without_log_probabilities_is_refused(
+    files: tuple[list[dict], ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After one request. Two equal outputs alone would make a row of 50.0."""
+    outputs, baseline, _ = files
+    for logprobs in (None, {"content": None}, {"content": []}, {"content": [{}]}):
+        with serve(
+            lambda _, logprobs=logprobs: {
+                "index": 0,
+                "message": {"role": "assistant", "content": "m"},
+                "finish_reason": "length",
+                "logprobs": logprobs,
+            }
+        ) as server:
+            monkeypatch.setenv("TEST_JUDGE_BASE_URL", server.url)
+            monkeypatch.setenv("TEST_JUDGE_API_KEY", "x")
+            judge = Judge(SPEC, LIMITS, tmp_path / str(logprobs))
+            with pytest.raises(UserError, match="the judge gave no log-probabilities"):
+                alpaca_eval.annotate(outputs, baseline, judge.ask)
+            assert len(server.seen) == 1
+
+
+def test_a_judge_that_names_neither_is_refused(
+    row: Callable[..., dict[str, float]],
+) -> None:
+    top = [{"token": "Both", "logprob": -0.1}]
+    said = {"content": [{**top[0], "top_logprobs": top}]}
+    choice = {"index": 0, "finish_reason": "length", "logprobs": said}
+    message = {"role": "assistant", "content": "Both"}
+    with pytest.raises(UserError, match="none of 803 replies of the judge names one"):
+        row(lambda _: choice | {"message": message})
+
+
 def test_instructions_must_be_those_of_the_baseline(
     files: tuple[list[dict], ...], tmp_path: Path
 ) -> None:

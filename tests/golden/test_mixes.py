@@ -199,6 +199,17 @@ def test_dpo_counts_steps_without_gaps() -> None:
         assert [(row["id"], row["step"]) for row in found] == [(other, 0)] * 2
 
 
+def test_dpo_takes_near_grades_for_equal() -> None:
+    """The first of the best and the last of the worst, whatever rounding says."""
+    spec = replace(SPEC, method=DPO)
+    grades = {("a", 0): 0.5, ("a", 1): 0.50001, ("a", 2): 0.1}
+    grades |= {("b", e): 0.5 + e / 1e5 for e in range(3)}
+    rows = made(spec, CANDIDATES, grades=grades)
+    assert set(rows) == {"achosen", "arejected"}
+    assert rows["achosen"]["input_ids"] == [1, 10, 11, 3, 50, EOS]
+    assert rows["arejected"]["input_ids"] == [1, 10, 11, 3, 52, EOS]
+
+
 def test_dpo_without_any_pair() -> None:
     grades = {(i, e): 1.0 for i in "ab" for e in range(3)}
     with pytest.raises(UserError, match="the same grade"):

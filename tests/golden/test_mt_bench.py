@@ -1,6 +1,7 @@
 """MT-Bench's judge prompts and ratings: by hand, and on FastChat's files where they are."""
 
 import json
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,7 +11,11 @@ from selfgen.benchmarks import mt_bench
 from selfgen.benchmarks.base import Request
 from selfgen.benchmarks.mt_bench import MtBench, Question, rating_of, request_of
 from selfgen.core.errors import UserError
+from selfgen.judge.client import Judge
+from selfgen.judge.grades import by_judge
 from selfgen.judge.replies import Reply
+from selfgen.judge.spec import EndpointSpec, GradesSpec, Limits
+from tests.judge_server import serve
 
 DATA = Path(__file__).parents[3] / "shared" / "data" / "mt_bench"
 real = pytest.mark.skipif(
@@ -111,6 +116,38 @@ def test_from_conversations_to_rows(files: dict[str, Path]) -> None:
         *(("2.1", 1, 10.0), ("2.2", 2, 1.0)),
     ]
     assert [r["category"] for r in rows] == ["writing"] * 2 + ["math"] * 2
+
+
+def test_a_judge_that_never_rates_is_refused(
+    files: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Over HTTP: a rating or none, and the name of the model that replied."""
+    answers = [
+        {"id": c.id, "turn": turn, "prompt": text, "answer": f"A{turn}"}
+        for c in MtBench.conversations(files)
+        for turn, text in enumerate(c.turns, 1)
+    ]
+    endpoint = EndpointSpec("judge-1", "TEST_JUDGE")
+    spec = GradesSpec("mt-bench", endpoint, "m")
+    limits = Limits(2, 0, 20.0, 0, 1.0, 1.0, 1.0)
+    said = "Fine."
+    with serve(lambda _: said) as server:
+        monkeypatch.setenv("TEST_JUDGE_BASE_URL", server.url)
+        monkeypatch.setenv("TEST_JUDGE_API_KEY", "x")
+        with pytest.raises(UserError, match="none of 4 replies is a grade of MT-Bench"):
+            by_judge(answers, files, spec, Judge(endpoint, limits, tmp_path / "a"))
+        said, server.more = "[[3]]", {"model": "cheap-1"}
+        judge = Judge(endpoint, limits, tmp_path / "b")
+        rows, facts = by_judge(answers, files, spec, judge)
+    assert [(row["rating"], row["by"]) for row in rows] == [(3.0, "cheap-1")] * 4
+    assert facts["other_models"] == {"cheap-1": 4}
+
+
+@pytest.mark.parametrize("piece", ["[[", "1", "[[1", "[[1.", "[", "]"])
+def test_a_hostile_reply_takes_linear_time(piece: str) -> None:
+    started = time.perf_counter()
+    rating_of("[[" + piece * (1_000_000 // len(piece)))
+    assert time.perf_counter() - started < 5
 
 
 def test_files_that_do_not_fit(tmp_path: Path) -> None:

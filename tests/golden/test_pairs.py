@@ -1,6 +1,8 @@
 """Judge prompts, judgments and wins, by hand; and what a table makes of them."""
 
 import json
+import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +10,8 @@ import pytest
 
 from selfgen.core.errors import UserError
 from selfgen.judge import pairs
-from selfgen.judge.comparison import matched
+from selfgen.judge.client import Judge
+from selfgen.judge.comparison import by_judge, matched
 from selfgen.judge.pairs import (
     Pair,
     judged,
@@ -18,9 +21,10 @@ from selfgen.judge.pairs import (
     template_of,
 )
 from selfgen.judge.prompt import JUDGE
-from selfgen.judge.spec import ComparisonSpec, EndpointSpec
+from selfgen.judge.spec import ComparisonSpec, EndpointSpec, Limits
 from selfgen.report.spec import Cell, TableSpec
 from selfgen.report.tables.win_rates import WinRates, draw
+from tests.judge_server import serve
 
 SPEC = ComparisonSpec("test", 0, EndpointSpec("judge-1", "X"))
 TEMPLATE = "P {{post}} | {{summarya}} | {{summaryb}}"
@@ -59,6 +63,8 @@ def test_every_answer_meets_its_opponent() -> None:
         matched(records, answers, others[:1], "test")
     with pytest.raises(UserError, match="found 1 to the 2 prompts of test"):
         matched(records, answers[:1], others, "test")
+    with pytest.raises(UserError, match="found none of validation"):
+        matched(records, answers, others, "validation")
 
 
 def test_a_request_by_hand() -> None:
@@ -84,12 +90,61 @@ def test_a_request_by_hand() -> None:
         ("Preferred: A or B", None),
         ("Preferred: Both", None),
         ("Preferred: neither", None),
+        ("preferred: a", "A"),
+        ("PREFERRED: b.", "B"),
+        ("Preferred: A because it is shorter", "A"),
+        ("Preferred: A, since B omits it", "A"),
+        ("Preferred: B (shorter)", "B"),
+        ("Preferred: B - it is right", "B"),
+        ("Preferred: A over B", "A"),
+        ("Preferred: <A>", "A"),
+        ("Preferred:\nA", "A"),
+        ("Preferred: A\r\n", "A"),
+        ("Preferred: A\n\nB is longer.", "A"),
+        ("The preferred answer is B.", "B"),
+        ("Preferred response: [B]", "B"),
+        ("Comparison: neither is good. Preferred: B", "B"),
+        ("A is not what I want. Preferred: B", "B"),
+        ("Most preferred: B", "B"),
+        ("Preferred: B\nLeast preferred: A", "B"),
+        ("Least preferred: A\nPreferred: B", "B"),
+        ("Preferred: B. Least preferred: A", "B"),
+        ("Least preferred: A", None),
+        ("Least Preferred: A", None),
+        ("**Least preferred:** A", None),
+        ("The less preferred answer: A", None),
+        ("Not preferred: A", None),
+        ("Non-preferred: A", None),
+        ("Dispreferred: A", None),
+        ("Preferred: not A", None),
+        ("Preferred: A/B", None),
+        ("Preferred: A, B", None),
+        ("Preferred: A (or B)", None),
+        ("Preferred: <A or B>", None),
+        ("Preferred: \u201cB\u201d", "B"),
+        ("Preferred: \u3010A\u3011", "A"),
+        ("__Preferred__: __B__", "B"),
+        ("A is less clear - Preferred: B", "B"),
+        ("Preferred: A \u2192 B", None),
+        ("Preferred: A | B", None),
+        ("Preferred: A tie", None),
+        ("preferred: a tie", None),
+        ("Preferred: A\nPreferred: both", None),
         ("A", None),
         ("", None),
     ],
 )
 def test_judgments(reply: str, judgment: str | None) -> None:
     assert judgment_of(reply) == judgment
+
+
+@pytest.mark.parametrize(
+    "piece", ["Preferred: A ", "Preferred:", "Preferred: A\n", "preferred", "\n", "*"]
+)
+def test_a_hostile_reply_takes_linear_time(piece: str) -> None:
+    started = time.perf_counter()
+    judgment_of("Preferred: " + piece * (1_000_000 // len(piece)))
+    assert time.perf_counter() - started < 5
 
 
 def test_wins_by_hand() -> None:
@@ -182,6 +237,63 @@ def test_the_table_by_hand() -> None:
     text = found["md"]
     assert "decided by judge-1" in text and "| s | BASH | 70.0" in text
     assert "25.0 | 66.7 | 75.0 | 4.0 | 6.0 |" in text
+
+
+def test_a_cell_says_what_share_was_unparsable() -> None:
+    """Above 5 %, and then it bears no mark, also where coins were tossed."""
+    won = [_row(f"i{n}", True, "A") for n in range(95)]
+    few = [*won, *(_row(f"u{n}", True, "") for n in range(5))]
+    many = [*won, *(_row(f"u{n}", True, "") for n in range(6))]
+    tossed = [*won, *(_row(f"u{n}", True, "") | {"won": 1.0} for n in range(6))]
+    for rows, said in ((few, False), (many, True), (tossed, True)):
+        texts = draw([rows, rows], TABLE).texts()
+        (line,) = (x for x in texts["md"].splitlines() if "| BASH |" in x)
+        assert ("; 5.9 % unparsable |" in line) == said == ("▲" not in line)
+        assert ("5.9 \\% unparsable" in texts["tex"]) == said
+        assert "Where more than 5 % are unparsable, the cell says so" in texts["md"]
+    nothing = [_row("u", True, "")]
+    with pytest.raises(UserError, match="found no judgment that names a winner"):
+        draw([nothing, nothing], TABLE)
+
+
+def test_a_table_names_another_model_than_was_asked() -> None:
+    rows = [_row("a", True, "A") | {"by": ""}, _row("b", True, "A") | {"by": "cheap-1"}]
+    text = draw([rows, rows], TABLE).texts()["md"]
+    assert "Replies are by cheap-1, and not by the model that was asked." in text
+    plain = [row | {"by": ""} for row in rows]
+    assert "Replies are by" not in draw([plain, plain], TABLE).texts()["md"]
+
+
+@pytest.fixture
+def judge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Judge]:
+    """Says what the summary A tells it to say, as the model ``cheap-1``."""
+
+    def answer(body: dict) -> str:
+        return body["messages"][-1]["content"].partition("| say ")[2].partition("|")[0]
+
+    with serve(answer) as server:
+        server.more = {"model": "cheap-1"}
+        monkeypatch.setenv("X_BASE_URL", server.url)
+        monkeypatch.setenv("X_API_KEY", "x")
+        yield Judge(SPEC.endpoint, Limits(2, 0, 20.0, 0, 1.0, 1.0, 1.0), tmp_path)
+
+
+def test_a_comparison_by_an_endpoint(judge: Judge) -> None:
+    """Rows name the model that replied; replies that all name nobody are refused."""
+    both = replace(SPEC, orders="both")
+    said = [
+        Pair(f"i{n}", "p", f"say {n} Preferred: A", "say nothing") for n in range(3)
+    ]
+    rows, facts = by_judge(said, both, judge, TEMPLATE)
+    assert [row["judgment"] for row in rows] == ["A", ""] * 3
+    assert {row["by"] for row in rows} == {"cheap-1"}
+    assert (facts["unparsable"], facts["other_models"]) == (3, {"cheap-1": 6})
+    mute = [Pair(f"i{n}", "p", f"say {n}", "say x") for n in range(3)]
+    for unparsable in ("count", "coin"):
+        with pytest.raises(
+            UserError, match="judge-1: none of 6 replies names a winner"
+        ):
+            by_judge(mute, replace(both, unparsable=unparsable), judge, TEMPLATE)
 
 
 def test_a_proxy_is_named_one() -> None:

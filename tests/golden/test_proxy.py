@@ -111,9 +111,16 @@ def test_likelihood_by_hand(base: Path) -> None:
 
 
 def test_wins_by_hand() -> None:
-    made = [Pair(str(i), "p", "own words", "other") for i in range(3)]
-    rows = proxy.judged(made, [0.5, 0.2, 0.3], [0.1, 0.4, 0.3])
-    assert [row["won"] for row in rows] == [1.0, 0.0, 0.5]
+    """Scores that differ by less than 1e-4 are a tie; what is no number has no winner."""
+    made = [Pair(str(i), "p", "own words", "other") for i in range(7)]
+    own, other = (
+        [0.5, 0.2, 0.3, 0.3, 0.30009, -2.5, -2.5],
+        [0.1, 0.4, 0.3, 0.3000002, 0.3, -2.50009, -2.5002],
+    )
+    rows = proxy.judged(made, own, other)
+    assert [row["won"] for row in rows] == [1.0, 0.0, 0.5, 0.5, 0.5, 0.5, 1.0]
+    with pytest.raises(UserError, match="found the scores"):
+        proxy.judged(made[:1], [math.nan], [0.1])
     assert (rows[0]["first"], rows[0]["judgment"], rows[0]["words"]) == (None, "", 2)
 
 

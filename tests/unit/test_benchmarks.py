@@ -15,6 +15,7 @@ import yaml
 from tests.conftest import SMALL
 
 from selfgen.benchmarks import BENCHMARKS
+from selfgen.core.errors import UserError
 from selfgen.report.spec import Cell, TableSpec
 from selfgen.report.tables.benchmark import Graded, draw
 
@@ -47,7 +48,7 @@ def test_wins_and_lengths() -> None:
     """Replies that name neither are left out and counted; what is not controlled for
     length has no column of numbers."""
     rows = [
-        {"id": "0", "won": 1.0, "controlled": None, "length": 10},
+        {"id": "0", "won": 1.0, "controlled": None, "length": 10, "by": "cheap-1"},
         {"id": "1", "won": 0.5, "controlled": None, "length": 30},
         {"id": "2", "won": None, "controlled": None, "length": 20},
     ]
@@ -56,6 +57,12 @@ def test_wins_and_lengths() -> None:
     assert (line["length_controlled"], line["unparsable"]) == ("", "2")
     assert (line["n"], line["seeds"]) == ("3", "2")
     assert "| t | m | BASH | — | 75.00" in text and "| 20 | 2 | 3 | 2 |" in text
+    # Of the judge's numbers the cells say what share of replies they are without.
+    assert text.count("; 33.3 % unparsable |") == 1
+    assert "Where more than 5 % are unparsable, the cell says so" in text
+    assert "Replies are by cheap-1, and not by the model that was asked." in text
+    with pytest.raises(UserError, match="found no grade"):
+        drawn("alpaca-eval", [[], []])
 
 
 def test_ratings_by_turn_and_category() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 
 import pytest
@@ -20,10 +21,33 @@ from selfgen.data.text import lead, sentences, squeeze, too_long
         ('"Stop." He did.', ['"Stop."', "He did."]),
         ("It cost 3.5 coins. No one paid", ["It cost 3.5 coins.", "No one paid"]),
         ("born c. 1200 in Aa. Died.", ["born c. 1200 in Aa.", "Died."]),
+        ("On Sept. 5 it rose. It fell.", ["On Sept. 5 it rose.", "It fell."]),
+        ("In Sept. Vole left. So?", ["In Sept. Vole left.", "So?"]),
+        ("Vole left in Sept. They stayed.", ["Vole left in Sept.", "They stayed."]),
+        ("Mt. Everest is high. It is.", ["Mt. Everest is high.", "It is."]),
+        ("Ft. Worth, Tex. Rangers ran. Go.", ["Ft. Worth, Tex. Rangers ran.", "Go."]),
+        ("The U.S. Senate met. He did.", ["The U.S. Senate met.", "He did."]),
+        ("It is in the U.S. The law is.", ["It is in the U.S.", "The law is."]),
+        ("At 5 p.m. Vole left. Ah.", ["At 5 p.m. Vole left.", "Ah."]),
+        ("He left at 5 p.m. She came.", ["He left at 5 p.m.", "She came."]),
+        ("Gen. A. Ames came. He ran.", ["Gen. A. Ames came.", "He ran."]),
+        ("(Maj. Vole ran.) He ran.", ["(Maj. Vole ran.)", "He ran."]),
+        ("See Fig. 3 and No. 5. A cat.", ["See Fig. 3 and No. 5.", "A cat."]),
+        ("The answer was no. He left.", ["The answer was no.", "He left."]),
+        ("Ames Inc. The firm grew.", ["Ames Inc.", "The firm grew."]),
+        ("“I ran.” He did.", ["“I ran.”", "He did."]),
     ],
 )
 def test_sentences(text: str, expected: list[str]) -> None:
     assert sentences(text) == expected
+
+
+@pytest.mark.parametrize("piece", ["A. ", "Mt. ", "U.S. ", '."', "(", ". ", "!\n", "a"])
+def test_sentences_of_a_hostile_text_take_linear_time(piece: str) -> None:
+    """A megabyte in about half a second; it was hours for some."""
+    started = time.perf_counter()
+    sentences(piece * (1_000_000 // len(piece)))
+    assert time.perf_counter() - started < 5
 
 
 def test_squeeze() -> None:

@@ -2,6 +2,7 @@
 
 import json
 import math
+import time
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,21 @@ def test_lead_1_is_the_first_sentence():
 )
 def test_final_number(text, answer, is_strict, is_flexible):
     assert (strict(text, answer), flexible(text, answer)) == (is_strict, is_flexible)
+
+
+@pytest.mark.parametrize("piece", ["1", "1,", "-", "$", ".", "#### ", "1/", "####"])
+def test_a_hostile_text_takes_linear_time(piece):
+    """A megabyte in a fraction of a second; it was hours."""
+    text = piece * (1_000_000 // len(piece))
+    started = time.perf_counter()
+    for given in (text, f"#### {text}"):
+        for answer in ("7", "7/2"):
+            assert not strict(given, answer) and not flexible(given, answer)
+    assert time.perf_counter() - started < 5
+
+
+def test_no_number_is_too_large():
+    assert not same("1e999999999", "1") and same("9" * 5000, "9" * 5000)
 
 
 def test_same_ignores_what_lm_eval_ignores():
@@ -158,6 +174,19 @@ def test_ids_must_match(answers, message):
     with pytest.raises(UserError) as error:
         score(records, [_answer(i) for i in answers], ScoresSpec(("rouge",), ("test",)))
     assert str(error.value) == message
+
+
+def test_empty_input_is_refused_in_one_line():
+    spec = ScoresSpec(("rouge",), ("test",))
+    for call in (
+        lambda: score([], [], spec),
+        lambda: score([_record(1, "train")], [], spec),
+        lambda: lead_1_scores([], spec),
+    ):
+        with pytest.raises(UserError, match="records: found none of test to score"):
+            call()
+    with pytest.raises(UserError, match="r1 has no answer to grade against"):
+        score([_record(1, answer=" ")], [_answer(1)], ScoresSpec(("latex",), ("test",)))
 
 
 def test_a_metric_must_exist_and_find_its_gold_answer():

@@ -15,6 +15,7 @@ FOLDER = Path(evaluate_modules.__file__).parent
 PROGRAM = """
 import sys
 import evaluate
+from selfgen.core.errors import UserError
 from selfgen.evaluation.evaluate_modules.selfgen_rouge import SelfgenRouge
 
 folder, cache = sys.argv[1:]
@@ -26,6 +27,12 @@ loaded = evaluate.load(f"{folder}/selfgen_rouge.py", cache_dir=cache)
 direct = SelfgenRouge(cache_dir=cache)
 assert loaded.compute(**texts) == direct.compute(**texts)
 assert abs(direct.compute(**texts)["rougeL"] - 5 / 6) < 1e-9
+for each in (math, direct):
+    try:
+        each.compute(predictions=[], references=[])
+        raise SystemExit("nothing was scored")
+    except UserError as error:
+        assert str(error).endswith("found no prediction, needed is one"), error
 """
 
 

@@ -1,48 +1,29 @@
-"""A judge that is asked over HTTP: order, retries, what is kept, the budget, bad replies."""
+"""A judge that is asked over HTTP: order, retries, what is kept, bad replies. The budget is
+in ``test_judge_budget.py``."""
 
+import asyncio
 import logging
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.judge_server import JudgeServer, serve
+from tests.judge_server import KEY, LIMITS, SPEC, JudgeServer, ask_of, echo, serve
 
 from selfgen.core.errors import UserError
-from selfgen.judge.client import Judge
+from selfgen.judge.client import Judge, others
 from selfgen.judge.replies import Replies, key_of
-from selfgen.judge.spec import EndpointSpec, Limits
 
-KEY = "sk-secret-of-the-test"
-SPEC = EndpointSpec("judge-1", "TEST_JUDGE")
-LIMITS = Limits(4, 0, 2.0, 2, 1.0, 2.0, 100.0)
-
-
-def ask_of(text: str) -> dict:
-    return {
-        "messages": [{"role": "user", "content": text}],
-        "temperature": 0.0,
-        "max_tokens": 8,
-    }
-
-
-def last(body: dict) -> str:
-    return body["messages"][-1]["content"]
+REQUESTS = [ask_of(f"item {i}") for i in range(12)]
 
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[JudgeServer]:
-    """Repeats what it is asked, in capitals; who asks again waits a tenth as long."""
-    monkeypatch.setattr("openai._base_client.INITIAL_RETRY_DELAY", 0.05)
-    with serve(lambda body: last(body).upper()) as found:
-        monkeypatch.setenv("TEST_JUDGE_BASE_URL", found.url)
-        monkeypatch.setenv("TEST_JUDGE_API_KEY", KEY)
+    with echo(monkeypatch) as found:
         yield found
-
-
-REQUESTS = [ask_of(f"item {i}") for i in range(12)]
 
 
 def test_replies_in_order_and_never_twice(server: JudgeServer, tmp_path: Path) -> None:
@@ -98,6 +79,15 @@ def test_a_hanging_endpoint_times_out_and_is_asked_again(
         ("nothing", "unusable: a reply without a choice"),
         ("empty", "unusable: an empty completion (finish_reason length)"),
         ("400", "unusable: refused (400): fault for Bearer ***"),
+        ("413", "unusable: refused as too long (413): fault for Bearer ***"),
+        ("402", "the account has no money or quota left (402): fault for Bearer ***"),
+        ("418", "the endpoint refuses the request (418): fault for Bearer ***"),
+        ("429:3600", "the endpoint asks to wait 3600 s (429), longer than the 120 s"),
+        (
+            "503:Fri, 31 Dec 2100 23:59:59 GMT",
+            " s (503), longer than the 120 s that we",
+        ),
+        ("drip:1", "no reply within 0.3 s, after 1 retries"),
     ],
 )
 def test_what_lasts_ends_in_one_line(
@@ -128,6 +118,106 @@ def test_what_lasts_ends_in_one_line(
         assert secret not in kept + caplog.text + text
 
 
+@pytest.mark.parametrize("fault", ["402", "418", "429:3600"])
+def test_what_does_not_pass_is_not_asked_again(
+    server: JudgeServer, tmp_path: Path, fault: str
+) -> None:
+    server.always = fault
+    with pytest.raises(UserError):
+        Judge(SPEC, replace(LIMITS, concurrency=1), tmp_path).ask(REQUESTS)
+    assert len(server.seen) == 1
+
+
+def test_the_time_limit_is_of_the_whole_reply(
+    server: JudgeServer, tmp_path: Path
+) -> None:
+    """A reply that comes piece by piece, each in time, is given up."""
+    server.always = "drip:2"
+    started = time.monotonic()
+    with pytest.raises(UserError, match=r"no reply within 0\.5 s"):
+        Judge(SPEC, replace(LIMITS, timeout=0.5, retries=0), tmp_path).ask(REQUESTS[:1])
+    assert time.monotonic() - started < 1.5
+    patient = Judge(SPEC, replace(LIMITS, timeout=30), tmp_path)
+    assert patient.ask(REQUESTS[:1])[0].text == "ITEM 0"
+
+
+BODY = (
+    '{"model": "judge-1", "choices": [{"message": {"content": %s}, "finish_reason": "stop"}],'
+    ' "usage": {"prompt_tokens": %s, "completion_tokens": 1}}'
+)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        "[" * 200_000,
+        '{"a":' * 200_000,
+        BODY % ("[" * 200_000, "2"),
+        "1e400",
+        "9" * 10_000,
+        "NaN",
+        "null",
+        "[]",
+        '"text"',
+        '{"choices": 1e400}',
+        '{"choices": {"0": 1}, "usage": [1]}',
+        '{"choices": ["x"], "usage": "much"}',
+        '{"choices": [{"message": ["x"]}], "model": 7}',
+        BODY % ("null", "2"),
+        BODY % ("1e400", "2"),
+        "\ufeff",
+        "",
+    ],
+)
+def test_nonsense_ends_in_one_line(
+    server: JudgeServer, tmp_path: Path, raw: str
+) -> None:
+    server.always, server.raw = "raw", raw.encode()
+    with pytest.raises(
+        UserError, match=r"^judge judge-1: 0 of 1 replies.*1 unusable: an?"
+    ):
+        Judge(SPEC, replace(LIMITS, retries=0), tmp_path).ask(REQUESTS[:1])
+
+
+@pytest.mark.parametrize(
+    ("raw", "text"),
+    [
+        ("\ufeff" + BODY % ('"B"', "2"), "B"),
+        (BODY % ('"B"', "1e400"), "B"),
+        (BODY % ('"B"', "NaN"), "B"),
+        (BODY % (r'"B \ud800"', "2"), "B ?"),
+    ],
+)
+def test_an_odd_reply_is_read_and_kept(
+    server: JudgeServer, tmp_path: Path, raw: str, text: str
+) -> None:
+    """A byte order mark, a number that is none, half of a surrogate pair."""
+    server.always, server.raw = "raw", raw.encode()
+    for _ in range(2):
+        (reply,) = Judge(SPEC, LIMITS, tmp_path).ask(REQUESTS[:1])
+        assert reply.text == text and reply.text.encode()
+    assert len(server.seen) == 1
+
+
+def test_a_reply_of_another_model_is_named(
+    server: JudgeServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.more = {"model": "cheap-1"}
+    replies = Judge(SPEC, LIMITS, tmp_path).ask(REQUESTS)
+    assert {reply.model for reply in replies} == {"cheap-1"}
+    said = "judge judge-1: 12 of 12 replies are by another model: cheap-1"
+    assert said in caplog.text
+    assert others(replies, SPEC) == {"cheap-1": 12}
+    # Also where they were kept.
+    assert others(Judge(SPEC, LIMITS, tmp_path).ask(REQUESTS), SPEC) == {"cheap-1": 12}
+    # The name is one line without the key, whatever the endpoint says.
+    server.more = {"model": f"{KEY}\n  {'x' * 1000}"}
+    (reply,) = Judge(SPEC, LIMITS, tmp_path / "c").ask(REQUESTS[:1])
+    assert reply.model == f"*** {'x' * 96}"
+    server.more = {}
+    assert not others(Judge(SPEC, LIMITS, tmp_path / "b").ask(REQUESTS[:2]), SPEC)
+
+
 def test_one_refused_request_does_not_stop_the_others(
     server: JudgeServer, tmp_path: Path
 ) -> None:
@@ -145,55 +235,31 @@ def test_a_dead_endpoint_is_given_up(
     with pytest.raises(UserError, match="0 of 12 replies"):
         Judge(SPEC, replace(LIMITS, retries=0, concurrency=1), tmp_path).ask(REQUESTS)
     assert len(server.seen) == 1
-    for url in ("http://127.0.0.1:1/v1", "nowhere", "http://"):
+    monkeypatch.setenv("TEST_JUDGE_BASE_URL", "::")
+    with pytest.raises(UserError, match="TEST_JUDGE_BASE_URL is no address"):
+        Judge(SPEC, LIMITS, tmp_path).ask(REQUESTS)
+    for url in ("http://127.0.0.1:1/v1", "http://[", "nowhere", "http://"):
         monkeypatch.setenv("TEST_JUDGE_BASE_URL", url)
         with pytest.raises(UserError, match="cannot reach the endpoint of TEST_JUDGE"):
             Judge(SPEC, replace(LIMITS, retries=0), tmp_path).ask(REQUESTS)
+    monkeypatch.setenv("TEST_JUDGE_API_KEY", "sk-\n")
+    with pytest.raises(UserError, match="TEST_JUDGE_API_KEY holds characters that no"):
+        Judge(SPEC, LIMITS, tmp_path).ask(REQUESTS)
     monkeypatch.delenv("TEST_JUDGE_API_KEY")
     with pytest.raises(UserError, match="found no TEST_JUDGE_API_KEY in the environm"):
         Judge(SPEC, LIMITS, tmp_path).ask(REQUESTS)
 
 
-def test_the_budget_is_a_limit(server: JudgeServer, tmp_path: Path) -> None:
-    """Prompts of 2 tokens at $1 and replies of 1 at $2 a million: $4 a million requests.
-    A request may cost its 6 bytes, 8 tokens around them and 8 of reply: $30 a million."""
-    judge = Judge(SPEC, replace(LIMITS, budget=39e-6, concurrency=1), tmp_path)
-    found = judge.estimate(REQUESTS)
-    assert (found.total, found.asked, found.spent) == (12, 12, 0)
-    assert found.dollars == pytest.approx((10 * 6 / 4 + 2 * 7 / 4 + 12 * 16) / 1e6)
-    with pytest.raises(UserError) as error:
-        judge.ask(REQUESTS)
-    # Spent 4, 8, 12; after the third 12 + 30 would be more than 39.
-    assert "3 of 12 replies" in str(error.value)
-    assert "budget of $3.9e-05" in str(error.value)
-    assert len(server.seen) == 3 and judge.spent() == pytest.approx(12e-6)
-    # What was spent counts for the next run too, and kept replies cost nothing.
-    again = Judge(SPEC, replace(LIMITS, budget=39e-6), tmp_path)
-    assert again.estimate(REQUESTS).asked == 9
-    with pytest.raises(UserError, match="3 of 12"):
-        again.ask(REQUESTS)
-    assert len(server.seen) == 3
-    more = Judge(SPEC, replace(LIMITS, budget=1.0), tmp_path)
-    assert len(more.ask(REQUESTS)) == 12 and len(server.seen) == 12
+def test_a_notebook_may_ask(server: JudgeServer, tmp_path: Path) -> None:
+    """Where a loop runs already; and a thread of one's own."""
 
+    async def cell() -> str:
+        return Judge(SPEC, LIMITS, tmp_path).ask(REQUESTS[:1])[0].text
 
-def test_unusable_replies_are_paid_for(server: JudgeServer, tmp_path: Path) -> None:
-    server.always = "empty"
-    judge = Judge(SPEC, replace(LIMITS, retries=2), tmp_path)
-    with pytest.raises(UserError, match="an empty completion"):
-        judge.ask(REQUESTS[:1])
-    assert Replies(tmp_path).paid("judge-1") == (6, 3)
-
-
-def test_another_try_is_held_against_the_budget(
-    server: JudgeServer, tmp_path: Path
-) -> None:
-    """Empty completions cost $4 a million each; the third try would leave no room."""
-    server.always = "empty"
-    judge = Judge(SPEC, replace(LIMITS, retries=9, budget=37e-6), tmp_path)
-    with pytest.raises(UserError, match="exceed the budget"):
-        judge.ask(REQUESTS[:1])
-    assert len(server.seen) == 2
+    assert asyncio.run(cell()) == "ITEM 0"
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(Judge(SPEC, LIMITS, tmp_path).ask, REQUESTS[1:2])
+        assert asked.result()[0].text == "ITEM 1"
 
 
 def test_the_rate_is_kept(server: JudgeServer, tmp_path: Path) -> None:
@@ -249,18 +315,6 @@ def test_log_probabilities_are_kept(
             reply = Judge(SPEC, LIMITS, tmp_path).ask([request])[0]
             assert (reply.logprobs, reply.finish_reason) == (logprobs, "length")
         assert server.seen[0][1]["top_logprobs"] == 5 and len(server.seen) == 1
-
-
-def test_a_ledger_that_was_cut_off_is_read(tmp_path: Path) -> None:
-    replies = Replies(tmp_path)
-    replies.pay("a", 10, 2)
-    replies.pay("b", 5, 1)
-    replies.pay("a", 1, 1)
-    with replies.ledger.open("a") as file:
-        file.write('["a", 99')
-    assert replies.paid("a") == (11, 3)
-    replies.pay("a", 1, 0)
-    assert replies.paid("a") == (12, 3)
 
 
 def test_one_process_asks_at_a_time(

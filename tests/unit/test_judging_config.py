@@ -153,6 +153,20 @@ def test_tables_say_how_far_a_proxy_agrees(tmp_path: Path) -> None:
     assert bare.endswith("was not measured.")
 
 
+@pytest.mark.parametrize("kind", ["likelihood", "similarity"])
+def test_a_proxy_computes_in_fp32_whatever_the_run_does(
+    tmp_path: Path, kind: str
+) -> None:
+    """Its ties are of that rounding."""
+    raw = yaml.safe_load(SMALL.read_text())
+    rates = {"x": {"judge": "near", "against": "sft-continued"}}
+    more = {"judges": {"near": {"kind": kind}}, "evaluation": {"win_rates": rates}}
+    update_config(raw, {"precision": "bf16"} | more)
+    graph = Graph(load(raw), tmp_path)
+    assert graph.device().precision == "bf16"
+    assert judging.spec(graph, "x", "descriptions", 0).device.precision == "fp32"
+
+
 def test_how_an_endpoint_is_asked_is_no_part_of_a_spec(tmp_path: Path) -> None:
     """So that changing it reruns nothing; it reaches the job all the same."""
     asked = {"judge": "gpt", "tasks": ["descriptions"]}

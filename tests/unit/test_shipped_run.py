@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from tests import shipped
 
+from selfgen.core import ties
 from selfgen.core.errors import UserError
 from selfgen.core.spec import from_json
 from selfgen.evaluation.statistics import paired_difference
@@ -95,6 +96,16 @@ def test_no_prompt_and_no_answer_is_shipped() -> None:
     assert not list(REFERENCE.rglob("samples*"))
     for path in REFERENCE.rglob("judgments/**/*.parquet"):
         assert "reply" not in pd.read_parquet(path).columns
+
+
+def test_the_shipped_wins_are_those_of_the_shipped_scores(run: Path) -> None:
+    """A difference below the tolerance is a tie."""
+    paths = sorted((run / "judgments").rglob("*.parquet"))
+    assert paths
+    for path in paths:
+        rows = pd.read_parquet(path)
+        scores = zip(rows["score"], rows["opponent_score"], strict=True)
+        assert [ties.won(*both) for both in scores] == rows["won"].tolist(), path
 
 
 def test_readme_shows_the_shipped_run() -> None:

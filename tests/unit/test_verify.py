@@ -86,6 +86,26 @@ def test_the_tolerance_by_hand() -> None:
 
 
 @pytest.mark.parametrize(
+    ("more", "doubted"),
+    [
+        ({"comparison": "gpt", "unparsable": "0.050000"}, False),
+        ({"comparison": "gpt", "unparsable": "0.060000"}, True),
+        ({"unparsable": "10", "n": "100", "seeds": "2"}, False),
+        ({"unparsable": "12", "n": "100", "seeds": "2"}, True),
+        ({"unparsable": ""}, False),
+    ],
+)
+def test_a_judge_that_could_not_be_read_meets_nothing(
+    more: dict[str, str], doubted: bool
+) -> None:
+    """A comparison has the share of its unparsable replies, a benchmark their number."""
+    rows = [row | more for row in table()]
+    found = hold(Known(ANCHOR, {}), SPEC, {"wins": rows}, {})
+    assert found.outcome == ("not comparable" if doubted else "met")
+    assert found.why == ("6.0 % of the replies are unparsable" if doubted else "")
+
+
+@pytest.mark.parametrize(
     ("number", "manifests", "spec", "value", "outcome", "why"),
     [
         (

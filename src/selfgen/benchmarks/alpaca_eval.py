@@ -17,7 +17,15 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from selfgen.benchmarks.base import Ask, Conversation, Files, Judged, Measure, Rows
+from selfgen.benchmarks.base import (
+    Ask,
+    Conversation,
+    Files,
+    Judged,
+    Measure,
+    Reply,
+    Rows,
+)
 from selfgen.core.errors import UserError
 from selfgen.core.types import Count, Number
 from selfgen.data.pins import FileSpec
@@ -52,7 +60,13 @@ class AlpacaEval(Judged):
         Measure("controlled", "length_controlled", "LC win rate, %"),
         Measure("won", "win_rate", "Win rate, %"),
         Measure(
-            "length", "length", "Length, characters", unit=1, digits=0, interval=False
+            "length",
+            "length",
+            "Length, characters",
+            unit=1,
+            digits=0,
+            interval=False,
+            graded=False,
         ),
     )
     note = (
@@ -134,7 +148,9 @@ def annotate(
     ``output_1`` (baseline), ``output_2``, ``preference`` from 1 (baseline) to 2 (model), NaN
     where the reply names neither.
 
-    Raises UserError: instructions that are not those of the baseline; as ``ask``.
+    Raises UserError: instructions that are not those of the baseline; a judge that gives no
+    log-probabilities, after one request, or of which no reply names one of the two; as
+    ``ask``.
     """
     import pandas as pd
 
@@ -146,11 +162,21 @@ def annotate(
     settings = dict(pool.annotators[ANNOTATOR].completions_kwargs)
     settings.pop("model_name")
     chat = _package().utils.prompt_to_chatml
+    asked: list[dict[str, Any]] = []
 
     def completions(prompts: Sequence[str], **_: Any) -> dict[str, list[Any]]:
-        replies = ask(
-            [{"messages": chat(prompt.strip()), **settings} for prompt in prompts]
-        )
+        requests = [
+            {"messages": chat(prompt.strip()), **settings} for prompt in prompts
+        ]
+        # One at first: what cannot be used is not paid for.
+        replies = [*ask(requests[:1])]
+        if replies and not _has_probabilities(replies[0]):
+            raise UserError(
+                "AlpacaEval: the judge gave no log-probabilities (logprobs, top_logprobs),"
+                " which its preference is read from; needed is an endpoint that does"
+            )
+        replies += ask(requests[1:])
+        asked.extend(requests)
         choices = [
             {
                 "finish_reason": reply.finish_reason,
@@ -166,6 +192,12 @@ def annotate(
     sides = {"outputs_1": pd.DataFrame(baseline), "outputs_2": pd.DataFrame(outputs)}
     annotated = pd.DataFrame(pool.annotate_head2head(**sides, chunksize=None))
     annotated["preference"] = annotated["preference"].astype(float)
+    # Equal outputs have a preference that no judge was asked for.
+    if asked and annotated["preference"].isna().sum() >= len(asked):
+        raise UserError(
+            f"AlpacaEval: none of {len(asked)} replies of the judge names one of the two"
+            " models"
+        )
     order = {row["instruction"]: i for i, row in enumerate(baseline)}
     return annotated.sort_values(
         "instruction", key=lambda column: column.map(order), ignore_index=True
@@ -200,6 +232,13 @@ def leaderboard_row(
         "n": len(annotations),
         "unparsable": unparsable,
     }
+
+
+def _has_probabilities(reply: Reply) -> bool:
+    tokens = reply.logprobs.get("content") if isinstance(reply.logprobs, dict) else None
+    return bool(
+        tokens and isinstance(tokens[0], dict) and tokens[0].get("top_logprobs")
+    )
 
 
 def _read(path: Path) -> list[dict[str, Any]]:

@@ -29,13 +29,15 @@ Request = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Reply:
-    """What a judge answered; ``logprobs`` as the endpoint gave them, where asked for."""
+    """What a judge answered; ``logprobs`` as the endpoint gave them, where asked for;
+    ``model``: who answered, in the endpoint's words. Tokens are those that are charged."""
 
     text: str
     finish_reason: str
     prompt_tokens: int
     completion_tokens: int
     logprobs: Any = None
+    model: str = ""
 
 
 Ask = Callable[[Sequence[Request]], Sequence[Reply]]
@@ -58,7 +60,7 @@ class Measure:
     those alone that have the values of ``where``.
 
     ``column`` in CSV, ``header`` for people; shown times ``unit`` with ``digits``, and over
-    its ``interval``.
+    its ``interval``. ``graded``: read from the judge's replies.
     """
 
     field: str
@@ -68,6 +70,7 @@ class Measure:
     unit: int = 100
     digits: int = 2
     interval: bool = True
+    graded: bool = True
 
 
 class Benchmark(Keys):

@@ -12,8 +12,13 @@ from typing import Any
 from pydantic import Field
 
 from selfgen.benchmarks.base import FewShot, Files, Rows
+from selfgen.core.errors import UserError
 from selfgen.data.final_answers import boxed
+from selfgen.runtime import limited
 from selfgen.tasks import hendrycks_math
+
+SECONDS = 10
+"""Most time of one comparison, of which the package takes 5 itself."""
 
 
 class MinervaMath(FewShot):
@@ -49,14 +54,25 @@ class MinervaMath(FewShot):
     def strict(problem: Mapping[str, Any], reply: str) -> bool:
         """The package's ``exact_match``: the words "Final Answer: ..." as in the shots, then
         sympy on LaTeX with a time limit."""
-        from lm_eval.tasks.minerva_math import utils
-
-        said = utils.normalize_final_answer(utils.get_unnormalized_answer(reply))
-        return bool(utils.is_equiv(said, problem["answer"]))
+        called = f"{__name__}:exact_match"
+        try:
+            return bool(limited.call(called, reply, problem["answer"], seconds=SECONDS))
+        except limited.TimedOut:
+            return False
 
     @staticmethod
     def gold(problem: Mapping[str, Any]) -> str:
-        return boxed(problem["solution"]) or ""
+        if answer := boxed(problem["solution"]):
+            return answer
+        raise UserError(f"MATH: {problem['unique_id']}: its solution has no box")
 
 
 BENCHMARK = MinervaMath
+
+
+def exact_match(reply: str, answer: str) -> bool:
+    """What the package says of a reply, whose time limit needs a main thread."""
+    from lm_eval.tasks.minerva_math import utils
+
+    said = utils.normalize_final_answer(utils.get_unnormalized_answer(reply))
+    return bool(utils.is_equiv(said, answer))

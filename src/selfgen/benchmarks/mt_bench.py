@@ -47,7 +47,10 @@ PROMPTS = {
 }
 """Names of the judge prompts, by turn and whether there is a reference."""
 
-RATINGS = (re.compile(r"\[\[(\d+\.?\d*)\]\]"), re.compile(r"\[(\d+\.?\d*)\]"))
+RATINGS = (
+    re.compile(r"\[\[(\d++(?:\.\d*)?)\]\]"),
+    re.compile(r"\[(\d++(?:\.\d*)?)\]"),
+)
 """The first that matches counts, at its first place."""
 
 LEAST, MOST = 1.0, 10.0

@@ -31,7 +31,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace) -> None:
-    where = Device()
+    where = Device(precision="fp32")
     claim(where.device, args.threads)
     rows = json.loads(args.annotations.read_text(encoding="utf-8"))
     prompts = [row["instruction"] for row in rows]

@@ -27,7 +27,8 @@ class Endpoint(Keys):
         default=0, description="Maximum requests per minute; 0: no limit."
     )
     timeout: Annotated[Number, Field(gt=0)] = Field(
-        default=120.0, description="Seconds until a request has failed."
+        default=120.0,
+        description="Seconds that a reply may take until its last byte.",
     )
     retries: CountOrZero = Field(
         default=6, description="Of a request that fails temporarily, with back-off."
@@ -40,12 +41,14 @@ class Endpoint(Keys):
     )
     budget: Annotated[Number, Field(ge=0)] = Field(
         description="Maximum dollars spent on this model, over all runs that keep their"
-        " replies in one place."
+        " replies in one place. What an endpoint does not say, or says impossibly, counts at"
+        " its most."
     )
 
 
 class Similarity(Keys):
-    """A proxy, no judge: the answer whose embedding is nearer wins."""
+    """A proxy, no judge: the answer whose embedding is nearer wins; cosines that differ by
+    less than 0.0001 are a tie. Computed in fp32."""
 
     kind: Literal["similarity"] = Field(description="Cosine of sentence embeddings.")
     to: Literal["reference", "prompt"] = Field(
@@ -62,7 +65,8 @@ class Similarity(Keys):
 
 
 class Likelihood(Keys):
-    """A proxy, no judge: the answer that an untouched base model finds likelier wins."""
+    """A proxy, no judge: the answer that an untouched base model finds likelier wins; means
+    that differ by less than 0.0001 nats are a tie. Computed in fp32."""
 
     kind: Literal["likelihood"] = Field(
         description="Mean log-likelihood of a token of the answer after the prompt."

@@ -26,7 +26,7 @@ class Metric:
 def gold(record: Mapping[str, Any]) -> str:
     """The final answer of a record; raises UserError where it has none."""
     answer: str | None = record.get("answer")
-    if not answer:
+    if not answer or not answer.strip():
         raise UserError(f"records: {record['id']} has no answer to grade against")
     return answer
 

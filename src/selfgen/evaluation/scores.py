@@ -45,12 +45,15 @@ def score(
     edited (1: the text is not that of the ``drafts`` that it corrects; NaN without).
     Paths of metrics of one's own are below ``root``.
 
-    Raises UserError: unknown metric; missing, doubled or foreign ids; no gold answer.
+    Raises UserError: unknown metric; no record; missing, doubled or foreign ids; no gold
+    answer.
     """
     import pandas as pd
 
     metrics = [metric(name, root) for name in spec.metrics]
     chosen = [record for record in records if record["split"] in spec.splits]
+    if not chosen:
+        raise UserError(f"records: found none of {', '.join(spec.splits)} to score")
     _check_ids(chosen, answers)
     by_id = {answer["id"]: answer for answer in answers}
     before = {draft["id"]: draft["text"] for draft in drafts or ()}

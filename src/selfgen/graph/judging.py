@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from dataclasses import fields
+from dataclasses import fields, replace
 
 from selfgen.config.judging import Endpoint, Judge, Likelihood, Similarity, WinRate
 from selfgen.core.errors import UserError
@@ -93,10 +93,12 @@ def spec(
 ) -> ComparisonSpec | SimilaritySpec | LikelihoodSpec:
     section, judge = _comparison(graph, comparison), _judge(graph, comparison)
     split = graph.record_splits(task)[0]
+    # A tie is defined for the rounding of fp32.
+    exact = replace(graph.device(), precision="fp32")
     if isinstance(judge, Similarity):
-        return SimilaritySpec(split, graph.device(), judge.to, judge.member)
+        return SimilaritySpec(split, exact, judge.to, judge.member)
     if isinstance(judge, Likelihood):
-        return LikelihoodSpec(split, graph.device(), graph.prompt(task))
+        return LikelihoodSpec(split, exact, graph.prompt(task))
     template, constant = _template(graph, comparison)
     return ComparisonSpec(
         split=split,

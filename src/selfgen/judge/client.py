@@ -1,18 +1,13 @@
-"""Asking a judge: in parallel, within a budget, and never twice.
-
-The HTTP client is ``openai``'s, which waits and tries again on 408, 409, 429, 5xx, dropped
-connections and timeouts, and honours ``retry-after``. What it lets through is caught here:
-replies that are no JSON, that have no choice or no text.
-"""
+"""Asking a judge: in parallel, within a budget, and never twice."""
 
 from __future__ import annotations
 
-import json
+import asyncio
 import logging
-import os
-import threading
+import random
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from selfgen.benchmarks.base import Reply, Request
 from selfgen.core.errors import UserError
 from selfgen.core.spec import from_json
+from selfgen.judge.endpoint import FREE, Endpoint, Failure, Tokens, most
 from selfgen.judge.replies import Replies, key_of
 from selfgen.judge.spec import EndpointSpec, Limits
 
@@ -29,22 +25,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-DEFAULT_URL = "https://api.openai.com/v1"
-"""Where the environment names no address."""
-
 CHARACTERS_A_TOKEN = 4
 """For estimates before the first call, when no tokenizer of the judge is at hand."""
 
-TOKENS_A_MESSAGE = 8
-"""More than what chat formats put around a message; for the budget."""
-
-
-class Unusable(Exception):
-    """A reply that came and says nothing: asked again, and an error in the end."""
-
-
-class Refused(Unusable):
-    """A request that the endpoint does not take, and would not take again."""
+FIRST_WAIT, LAST_WAIT = 0.5, 8.0
+"""Seconds before a request is tried again, doubled each time, if the endpoint names none."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +81,11 @@ class Judge:
                 replies = self._kept(asked)
                 missing = {k: r for k, r in asked.items() if k not in replies}
                 replies |= self._ask(missing, len(asked), progress)
+        if named := others(replies.values(), self.spec):
+            log.warning(
+                "judge %s: %d of %d replies are by another model: %s",
+                *(self.spec.model, sum(named.values()), len(replies), ", ".join(named)),
+            )
         return [replies[key_of(self.spec.model, r)] for r in requests]
 
     def estimate(self, requests: Iterable[Request]) -> Estimate:
@@ -127,14 +117,6 @@ class Judge:
         text = sum(len(str(message["content"])) for message in request["messages"])
         return self._price(text / CHARACTERS_A_TOKEN, request["max_tokens"])
 
-    def _most(self, request: Request) -> float:
-        # No token is shorter than a byte, so the budget is a limit in any language.
-        tokens = sum(
-            len(str(message["content"]).encode()) + TOKENS_A_MESSAGE
-            for message in request["messages"]
-        )
-        return self._price(tokens, request["max_tokens"])
-
     def _ask(
         self,
         missing: dict[str, Request],
@@ -144,12 +126,7 @@ class Judge:
         if not missing:
             return {}
         run = _Run(self, total - len(missing), total, progress)
-        with run.client, ThreadPoolExecutor(self.limits.concurrency) as pool:
-            try:
-                list(pool.map(run.one, missing, missing.values()))
-            except BaseException:
-                run.stop = "interrupted"  # those that wait in the pool return at once
-                raise
+        _complete(run.all(missing))
         run.check()
         return run.found
 
@@ -167,42 +144,47 @@ class _Run:
         self.judge, self.spec, self.limits = judge, judge.spec, judge.limits
         self.replies = judge.replies
         self.before, self.total, self.progress = before, total, progress
-        self.client, self.key = _client(judge.spec, judge.limits)
+        self.endpoint = Endpoint(judge.spec, judge.limits)
         self.rate = RateLimiter(judge.limits.requests_per_minute)
         self.found: dict[str, Reply] = {}
         self.refused: list[str] = []
         self.stop = ""
         self.spent, self.reserved = judge.spent(), 0.0
-        self.lock = threading.Lock()
 
-    def one(self, key: str, request: Request) -> None:
+    async def all(self, missing: dict[str, Request]) -> None:
+        """Ask for every reply, as many at a time as the limits allow."""
+        todo = iter(missing.items())
+        async with self.endpoint.client:
+            await asyncio.gather(
+                *(self._work(todo) for _ in range(self.limits.concurrency))
+            )
+
+    async def _work(self, todo: Iterator[tuple[str, Request]]) -> None:
+        for key, request in todo:
+            await self.one(key, request)
+
+    async def one(self, key: str, request: Request) -> None:
         """Ask for one reply and keep it, after as many tries as ``retries`` allows, unless
         the run has to stop. Another try costs as much again."""
-        most = self.judge._most(request)
-        for left in reversed(range(self.limits.retries + 1)):
-            if not self._reserve(most):
-                return
-            self.rate.wait()
+        for attempt in range(self.limits.retries + 1):
             try:
-                reply = self._once(request)
-                break
-            except UserError as error:
-                self.stop = self.stop or str(error)
+                reply = await self._once(request)
+            except Failure as failure:
+                if failure.again and attempt < self.limits.retries:
+                    log.info("asking again: %s", self._clean(failure.after(0)))
+                    await asyncio.sleep(failure.wait or _pause(attempt))
+                    continue
+                if failure.ends:
+                    self.stop = self.stop or failure.after(attempt)
+                else:
+                    self.refused.append(failure.after(0))
                 return
-            except Unusable as error:
-                if not left or isinstance(error, Refused):
-                    with self.lock:
-                        self.refused.append(str(error))
-                    return
-                log.info("asking again: %s", error)
-            finally:
-                with self.lock:
-                    self.reserved -= most
-        self.replies.put(key, reply)
-        with self.lock:
-            self.found[key] = reply
-            if self.progress:
-                self.progress(self.before + len(self.found), self.total)
+            if reply is not None:
+                self.replies.put(key, reply)
+                self.found[key] = reply
+                if self.progress:
+                    self.progress(self.before + len(self.found), self.total)
+            return
 
     def check(self) -> None:
         """Raises UserError where a request has no reply."""
@@ -215,88 +197,48 @@ class _Run:
             f" {self._clean(why)}"
         )
 
-    def _reserve(self, most: float) -> bool:
+    async def _once(self, request: Request) -> Reply | None:
+        """One try, which is paid for; None where the run has to stop. Raises Failure."""
+        at_most = most(request)
+        dollars = self.judge._price(*at_most)
+        if not self._reserve(dollars):
+            return None
+        used = FREE
+        try:
+            await self.rate.wait()
+            used = at_most  # also of a request that is interrupted
+            reply = await self.endpoint.ask(request)
+            used = reply.prompt_tokens, reply.completion_tokens
+            return reply
+        except Failure as failure:
+            used = failure.used
+            raise
+        finally:
+            self.reserved -= dollars
+            self._pay(used)
+
+    def _reserve(self, dollars: float) -> bool:
         """Whether a request may still be sent: nothing failed, and even if all that are
         under way cost the most, the budget holds."""
-        with self.lock:
-            if self.stop:
-                return False
-            if self.spent + self.reserved + most > self.limits.budget:
-                self.stop = (
-                    f"the next request might exceed the budget of"
-                    f" ${self.limits.budget:g}, of which ${self.spent:.4f} are spent"
-                )
-                return False
-            self.reserved += most
-            return True
-
-    def _once(self, request: Request) -> Reply:
-        import openai
-
-        variable = f"{self.spec.environment}_BASE_URL"
-        try:
-            raw = self.client.chat.completions.with_raw_response.create(
-                model=self.spec.model, **request
+        if self.stop:
+            return False
+        if self.spent + self.reserved + dollars > self.limits.budget:
+            self.stop = (
+                f"the next request might exceed the budget of"
+                f" ${self.limits.budget:g}, of which ${self.spent:.4f} are spent"
             )
-            return self._read(raw.http_response.text)
-        except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
-            raise Refused(f"refused ({error.status_code}): {_said(error)}") from None
-        except (openai.AuthenticationError, openai.PermissionDeniedError) as error:
-            raise UserError(
-                f"the endpoint refuses the key of {self.spec.environment}_API_KEY"
-                f" ({error.status_code})"
-            ) from None
-        except openai.NotFoundError:
-            raise UserError(
-                f"the endpoint has no such model, or {variable} is wrong (404)"
-            ) from None
-        except openai.APITimeoutError:
-            raise UserError(
-                f"no reply within {self.limits.timeout:g} s, after"
-                f" {self.limits.retries} retries"
-            ) from None
-        except openai.APIConnectionError as error:
-            cause = type(error.__cause__ or error).__name__
-            raise UserError(
-                f"cannot reach the endpoint of {variable} ({cause}), after"
-                f" {self.limits.retries} retries"
-            ) from None
-        except openai.APIStatusError as error:
-            raise UserError(
-                f"the endpoint fails ({error.status_code}), after"
-                f" {self.limits.retries} retries: {_said(error)}"
-            ) from None
+            return False
+        self.reserved += dollars
+        return True
 
-    def _read(self, body: str) -> Reply:
-        try:
-            reply = json.loads(body)
-            usage = reply.get("usage") or {}
-            asked, written = (
-                int(usage.get(f"{side}_tokens") or 0)
-                for side in ("prompt", "completion")
-            )
-        except (ValueError, AttributeError, TypeError):
-            raise Unusable("a reply that is no JSON of a completion") from None
-        self._pay(asked, written)
-        try:
-            choice = reply["choices"][0]
-            text = choice["message"]["content"]
-        except (KeyError, IndexError, TypeError):
-            raise Unusable("a reply without a choice") from None
-        reason, logprobs = str(choice.get("finish_reason")), choice.get("logprobs")
-        # A judge of one token may choose a blank and say all that counts by probabilities.
-        if not (isinstance(text, str) and text.strip()) and not logprobs:
-            raise Unusable(f"an empty completion (finish_reason {reason})")
-        return Reply(text or "", reason, asked, written, logprobs)
-
-    def _pay(self, *tokens: int) -> None:
-        self.replies.pay(self.spec.model, *tokens)
-        with self.lock:
+    def _pay(self, tokens: Tokens) -> None:
+        if any(tokens):
+            self.replies.pay(self.spec.model, *tokens)
             self.spent += self.judge._price(*tokens)
 
     def _clean(self, text: str) -> str:
         """One line without the key, which an endpoint may repeat in its messages."""
-        return " ".join(text.replace(self.key, "***").split())[:300]
+        return " ".join(text.replace(self.endpoint.key, "***").split())[:300]
 
 
 class RateLimiter:
@@ -305,43 +247,34 @@ class RateLimiter:
     def __init__(self, per_minute: float) -> None:
         self.gap = 60 / per_minute if per_minute else 0.0
         self.next = time.monotonic()
-        self.lock = threading.Lock()
 
-    def wait(self) -> None:
+    async def wait(self) -> None:
         """Returns when it is the caller's turn."""
-        with self.lock:
-            turn = max(self.next, time.monotonic())
-            self.next = turn + self.gap
-        time.sleep(max(0.0, turn - time.monotonic()))
+        turn = max(self.next, time.monotonic())
+        self.next = turn + self.gap
+        await asyncio.sleep(max(0.0, turn - time.monotonic()))
 
 
-def _said(error: Any) -> str:
-    """What the endpoint says of an error, without what the client adds to it."""
-    body = error.body if isinstance(error.body, dict) else {}
-    return str(body.get("message", error.message))
+def others(replies: Iterable[Reply], spec: EndpointSpec) -> dict[str, int]:
+    """The models that replied and are not the one that was asked, by their own names, and
+    how many replies each gave."""
+    names = (reply.model for reply in replies)
+    return dict(Counter(name for name in names if name not in ("", spec.model)))
 
 
-def _client(spec: EndpointSpec, limits: Limits) -> tuple[Any, str]:
-    """The HTTP client, and the key."""
-    import openai
+def _pause(attempt: int) -> float:
+    return min(FIRST_WAIT * 2.0**attempt, LAST_WAIT) * random.uniform(0.75, 1)
 
-    # These write the endpoint's address into the log.
-    for name in ("httpcore", "httpcore2", "httpx", "httpx2", "openai"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    variable = f"{spec.environment}_API_KEY"
-    key = os.environ.get(variable, "")
-    if not key:
-        raise UserError(
-            f"judge {spec.model}: found no {variable} in the environment (an endpoint"
-            " without keys takes any text)"
-        )
-    client = openai.OpenAI(
-        api_key=key,
-        base_url=os.environ.get(f"{spec.environment}_BASE_URL") or DEFAULT_URL,
-        timeout=limits.timeout,
-        max_retries=limits.retries,
-    )
-    return client, key
+
+def _complete(work: Coroutine[Any, Any, None]) -> None:
+    """Runs what is asynchronous to its end, also in a notebook, which has a loop already."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        asyncio.run(work)
+    else:
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(asyncio.run, work).result()
 
 
 def judge_of(spec: EndpointSpec, job: Job) -> Judge:

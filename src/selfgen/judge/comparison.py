@@ -9,7 +9,7 @@ from selfgen.core.rows import read_rows, write_rows
 from selfgen.data.listing import singles
 from selfgen.data.records import read
 from selfgen.judge import pairs
-from selfgen.judge.client import Judge, Progress, judge_of
+from selfgen.judge.client import Judge, Progress, judge_of, others
 from selfgen.judge.pairs import Pair
 from selfgen.judge.spec import ComparisonSpec, LikelihoodSpec, SimilaritySpec
 
@@ -25,9 +25,11 @@ def matched(
     """The answer to each record of a split and its opponent: that of another model, or the
     reference.
 
-    Raises UserError: a record without an answer, or an answer without an opponent.
+    Raises UserError: no record, a record without an answer, or an answer without an opponent.
     """
     chosen = {r["id"]: r for r in records if r["split"] == split}
+    if not chosen:
+        raise UserError(f"records: found none of {split} to compare answers to")
     texts = {a["id"]: a["text"] for a in answers if a["id"] in chosen}
     if len(texts) < len(chosen):
         raise UserError(
@@ -53,16 +55,29 @@ def by_judge(
     template: str,
     progress: Progress = None,
 ) -> tuple[Rows, dict[str, Any]]:
-    """Rows as ``pairs.judged`` makes them, and facts; raises UserError as ``Judge.ask``."""
+    """Rows as ``pairs.judged`` makes them, each also with ``by``, the model that replied
+    where that is not the one that was asked; and facts.
+
+    Raises UserError: as ``Judge.ask``, or no reply names a winner.
+    """
     asked = pairs.ordered(matched_pairs, spec)
     requests = [pairs.request_of(pair, template, spec) for pair in asked]
     spent = judge.spent()
-    replies = [reply.text for reply in judge.ask(requests, progress)]
-    rows = pairs.judged(asked, replies, spec)
+    replies = judge.ask(requests, progress)
+    rows = pairs.judged(asked, [reply.text for reply in replies], spec)
+    unparsable = sum(not row["judgment"] for row in rows)
+    if unparsable == len(rows):
+        raise UserError(
+            f"judge {judge.spec.model}: none of {len(rows)} replies names a winner, as"
+            f" {replies[0].text[:80]!r}; needed is a line such as 'Preferred: A'"
+        )
+    for row, reply in zip(rows, replies, strict=True):
+        row["by"] = reply.model if others([reply], judge.spec) else ""
     facts = {
         "pairs": len(rows),
-        "unparsable": sum(not row["judgment"] for row in rows),
+        "unparsable": unparsable,
         "dollars": round(judge.spent() - spent, 6),
+        "other_models": others(replies, judge.spec),
     }
     return rows, facts
 

@@ -23,8 +23,37 @@ PLACES = ("{{post}}", "{{summarya}}", "{{summaryb}}")
 
 SYSTEM = "You are a helpful assistant."
 
-JUDGMENT = re.compile(r"Preferred:\W*(?:Summary\s+)?([AB])\W*$", re.M)
-"""The last one of a reply counts."""
+_NOUN = "(?:answer|summary|response|reply|option|one|choice)"
+
+PREFERRED = re.compile(
+    rf"""
+    (?<! [^\W_] ) preferred (?:[ ]+ {_NOUN} )? [*_"'`]*+ (?: \s*+ [:=] | [ ]+ is \b )
+    [\W_]*+ (?: the [ ] )? (?: {_NOUN} [\W_]++ )?
+    ([AB] | both | neither | none | tie) (?! [^\W_] )
+    """,
+    re.IGNORECASE | re.VERBOSE,
+)
+"""Where a reply names a winner or none, after a colon or "is"; the last such place counts."""
+
+_TURNED = re.compile(
+    r"\b(?:least|less|not|non|never|no|isn't|dis|un|neither|nor|worse|worst)\b", re.I
+)
+"""Words before "preferred", in its clause, that turn its sense."""
+
+_CLAUSE = re.compile(r"[.!?;:,()\n]|\s[-\u2013\u2014]\s")
+_CLAUSE_CHARACTERS = 60
+
+_CHOSEN = re.compile(
+    rf"""
+    (?! [ \t,/&(>-]*+ (?: (?:or|and|vs\.?|versus) [ ] )?
+        (?: {_NOUN} [ ] )? [AB] [ \t).>]*+ $ )
+    [^\S\n]*+ (?: (?: [^\w\s.,;:!(\u2013\u2014/&|=+-] | _ )++ [^\S\n]*+ )?+
+    (?: $ | [.,;:!(\u2013\u2014-] | (?:because|since|as|for|due|by|over|is|it|with) \b )
+    """,
+    re.IGNORECASE | re.MULTILINE | re.VERBOSE,
+)
+"""What follows a letter that is a choice: nothing, punctuation or a reason; so that "A or B",
+"A, B" and "A tie" are none."""
 
 
 @dataclass(frozen=True)
@@ -94,8 +123,12 @@ def _constant(source: str, name: str) -> str:
 
 def judgment_of(reply: str) -> str | None:
     """``A`` or ``B``; None where the reply does not say."""
-    marks = JUDGMENT.findall(reply)
-    return marks[-1] if marks else None
+    for match in reversed([*PREFERRED.finditer(reply)]):
+        before = reply[max(0, match.start() - _CLAUSE_CHARACTERS) : match.start()]
+        if not _TURNED.search(_CLAUSE.split(before)[-1]):
+            chosen = len(match[1]) == 1 and _CHOSEN.match(reply, match.end())
+            return match[1].upper() if chosen else None
+    return None
 
 
 def judged(

@@ -7,6 +7,7 @@ measured on real judgements: docs/judges.md.
 from __future__ import annotations
 
 import json
+import math
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
@@ -14,6 +15,7 @@ from typing import Any
 
 from selfgen.core.errors import UserError
 from selfgen.core.spec import Device
+from selfgen.core.ties import won
 from selfgen.data.archive import open_wheel
 from selfgen.data.prompts import PromptSpec, answer_ids, load_tokenizer, prompt_ids
 from selfgen.evaluation.exposure import forced_choices
@@ -43,7 +45,7 @@ class Encoder:
             if limits.is_file():
                 self.longest = json.loads(limits.read_text())["max_seq_length"]
         self.device, _ = place(where, model)
-        self.model = model.to(self.device).eval()
+        self.model = model.to(self.device).float().eval()
 
     def encode(self, texts: Sequence[str]) -> Any:
         """Embeddings [texts, size] of unit length, fp32, on the CPU."""
@@ -117,10 +119,15 @@ def compare(
 def judged(
     pairs: Sequence[Pair], own: Sequence[float], other: Sequence[float]
 ) -> list[dict[str, Any]]:
-    """Rows as ``pairs.judged`` makes them, with both scores; equal scores are half a win."""
+    """Rows as ``pairs.judged`` makes them, with both scores; a tie is half a win.
+
+    Raises UserError: a score that is no number.
+    """
+    for pair, *scores in zip(pairs, own, other, strict=True):
+        if not all(map(math.isfinite, scores)):
+            raise UserError(f"proxy: found the scores {scores} of {pair.id}")
     return [
-        row_of(pair, "", 0.5 if a == b else float(a > b), "")
-        | {"score": a, "opponent_score": b}
+        row_of(pair, "", won(a, b), "") | {"score": a, "opponent_score": b}
         for pair, a, b in zip(pairs, own, other, strict=True)
     ]
 

@@ -24,8 +24,8 @@ class Limits:
     reply.
 
     At most ``concurrency`` requests at a time and ``requests_per_minute`` (0: no limit), each
-    with a ``timeout`` in seconds and ``retries``. Prices are dollars a million tokens;
-    ``budget``: the most dollars that may be spent on the model in all.
+    with a ``timeout`` in seconds for the whole reply and ``retries``. Prices are dollars a
+    million tokens; ``budget``: the most dollars that may be spent on the model in all.
     """
 
     concurrency: int
@@ -59,8 +59,8 @@ class ComparisonSpec:
 @dataclass(frozen=True)
 class SimilaritySpec:
     """Two answers to each prompt of ``split``: the one whose sentence embedding has the
-    larger cosine with what ``to`` names, ``reference`` or ``prompt``, wins. The encoder is
-    the folder ``member`` of a wheel."""
+    larger cosine with what ``to`` names, ``reference`` or ``prompt``, wins, unless it is a
+    tie (``core.ties``). The encoder is the folder ``member`` of a wheel."""
 
     split: str
     device: Device

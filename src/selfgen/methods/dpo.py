@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from selfgen.core import ties
 from selfgen.core.types import CountFromTwo
 from selfgen.generation.spec import Drawing
 from selfgen.methods.base import Cost, Sampled, Trained
@@ -21,7 +22,7 @@ class Candidates(Mix):
 
     mix: Literal["dpo"] = Field(
         description="Pairs: the best of some own answers over the worst, as the task's"
-        " main metric grades them; examples with equal ones are left out."
+        " main metric grades them; examples whose grades all lie within 0.0001 are left out."
     )
     candidates: CountFromTwo = Field(
         default=4, description="Own answers of an example and epoch."
@@ -42,10 +43,12 @@ class DpoRows(Candidates):
     def make(self, mixing: Mixing, i: int, epoch: int) -> list[Fields]:
         example, k = mixing.examples[i], self.candidates
         epochs = range(epoch * k, (epoch + 1) * k)
-        by_grade = sorted(epochs, key=lambda e: -mixing.grades[example.id, e])
-        best, worst = by_grade[0], by_grade[-1]
-        if mixing.grades[example.id, best] == mixing.grades[example.id, worst]:
+        grades = {e: mixing.grades[example.id, e] for e in epochs}
+        highest, lowest = max(grades.values()), min(grades.values())
+        if ties.equal(highest, lowest):
             return []
+        best = next(e for e in epochs if ties.equal(grades[e], highest))
+        worst = next(e for e in reversed(epochs) if ties.equal(grades[e], lowest))
         chosen, rejected = (
             mixing.tokens(mixing.own(i, e)["text"]) for e in (best, worst)
         )

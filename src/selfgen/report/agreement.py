@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from selfgen.core.errors import UserError
+from selfgen.core.ties import won
 from selfgen.evaluation.statistics import Interval, mean_interval
 from selfgen.report import grid
 from selfgen.report.grid import Grid, bracketed
@@ -23,7 +25,7 @@ class Agreement:
 
     ``all``: same winner, over all pairs; ``model``, ``baseline``: over the pairs that the
     judge gave to each; ``balanced``: the mean of those two, .5 for a coin and for whoever
-    always prefers one side. Half agrees where the proxy's scores are equal.
+    always prefers one side. Half agrees where the proxy's scores are a tie.
     """
 
     name: str
@@ -44,15 +46,21 @@ def agreement(
     confidence: float,
 ) -> Agreement:
     """Agreement of scores with a judge's ``preferences``, from 1 (baseline) to 2 (model);
-    pairs in the middle are left out."""
+    pairs in the middle are left out.
+
+    Raises UserError: one side won none."""
     same: dict[str, dict[str, float]] = {side: {} for side in SIDES}
     rows = zip(scores, baseline_scores, preferences, strict=True)
     for i, (own, other, preference) in enumerate(rows):
         if preference == 1.5:
             continue
         side = SIDES[preference < 1.5]
-        won = 0.5 if own == other else float(own > other)
-        same[side][str(i)] = won if side == "model" else 1 - won
+        same[side][str(i)] = won(own, other) if side == "model" else won(other, own)
+    if missing := [side for side in SIDES if not same[side]]:
+        raise UserError(
+            f"agreement: found no pair that the judge gave to the {missing[0]}, needed is"
+            " one for each side"
+        )
     model, baseline = same.values()
     shares = (
         # Nothing was trained here, so there is no seed.

@@ -39,7 +39,7 @@ def load(sources: dict[str, Path], spec: RecordsSpec) -> Iterator[dict[str, Any]
     problems = []
     for split, name in zip(("train", "test"), SOURCES, strict=True):
         for row in read(sources[name]):
-            worked = re.sub(r"<<.*?>>", "", row["answer"]).strip()
+            worked = re.sub(r"<<[^<>\n]*+>>", "", row["answer"]).strip()
             digest = hashlib.sha256(row["question"].encode()).hexdigest()[:12]
             problems.append(
                 record(

@@ -73,7 +73,7 @@ def read_templates(wheel: Path) -> list[Template]:
 def draw(template: Template, rng: random.Random) -> Problem:
     """A problem of the template, ready for a data set."""
     question, worked = template.draw(rng)
-    reference = re.sub(r"\n+", "\n", re.sub(r"<<.*?>>", "", worked)).strip()
+    reference = re.sub(r"\n+", "\n", re.sub(r"<<[^<>\n]*+>>", "", worked)).strip()
     return Problem(question, reference, final_number(reference))
 
 

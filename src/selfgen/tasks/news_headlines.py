@@ -131,7 +131,7 @@ def _restore_quotes(text: str) -> str:
         if is_open:
             is_open = False
             return '" '
-        return "- " if text[: match.start()].endswith(" ") else "' "
+        return "- " if text.endswith(" ", 0, match.start()) else "' "
 
     repaired = _QUOTE.sub(repair, text)
     return squeeze(re.sub(r"(?<=\w)- | -(?=\w)", " ", repaired))

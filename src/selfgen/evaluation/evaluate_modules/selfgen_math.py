@@ -3,6 +3,7 @@
 import datasets
 import evaluate
 
+from selfgen.core.errors import UserError
 from selfgen.evaluation.metrics.numbers import flexible, strict
 
 
@@ -24,6 +25,8 @@ class SelfgenMath(evaluate.Metric):
         self, predictions: list[str], references: list[str]
     ) -> dict[str, float]:
         pairs = list(zip(predictions, references, strict=True))
+        if not pairs:
+            raise UserError("selfgen_math: found no prediction, needed is one")
         return {
             "strict": sum(strict(p, r) for p, r in pairs) / len(pairs),
             "flexible": sum(flexible(p, r) for p, r in pairs) / len(pairs),

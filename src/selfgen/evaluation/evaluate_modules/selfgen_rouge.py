@@ -3,6 +3,7 @@
 import datasets
 import evaluate
 
+from selfgen.core.errors import UserError
 from selfgen.evaluation.metrics.rouge import ROUGE, rouge
 
 
@@ -23,5 +24,7 @@ class SelfgenRouge(evaluate.Metric):
     def _compute(
         self, predictions: list[str], references: list[str]
     ) -> dict[str, float]:
+        if not predictions:
+            raise UserError("selfgen_rouge: found no prediction, needed is one")
         scores = [rouge(p, r) for p, r in zip(predictions, references, strict=True)]
         return {name: sum(s[name] for s in scores) / len(scores) for name in ROUGE}

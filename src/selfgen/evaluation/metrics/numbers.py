@@ -18,12 +18,10 @@ STRICT = re.compile(r"#### (\-?[0-9\.\,]+)")
 FLEXIBLE = re.compile(r"(-?[$0-9.,]{2,})|(-?[0-9]+)")
 _STRICT_FRACTION = re.compile(r"#### (\-?[0-9\.\,]+(?:/[0-9]+)?)")
 _FLEXIBLE_FRACTION = re.compile(r"(-?[$0-9.,]*[0-9]/[0-9]+)|" + FLEXIBLE.pattern)
-_IGNORED = (
-    re.compile(","),
-    re.compile(r"\$"),
-    re.compile(r"(?s).*#### "),
-    re.compile(r"\.$"),
-)
+_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:/\d+)?")
+_LAST_PERIOD = re.compile(r"\.$")
+_LONGEST = 100
+"""Characters of a number; a longer one is compared as text."""
 
 
 def strict(text: str, answer: str) -> bool:
@@ -56,12 +54,14 @@ def same(given: str, answer: str) -> bool:
 
 
 def _normalise(text: str) -> str:
-    for pattern in _IGNORED:
-        text = pattern.sub("", text)
-    return text.strip().lower()
+    # The package removes commas, dollars, all up to the last "#### " and a last period.
+    text = text.replace(",", "").replace("$", "").rpartition("#### ")[2]
+    return _LAST_PERIOD.sub("", text).strip().lower()
 
 
 def _number(text: str) -> Fraction | None:
+    if len(text) > _LONGEST or not _NUMBER.fullmatch(text):
+        return None
     try:
         return Fraction(text)
     except (ValueError, ZeroDivisionError):

@@ -6,8 +6,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from selfgen.benchmarks.base import Measure
+from selfgen.core.errors import UserError
 from selfgen.evaluation.statistics import Interval, Values, mean_interval
-from selfgen.report.grid import NOT_RUN, Box, Grid, bracketed, numbers, scope_notes
+from selfgen.report.grid import (
+    NOT_RUN,
+    Box,
+    Entry,
+    Grid,
+    bracketed,
+    numbers,
+    scope_notes,
+)
+from selfgen.report.judges import LIMIT_NOTE, doubted, other_models
 from selfgen.report.registry import Drawn, Rows, Table, by_method, rows
 from selfgen.report.spec import TableSpec
 
@@ -31,6 +41,9 @@ def draw(grades: Sequence[Rows], spec: TableSpec[Graded]) -> Drawn:
     shown, lines = [], []
     bracketed_ones: list[Interval | None] = []
     for key, by_seed in by_method(spec, grades).items():
+        everything = [row for part in by_seed.values() for row in part]
+        if not everything:
+            raise UserError(f"{own.title} {' '.join(key)}: found no grade")
         intervals = [_interval(measure, by_seed, spec, key) for measure in own.measures]
         bracketed_ones += [
             interval
@@ -38,14 +51,18 @@ def draw(grades: Sequence[Rows], spec: TableSpec[Graded]) -> Drawn:
             if measure.interval
         ]
         sizes = [len(next(iter(by_seed.values()))), len(by_seed)]
+        unparsable = 0.0
         if own.missing:
-            everything = (row for part in by_seed.values() for row in part)
             sizes.insert(0, sum(row[own.missing[0]] is None for row in everything))
+            unparsable = sizes[0] / len(everything)
         task, model, method = key
         shown.append(
             [
                 *(task, model, spec.labels[method]),
-                *map(_entry, own.measures, intervals),
+                *(
+                    _entry(measure, interval, unparsable)
+                    for measure, interval in zip(own.measures, intervals, strict=True)
+                ),
                 *map(str, sizes),
             ]
         )
@@ -65,6 +82,8 @@ def draw(grades: Sequence[Rows], spec: TableSpec[Graded]) -> Drawn:
         notes=[
             f"{own.note} Brackets: {spec.percent} interval over seeds and prompts.",
             *scope_notes(bracketed_ones, "prompts"),
+            *([f"{own.missing[1]}: replies. {LIMIT_NOTE}"] if own.missing else []),
+            *other_models(row for part in grades for row in part),
         ],
         left=3,
     )
@@ -99,12 +118,15 @@ def _interval(
     return mean_interval(values, spec.confidence, names, share=measure.unit == 100)
 
 
-def _entry(measure: Measure, interval: Interval | None) -> Box:
+def _entry(measure: Measure, interval: Interval | None, unparsable: float) -> Box:
+    """``measure.graded``: of what a judge said, of which a share is ``unparsable``."""
     if interval is None:
         return NOT_RUN
     if measure.interval:
-        return bracketed(interval, measure.digits, unit=measure.unit)
-    return f"{measure.unit * interval.value:.{measure.digits}f}"
+        entry = bracketed(interval, measure.digits, unit=measure.unit)
+    else:
+        entry = Entry(f"{measure.unit * interval.value:.{measure.digits}f}")
+    return doubted(entry, unparsable) if measure.graded else entry
 
 
 TABLE = Table(draw, {"grades": rows}, Graded)

@@ -16,6 +16,7 @@ from statistics import NormalDist
 from selfgen.config.values import Value
 from selfgen.core.provenance import spec_digest
 from selfgen.report.grid import NOT_RUN, Box, Entry, Grid
+from selfgen.report.judges import UNPARSABLE_LIMIT
 from selfgen.report.registry import Drawn, Rows, Table, csv_rows
 from selfgen.report.spec import TableSpec
 
@@ -116,6 +117,8 @@ def hold(
     for path, digest in known.manifests.items():
         if specs.get(path) != digest:
             return Held(number, measured, None, STALE, f"{path} is of another spec")
+    if why := _doubt(number, tables[number.table]):
+        return Held(number, measured, None, NOT_COMPARABLE, why)
     value, low, high = measured
     share = number.value * (1 - number.value) / number.n if number.n else 0.0
     z = NormalDist().inv_cdf((1 + spec.confidence) / 2)
@@ -125,14 +128,31 @@ def hold(
     return Held(number, measured, tolerance, MET if met else NOT_MET)
 
 
-def _measured(number: Value, rows: Rows) -> tuple[float, float, float] | None:
+def _row(number: Value, rows: Rows) -> Mapping[str, str] | None:
     """Ours; None where nothing was run that would have it."""
-    for row in rows:
-        if all(row.get(name) == text for name, text in number.row.items()):
-            value, low, high = (row.get(name) or "" for name in number.columns)
-            whole = all((value, low, high))
-            return (float(value), float(low), float(high)) if whole else None
-    return None
+    named = number.row.items()
+    found = (row for row in rows if all(row.get(name) == text for name, text in named))
+    return next(found, None)
+
+
+def _measured(number: Value, rows: Rows) -> tuple[float, float, float] | None:
+    """Ours, with its interval; None where there is none."""
+    row = _row(number, rows) or {}
+    value, low, high = (row.get(name) or "" for name in number.columns)
+    whole = all((value, low, high))
+    return (float(value), float(low), float(high)) if whole else None
+
+
+def _doubt(number: Value, rows: Rows) -> str:
+    """Why a judge's replies say too little, where they do."""
+    row = _row(number, rows) or {}
+    unparsable = float(row.get("unparsable") or 0)
+    if "comparison" not in row and unparsable:
+        # A benchmark's table counts replies, a comparison's has their share.
+        unparsable /= int(row["n"]) * int(row["seeds"])
+    if unparsable <= UNPARSABLE_LIMIT:
+        return ""
+    return f"{100 * unparsable:.1f} % of the replies are unparsable"
 
 
 def _grid(results: Sequence[Held], spec: TableSpec[KnownNumbers]) -> Grid:

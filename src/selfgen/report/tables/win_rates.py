@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from selfgen.core.errors import UserError
+from selfgen.core.ties import TIE
 from selfgen.evaluation.statistics import (
     Difference,
     Interval,
@@ -14,6 +16,7 @@ from selfgen.evaluation.statistics import (
 )
 from selfgen.report.collect import label, several
 from selfgen.report.grid import NOT_RUN, Box, Grid, bracketed, numbers, scope_notes
+from selfgen.report.judges import LIMIT_NOTE, doubted, other_models
 from selfgen.report.measure import Score, family_note, with_holm
 from selfgen.report.registry import Drawn, Rows, Table, by_method, rows
 from selfgen.report.spec import TableSpec
@@ -78,7 +81,7 @@ def draw(judgments: Sequence[Rows], spec: TableSpec[WinRates]) -> Drawn:
                 *(line.words, line.opponent_words),
             ]
         )
-    return Drawn([_grid(rows, spec)], CSV, lines)
+    return Drawn([_grid(rows, judgments, spec)], CSV, lines)
 
 
 def _line(
@@ -86,6 +89,8 @@ def _line(
 ) -> Line:
     rows = [row for part in by_seed.values() for row in part]
     wins = {seed: _wins(part) for seed, part in by_seed.items()}
+    if not any(wins.values()):
+        raise UserError(f"{' '.join(key)}: found no judgment that names a winner")
     half = {seed: dict.fromkeys(items, 0.5) for seed, items in wins.items()}
     difference = paired_difference(wins, half, spec.confidence, key)
     named = [row for row in rows if row["judgment"]]
@@ -93,7 +98,7 @@ def _line(
     return Line(
         key,
         Score(_from_half(difference), difference, spec.own.primary),
-        1 - len(named) / len(judged) if judged else 0.0,
+        (len(judged) - len(named)) / len(judged) if judged else 0.0,
         sum(row["judgment"] == "A" for row in named) / len(named) if named else None,
         _consistent(by_seed.values()),
         sum(row["words"] for row in rows) / len(rows),
@@ -132,7 +137,9 @@ def _consistent(parts: Iterable[Rows]) -> float | None:
     return sum(both) / len(both) if both else None
 
 
-def _grid(lines: list[Line], spec: TableSpec[WinRates]) -> Grid:
+def _grid(
+    lines: list[Line], judgments: Sequence[Rows], spec: TableSpec[WinRates]
+) -> Grid:
     many = several(line.key[1] for line in lines)
     twice = any(line.consistent is not None for line in lines)
     judged = not spec.own.proxy
@@ -143,7 +150,7 @@ def _grid(lines: list[Line], spec: TableSpec[WinRates]) -> Grid:
         shown.append(
             [
                 *(task, *[model] * many, label(spec.labels, method, decoding)),
-                bracketed(line.wins.mean, mark=mark),
+                doubted(bracketed(line.wins.mean, mark=mark), line.unparsable),
                 *[_percent(line.unparsable), _percent(line.first)] * judged,
                 *[_percent(line.consistent)] * twice,
                 *(f"{line.words:.1f}", f"{line.opponent_words:.1f}"),
@@ -160,12 +167,14 @@ def _grid(lines: list[Line], spec: TableSpec[WinRates]) -> Grid:
         title=f"Win rate against {spec.own.opponent}, decided by {spec.own.judge}.",
         header=header,
         rows=shown,
-        notes=_notes(lines, spec),
+        notes=_notes(lines, judgments, spec),
         left=2 + many,
     )
 
 
-def _notes(lines: list[Line], spec: TableSpec[WinRates]) -> list[str]:
+def _notes(
+    lines: list[Line], judgments: Sequence[Rows], spec: TableSpec[WinRates]
+) -> list[str]:
     sizes = sorted({line.wins.mean.n for line in lines})
     wins = [line.wins for line in lines]
     notes = [
@@ -175,7 +184,8 @@ def _notes(lines: list[Line], spec: TableSpec[WinRates]) -> list[str]:
         *scope_notes((score.mean for score in wins), "prompts"),
     ]
     if spec.own.proxy:
-        return [*notes, f"A proxy, no judge: {spec.own.proxy}"]
+        tie = f"Scores that differ by less than {TIE:g} are a tie, half a win."
+        return [*notes, f"A proxy, no judge: {spec.own.proxy} {tie}"]
     return [
         *notes,
         "Unparsable: replies that name no winner"
@@ -183,8 +193,10 @@ def _notes(lines: list[Line], spec: TableSpec[WinRates]) -> list[str]:
             "; a coin is tossed for them."
             if spec.own.coin
             else "; they count for neither side."
-        ),
+        )
+        + f" {LIMIT_NOTE}",
         "First preferred: how often the answer shown first won; half without position bias.",
+        *other_models(row for part in judgments for row in part),
     ]
 
 
