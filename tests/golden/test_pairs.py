@@ -184,6 +184,21 @@ def test_the_table_by_hand() -> None:
     assert "25.0 | 66.7 | 75.0 | 4.0 | 6.0 |" in text
 
 
+def test_win_rates_are_exploratory_unless_they_were_declared() -> None:
+    """Three seeds of twenty prompts, of which the model wins seventeen or so."""
+    parts = [
+        [_row(f"p{i}", True, "B" if i in (seed, 7, 9) else "A") for i in range(20)]
+        for seed in range(3)
+    ]
+    cells = tuple(Cell("s", "m", "bash", "direct", seed) for seed in range(3))
+    spec = replace(TABLE, cells=cells)
+    text = draw(parts, spec).texts()["md"]
+    assert "85.0 ▲<br>[" in text and "All comparisons are exploratory" in text
+    declared = replace(spec, own=replace(spec.own, primary=True))
+    text = draw(parts, declared).texts()["md"]
+    assert "85.0 ▲▲<br>[" in text and "over the 1 primary comparisons" in text
+
+
 def test_a_proxy_is_named_one() -> None:
     rows = [_row("a", True, "A") | {"first": None, "judgment": ""} for _ in range(2)]
     own = replace(TABLE.own, judge="the proxy p", proxy="the nearer answer wins.")
