@@ -321,7 +321,9 @@ def test_primary_comparisons() -> None:
     assert {column.task for column in spec.columns if column.primary} == {"math"}
     assert {name.split()[0] for name in touched(named)} == {"samples", "table"}
     for key, name in (("methods", "bsh"), ("tasks", "mth")):
-        with pytest.raises(UserError, match=f"evaluation.primary.{key}: found '{name}'"):
+        with pytest.raises(
+            UserError, match=f"evaluation.primary.{key}: found '{name}'"
+        ):
             graph(lambda c, k=key, n=name: c.update(evaluation={"primary": {k: [n]}}))
 
 
