@@ -241,15 +241,17 @@ def test_the_table_by_hand() -> None:
 
 def test_a_cell_says_what_share_was_unparsable() -> None:
     """Above 5 %, and then it bears no mark, also where coins were tossed."""
-    won = [_row(f"i{n}", True, "A") for n in range(95)]
-    few = [*won, *(_row(f"u{n}", True, "") for n in range(5))]
+    won = [_row(f"i{n}", True, "B" if n < 9 else "A") for n in range(95)]
+    few = [*won, *(_row(f"u{n}", True, "") for n in range(4))]
     many = [*won, *(_row(f"u{n}", True, "") for n in range(6))]
     tossed = [*won, *(_row(f"u{n}", True, "") | {"won": 1.0} for n in range(6))]
+    cells = tuple(Cell("s", "m", "bash", "direct", seed) for seed in range(3))
+    spec = replace(TABLE, cells=cells)
     for rows, said in ((few, False), (many, True), (tossed, True)):
-        texts = draw([rows, rows], TABLE).texts()
+        texts = draw([rows, rows[1:], rows], spec).texts()
         (line,) = (x for x in texts["md"].splitlines() if "| BASH |" in x)
-        assert ("; 5.9 % unparsable |" in line) == said == ("▲" not in line)
-        assert ("5.9 \\% unparsable" in texts["tex"]) == said
+        assert ("; 6.0 % unparsable |" in line) == said == ("▲" not in line)
+        assert ("6.0 \\% unparsable" in texts["tex"]) == said
         assert "Where more than 5 % are unparsable, the cell says so" in texts["md"]
     nothing = [_row("u", True, "")]
     with pytest.raises(UserError, match="found no judgment that names a winner"):
@@ -294,6 +296,21 @@ def test_a_comparison_by_an_endpoint(judge: Judge) -> None:
             UserError, match="judge-1: none of 6 replies names a winner"
         ):
             by_judge(mute, replace(both, unparsable=unparsable), judge, TEMPLATE)
+
+
+def test_win_rates_are_exploratory_unless_they_were_declared() -> None:
+    """Three seeds of twenty prompts, of which the model wins seventeen or so."""
+    parts = [
+        [_row(f"p{i}", True, "B" if i in (seed, 7, 9) else "A") for i in range(20)]
+        for seed in range(3)
+    ]
+    cells = tuple(Cell("s", "m", "bash", "direct", seed) for seed in range(3))
+    spec = replace(TABLE, cells=cells)
+    text = draw(parts, spec).texts()["md"]
+    assert "85.0 ▲<br>[" in text and "All comparisons are exploratory" in text
+    declared = replace(spec, own=replace(spec.own, primary=True))
+    text = draw(parts, declared).texts()["md"]
+    assert "85.0 ▲▲<br>[" in text and "over the 1 primary comparisons" in text
 
 
 def test_a_proxy_is_named_one() -> None:

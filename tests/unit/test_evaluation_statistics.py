@@ -200,6 +200,8 @@ def test_a_single_seed_pairs_with_each_seed_of_the_other():
     assert paired_difference(three, one, 0.95, ["x"]).value == pytest.approx(2)
     found = paired_difference(one, three, 0.95, ["x"])
     assert (found.value, found.seeds) == (pytest.approx(-2), 3)
+    # The other side's single seed says nothing of its others.
+    assert not found.over_seeds
 
 
 def test_nothing_shared_is_an_error():

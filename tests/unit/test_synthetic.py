@@ -198,6 +198,8 @@ def test_which_methods_are_on_the_beta_axis() -> None:
         ("model/characters", None, ["words.model.characters", "required"]),
         ("baseline", "sftt", ["words.baseline", "nearest: sft"]),
         ("curves/methods", ["bsh"], ["curves.methods", "nearest: bash"]),
+        ("primary", {"methods": ["bsh"]}, ["primary.methods", "nearest: bash"]),
+        ("primary", {"measure": "exat"}, ["primary.measure", "exact"]),
         ("stop", {"method": "x", "exact": 0.5, "every": 9}, ["stop.method", "'x'"]),
         ("methods/bash/bta", 0.5, ["methods.bash.bta", "nearest: beta"]),
         (

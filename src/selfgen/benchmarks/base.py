@@ -105,14 +105,14 @@ class Judged(Benchmark):
 
     Class variables: ``answer_files``, those of ``file_keys`` that answering reads (grading
     reads all); ``reply_tokens``, the longest reply of the judge. For ``selfgen plan``, mean
-    tokens: ``lengths`` of a prompt and an answer, ``judged`` of a question to the judge and
-    of its reply.
+    tokens where they are known: ``lengths`` of a prompt and an answer, ``judged`` of a
+    question to the judge and of its reply.
     """
 
     answer_files: ClassVar[tuple[str, ...]]
     reply_tokens: ClassVar[int]
-    lengths: ClassVar[tuple[int, int]]
-    judged: ClassVar[tuple[int, int]]
+    lengths: ClassVar[tuple[int, int] | None] = None
+    judged: ClassVar[tuple[int, int] | None] = None
 
     judge: str = Field(description="An endpoint, by its name in `judges`.")
     template: str = Field(

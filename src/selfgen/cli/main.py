@@ -21,8 +21,8 @@ DEFAULTS = {
     # Whatever is not the fetch stage works on files that are already here.
     "HF_HUB_OFFLINE": "1",
     "TOKENIZERS_PARALLELISM": "false",
-    # Of small products, numpy's threads wait for each other where cores are busy: resampling
-    # synthetic experiments' tables took 58 s instead of 4. torch has threads of its own.
+    # Of small products, numpy's threads wait for each other where cores are busy: tables of
+    # synthetic experiments once took 58 s instead of 4. torch has threads of its own.
     "OPENBLAS_NUM_THREADS": "1",
     # A rule's log is no terminal; our own progress lines stay.
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",

@@ -44,10 +44,14 @@ class Interval:
 @dataclass(frozen=True)
 class Difference(Interval):
     """A mean paired difference, its two-sided p-value, and ``detectable``: the smallest
-    true difference that is found with 80 % power where errors are as large as here."""
+    true difference that is found with 80 % power where errors are as large as here.
+
+    ``over_seeds``: both sides have enough seeds to say what others would show.
+    """
 
     p: float = 1.0
     detectable: float = 0.0
+    over_seeds: bool = False
 
     @property
     def sign(self) -> int:
@@ -55,11 +59,6 @@ class Difference(Interval):
         if self.seeds == 2 or self.equal:
             return 0
         return int(self.low > 0) - int(self.high < 0)
-
-    @property
-    def over_seeds(self) -> bool:
-        """Whether it says what other seeds would show, not just other items."""
-        return self.seeds >= LEAST_SEEDS
 
 
 def mean_interval(
@@ -103,8 +102,10 @@ def paired_difference(
     if not pairs:
         raise UserError(f"{' '.join(names)}: no seed in common: {list(a)}, {list(b)}")
     differences: Values = {
-        k: {item: a[i][item] - b[j][item] for item in a[i] if item in b[j]}
-        for k, (i, j) in enumerate(pairs)
+        j if len(a) == 1 else i: {
+            item: a[i][item] - b[j][item] for item in a[i] if item in b[j]
+        }
+        for i, j in pairs
     }
     value, error = _linear(_weighted(differences, weights, names), _quotient)
     low, high = limits(value, error, confidence)
@@ -114,7 +115,12 @@ def paired_difference(
     distance = np.abs(value) / np.sqrt(error.variance)
     p = crossed.p_value(distance, error.share, error.seeds, error.items)
     detectable = crossed.smallest_detectable(error, confidence)
-    return replace(ends, p=float(p[0]), detectable=float(detectable))
+    return replace(
+        ends,
+        p=float(p[0]),
+        detectable=float(detectable),
+        over_seeds=min(len(a), len(b), len(pairs)) >= LEAST_SEEDS,
+    )
 
 
 def ratio_interval(

@@ -120,8 +120,9 @@ def _answers(graph: Graph, lengths: Lengths) -> Iterator[Work]:
 def _benchmarks(graph: Graph, lengths: Lengths) -> Iterator[Work]:
     for name in benchmarks.names(graph):
         items, *size = benchmarks.work(graph, name)
-        if lengths is expected and name in JUDGED:
-            size = list(map(min, size, JUDGED[name].lengths))
+        known = JUDGED[name].lengths if name in JUDGED else None
+        if lengths is expected and known:
+            size = list(map(min, size, known))
         for cell in benchmarks.cells(graph, name):
             yield _written(WRITING, cell.task, cell.model, items, *size)
 
@@ -176,13 +177,14 @@ def asked(graph: Graph) -> Iterator[Asked]:
         items, prompt, answer = benchmarks.work(graph, name)
         judge, kind = benchmarks.judge(graph, name), JUDGED[name]
         requests = items * len(benchmarks.cells(graph, name))
-        texts = prompt + 2 * answer + JUDGE_PROMPT_TOKENS
+        tokens = (prompt + 2 * answer + JUDGE_PROMPT_TOKENS, kind.reply_tokens)
+        usual_ones = kind.judged or tokens
         yield _priced(
             name,
             judge,
             requests,
-            (requests * texts, requests * kind.reply_tokens),
-            (requests * kind.judged[0], requests * kind.judged[1]),
+            (requests * tokens[0], requests * tokens[1]),
+            (requests * usual_ones[0], requests * usual_ones[1]),
         )
 
 

@@ -187,7 +187,7 @@ def _family(table: Numbers) -> str:
         (line.label, column.title)
         for line in table.rows
         for column, score in zip(table.spec.columns, line.scores, strict=True)
-        if score and score.primary and score.difference
+        if score and score.holm is not None
     ]
     rows, columns = (dict.fromkeys(pair[i] for pair in primary) for i in (0, 1))
     return family_note(
