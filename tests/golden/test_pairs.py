@@ -241,12 +241,13 @@ def test_the_table_by_hand() -> None:
 
 def test_a_cell_says_what_share_was_unparsable() -> None:
     """Above 5 %, and then it bears no mark, also where coins were tossed."""
-    won = [_row(f"i{n}", True, "A") for n in range(95)]
+    won = [_row(f"i{n}", True, "A" if n % 9 else "B") for n in range(95)]
     few = [*won, *(_row(f"u{n}", True, "") for n in range(5))]
     many = [*won, *(_row(f"u{n}", True, "") for n in range(6))]
     tossed = [*won, *(_row(f"u{n}", True, "") | {"won": 1.0} for n in range(6))]
+    three = tuple(Cell("s", "m", "bash", "direct", seed) for seed in range(3))
     for rows, said in ((few, False), (many, True), (tossed, True)):
-        texts = draw([rows, rows], TABLE).texts()
+        texts = draw([rows] * 3, replace(TABLE, cells=three)).texts()
         (line,) = (x for x in texts["md"].splitlines() if "| BASH |" in x)
         assert ("; 5.9 % unparsable |" in line) == said == ("▲" not in line)
         assert ("5.9 \\% unparsable" in texts["tex"]) == said
