@@ -109,6 +109,7 @@ class Riddles(Judged):
     file_keys = answer_files = ("riddles",)
     measures = (Measure("solved", "solved", "Solved, %"),)
     size, reply_tokens = 3, 1
+    lengths, judged = (5, 5), (20, 1)
 
     riddles: str = Field(description="Their file, by its name in `files`.")
 
