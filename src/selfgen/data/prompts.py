@@ -15,11 +15,10 @@ from selfgen.core.errors import UserError
 from selfgen.core.spec import Checked
 from selfgen.core.types import Count
 from selfgen.data.turns import (
-    CURE,
     Messages,
     checked,
     dialogue_ids,
-    render,
+    keeps_turns,
     text_ids,
     turns,
 )
@@ -124,21 +123,15 @@ def correction_ids(
 
     Only the prompt is shortened to ``spec.max_prompt_tokens``; draft and turn are added.
 
-    Raises UserError: a template that takes one turn alone, or writes an earlier turn
-    otherwise when another follows.
+    Raises UserError: as ``turns.keeps_turns``.
     """
+    keeps_turns(tokenizer)
     left, _ = _fitting(tokenizer, spec, prompt)
     messages = [
         _user(spec, left),
         {"role": "assistant", "content": spec.answer_prefix + draft},
         {"role": "user", "content": spec.correction},
     ]
-    start = render(tokenizer, messages[:1], opened=False)
-    if not render(tokenizer, messages, opened=True).startswith(start):
-        raise UserError(
-            "chat template: it changes earlier turns when another follows; a correction"
-            f" needs one that does not; {CURE}"
-        )
     return _ids(tokenizer, spec, messages)
 
 
@@ -149,14 +142,20 @@ def answer_ids(tokenizer: Any, spec: PromptSpec, answer: str) -> list[int]:
     not learn to stop in the middle of a sentence.
     """
     own = turns(tokenizer)
-    text = spec.answer_prefix + answer + own.before
-    ids = text_ids(tokenizer, text, control=spec.control_tokens)
+    text = own.lead + spec.answer_prefix + answer + own.before
+    ids = text_ids(
+        tokenizer, text, behind=own.opening or "\n", control=spec.control_tokens
+    )
     return [*ids, own.end][: spec.max_answer_tokens]
 
 
 def answer_text(tokenizer: Any, ids: list[int]) -> str:
-    """The text of generated ids, without special tokens and surrounding white space."""
-    return tokenizer.decode(ids, skip_special_tokens=True).strip()
+    """The text of generated ids, without control tokens and surrounding white space."""
+    special = turns(tokenizer).special
+    text: str = tokenizer.decode(
+        [number for number in ids if number not in special], skip_special_tokens=True
+    )
+    return text.strip()
 
 
 def _user(spec: PromptSpec, prompt: str) -> dict[str, str]:
