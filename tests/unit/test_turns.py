@@ -211,7 +211,7 @@ def characters(
         core = Tokenizer(models.Unigram([(x, -1.0) for x in pieces], unk_id=0))
     else:
         vocabulary = {piece: n for n, piece in enumerate(pieces)}
-        core = Tokenizer(models.BPE(vocab=vocabulary, merges=[], unk_token="<unk>"))  # noqa: S106
+        core = Tokenizer(models.BPE(vocab=vocabulary, merges=[], unk_token="<unk>"))
     if normalizer:
         core.normalizer = normalizer
     else:
@@ -426,6 +426,34 @@ def test_a_model_without_a_template_is_refused_before_anything_is_made(
     prepare(ModelSpec("folder", chat_template=CHATML), source, tmp_path / "cured")
     own = turns(prompts.load_tokenizer(tmp_path / "cured"))
     assert own.written
+
+
+@pytest.mark.parametrize("template", [ONE_TURN, REWRITING])
+def test_a_template_that_cannot_ask_for_corrections_is_refused_where_some_are(
+    template: str, tmp_path: Path
+) -> None:
+    source = tmp_path / "model"
+    model, _ = create(
+        ModelSpec("random", None, CHATML, "llama", SHAPE | {"hidden_size": 8})
+    )
+    save(model, tokenizer(template, special=IM), source)
+    asked = ModelSpec("folder", corrections=True)
+    with pytest.raises(UserError, match=f"{source}: chat template: .*`chat: chatml`"):
+        prepare(asked, source, tmp_path / "asked")
+    prepare(ModelSpec("folder"), source, tmp_path / "plain")
+    prepare(replace(asked, chat_template=CHATML), source, tmp_path / "cured")
+
+
+def test_a_tokenizer_that_cannot_be_read_is_refused_in_one_line(tmp_path: Path) -> None:
+    source = tmp_path / "model"
+    model, made = create(
+        ModelSpec("random", None, CHATML, "llama", SHAPE | {"hidden_size": 8})
+    )
+    save(model, made, source)
+    (source / "tokenizer.json").write_text('{"model": 1}')
+    with pytest.raises(UserError, match=f"{source}: cannot be read without .*") as said:
+        prepare(ModelSpec("folder"), source, tmp_path / "out")
+    assert "\n" not in str(said.value)
 
 
 @pytest.mark.parametrize(

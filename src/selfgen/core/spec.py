@@ -128,7 +128,7 @@ def _unknown(given: Any, known: Any) -> str | None:
     return None
 
 
-LATER = ("backend", "control_tokens")
+LATER = ("backend", "control_tokens", "corrections")
 """Keys that came after results had been made. Empty ones are not written, so that those
 results are still of today's specs."""
 

@@ -7,7 +7,6 @@ tokenizer's EOS: Gemma closes with ``<end_of_turn>``, Phi-3 with ``<|end|>``.
 from __future__ import annotations
 
 import functools
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -158,8 +157,8 @@ def _around_answer(tokenizer: Any) -> tuple[str, str, str]:
         # Some close a turn only where another follows, which opens as the first one does.
         head = dialogue.partition(_ASK)[0]
         after = dialogue.partition(_ANSWER)[2].partition(_AGAIN)[0]
-        same = len(os.path.commonprefix([head[::-1], after[::-1]]))
-        after = after[: len(after) - same]
+        while after and head[-1:] == after[-1:]:
+            head, after = head[:-1], after[:-1]
     return opened, past, after
 
 

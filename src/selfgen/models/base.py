@@ -26,7 +26,8 @@ class ModelSpec:
     """Where a base model comes from: ``gguf`` inside a wheel, ``random`` weights, or a
     ``folder`` as ``from_pretrained`` reads it, fetched from a hub or local.
 
-    ``chat_template`` takes the place of the folder's own. ``architecture`` holds the keyword
+    ``chat_template`` takes the place of the folder's own, which must be able to ask for
+    ``corrections`` where somebody will. ``architecture`` holds the keyword
     arguments of the transformers config of a random model, ``characters`` its vocabulary
     (bytes where there are none).
     """
@@ -38,6 +39,7 @@ class ModelSpec:
     architecture: dict[str, Any] | None = None
     seed: int = 0
     characters: str | None = None
+    corrections: bool = False
 
 
 def prepare(spec: ModelSpec, source: Path | None, out: Path) -> None:
@@ -45,18 +47,20 @@ def prepare(spec: ModelSpec, source: Path | None, out: Path) -> None:
 
     ``source``: the wheel of a GGUF file; of a ``folder`` the folder, or the listing of what
     was fetched from a hub.
+
+    Raises UserError: as ``tokenizer_of``, or files that are missing.
     """
     if spec.kind == "random":
         save(*create(spec), out)
     elif source is None:
         raise ValueError(f"a model of kind {spec.kind} has a source")
     elif spec.member is not None:
-        _convert_gguf(spec.member, source, out)
+        _convert_gguf(spec, spec.member, source, out)
     else:
         _adopt(spec, source, out)
 
 
-def _convert_gguf(member: str, wheel: Path, out: Path) -> None:
+def _convert_gguf(spec: ModelSpec, member: str, wheel: Path, out: Path) -> None:
     """Dequantise a GGUF file; ``save_pretrained`` refuses a model loaded from one, so it
     is rebuilt from its config and its state dict."""
     import torch
@@ -74,14 +78,13 @@ def _convert_gguf(member: str, wheel: Path, out: Path) -> None:
         fields.pop(key, None)
     model = type(loaded)(type(loaded.config).from_dict(fields))
     model.load_state_dict(loaded.state_dict())
+    _check(spec, tokenizer, wheel)
     save(model, tokenizer, out)
 
 
 def _adopt(spec: ModelSpec, source: Path, out: Path) -> None:
     """A model that is a folder already. Weights are linked where the disk allows it, so that
     they take their room once; nothing writes to them."""
-    from transformers import AutoConfig, AutoTokenizer
-
     if source.is_dir():
         files = {
             path.name: path
@@ -101,10 +104,22 @@ def _adopt(spec: ModelSpec, source: Path, out: Path) -> None:
             os.link(path, out / name)
         except OSError:
             shutil.copyfile(path, out / name)
+    tokenizer_of(spec, out, source).save_pretrained(out)
+
+
+def tokenizer_of(spec: ModelSpec, folder: Path, source: Path) -> Any:
+    """The tokenizer in a model's ``folder``, with the template of ``spec``.
+
+    Raises UserError, which names the ``source``: it or the model's configuration cannot be
+    read, or nothing says how turns are written and closed, those of a correction among them.
+    """
+    from transformers import AutoConfig, AutoTokenizer
+
+    here = {"trust_remote_code": False, "local_files_only": True}
     try:
-        AutoConfig.from_pretrained(out, trust_remote_code=False)
-        tokenizer = AutoTokenizer.from_pretrained(out, trust_remote_code=False)
-    except (OSError, ValueError, KeyError) as error:
+        AutoConfig.from_pretrained(folder, **here)
+        tokenizer = AutoTokenizer.from_pretrained(folder, **here)
+    except Exception as error:  # what tokenizers raises is no narrower
         said = " ".join(str(error).split())[:200]
         raise UserError(
             f"{source}: cannot be read without running its code: {said}"
@@ -113,11 +128,15 @@ def _adopt(spec: ModelSpec, source: Path, out: Path) -> None:
         tokenizer.chat_template = spec.chat_template
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
+    _check(spec, tokenizer, source)
+    return tokenizer
+
+
+def _check(spec: ModelSpec, tokenizer: Any, source: Path) -> None:
     try:
-        checked(tokenizer)
+        checked(tokenizer, corrections=spec.corrections)
     except UserError as error:
         raise UserError(f"{source}: {error}") from None
-    tokenizer.save_pretrained(out)
 
 
 def _is_weights(name: str) -> bool:
