@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import datasets
+import numpy
 import pytest
+import torch
+from tests.families import build
 from tests.unit.test_prompts import folder  # noqa: F401 (a fixture)
 
 from selfgen.core.errors import UserError
 from selfgen.core.spec import Device, Sampling
-from selfgen.data.prompts import PromptSpec
+from selfgen.data.prompts import PromptSpec, load_tokenizer
+from selfgen.generation import forced, free
+from selfgen.generation.decoding import Prompt
+from selfgen.generation.forced import Reference
 from selfgen.generation.passes import run_pass
 from selfgen.generation.spec import PassSpec
 from selfgen.methods.bash import BashRows
 from selfgen.mixing.spec import RowsSpec
+from selfgen.models.loading import load
 
 PROMPT = PromptSpec("{prompt}", "Again.", 64, 16)
 PASS: dict[str, Any] = {
@@ -75,6 +83,50 @@ def test_a_pass_that_cannot_be_is_refused(key: str, value: Any, match: str) -> N
 def test_values_are_held_against_what_they_may_be(make: Any, match: str) -> None:
     with pytest.raises(UserError, match=match):
         make()
+
+
+def test_a_pass_of_another_kind_and_numbers_that_are_none_are_refused() -> None:
+    model = build("llama")
+    row = Reference("a", 0, [5, 6], [8, 9, 2])
+    mixed = partial(forced.run, model, [row], banned=[0], stops=[2])
+    spec = PassSpec(**PASS)
+    assert list(mixed(spec))
+    for wrong, match in [
+        ({"kind": "forced"}, "spec: found {'kind': 'forced'}, allowed: a PassSpec"),
+        (
+            PassSpec(**PASS | {"kind": "free"}),
+            "PassSpec.kind: found 'free', allowed: 'fo",
+        ),
+    ]:
+        with pytest.raises(UserError, match=match):
+            list(mixed(wrong))
+    for options, match in [
+        ({"batch_size": 0}, "batch_size: found 0, allowed: 1 or more"),
+        ({"shards": 0}, "shards: found 0, allowed: 1 or more"),
+        ({"shard": 2, "shards": 2}, "shard: found 2, allowed: 0 to 1"),
+        ({"shard": -1}, "shard: found -1, allowed: 0 to 0"),
+        ({"engine": "sequentiel"}, "engine: found sequentiel, allowed are auto, seq"),
+    ]:
+        with pytest.raises(UserError, match=match):
+            list(mixed(spec, **options))
+    for strange in (vars(row), Prompt("a", 0, [5]), "abc"):
+        with pytest.raises(UserError, match=r"generation: a row: found .*allowed: a "):
+            list(forced.run(model, [strange], spec, [0], [2]))
+    with pytest.raises(UserError, match="row a: found 'x', allowed: token ids"):
+        list(forced.run(model, [Reference("a", 0, "xy", [8, 2])], spec, [0], [2]))
+    held = Reference("a", 0, torch.tensor([5, 6]), numpy.array([8, 9, 2]))
+    assert list(forced.run(model, [held], spec, [0], [2])) == list(mixed(spec))
+
+
+def test_answers_of_no_token_are_refused(folder: Path) -> None:  # noqa: F811
+    model, tokenizer = load(folder), load_tokenizer(folder)
+    answers = partial(free.run, model, tokenizer, [Prompt("a", 0, [5, 6])])
+    assert list(answers(Sampling(), seed=0, max_new_tokens=2))
+    for n in (0, -1, 2.5):
+        with pytest.raises(UserError, match=f"max_new_tokens: found {n}, allowed: 1"):
+            list(answers(Sampling(), seed=0, max_new_tokens=n))
+    with pytest.raises(UserError, match=r"sampling: found .*, allowed: a Sampling"):
+        list(answers({"temperature": 1.0}, seed=0, max_new_tokens=2))
 
 
 def test_any_iterable_of_records_and_a_folder_as_text(folder: Path) -> None:  # noqa: F811

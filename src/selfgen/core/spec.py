@@ -50,6 +50,12 @@ def _kinds(cls: Any) -> dict[str, Any]:
     return _KINDS[cls]
 
 
+def instance(where: str, value: Any, kind: type) -> None:
+    """Raises UserError unless a value is of a kind."""
+    if not isinstance(value, kind):
+        raise UserError(f"{where}: found {value!r:.60}, allowed: a {kind.__name__}")
+
+
 @dataclass(frozen=True)
 class Sampling(Checked):
     """How a token is chosen: ``temperature`` 0 is greedy, ``top_k`` 0 and ``top_p`` 1 off."""
@@ -68,15 +74,15 @@ class Device(Checked):
 
 
 @dataclass(frozen=True)
-class Steps:
+class Steps(Checked):
     """The optimiser steps ``first`` to ``last`` (exclusive) of a stage of ``total`` steps.
 
     A round takes a part of its stage's steps; the learning rate follows the whole stage.
     """
 
-    first: int
-    last: int
-    total: int
+    first: CountOrZero
+    last: CountOrZero
+    total: CountOrZero
 
 
 _ADAPTERS: dict[Any, TypeAdapter[Any]] = {}

@@ -7,10 +7,16 @@ from functools import partial
 from typing import Any
 
 from selfgen.core.rng import row_key
-from selfgen.core.spec import Sampling
+from selfgen.core.spec import Sampling, instance
 from selfgen.data.prompts import answer_text
 from selfgen.generation import ends, engines, vllm_backend
-from selfgen.generation.decoding import Prompt, Request, of_shard
+from selfgen.generation.decoding import (
+    Prompt,
+    Request,
+    at_least,
+    of_shard,
+    token_ids,
+)
 from selfgen.generation.sampling import Sampler
 
 
@@ -33,17 +39,21 @@ def complete(
     a turn (``ends.stops``) where it came before ``max_new_tokens``. Other control tokens are
     never generated. ``engine``, ``facts`` and ``progress`` as in ``forced.run``; a ``model``
     that vLLM loads knows no ``engine``.
+
+    Raises UserError: numbers, rows or tokens that are none.
     """
+    instance("sampling", sampling, Sampling)
+    at_least("max_new_tokens", max_new_tokens, 1)
     stops = ends.stops(model, tokenizer)
     sampler = Sampler(sampling, ends.banned(model, tokenizer, but=stops))
     chosen = of_shard(prompts, batch_size, shard, shards)
     work = [
         Request(
             row_key(seed, "free", prompt.epoch, prompt.id),
-            prompt.prompt_ids,
+            token_ids(prompt.id, prompt.prompt_ids),
             max_new_tokens,
             stops=stops,
-            name=prompt.id,
+            name=str(prompt.id),
         )
         for prompt in chosen
     ]

@@ -98,6 +98,16 @@ def labelled(rows: Iterable[TrainingRow]) -> int:
     return sum(label != IGNORE for row in rows for label in row["labels"][1:])
 
 
+def check(row: TrainingRow) -> None:
+    """Raises UserError where a row has no token, or not as many labels."""
+    tokens, labels = len(row["input_ids"]), len(row["labels"])
+    if not tokens or tokens != labels:
+        raise UserError(
+            f"rows: found {tokens} tokens and {labels} labels in the row {row['id']};"
+            " allowed: as many of both, and at least one"
+        )
+
+
 def tokens_of(rows: Iterable[TrainingRow]) -> int:
     """Tokens that the model reads in some rows."""
     return sum(len(row["input_ids"]) for row in rows)

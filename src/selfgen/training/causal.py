@@ -79,8 +79,9 @@ def train(
 
     Raises:
         UserError: rows out of order, steps that are not those of ``spec.steps``, no
-            labelled token in a step, an incomplete pair, a loss that is not finite (named
-            with its step and row ids), or shared weights with what needs them whole.
+            labelled token in a step, an incomplete pair, tokens that the model does not
+            have, a loss or gradient that is not finite (named with its step and row ids),
+            or shared weights with what needs them whole.
     """
     from accelerate.utils import set_seed
 
@@ -221,7 +222,12 @@ class Update:
                 f" its rows are {', '.join(row['id'] for row in rows)}"
             )
         parameters = self.optimizer.param_groups[0]["params"]
-        norm = self.accelerator.clip_grad_norm_(parameters, self.max_grad_norm)
+        norm = float(self.accelerator.clip_grad_norm_(parameters, self.max_grad_norm))
+        if not math.isfinite(norm):
+            raise UserError(
+                f"training: the gradient of step {number} is {norm};"
+                f" its rows are {', '.join(row['id'] for row in rows)}"
+            )
         rate = self.scheduler.get_last_lr()[0]
         self.optimizer.step()
         self.scheduler.step()
@@ -230,7 +236,7 @@ class Update:
             "step": number,
             **means,
             "learning_rate": rate,
-            "grad_norm": float(norm),
+            "grad_norm": norm,
         }
 
     def _backward(self, rows: list[TrainingRow]) -> dict[str, float]:

@@ -133,6 +133,7 @@ class PairLoss(LabelLoss):
                 that has no labelled token.
         """
         pairs: dict[tuple[str, int], list[TrainingRow]] = {}
+        super().groups(rows)  # refuses rows that are none
         for row in rows:
             pairs.setdefault((row["id"], row["epoch"]), []).append(row)
         for (name, epoch), pair in pairs.items():

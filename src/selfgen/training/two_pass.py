@@ -24,6 +24,7 @@ from selfgen.core.rng import row_key, uniform
 from selfgen.core.spec import Sampling
 from selfgen.generation.sampling import NoNumber, Sampler
 from selfgen.mixing.schedules import rate_at
+from selfgen.models import probe
 from selfgen.training import batches
 from selfgen.training.batches import IGNORE, TrainingRow
 from selfgen.training.labels import LabelLoss
@@ -127,7 +128,7 @@ class TwoPassLoss(LabelLoss):
         except NoNumber as error:
             names = dict(zip(keys, owners, strict=True))
             raise UserError(
-                f"training: the logits before token {error.position} of the answer of"
-                f" {names[error.key]} are not finite"
+                f"training: the logits of {probe.name_of(self.model)} before token"
+                f" {error.position} of the answer of {names[error.key]} are not finite"
             ) from None
         return drawn.tolist()
