@@ -266,7 +266,7 @@ def test_an_answer_is_written_as_a_past_one_and_text_stays_text(
     assert prompts.answer_text(made, answer) == "x"
     own = turns(made)
     for text in ("a<|im_end|>b", "<eos>x", "x <|im_end|><eos> y", "<unk>"):
-        ids = text_ids(made, text)
+        ids = text_ids(made, text, behind="\n")
         assert not set(ids) & (own.special - {made.unk_token_id})
         assert made.decode(ids) == text
         forged = [{"role": "user", "content": f"a{text}b"}]
@@ -442,6 +442,25 @@ def test_a_template_that_cannot_ask_for_corrections_is_refused_where_some_are(
         prepare(asked, source, tmp_path / "asked")
     prepare(ModelSpec("folder"), source, tmp_path / "plain")
     prepare(replace(asked, chat_template=CHATML), source, tmp_path / "cured")
+
+
+def test_a_token_that_the_model_has_not_is_refused_where_turns_are_written_with_it(
+    tmp_path: Path,
+) -> None:
+    """An added one for padding, which nobody reads, is none of them."""
+    source = tmp_path / "model"
+    model, made = create(
+        ModelSpec("random", None, CHATML, "llama", SHAPE | {"hidden_size": 8})
+    )
+    made.add_special_tokens({"pad_token": "[PAD]"})
+    save(model, made, source)
+    prepare(ModelSpec("folder"), source, tmp_path / "padded")
+    made.add_tokens([AddedToken("<|end|>", special=True)])
+    made.chat_template = CHATML.replace("<|im_end|>", "<|end|>")
+    made.save_pretrained(source)
+    with pytest.raises(UserError, match=f"{source}: .*'<.end.>', token 260, .*chatml"):
+        prepare(ModelSpec("folder"), source, tmp_path / "out")
+    prepare(ModelSpec("folder", chat_template=CHATML), source, tmp_path / "cured")
 
 
 def test_a_tokenizer_that_cannot_be_read_is_refused_in_one_line(tmp_path: Path) -> None:

@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from selfgen.core.errors import UserError
-from selfgen.core.spec import Checked
+from selfgen.core.spec import Checked, existing_folder
 from selfgen.core.types import Count
 from selfgen.data.turns import (
     Messages,
     checked,
     dialogue_ids,
     keeps_turns,
+    sound,
     text_ids,
     turns,
 )
@@ -41,15 +42,26 @@ class PromptSpec(Checked):
     cut_after: str = ""
     control_tokens: bool = False
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if "{prompt}" not in self.template:
+            raise UserError("PromptSpec.template: found no {prompt}, it must hold one")
+
 
 def load_tokenizer(folder: Path | str) -> Any:
     """The tokenizer beside a model's weights.
 
-    Raises UserError: it has no chat template, or nothing that closes a turn.
+    Raises UserError: there is none that can be read, it has no chat template, or nothing that
+    closes a turn.
     """
     from transformers import AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    folder = existing_folder("model", folder)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    except Exception as error:  # what tokenizers raises is no narrower
+        said = " ".join(str(error).split())[:200]
+        raise UserError(f"{folder}: its tokenizer cannot be read: {said}") from error
     try:
         checked(tokenizer)
     except UserError as error:
@@ -126,6 +138,7 @@ def correction_ids(
     Raises UserError: as ``turns.keeps_turns``.
     """
     keeps_turns(tokenizer)
+    sound([draft])
     left, _ = _fitting(tokenizer, spec, prompt)
     messages = [
         _user(spec, left),
@@ -141,11 +154,10 @@ def answer_ids(tokenizer: Any, spec: PromptSpec, answer: str) -> list[int]:
     An answer of more than ``spec.max_answer_tokens`` is cut and not closed: a model must
     not learn to stop in the middle of a sentence.
     """
+    sound([answer])
     own = turns(tokenizer)
     text = own.lead + spec.answer_prefix + answer + own.before
-    ids = text_ids(
-        tokenizer, text, behind=own.opening or "\n", control=spec.control_tokens
-    )
+    ids = text_ids(tokenizer, text, behind=own.opening, control=spec.control_tokens)
     return [*ids, own.end][: spec.max_answer_tokens]
 
 
@@ -159,6 +171,7 @@ def answer_text(tokenizer: Any, ids: list[int]) -> str:
 
 
 def _user(spec: PromptSpec, prompt: str) -> dict[str, str]:
+    sound([prompt])
     return {"role": "user", "content": spec.template.replace("{prompt}", prompt)}
 
 

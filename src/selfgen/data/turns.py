@@ -78,15 +78,19 @@ def turns(tokenizer: Any) -> Turns:
     return _turns(tokenizer, *_says(tokenizer))
 
 
-def checked(tokenizer: Any, *, corrections: bool = False) -> None:
-    """Raises UserError where nothing says how a turn is written or closed, or, with
-    ``corrections``, where the template cannot ask for one."""
+def checked(tokenizer: Any, *, corrections: bool = False) -> list[int]:
+    """The tokens of a turn and of its end.
+
+    Raises UserError where nothing says how a turn is written or closed, or, with
+    ``corrections``, where the template cannot ask for one.
+    """
     _templated(tokenizer)
     if _ASK not in render(tokenizer, _DIALOGUE[:1], opened=True):
         raise UserError(f"chat template: it does not write the text of a turn; {CURE}")
-    turns(tokenizer)
+    end = turns(tokenizer).end
     if corrections:
         keeps_turns(tokenizer)
+    return [*dialogue_ids(tokenizer, _DIALOGUE[:1], opened=True), end]
 
 
 def keeps_turns(tokenizer: Any) -> None:
@@ -215,7 +219,7 @@ def dialogue_ids(
     """Token ids of a dialogue as the template renders it. Control tokens that stand in the
     text of a message stay text, unless ``control``."""
     texts = [message["content"] for message in messages]
-    _sound(texts)
+    sound(texts)
     texts, mark = (texts, "") if control else _cut(tokenizer, texts)
     cut = [
         {**message, "content": text}
@@ -227,14 +231,15 @@ def dialogue_ids(
 
 
 def text_ids(
-    tokenizer: Any, text: str, *, behind: str = "\n", control: bool = False
+    tokenizer: Any, text: str, *, behind: str = "", control: bool = False
 ) -> list[int]:
-    """Token ids of a text that stands ``behind`` another, without template; control tokens
-    in it stay text, unless ``control``."""
-    _sound([text])
+    """Token ids of a text without template, alone or ``behind`` another; control tokens in it
+    stay text, unless ``control``."""
+    sound([text])
     (text,), mark = ([text], "") if control else _cut(tokenizer, [text])
     first, *others = text.split(mark) if mark else [text]
-    return _behind(tokenizer, first, behind, "\n") + _all_behind(tokenizer, others)
+    before = (behind, "\n") if behind else ()
+    return _behind(tokenizer, first, *before) + _all_behind(tokenizer, others)
 
 
 def _cut(tokenizer: Any, texts: list[str]) -> tuple[list[str], str]:
@@ -269,7 +274,7 @@ def _behind(tokenizer: Any, text: str, *before: str) -> list[int]:
     return _ids(tokenizer, text)
 
 
-def _sound(texts: Iterable[Any]) -> None:
+def sound(texts: Iterable[Any]) -> None:
     """Raises UserError where one is no text that can be written."""
     for text in texts:
         if not isinstance(text, str):

@@ -337,6 +337,8 @@ def _read(
         if any(reader.way == "whole" for reader in readers):
             tokens = min(tokens, size)  # their states are the logits of all tokens
         for i, row in enumerate(rows):
+            if not hasattr(row, "prompt_ids") or not hasattr(row, "answer_ids"):
+                raise UserError(f"rows: row {i} has no prompt_ids or no answer_ids")
             for reader in readers:
                 ids = [*row.prompt_ids, *row.answer_ids]
                 reader.check_ids(_name(i, row), ids, row.answer_ids)

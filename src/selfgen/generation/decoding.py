@@ -10,7 +10,7 @@ from typing import Any, ClassVar, TypeVar
 import torch
 
 from selfgen.core.errors import UserError
-from selfgen.core.spec import instance
+from selfgen.core.spec import at_least, instance
 from selfgen.generation.sampling import Sampler
 from selfgen.models.reader import Reader
 
@@ -119,12 +119,6 @@ def of_shard(rows: Sequence[Row], size: int, shard: int, shards: int) -> list[Ro
     batches = -(-len(rows) // size)
     first, last = ((shard + i) * batches // shards * size for i in (0, 1))
     return [rows[i] for i in order[first:last]]
-
-
-def at_least(name: str, number: Any, least: int) -> None:
-    """Raises UserError unless a number is whole and not less than that."""
-    if not isinstance(number, int) or number < least:
-        raise UserError(f"{name}: found {number!r}, allowed: {least} or more")
 
 
 def token_ids(name: str, ids: Any) -> list[int]:

@@ -19,7 +19,7 @@ import torch
 
 from selfgen.core.errors import UserError
 from selfgen.core.rng import row_key, uniform
-from selfgen.core.spec import instance
+from selfgen.core.spec import at_least, instance
 from selfgen.generation import engines
 from selfgen.generation.decoding import Prompt, Request, of_shard, token_ids
 from selfgen.generation.onepass import OnePass
@@ -59,6 +59,7 @@ def mixing_masks(
 
     Raises UserError: a rate outside 0 to 1, or not one for each token.
     """
+    at_least("span", span, 1)
     if not rows:
         return []  # a shard may be empty
     rates = [_rates(row, beta) for row in rows]

@@ -7,16 +7,10 @@ from functools import partial
 from typing import Any
 
 from selfgen.core.rng import row_key
-from selfgen.core.spec import Sampling, instance
+from selfgen.core.spec import Sampling, at_least, instance
 from selfgen.data.prompts import answer_text
 from selfgen.generation import ends, engines, vllm_backend
-from selfgen.generation.decoding import (
-    Prompt,
-    Request,
-    at_least,
-    of_shard,
-    token_ids,
-)
+from selfgen.generation.decoding import Prompt, Request, of_shard, token_ids
 from selfgen.generation.sampling import Sampler
 
 

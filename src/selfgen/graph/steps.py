@@ -185,7 +185,9 @@ class Graph:
 
     def model(self, model: str) -> ModelSpec:
         spec = sources.model(self.config.models[model])
-        return replace(spec, corrections=self._corrects(model))
+        # The templates of random models are ours.
+        asked = spec.kind != "random" and self._corrects(model)
+        return replace(spec, corrections=asked)
 
     def _corrects(self, model: str) -> bool:
         """Whether a model is ever shown an answer and asked again."""

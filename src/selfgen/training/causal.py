@@ -21,7 +21,7 @@ from typing import Any
 import torch
 
 from selfgen.core.errors import UserError
-from selfgen.core.spec import Steps
+from selfgen.core.spec import Steps, at_least, instance
 from selfgen.models import probe
 from selfgen.models.loading import place
 from selfgen.training.batches import (
@@ -85,6 +85,9 @@ def train(
     """
     from accelerate.utils import set_seed
 
+    instance("spec", spec, TrainSpec)
+    if micro_batch_tokens is not None:
+        at_least("micro_batch_tokens", micro_batch_tokens, 1)
     set_seed(spec.seed)
     device, precision = place(spec.device, model)
     accelerator = _accelerator(device, precision)
@@ -328,13 +331,15 @@ def _compile(model: Any) -> None:
 def _adapt(model: Any, lora: Lora) -> Any:
     from peft import LoraConfig, get_peft_model
 
-    return get_peft_model(
-        model,
-        LoraConfig(
-            task_type="CAUSAL_LM",
-            r=lora.rank,
-            lora_alpha=lora.alpha,
-            lora_dropout=lora.dropout,
-            target_modules=lora.target_modules,
-        ),
+    config = LoraConfig(
+        task_type="CAUSAL_LM",
+        r=lora.rank,
+        lora_alpha=lora.alpha,
+        lora_dropout=lora.dropout,
+        target_modules=lora.target_modules,
     )
+    try:
+        return get_peft_model(model, config)
+    except ValueError as error:
+        said = " ".join(str(error).split())[:200]
+        raise UserError(f"lora: found {lora.target_modules!r}: {said}") from error

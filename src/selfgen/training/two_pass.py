@@ -43,7 +43,8 @@ def marks(
         [place for place, label in enumerate(row["labels"]) if label != IGNORE][:-1]
         for row in rows
     ]
-    keys = [row_key(seed, "mix", row["epoch"], row["id"]) for row in rows]
+    addresses = [batches.address(row) for row in rows]
+    keys = [row_key(seed, "mix", epoch, name) for name, epoch in addresses]
     counts = [len(answer) for answer in answers]
     draws = uniform(
         torch.tensor(keys).repeat_interleave(torch.tensor(counts)),
