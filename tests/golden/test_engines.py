@@ -17,6 +17,7 @@ from selfgen.generation.sampling import Sampler
 from selfgen.generation.sequential import Sequential
 from selfgen.generation.speculative import Speculative
 from selfgen.models import attention, probe
+from selfgen.models.reader import Reader
 from tests.golden.conftest import EOS, SPECIAL, build, built
 from tests.golden.test_forced import made, references, spec_of
 
@@ -77,11 +78,16 @@ def test_one_request_that_does_not_fit_is_an_error() -> None:
 
 def test_long_rows_make_small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(engines.CACHED_TOKENS, "cpu", 100)
-    device = torch.device("cpu")
-    assert engines.batch_of(work(answer=17), 64, device) == 5
-    assert engines.batch_of(work(answer=22), 64, device) == 4
-    assert engines.batch_of(work(answer=22), 3, device) == 3
-    assert engines.batch_of(work(answer=500), 64, device) == 1
+    model = build("llama")
+    reader = Reader(model, model.model, "padded")
+    assert engines.batch_of(work(answer=17), 64, reader) == 5
+    assert engines.batch_of(work(answer=22), 64, reader) == 4
+    assert engines.batch_of(work(answer=22), 3, reader) == 3
+    assert engines.batch_of(work(answer=500), 64, reader) == 1
+    monkeypatch.setattr(engines, "LOGITS", 50 * reader.vocabulary)
+    assert engines.batch_of(work(answer=17), 64, reader) == 5
+    whole = Reader(model, None, "whole")  # gives the logits of all tokens
+    assert engines.batch_of(work(answer=17), 64, whole) == 2
 
 
 def test_estimate() -> None:

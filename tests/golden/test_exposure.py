@@ -19,6 +19,7 @@ from tokenizers.models import WordLevel
 from transformers import PreTrainedTokenizerFast
 
 from selfgen.core.errors import UserError
+from selfgen.evaluation import exposure
 from selfgen.evaluation.accumulated import (
     accumulated,
     excess_interval,
@@ -37,6 +38,8 @@ from selfgen.evaluation.exposure import (
     step_errors,
 )
 from selfgen.generation.forced import Reference
+from selfgen.models import probe
+from selfgen.models.reader import Reader
 from tests.golden.conftest import EOS, SPECIAL, VOCABULARY, ByHand, build, built
 
 BANNED = [i for i in SPECIAL if i != EOS]
@@ -155,6 +158,70 @@ def test_rows_of_a_padded_head_have_no_part_in_step_errors() -> None:
     found = step_errors(large, oracle, rows, tokens=range(VOCABULARY))
     for a, b in zip(found, wanted, strict=True):
         assert a == pytest.approx(b, rel=1e-4, abs=1e-6)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_logits_that_are_no_numbers_are_named(value: float) -> None:
+    """Of either model, and that come after it was tried: token 7 is in one answer alone."""
+    sound, broken = (build("llama", tie_word_embeddings=False) for _ in range(2))
+    rows = [Reference("a", 0, [5, 6], [8, 9, EOS]), Reference("b", 0, [5], [8, 7, 9])]
+    forced_choices(broken, rows)
+    broken.model.embed_tokens.weight.data[7] = value
+    said = r"the logits of LlamaForCausalLM before token \d of the answer to b are not"
+    for read in (
+        lambda: forced_choices(broken, rows),
+        lambda: step_errors(sound, broken, rows, tokens=range(VOCABULARY)),
+        lambda: step_errors(broken, sound, rows, tokens=range(VOCABULARY)),
+    ):
+        with pytest.raises(UserError, match=said):
+            read()
+
+
+@pytest.mark.parametrize(
+    ("prompt", "answer"), [([5, VOCABULARY], [8]), ([5], [VOCABULARY]), ([-1], [8])]
+)
+def test_tokens_that_a_model_does_not_have_are_named(
+    prompt: list[int], answer: list[int]
+) -> None:
+    model, row = built("llama"), Reference("x", 0, prompt, answer)
+    said = rf"row x: found token -?\d+, allowed with LlamaForCausalLM: 0 to {VOCABULARY - 1}"
+    for read in (
+        lambda: forced_choices(model, [row]),
+        lambda: step_errors(model, model, [row], tokens=range(-1, VOCABULARY + 1)),
+    ):
+        with pytest.raises(UserError, match=said):
+            read()
+    known = references(2)
+    more = forced_choices(model, known, banned=[*BANNED, VOCABULARY, VOCABULARY + 9])
+    assert more == forced_choices(model, known, banned=BANNED)
+
+
+def test_a_model_that_gives_all_logits_reads_few_tokens_at_a_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """And what is written into its logits leaves them as they were."""
+    model, rows = build("llama"), references(9)
+    wanted = forced_choices(model, rows, banned=BANNED)
+    reader = Reader(model, None, "whole")
+    seen: list[int] = []
+    states = reader.states
+
+    def counted(ids: torch.Tensor, lengths: Sequence[int]) -> torch.Tensor:
+        seen.append(len(ids))
+        return states(ids, lengths)
+
+    monkeypatch.setattr(reader, "states", counted)
+    monkeypatch.setattr(probe, "reader", lambda _: reader)
+    monkeypatch.setattr(exposure, "LOGITS", {"cpu": 20 * VOCABULARY})
+    found = forced_choices(model, rows, banned=BANNED)
+    assert [x.tokens for x in found] == [x.tokens for x in wanted]
+    assert [x.nll for x in found] == pytest.approx([x.nll for x in wanted], abs=1e-3)
+    longest = max(len(row) for row in rows)
+    assert max(seen) <= max(20, longest) < sum(seen)
+    row = states(torch.tensor([5, 6]), [2])
+    logits = reader.logits(row)
+    logits[:] = -math.inf
+    assert row.isfinite().all()
 
 
 # An enumerable model: four tokens, a known distribution after every context.

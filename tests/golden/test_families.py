@@ -156,6 +156,16 @@ def test_rows_at_the_edge_are_right_or_refused_in_one_line() -> None:
     row = reference("a", [5, 6, 7], [8, 9, EOS])
     beyond = mixed_by(model, row, banned=[*BANNED, VOCABULARY, VOCABULARY + 7])
     assert beyond == mixed_by(model, row, banned=BANNED), "ids that the head has not"
+    for strange in (
+        reference("x", [5, VOCABULARY], [8, EOS]),
+        reference("x", [5], [VOCABULARY, EOS]),
+        reference("x", [-1], [8, EOS]),
+    ):
+        with pytest.raises(
+            UserError,
+            match=rf"row x: found token -?\d+, allowed with GPT2.*: 0 to {VOCABULARY - 1}",
+        ):
+            mixed_by(model, row, strange, banned=BANNED)
     with pytest.raises(UserError, match="the prompt of none has no token"):
         mixed_by(model, row, reference("none", [], [8, EOS]), banned=BANNED)
     with pytest.raises(

@@ -43,7 +43,7 @@ SPEC = RowsSpec(
 WORDS = words(
     100,
     "{% for m in messages %}<1> {{ '90' if m['content'] == 'again' else m['content'] }}"
-    " {% endfor %}{% if add_generation_prompt %}3{% endif %}",
+    " {% endfor %}{% if add_generation_prompt %}3 {% endif %}",
 )
 """A turn begins with 1."""
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from selfgen.core.errors import UserError
 from selfgen.mixing import rows
 from selfgen.training.causal import IGNORE, LabelLoss, collate, labelled
 from tests.golden.conftest import ByHand
@@ -43,7 +44,7 @@ def test_rac_labels_only_the_reference() -> None:
 
 
 def test_mixed_answer_must_be_aligned() -> None:
-    with pytest.raises(ValueError, match="has 3 tokens, not 4"):
+    with pytest.raises(UserError, match="as the mixed answer, needed are 4 tokens, as"):
         rows.bash(PROMPT, ANSWER, [21, 22, 23])
 
 

@@ -163,7 +163,7 @@ def trl(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
         return " ".join(words) if asked else " " + " ".join(words)
 
     def make(model: Any, reference: Any, rows: list[dict], spec: TrainSpec) -> Any:
-        found = PairLoss(Table(TABLE), spec.loss).groups(rows)
+        found = PairLoss(model, spec.loss).groups(rows)
         halves = [
             {
                 "prompt": text(chosen, True),

@@ -272,6 +272,15 @@ def test_positions_behind_the_padding_are_counted() -> None:
         reader.states(torch.arange(3, 130), [127])
 
 
+@pytest.mark.parametrize("kind", ["gpt2", "codegen", "gptj", "ctrl"])
+def test_a_row_beyond_the_positions_is_refused(kind: str) -> None:
+    """Those of embeddings, and those of a table."""
+    reader = probe.reader(build(kind))
+    assert reader.states(torch.arange(128) % 190, [128]).isfinite().all()
+    with pytest.raises(UserError, match=r"a row of 129 tokens, .* positions for 128;"):
+        reader.states(torch.arange(129) % 190, [129])
+
+
 def test_a_head_may_rule_tokens_out() -> None:
     """Padded rows of a head whose logits are minus infinity are no fault of the model."""
     model = build("llama", attention_bias=True)

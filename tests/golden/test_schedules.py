@@ -80,7 +80,9 @@ def test_steps_count_in_per_cent_of_the_stage() -> None:
 
 
 def test_an_unknown_schedule() -> None:
-    with pytest.raises(ValueError, match="'cosine'"):
+    with pytest.raises(
+        UserError, match=r"Schedule.kind: found 'cosine', input should be"
+    ):
         rate(moving("cosine", 1.0), 1.0, 0)
 
 

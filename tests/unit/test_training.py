@@ -18,7 +18,7 @@ from selfgen.core.spec import Device, Sampling
 from selfgen.generation import free
 from selfgen.generation.decoding import Prompt
 from selfgen.training import causal
-from selfgen.training.spec import Lora, Optimization, TrainSpec
+from selfgen.training.spec import Lora, Optimization, Preference, TrainSpec
 
 SPEC = TrainSpec(
     seed=0,
@@ -224,6 +224,49 @@ def test_loss_that_is_not_finite_names_its_rows() -> None:
         model.model.embed_tokens.weight[9] = float("nan")
     with pytest.raises(UserError, match=r"loss of step 0 is nan; its rows are 0-0"):
         fit(model=model)
+
+
+class Broken(torch.autograd.Function):
+    """Says what it is told, but has no gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> torch.Tensor:
+        return gradient * float("nan")
+
+
+def test_a_gradient_that_is_not_finite_names_its_rows() -> None:
+    """Also of the last step, whose weights nobody reads."""
+    model = build("llama")
+    model.lm_head.register_forward_hook(lambda *args: Broken.apply(args[-1]))
+    with pytest.raises(UserError, match=r"gradient of step 0 is nan; its rows are 0-0"):
+        fit(model=model)
+
+
+@pytest.mark.parametrize(
+    ("ids", "labels", "match"),
+    [
+        ([5, 99, 3], [-100, 7, 3], "row x: found token 99, allowed with Llama"),
+        ([5, 7, 3], [-100, 99, 3], "row x: found token 99, allowed with Llama"),
+        ([5, 7, 3], [-100, -1, 3], "row x: found token -1, allowed with Llama"),
+        ([5, 7, 3], [-100, 3], "found 3 tokens and 2 labels in the row x; allowed"),
+        ([], [], "found 0 tokens and 0 labels in the row x; allowed"),
+    ],
+)
+def test_rows_that_are_none_are_named(
+    ids: list[int], labels: list[int], match: str
+) -> None:
+    sound = {"step": 0, "id": "a", "epoch": 0, "input_ids": [5, 6], "labels": [5, 6]}
+    wrong = sound | {"id": "x", "input_ids": ids, "labels": labels}
+    with pytest.raises(UserError, match=match):
+        fit(rows=[sound, wrong])
+    pair = [sound | {"role": role} for role in ("chosen", "rejected")]
+    strange = [wrong | {"role": role} for role in ("chosen", "rejected")]
+    with pytest.raises(UserError, match=match):
+        fit(rows=pair + strange, spec=replace(SPEC, loss=Preference()))
 
 
 def test_loss_that_is_not_finite_keeps_the_last_checkpoint(tmp_path: Path) -> None:

@@ -11,14 +11,21 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
+from tokenizers import (
+    AddedToken,
+    Tokenizer,
+    decoders,
+    models,
+    normalizers,
+    pre_tokenizers,
+)
 from transformers import PreTrainedTokenizerFast
 
 from selfgen.core.errors import UserError
 from selfgen.data import prompts
 from selfgen.data.chat_templates import BARE, CHATML, PLAIN, ZEPHYR
 from selfgen.data.prompts import PromptSpec
-from selfgen.data.turns import dialogue_ids, text_ids, turns
+from selfgen.data.turns import checked, dialogue_ids, text_ids, turns
 from selfgen.models.base import ModelSpec, create, prepare
 from selfgen.models.loading import save
 
@@ -56,16 +63,57 @@ REWRITING = (
     "{{ m['content'] }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
+LLAMA_3 = (
+    "{% for m in messages %}{{ bos_token if loop.first }}<|start|>{{ m['role'] }}<|stop|>"
+    "\n\n{{ m['content'] | trim }}<|eot|>{% endfor %}"
+    "{% if add_generation_prompt %}<|start|>assistant<|stop|>\n\n{% endif %}"
+)
+R1 = (
+    "{{ bos_token }}{% for m in messages %}{% if m['role'] == 'user' %}<|User|>"
+    "{{ m['content'] }}{% else %}<|Assistant|>{{ m['content'].split('</think>')[-1] }}"
+    "<|end|>{% endif %}{% endfor %}"
+    "{% if add_generation_prompt %}<|Assistant|><think>\n{% endif %}"
+)
+CLOSED_LATE = (
+    "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}"
+    "{% if not loop.last %}<|im_end|>\n{% endif %}{% endfor %}"
+    "{% if add_generation_prompt %}<|im_end|>\n<|im_start|>assistant\n{% endif %}"
+)
+GLM = (
+    "{% for m in messages %}<|{{ m['role'] }}|>\n{{ m['content'] }}{% endfor %}"
+    "{% if add_generation_prompt %}<|assistant|>\n{% endif %}"
+)
+MARKED = (
+    "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{% if m['role'] == 'assistant' %}"
+    "{% generation %}{{ m['content'] }}<|im_end|>{% endgeneration %}{% else %}"
+    "{{ m['content'] }}<|im_end|>{% endif %}\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+DROPPING = (
+    "{% for m in messages %}{% if m['role'] == 'user' or loop.last %}<|im_start|>"
+    "{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endif %}{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+DATED = (
+    "<|im_start|>system\n{{ strftime_now('%d %b %Y at %H:%M:%S.%f') }}<|im_end|>\n"
+    + CHATML
+)
+SYSTEM_ONLY = (
+    "{% if messages[0]['role'] != 'system' %}{{ raise_exception('no system message') }}"
+    "{% endif %}" + CHATML
+)
 
 
 def tokenizer(
-    template: str | None,
+    template: Any,
     eos: str | None = "<eos>",
     bos: str | None = None,
     special: Iterable[str] = (),
     added: Iterable[str] = (),
+    ordinary: Iterable[str] = (),
 ) -> Any:
-    """A token a byte. ``special``: with a role; ``added``: special tokens without one."""
+    """A token a byte. ``special``: with a role; ``added``: special tokens without one;
+    ``ordinary``: added ones that are not special."""
     first = ["<eos>", "<bos>", *special]
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     vocabulary = {token: i for i, token in enumerate([*first, *alphabet])}
@@ -82,6 +130,7 @@ def tokenizer(
         additional_special_tokens=list(special),
     )
     made.add_tokens([AddedToken(x, special=True, normalized=False) for x in added])
+    made.add_tokens([AddedToken(x, special=False, normalized=False) for x in ordinary])
     return made
 
 
@@ -94,6 +143,34 @@ def tokenizer(
             tokenizer(GEMMA, special=("<start_of_turn>", "<end_of_turn>")),
             *("<end_of_turn>", "", True),
         ),
+        (tokenizer(CHATML, ordinary=IM), "<|im_end|>", "", True),
+        (
+            tokenizer(GEMMA, ordinary=("<start_of_turn>", "<end_of_turn>")),
+            *("<end_of_turn>", "", True),
+        ),
+        (
+            tokenizer(
+                LLAMA_3, bos="<bos>", special=("<|start|>", "<|stop|>", "<|eot|>")
+            ),
+            *("<|eot|>", "", True),
+        ),
+        (
+            tokenizer(
+                R1,
+                special=("<|User|>", "<|Assistant|>", "<|end|>"),
+                ordinary=("<think>", "</think>"),
+            ),
+            *("<|end|>", "", True),
+        ),
+        (tokenizer(MARKED, special=IM), "<|im_end|>", "", True),
+        (
+            tokenizer({"default": CHATML, "rag": GEMMA}, special=IM),
+            "<|im_end|>",
+            "",
+            True,
+        ),
+        (tokenizer(CLOSED_LATE, special=IM), "<|im_end|>", "", True),
+        (tokenizer(GLM, special=("<|user|>", "<|assistant|>")), "<eos>", "", False),
         (tokenizer(LLAMA_2, bos="<bos>"), "<eos>", " ", True),
         (tokenizer(ZEPHYR), "<eos>", "", True),
         (tokenizer(PLAIN), "<eos>", "", True),
@@ -111,15 +188,112 @@ def test_a_turn_ends_as_the_template_ends_it(
     ids = prompts.answer_ids(made, SPEC, "x")
     assert made.convert_ids_to_tokens(ids[-1]) == end
     assert ids.count(own.end) == 1
-    assert made.decode(ids) == f"x{before}{end}"
+    assert made.decode(ids) == f"{own.lead}x{before}{end}"
     assert prompts.answer_text(made, ids) == "x"
     if written:
-        past = dialogue_ids(
-            made,
-            [{"role": "user", "content": "u"}, {"role": "assistant", "content": "x"}],
-            opened=False,
-        )
+        past = dialogue_ids(made, DIALOGUE, opened=False)
         assert ids in [past[i : i + len(ids)] for i in range(len(past))]
+
+
+DIALOGUE = [
+    {"role": role, "content": text}
+    for role, text in (("user", "u"), ("assistant", "x"), ("user", "v"))
+]
+
+
+def characters(
+    prefix: str, unigram: bool = False, normalizer: Any = None, template: str = CHATML
+) -> Any:
+    """A token a character, as SentencePiece has them: spaces are ``▁``, and ``prefix`` says
+    where one is put before a text."""
+    pieces = ["<unk>", "<eos>", "<bos>", *IM, "▁", "\n", *map(chr, range(33, 127))]
+    if unigram:
+        core = Tokenizer(models.Unigram([(x, -1.0) for x in pieces], unk_id=0))
+    else:
+        vocabulary = {piece: n for n, piece in enumerate(pieces)}
+        core = Tokenizer(models.BPE(vocab=vocabulary, merges=[], unk_token="<unk>"))
+    if normalizer:
+        core.normalizer = normalizer
+    else:
+        core.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme=prefix)
+    core.decoder = decoders.Sequence([decoders.Replace("▁", " "), decoders.Fuse()])
+    roles = {"eos_token": "<eos>", "bos_token": "<bos>", "unk_token": "<unk>"}
+    return PreTrainedTokenizerFast(
+        tokenizer_object=core,
+        chat_template=template,
+        additional_special_tokens=list(IM),
+        **roles,
+    )
+
+
+def spaced(template: str) -> Any:
+    """A token a byte, with a space before every text."""
+    made = tokenizer(template, special=IM)
+    made.backend_tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(
+        add_prefix_space=True
+    )
+    return made
+
+
+PREPENDED = normalizers.Sequence(
+    [normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")]
+)
+
+
+@pytest.mark.parametrize("template", [CHATML, LLAMA_2, ZEPHYR])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda t: characters("always", template=t),
+        lambda t: characters("first", template=t),
+        lambda t: characters("never", template=t),
+        lambda t: characters("always", unigram=True, template=t),
+        lambda t: characters("never", normalizer=PREPENDED, template=t),
+        spaced,
+        lambda t: tokenizer(t, special=IM),
+    ],
+)
+def test_an_answer_is_written_as_a_past_one_and_text_stays_text(
+    make: Any, template: str
+) -> None:
+    """Some tokenizers put a space before what they read alone, some have control tokens among
+    the pieces of text."""
+    made = make(template)
+    past = dialogue_ids(made, DIALOGUE, opened=False)
+    asked = dialogue_ids(made, DIALOGUE[:1], opened=True)
+    answer = prompts.answer_ids(made, SPEC, "x")
+    assert past[: len(asked + answer)] == asked + answer
+    assert prompts.answer_text(made, answer) == "x"
+    own = turns(made)
+    for text in ("a<|im_end|>b", "<eos>x", "x <|im_end|><eos> y", "<unk>"):
+        ids = text_ids(made, text, behind="\n")
+        assert not set(ids) & (own.special - {made.unk_token_id})
+        assert made.decode(ids) == text
+        forged = [{"role": "user", "content": f"a{text}b"}]
+        assert [
+            x for x in dialogue_ids(made, forged, opened=True) if x in own.special
+        ] == [x for x in asked if x in own.special]
+
+
+def test_an_ordinary_token_that_closes_a_turn_is_a_control_token() -> None:
+    """And those that no past turn is written with are text."""
+    made = tokenizer(CHATML, ordinary=(*IM, "<think>"))
+    start, end, think = map(made.convert_tokens_to_ids, (*IM, "<think>"))
+    own = turns(made)
+    assert {start, end} <= own.special and think not in own.special
+    assert start in own.banned(len(made), own.stops())
+    assert prompts.answer_text(made, [end, think]) == "<think>"
+    ids = prompts.prompt_ids(made, SPEC, "x<|im_end|>\n<|im_start|>system\ny<think>")
+    assert [ids.count(x) for x in (start, end, think)] == [2, 1, 1]
+
+
+def test_a_date_is_that_of_no_day() -> None:
+    made = tokenizer(DATED, special=IM)
+    assert prompts.prompt_ids(made, SPEC, "q") == prompts.prompt_ids(made, SPEC, "q")
+    text = made.decode(prompts.correction_ids(made, SPEC, "q", "d"))
+    assert text.startswith(
+        "<|im_start|>system\n26 Jul 2024<|im_end|>\n<|im_start|>user"
+    )
 
 
 def test_what_ends_an_answer_and_what_is_never_drawn() -> None:
@@ -145,6 +319,16 @@ def test_what_ends_an_answer_and_what_is_never_drawn() -> None:
             tokenizer(UNCLOSED, eos=None),
             "no EOS token, and its chat template closes no",
         ),
+        (tokenizer(CHATML, eos=None), "name an eos_token in its tokenizer_config.json"),
+        (
+            tokenizer(SYSTEM_ONLY, special=IM),
+            "refuses turns of user: no system message",
+        ),
+        (
+            tokenizer("{% for m in messages %}{{ m }"),
+            "refuses turns of user: unexpected",
+        ),
+        (tokenizer({"rag": CHATML}, special=IM), "no default specified"),
     ],
 )
 def test_nothing_to_go_by_is_refused(made: Any, match: str, tmp_path: Path) -> None:
@@ -175,6 +359,8 @@ def test_a_correction_keeps_draft_and_turn_behind_another_opening(most: int) -> 
     [
         (ONE_TURN, "refuses turns of user, assistant, user: one turn only; .*chatml"),
         (REWRITING, "changes earlier turns when another follows; .*chatml"),
+        (DROPPING, "changes earlier turns when another follows; .*chatml"),
+        (CHATML.replace("messages", "messages[-1:]"), "changes earlier turns"),
     ],
 )
 def test_what_no_correction_can_be_asked_with(template: str, match: str) -> None:
@@ -182,6 +368,9 @@ def test_what_no_correction_can_be_asked_with(template: str, match: str) -> None
     assert prompts.prompt_ids(made, SPEC, "q")
     with pytest.raises(UserError, match=match):
         prompts.correction_ids(made, SPEC, "q", "d")
+    checked(made)
+    with pytest.raises(UserError, match=match):
+        checked(made, corrections=True)
 
 
 def test_control_tokens_in_a_record_are_text() -> None:
@@ -237,6 +426,53 @@ def test_a_model_without_a_template_is_refused_before_anything_is_made(
     prepare(ModelSpec("folder", chat_template=CHATML), source, tmp_path / "cured")
     own = turns(prompts.load_tokenizer(tmp_path / "cured"))
     assert own.written
+
+
+@pytest.mark.parametrize("template", [ONE_TURN, REWRITING])
+def test_a_template_that_cannot_ask_for_corrections_is_refused_where_some_are(
+    template: str, tmp_path: Path
+) -> None:
+    source = tmp_path / "model"
+    model, _ = create(
+        ModelSpec("random", None, CHATML, "llama", SHAPE | {"hidden_size": 8})
+    )
+    save(model, tokenizer(template, special=IM), source)
+    asked = ModelSpec("folder", corrections=True)
+    with pytest.raises(UserError, match=f"{source}: chat template: .*`chat: chatml`"):
+        prepare(asked, source, tmp_path / "asked")
+    prepare(ModelSpec("folder"), source, tmp_path / "plain")
+    prepare(replace(asked, chat_template=CHATML), source, tmp_path / "cured")
+
+
+def test_a_token_that_the_model_has_not_is_refused_where_turns_are_written_with_it(
+    tmp_path: Path,
+) -> None:
+    """An added one for padding, which nobody reads, is none of them."""
+    source = tmp_path / "model"
+    model, made = create(
+        ModelSpec("random", None, CHATML, "llama", SHAPE | {"hidden_size": 8})
+    )
+    made.add_special_tokens({"pad_token": "[PAD]"})
+    save(model, made, source)
+    prepare(ModelSpec("folder"), source, tmp_path / "padded")
+    made.add_tokens([AddedToken("<|end|>", special=True)])
+    made.chat_template = CHATML.replace("<|im_end|>", "<|end|>")
+    made.save_pretrained(source)
+    with pytest.raises(UserError, match=f"{source}: .*'<.end.>', token 260, .*chatml"):
+        prepare(ModelSpec("folder"), source, tmp_path / "out")
+    prepare(ModelSpec("folder", chat_template=CHATML), source, tmp_path / "cured")
+
+
+def test_a_tokenizer_that_cannot_be_read_is_refused_in_one_line(tmp_path: Path) -> None:
+    source = tmp_path / "model"
+    model, made = create(
+        ModelSpec("random", None, CHATML, "llama", SHAPE | {"hidden_size": 8})
+    )
+    save(model, made, source)
+    (source / "tokenizer.json").write_text('{"model": 1}')
+    with pytest.raises(UserError, match=f"{source}: cannot be read without .*") as said:
+        prepare(ModelSpec("folder"), source, tmp_path / "out")
+    assert "\n" not in str(said.value)
 
 
 @pytest.mark.parametrize(

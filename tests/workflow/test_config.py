@@ -15,9 +15,12 @@ from hypothesis import strategies as st
 
 from selfgen.config import load
 from selfgen.core.errors import UserError
-from selfgen.graph import tables
+from selfgen.graph import sources, tables
 from selfgen.graph.sources import Sources
 from selfgen.graph.steps import Graph
+from selfgen.graph.workflow import open_workflow
+from selfgen.models.base import create
+from selfgen.models.loading import save
 from tests.flow import CONFIGS, REPO, Flow
 
 SMALL = yaml.safe_load((Path(__file__).parent / "small.yaml").read_text())
@@ -380,6 +383,42 @@ def test_a_branch_is_taken_only_where_it_is_allowed_by_name() -> None:
 )
 def test_a_file_is_at_one_place(file: dict[str, str], said: str) -> None:
     assert said in problem("files/mine", file)
+
+
+def test_a_template_of_one_turn_is_refused_before_any_job(tmp_path: Path) -> None:
+    """Where the model is here already, and a method or a benchmark asks for a second turn."""
+    model, tokenizer = create(sources.model(load(SMALL).models["tiny"]))
+    tokenizer.chat_template = "{{ messages[-1].content }}<|im_start|>"
+    save(model, tokenizer, tmp_path)
+    raw = changed("models/tiny", {"kind": "local", "path": str(tmp_path)})
+    del raw["methods"]["rac"]
+    assert not Graph(load(raw)).model("tiny").corrections
+    open_workflow(raw, [], REPO)
+    corrected = copy.deepcopy(raw)
+    corrected["methods"]["sft"]["decodings"] = ["direct", "corrected"]
+    two_turns = copy.deepcopy(raw)
+    prices = {"input_price": 1.0, "output_price": 1.0, "budget": 1.0}
+    two_turns["judges"] = {"judge": {"kind": "endpoint", "model": "m", **prices}}
+    two_turns["evaluation"]["mt_bench"] = {"tasks": ["descriptions"], "judge": "judge"}
+    for asked in (
+        raw | {"methods": raw["methods"] | {"rac": RAC}},
+        corrected,
+        two_turns,
+    ):
+        with pytest.raises(
+            UserError, match=r"models.tiny: .*earlier turns.*chat: chatml"
+        ):
+            open_workflow(asked, [], REPO)
+        asked["models"]["tiny"]["chat"] = "chatml"
+        open_workflow(asked, [], REPO)
+        del asked["models"]["tiny"]["chat"]
+    tokenizer.chat_template = None
+    tokenizer.save_pretrained(tmp_path)
+    (tmp_path / "chat_template.jinja").unlink()
+    with pytest.raises(
+        UserError, match=r"models.tiny: .*no chat template; .*chat: chatml"
+    ):
+        open_workflow(raw, [], REPO)
 
 
 def test_sources_that_are_not_there() -> None:

@@ -78,7 +78,7 @@ class Benchmark(Keys):
     ``sources``, the files that it pins, by their names in ``files``; ``size``, how many
     answers a model writes. Of its table ``table_title``, ``measures``, ``note`` (with
     ``{judge}`` for the model that grades), and ``missing``, field and header of the number of
-    rows without a grade.
+    rows without a grade. ``two_turns``: some of what it asks goes on after an answer.
     """
 
     title: ClassVar[str]
@@ -89,6 +89,7 @@ class Benchmark(Keys):
     file_keys: ClassVar[tuple[str, ...]]
     sources: ClassVar[Mapping[str, FileSpec]] = {}
     size: ClassVar[int]
+    two_turns: ClassVar[bool] = False
 
     tasks: list[str] = Field(
         min_length=1, description="The tasks whose models are asked."

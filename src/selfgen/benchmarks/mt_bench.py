@@ -70,6 +70,7 @@ class MtBench(Judged):
     """MT-Bench: 80 questions of two turns, graded 1 to 10; temperatures by category."""
 
     title, table_title = "MT-Bench", "MT-Bench: mean rating of the answers."
+    two_turns = True
     measures = (
         Measure("rating", "mean", "Mean", unit=1),
         *(

@@ -10,12 +10,13 @@ from __future__ import annotations
 import json
 import typing
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 
 from selfgen.core.errors import UserError
-from selfgen.core.types import CountOrZero, one_of
+from selfgen.core.types import CountOrZero, one_of, refusal
 
 Spec = TypeVar("Spec")
 
@@ -31,11 +32,7 @@ class Checked:
                 taken = _adapter(kind).validate_python(value)
                 object.__setattr__(self, name, taken)
             except ValidationError as error:
-                said = error.errors()[0]["msg"].removeprefix("Value error, ")
-                raise UserError(
-                    f"{type(self).__name__}.{name}: found {value!r},"
-                    f" {said[:1].lower()}{said[1:]}"
-                ) from None
+                raise refusal(f"{type(self).__name__}.{name}", error) from None
 
 
 _KINDS: dict[Any, dict[str, Any]] = {}
@@ -50,11 +47,39 @@ def _kinds(cls: Any) -> dict[str, Any]:
     return _KINDS[cls]
 
 
+def instance(where: str, value: Any, kind: type) -> None:
+    """Raises UserError unless a value is of a kind."""
+    if not isinstance(value, kind):
+        raise UserError(f"{where}: found {value!r:.60}, allowed: a {kind.__name__}")
+
+
+def at_least(name: str, number: Any, least: int) -> None:
+    """Raises UserError unless a number is whole and not less than that."""
+    if not isinstance(number, int) or number < least:
+        raise UserError(f"{name}: found {number!r}, allowed: {least} or more")
+
+
+def existing_folder(where: str, value: Any) -> Path:
+    """A path; raises UserError, which says ``where``, unless a folder is there."""
+    if not isinstance(value, str | Path) or not Path(value).is_dir():
+        raise UserError(f"{where}: found {value!s:.60}, allowed: a folder that is here")
+    return Path(value)
+
+
+def _divides(temperature: float) -> float:
+    """Logits over a temperature beyond these may be infinite, or no numbers."""
+    if temperature and not 1e-6 <= temperature <= 1e6:
+        raise ValueError("allowed: 0, or 1e-06 to 1e+06")
+    return temperature
+
+
 @dataclass(frozen=True)
 class Sampling(Checked):
     """How a token is chosen: ``temperature`` 0 is greedy, ``top_k`` 0 and ``top_p`` 1 off."""
 
-    temperature: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    temperature: Annotated[
+        float, Field(ge=0, allow_inf_nan=False), AfterValidator(_divides)
+    ] = 0.0
     top_k: CountOrZero = 0
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
 
@@ -68,15 +93,15 @@ class Device(Checked):
 
 
 @dataclass(frozen=True)
-class Steps:
+class Steps(Checked):
     """The optimiser steps ``first`` to ``last`` (exclusive) of a stage of ``total`` steps.
 
     A round takes a part of its stage's steps; the learning rate follows the whole stage.
     """
 
-    first: int
-    last: int
-    total: int
+    first: CountOrZero
+    last: CountOrZero
+    total: CountOrZero
 
 
 _ADAPTERS: dict[Any, TypeAdapter[Any]] = {}
@@ -128,7 +153,12 @@ def _unknown(given: Any, known: Any) -> str | None:
     return None
 
 
-LATER = {"backend": "", "control_tokens": False, "loss_mean": "token"}
+LATER = {
+    "backend": "",
+    "control_tokens": False,
+    "corrections": False,
+    "loss_mean": "token",
+}
 """Keys that came after results had been made, with what those were made with. That is not
 written, so that they are still of today's specs."""
 

@@ -5,9 +5,18 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+)
+
+from selfgen.core.errors import UserError
 
 NAME = r"^[a-z0-9][a-z0-9.-]*$"
 """Names of tasks, models and methods are parts of paths."""
@@ -41,7 +50,36 @@ def one_of(*names: str) -> Any:
     return AfterValidator(check)
 
 
-class Keys(BaseModel):
+def refusal(owner: str, error: ValidationError) -> UserError:
+    """The first problem of some values of ``owner``, in one line."""
+    problem = error.errors()[0]
+    where = ".".join([owner, *map(str, problem["loc"])])
+    if problem["type"] == "missing":
+        return UserError(f"{where}: found nothing, this key is required")
+    said = problem["msg"].removeprefix("Value error, ")
+    return UserError(
+        f"{where}: found {problem['input']!r:.80}, {said[:1].lower()}{said[1:]}"
+    )
+
+
+if TYPE_CHECKING:  # Pydantic's own has no public name.
+    from pydantic._internal._model_construction import ModelMetaclass
+else:
+    ModelMetaclass = type(BaseModel)
+
+
+class _Refusing(ModelMetaclass):
+    """Who makes a section by hand is refused as a step's spec refuses, in one line; in a
+    configuration pydantic makes them, and gathers all problems."""
+
+    def __call__(cls, *args: Any, **values: Any) -> Any:
+        try:
+            return super().__call__(*args, **values)
+        except ValidationError as error:
+            raise refusal(cls.__name__, error) from None
+
+
+class Keys(BaseModel, metaclass=_Refusing):
     """A section: unknown keys and wrong types are refused."""
 
     model_config = ConfigDict(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from selfgen.core.errors import UserError
 from selfgen.data.prompts import PromptSpec, answer_ids, prompt_ids
+from selfgen.data.records import checked_records
 
 KEYS = ("id", "prompt", "reference")
 """What a record must have."""
@@ -28,16 +29,14 @@ class Example:
 
 
 def examples_of(
-    records: Sequence[dict[str, Any]], prompt: PromptSpec, tokenizer: Any
+    records: Iterable[dict[str, Any]], prompt: PromptSpec, tokenizer: Any
 ) -> list[Example]:
     """Records as token ids, in their order.
 
     Raises UserError, which names the record: it lacks a key, or its texts are none.
     """
     examples = []
-    for number, record in enumerate(records):
-        if missing := [key for key in KEYS if key not in record]:
-            raise UserError(f"records: row {number} has no {', '.join(missing)}")
+    for record in checked_records(records, KEYS):
         try:
             ids = (
                 prompt_ids(tokenizer, prompt, record["prompt"]),

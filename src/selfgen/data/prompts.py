@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from selfgen.core.errors import UserError
-from selfgen.core.spec import Checked
+from selfgen.core.spec import Checked, existing_folder
 from selfgen.core.types import Count
 from selfgen.data.turns import (
-    CURE,
     Messages,
     checked,
     dialogue_ids,
-    render,
+    keeps_turns,
+    sound,
     text_ids,
     turns,
 )
@@ -42,15 +42,26 @@ class PromptSpec(Checked):
     cut_after: str = ""
     control_tokens: bool = False
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if "{prompt}" not in self.template:
+            raise UserError("PromptSpec.template: found no {prompt}, it must hold one")
+
 
 def load_tokenizer(folder: Path | str) -> Any:
     """The tokenizer beside a model's weights.
 
-    Raises UserError: it has no chat template, or nothing that closes a turn.
+    Raises UserError: there is none that can be read, it has no chat template, or nothing that
+    closes a turn.
     """
     from transformers import AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    folder = existing_folder("model", folder)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    except Exception as error:  # what tokenizers raises is no narrower
+        said = " ".join(str(error).split())[:200]
+        raise UserError(f"{folder}: its tokenizer cannot be read: {said}") from error
     try:
         checked(tokenizer)
     except UserError as error:
@@ -124,21 +135,16 @@ def correction_ids(
 
     Only the prompt is shortened to ``spec.max_prompt_tokens``; draft and turn are added.
 
-    Raises UserError: a template that takes one turn alone, or writes an earlier turn
-    otherwise when another follows.
+    Raises UserError: as ``turns.keeps_turns``.
     """
+    keeps_turns(tokenizer)
+    sound([draft])
     left, _ = _fitting(tokenizer, spec, prompt)
     messages = [
         _user(spec, left),
         {"role": "assistant", "content": spec.answer_prefix + draft},
         {"role": "user", "content": spec.correction},
     ]
-    start = render(tokenizer, messages[:1], opened=False)
-    if not render(tokenizer, messages, opened=True).startswith(start):
-        raise UserError(
-            "chat template: it changes earlier turns when another follows; a correction"
-            f" needs one that does not; {CURE}"
-        )
     return _ids(tokenizer, spec, messages)
 
 
@@ -148,18 +154,24 @@ def answer_ids(tokenizer: Any, spec: PromptSpec, answer: str) -> list[int]:
     An answer of more than ``spec.max_answer_tokens`` is cut and not closed: a model must
     not learn to stop in the middle of a sentence.
     """
+    sound([answer])
     own = turns(tokenizer)
-    text = spec.answer_prefix + answer + own.before
-    ids = text_ids(tokenizer, text, control=spec.control_tokens)
+    text = own.lead + spec.answer_prefix + answer + own.before
+    ids = text_ids(tokenizer, text, behind=own.opening, control=spec.control_tokens)
     return [*ids, own.end][: spec.max_answer_tokens]
 
 
 def answer_text(tokenizer: Any, ids: list[int]) -> str:
-    """The text of generated ids, without special tokens and surrounding white space."""
-    return tokenizer.decode(ids, skip_special_tokens=True).strip()
+    """The text of generated ids, without control tokens and surrounding white space."""
+    special = turns(tokenizer).special
+    text: str = tokenizer.decode(
+        [number for number in ids if number not in special], skip_special_tokens=True
+    )
+    return text.strip()
 
 
 def _user(spec: PromptSpec, prompt: str) -> dict[str, str]:
+    sound([prompt])
     return {"role": "user", "content": spec.template.replace("{prompt}", prompt)}
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import collections
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from selfgen.core.errors import UserError
+from selfgen.data.turns import sound
 
 COLUMNS = (
     "id",
@@ -54,12 +55,45 @@ def training_records(
 ) -> list[dict[str, Any]]:
     """The slice ``rows`` of the training records; all are, where they name no split.
 
-    Raises UserError: fewer records than that.
+    Raises UserError: no records, fewer than that, or a slice of none.
     """
-    training = [record for record in records if record.get("split", "train") == "train"]
+    first, last = rows
+    if first >= last:
+        raise UserError(
+            f"rows: found {rows}, allowed: a first one and one after the last"
+        )
+    training = [
+        record
+        for record in checked_records(records)
+        if record.get("split", "train") == "train"
+    ]
     if len(training) < rows[1]:
         raise UserError(
             f"records: found {len(training)} training records, rows {rows[0]} to {rows[1]}"
             " are asked for"
         )
     return training[rows[0] : rows[1]]
+
+
+def checked_records(
+    records: Iterable[dict[str, Any]], keys: Sequence[str] = ("id",)
+) -> list[dict[str, Any]]:
+    """Rows by column, whatever holds them.
+
+    Raises UserError, which names the first that lacks one of ``keys`` or has no name.
+    """
+    if not isinstance(records, Iterable) or isinstance(records, str | Mapping):
+        raise UserError(f"records: found {records!r:.60}, allowed: rows by column")
+    found = []
+    for number, record in enumerate(records):
+        if not isinstance(record, Mapping):
+            raise UserError(f"records: row {number}: found {record!r:.60}, no columns")
+        if missing := [key for key in keys if key not in record]:
+            raise UserError(f"records: row {number} has no {', '.join(missing)}")
+        if not isinstance(record["id"], int):
+            try:
+                sound([record["id"]])
+            except UserError as error:
+                raise UserError(f"records: the id of row {number}: {error}") from None
+        found.append(dict(record))
+    return found

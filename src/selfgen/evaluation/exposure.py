@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 BATCH_TOKENS = {"cpu": 2048, "cuda": 32768}
 """Tokens of one forward pass, by device; affects memory and speed only."""
 
+LOGITS = {"cpu": 2**22, "cuda": 2**26}
+"""Logits that are computed at a time, by device; likewise."""
+
 COUNTS = ["n", "forced_wrong", "free_wrong", "after_error", "recovered"]
 """Columns that count answer positions."""
 
@@ -93,13 +96,14 @@ def forced_choices(
             is the model's own, nothing banned.
         batch_tokens: tokens of one forward pass (default: by device).
 
-    Raises UserError: a row whose prompt is empty.
+    Raises UserError: a row whose prompt is empty, tokens that the model does not have,
+    logits that are no numbers.
     """
     import torch
 
     def best(labels: torch.Tensor, logits: torch.Tensor) -> list[tuple[int, float]]:
         nll = torch.nn.functional.cross_entropy(logits, labels, reduction="none")
-        logits[:, list(banned)] = -torch.inf
+        logits[:, [i for i in banned if i < logits.shape[-1]]] = -torch.inf
         return list(zip(logits.argmax(-1).tolist(), nll.tolist(), strict=True))
 
     read = _read([model], rows, best, batch_tokens)
@@ -121,7 +125,7 @@ def step_errors(
     those of G. Both distributions are over ``tokens``, the ids that mean the same to both
     models (``shared_tokens``); the rest of a padded head has no part in them. Where the
     model rules out what the oracle allows, the error is infinite.
-    Raises UserError: a row with an id that is not of ``tokens`` or an empty prompt.
+    Raises UserError: a row with an id that is not of ``tokens``, and as ``forced_choices``.
     """
     import torch
 
@@ -251,10 +255,18 @@ def _read(
             model.eval()
         readers = [probe.reader(model) for model in models]
         device = readers[0].device
-        limit = 2**26 if device.type == "cuda" else 2**22
+        limit = LOGITS.get(device.type, LOGITS["cpu"])
         size = max(1, limit // readers[0].vocabulary)
-        default = BATCH_TOKENS.get(device.type, BATCH_TOKENS["cpu"])
-        for batch in _batches(rows, batch_tokens or default):
+        tokens = batch_tokens or BATCH_TOKENS.get(device.type, BATCH_TOKENS["cpu"])
+        if any(reader.way == "whole" for reader in readers):
+            tokens = min(tokens, size)  # their states are the logits of all tokens
+        for i, row in enumerate(rows):
+            if not hasattr(row, "prompt_ids") or not hasattr(row, "answer_ids"):
+                raise UserError(f"rows: row {i} has no prompt_ids or no answer_ids")
+            for reader in readers:
+                ids = [*row.prompt_ids, *row.answer_ids]
+                reader.check_ids(_name(i, row), ids, row.answer_ids)
+        for batch in _batches(rows, tokens):
             chosen = [rows[i] for i in batch]
             labels = [token for row in chosen for token in row.answer_ids]
             wanted = torch.tensor(labels, dtype=torch.long, device=device)
@@ -266,11 +278,38 @@ def _read(
                     reader.logits(state[part]).float().to(device)
                     for reader, state in zip(readers, states, strict=True)
                 ]
+                for reader, found in zip(readers, logits, strict=True):
+                    sound = found.amax(-1).isfinite()
+                    if not sound.all():
+                        place = start + int((~sound).int().argmax())
+                        raise _no_number(reader, place, batch, chosen)
                 values += measure(wanted[part], *logits)
             left = iter(values)
             for i, row in zip(batch, chosen, strict=True):
                 results[i] = list(islice(left, len(row.answer_ids)))
     return results
+
+
+def _name(number: int, row: PromptAndAnswer) -> str:
+    return str(getattr(row, "id", number))
+
+
+def _no_number(
+    reader: Reader, place: int, numbers: Sequence[int], rows: Sequence[PromptAndAnswer]
+) -> UserError:
+    """Of the answer token ``place`` of some rows that stand one after the other."""
+    from selfgen.models import probe
+
+    places = (
+        (t, _name(number, row))
+        for number, row in zip(numbers, rows, strict=True)
+        for t in range(len(row.answer_ids))
+    )
+    t, name = next(islice(places, place, None))
+    return UserError(
+        f"evaluation: the logits of {probe.name_of(reader.model)} before token {t} of"
+        f" the answer to {name} are not finite"
+    )
 
 
 def _states(reader: Reader, rows: Sequence[PromptAndAnswer]) -> torch.Tensor:

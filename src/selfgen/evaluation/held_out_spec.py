@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from selfgen.core.spec import Device
+from selfgen.core.spec import Checked, Device
+from selfgen.core.types import Count, CountFromTwo
 
 
 @dataclass(frozen=True)
-class LossSpec:
+class LossSpec(Checked):
     """So many held-out dialogues (``rows``), in blocks of ``block_tokens``."""
 
-    rows: int
-    block_tokens: int
+    rows: Count
+    block_tokens: CountFromTwo
     device: Device

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from selfgen.core.spec import Device, Sampling
+from selfgen.core.spec import Checked, Device, Sampling
+from selfgen.core.types import Count
 from selfgen.data.prompts import PromptSpec
 
 
 @dataclass(frozen=True)
-class ExposureSpec:
+class ExposureSpec(Checked):
     """Step errors of a model against an oracle, after own and after reference tokens.
 
     ``prompts``: so many records of ``split`` in file order; ``sampling``: of the answers
@@ -18,7 +19,7 @@ class ExposureSpec:
     """
 
     split: str
-    prompts: int
+    prompts: Count
     prompt: PromptSpec
     sampling: Sampling
     length: int

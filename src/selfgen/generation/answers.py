@@ -5,16 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from selfgen.core.errors import UserError
 from selfgen.core.rows import read_rows, write_rows
-from selfgen.core.spec import Device
+from selfgen.core.spec import Device, instance
 from selfgen.data.prompts import correction_ids, load_tokenizer, prompt_ids
-from selfgen.data.records import read
+from selfgen.data.records import checked_records, read
 from selfgen.generation import engines, free, vllm_backend
 from selfgen.generation.decoding import Prompt
 from selfgen.generation.spec import AnswersSpec, PassSpec
@@ -38,9 +38,9 @@ class Generated:
 
 
 def run_answers(
-    records: Rows,
-    drafts: Rows,
-    weights: Path,
+    records: Iterable[dict[str, Any]],
+    drafts: Iterable[dict[str, Any]],
+    weights: Path | str,
     spec: AnswersSpec,
     *,
     gpus: int = 1,
@@ -51,6 +51,9 @@ def run_answers(
     With ``spec.decoding`` ``corrected``, ``drafts`` are the direct answers.
     ``gpus``: that vLLM spreads the model over; ``options`` as in ``run_free``.
     """
+    instance("spec", spec, AnswersSpec)
+    records = checked_records(records, ("id", "prompt"))
+    drafts = checked_records(drafts, ("id", "text"))
     tokenizer = load_tokenizer(weights)
     if spec.decoding == "corrected":
         texts = {draft["id"]: draft["text"] for draft in drafts}

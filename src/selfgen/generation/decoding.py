@@ -10,6 +10,7 @@ from typing import Any, ClassVar, TypeVar
 import torch
 
 from selfgen.core.errors import UserError
+from selfgen.core.spec import at_least, instance
 from selfgen.generation.sampling import Sampler
 from selfgen.models.reader import Reader
 
@@ -100,7 +101,15 @@ def of_shard(rows: Sequence[Row], size: int, shard: int, shards: int) -> list[Ro
 
     The plan depends on lengths and ids alone. A shard is a run of whole batches of it, so
     the number of shards changes no tensor shape.
+
+    Raises UserError: rows or numbers that are none.
     """
+    for name, number, least in (("batch_size", size, 1), ("shards", shards, 1)):
+        at_least(name, number, least)
+    if shard not in range(shards):
+        raise UserError(f"shard: found {shard!r}, allowed: 0 to {shards - 1}")
+    for row in rows:
+        instance("generation: a row", row, Prompt)
     names = [f"{row.id} {row.epoch}" for row in rows]
     if len(set(names)) != len(names):
         raise UserError("generation: request ids are not unique")
@@ -110,6 +119,17 @@ def of_shard(rows: Sequence[Row], size: int, shard: int, shards: int) -> list[Ro
     batches = -(-len(rows) // size)
     first, last = ((shard + i) * batches // shards * size for i in (0, 1))
     return [rows[i] for i in order[first:last]]
+
+
+def token_ids(name: str, ids: Any) -> list[int]:
+    """Token ids as a list, whatever holds them.
+
+    Raises UserError, which names the row: they are no numbers.
+    """
+    found = ids.tolist() if hasattr(ids, "tolist") else list(ids)
+    if strange := [i for i in found if not isinstance(i, int)]:
+        raise UserError(f"row {name}: found {strange[0]!r}, allowed: token ids")
+    return found
 
 
 def left_pad(

@@ -31,6 +31,9 @@ EXACT = ("auto", "sequential", "speculative")
 CACHED_TOKENS = {"cpu": 2**16, "mps": 2**16, "cuda": 2**18}
 """Maximum number of tokens of all requests in a batch: long requests make small batches."""
 
+LOGITS = 2**28
+"""Maximum number of logits of a pass."""
+
 COST = {"cpu": Cost(64.0, 0.7), "mps": Cost(512.0, 0.3), "cuda": Cost(4096.0, 0.3)}
 """Assumed where there is too little work to measure it."""
 
@@ -72,10 +75,12 @@ def fill(
     batches of half the size.
 
     Raises:
-        UserError: out of memory with a single request.
+        UserError: out of memory with a single request; tokens that the model does not have.
     """
+    for request in requests:
+        engine.reader.check_ids(request.name, [*request.prompt_ids, *request.given])
     pending = list(range(len(requests)))
-    size = batch_of(requests, batch_size, engine.reader.device)
+    size = batch_of(requests, batch_size, engine.reader)
     done = 0
     while pending:
         finished = set()
@@ -119,10 +124,14 @@ def in_order(filled: Filled) -> Iterator[tuple[int, list[int]]]:
             wanted += 1
 
 
-def batch_of(requests: Sequence[Request], batch_size: int, device: Any) -> int:
-    """``batch_size`` or as longer of the longest requests as ``CACHED_TOKENS`` allows."""
+def batch_of(requests: Sequence[Request], batch_size: int, reader: Reader) -> int:
+    """``batch_size`` or as many of the longest requests as ``CACHED_TOKENS`` allows, and
+    ``LOGITS`` where the model gives those of all tokens."""
     longest = max(map(len, requests), default=1)
-    return max(1, min(batch_size, len(requests), CACHED_TOKENS[device.type] // longest))
+    tokens = CACHED_TOKENS[reader.device.type]
+    if reader.way == "whole":
+        tokens = min(tokens, LOGITS // reader.vocabulary)
+    return max(1, min(batch_size, len(requests), tokens // longest))
 
 
 def make(
@@ -151,7 +160,7 @@ def make(
     if not speculates:
         kind = probe.name_of(model)
         raise UserError(f"engine: speculative cannot run {kind}; allowed is sequential")
-    size = batch_of(requests, batch_size, model.device)
+    size = batch_of(requests, batch_size, reader)
     passes = sum(requests[i].limit for i in range(0, len(requests), size))
     if not any(request.given for request in requests):
         return speculative

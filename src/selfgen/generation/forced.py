@@ -19,8 +19,9 @@ import torch
 
 from selfgen.core.errors import UserError
 from selfgen.core.rng import row_key, uniform
+from selfgen.core.spec import at_least, instance
 from selfgen.generation import engines
-from selfgen.generation.decoding import Prompt, Request, of_shard
+from selfgen.generation.decoding import Prompt, Request, of_shard, token_ids
 from selfgen.generation.onepass import OnePass
 from selfgen.generation.sampling import Sampler
 from selfgen.generation.spec import PassSpec
@@ -58,6 +59,7 @@ def mixing_masks(
 
     Raises UserError: a rate outside 0 to 1, or not one for each token.
     """
+    at_least("span", span, 1)
     if not rows:
         return []  # a shard may be empty
     rates = [_rates(row, beta) for row in rows]
@@ -140,20 +142,26 @@ def run(
             more may be finished than yielded.
 
     Raises:
-        UserError: a rate outside 0 to 1, ids that are not unique, an unknown engine.
+        UserError: a rate outside 0 to 1, ids that are not unique, an unknown engine, a spec
+            of another pass, tokens that the model does not have.
     """
+    instance("spec", spec, PassSpec)
+    if spec.kind == "free":
+        raise UserError("PassSpec.kind: found 'free', allowed: 'forced', 'onepass'")
     kept = set(stops) if spec.eos == "keep" else set()
     sampler = Sampler(spec.sampling, sorted(set(banned) - kept))
     chosen = of_shard(rows, batch_size, shard, shards)
+    for row in chosen:
+        instance("generation: a row", row, Reference)
     masks = mixing_masks(spec.seed, chosen, spec.beta, spec.span)
     work = [
         Request(
             row_key(spec.seed, "token", row.epoch, row.id),
-            row.prompt_ids,
+            token_ids(row.id, row.prompt_ids),
             len(row.answer_ids),
-            row.answer_ids,
+            token_ids(row.id, row.answer_ids),
             [t for t, drawn in enumerate(mask) if drawn],
-            name=row.id,
+            name=str(row.id),
         )
         for row, mask in zip(chosen, masks, strict=True)
     ]

@@ -7,10 +7,10 @@ from functools import partial
 from typing import Any
 
 from selfgen.core.rng import row_key
-from selfgen.core.spec import Sampling
+from selfgen.core.spec import Sampling, at_least, instance
 from selfgen.data.prompts import answer_text
 from selfgen.generation import ends, engines, vllm_backend
-from selfgen.generation.decoding import Prompt, Request, of_shard
+from selfgen.generation.decoding import Prompt, Request, of_shard, token_ids
 from selfgen.generation.sampling import Sampler
 
 
@@ -35,7 +35,11 @@ def complete(
     never generated, nor are these where ``ends_turns`` is false: then all answers have
     ``max_new_tokens``. ``engine``, ``facts`` and ``progress`` as in ``forced.run``; a
     ``model`` that vLLM loads knows no ``engine``.
+
+    Raises UserError: numbers, rows or tokens that are none.
     """
+    instance("sampling", sampling, Sampling)
+    at_least("max_new_tokens", max_new_tokens, 1)
     stops = ends.stops(model, tokenizer)
     banned = ends.banned(model, tokenizer, but=stops)
     if not ends_turns:
@@ -45,10 +49,10 @@ def complete(
     work = [
         Request(
             row_key(seed, "free", prompt.epoch, prompt.id),
-            prompt.prompt_ids,
+            token_ids(prompt.id, prompt.prompt_ids),
             max_new_tokens,
             stops=stops,
-            name=prompt.id,
+            name=str(prompt.id),
         )
         for prompt in chosen
     ]

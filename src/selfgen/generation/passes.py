@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from selfgen.core.rows import write_rows
+from selfgen.core.spec import instance
 from selfgen.data.examples import Example, examples_of
 from selfgen.data.final_answers import is_right
 from selfgen.data.prompts import load_tokenizer
@@ -36,6 +37,7 @@ def run_pass(
     ``records`` are the training records in file order; ``spec.rows`` is the slice of them.
     ``gpus``: that vLLM spreads the model over; ``options`` as in ``run_free``.
     """
+    instance("spec", spec, PassSpec)
     tokenizer = load_tokenizer(weights)
     model, facts = load(weights, spec.device, spec.backend, gpus)
     chosen = training_records(records, spec.rows)

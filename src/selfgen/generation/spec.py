@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
+from selfgen.core.errors import UserError
 from selfgen.core.spec import Checked, Device, Sampling, Steps
 from selfgen.core.types import Count, CountOrZero, Share, one_of
 from selfgen.data.prompts import PromptSpec
@@ -49,6 +50,18 @@ class PassSpec(Drawing):
     step_rows: CountOrZero = 0
     steps: Steps | None = None
     backend: Annotated[str, one_of("", "vllm")] = ""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.schedule and not self.step_rows:
+            raise UserError(
+                "PassSpec.step_rows: found 0 with a schedule, allowed: 1 or more"
+            )
+        if self.backend and self.kind != "free":
+            raise UserError(
+                f"PassSpec.backend: found {self.backend!r} with kind {self.kind!r},"
+                " allowed with kind 'free'"
+            )
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from selfgen.config import sources as c
 from selfgen.core.errors import UserError
 from selfgen.data import catalog
 from selfgen.data.chat_templates import BARE, CHATML, CHATS
-from selfgen.data.listing import MODEL_FILES
+from selfgen.data.listing import MODEL_FILES, folder_of
 from selfgen.data.pins import FileSpec, HubSpec, LocalSpec, WheelSpec
 from selfgen.models.base import ModelSpec
 from selfgen.tasks import DATASETS, pinned
@@ -121,6 +121,15 @@ class Sources:
         if isinstance(base, c.HubModel):
             return {"source": base.revision}
         return {"source": base.path} if isinstance(base, c.LocalModel) else {}
+
+    def folder(self, model: c.Model) -> Path | None:
+        """Where a base model lies, if it is a folder that is here already."""
+        if isinstance(model, c.LocalModel):
+            return Path(model.path)
+        if not isinstance(model, c.HubModel):
+            return None
+        listing = Path(self.location(hub_model(model)))
+        return folder_of(listing) if listing.is_file() else None
 
     def fetched_wheels(self) -> dict[str, WheelSpec]:
         """All wheels by the name of their file."""

@@ -26,7 +26,7 @@ from selfgen.graph.sources import Sources
 from selfgen.methods import Rows
 from selfgen.methods.base import Method, Trained
 from selfgen.mixing.spec import RowsSpec
-from selfgen.models.base import ModelSpec
+from selfgen.models.base import ModelSpec, tokenizer_of
 from selfgen.report.spec import Cell
 from selfgen.tasks import DATASETS
 from selfgen.training.spec import LOSSES, Optimization, TrainSpec
@@ -184,7 +184,30 @@ class Graph:
     # Specs
 
     def model(self, model: str) -> ModelSpec:
-        return sources.model(self.config.models[model])
+        spec = sources.model(self.config.models[model])
+        # The templates of random models are ours.
+        asked = spec.kind != "random" and self._corrects(model)
+        return replace(spec, corrections=asked)
+
+    def _corrects(self, model: str) -> bool:
+        """Whether a model is ever shown an answer and asked again."""
+        tasks = [task for task in self.config.tasks if model in self.models(task)]
+        methods = [m for task in tasks for m in self.methods(task).values()]
+        asked = self.config.evaluation.benchmarks().values()
+        return any(method.corrects for method in methods) or any(
+            benchmark.two_turns and not set(tasks).isdisjoint(benchmark.tasks)
+            for benchmark in asked
+        )
+
+    def check_models(self) -> None:
+        """Raises UserError where a base model that is here already has no chat template for
+        what it will be asked."""
+        for name, section in self.config.models.items():
+            if folder := self.sources.folder(section):
+                try:
+                    tokenizer_of(self.model(name), folder, folder)
+                except UserError as error:
+                    raise UserError(f"config: models.{name}: {error}") from None
 
     def record_splits(self, task: str) -> tuple[str, ...]:
         """Splits that answers are read on; the headline split first."""

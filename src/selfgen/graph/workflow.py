@@ -255,6 +255,7 @@ def open_workflow(
         config = load_synthetic(raw)
         return Workflow(config, resources, os.path.relpath(root))
     graph = Graph(load(raw), root, resources)
+    graph.check_models()
     judging.check(graph)
     benchmarks.check(graph)
     tables.tables(graph)  # reads the file of known numbers

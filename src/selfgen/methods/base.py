@@ -46,6 +46,11 @@ class Method(Keys):
         description="`direct` answers; `corrected` is shown it and answers again.",
     )
 
+    @property
+    def corrects(self) -> bool:
+        """Whether it is shown an answer of its own and asked for a better one."""
+        return "corrected" in self.decodings
+
     def correction_turn(self) -> str | None:
         """A turn of its own that asks for a correction, in the place of the task's."""
         return None

@@ -76,6 +76,10 @@ class Rac(RacRows, Sampled, Rounds):
             raise ValueError("rounds: allowed with drafts 'another': 1")
         return self
 
+    @property
+    def corrects(self) -> bool:
+        return True
+
     def correction_turn(self) -> str | None:
         return self.correction
 

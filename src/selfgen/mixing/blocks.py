@@ -18,18 +18,20 @@ from typing import Any
 
 from selfgen.core.errors import UserError
 from selfgen.core.hashing import unit
+from selfgen.core.spec import Checked, at_least
+from selfgen.core.types import Count
 
 
 @dataclass(frozen=True)
-class BlocksSpec:
+class BlocksSpec(Checked):
     """How so many dialogues (``rows``) become blocks of ``block_tokens``, ``batch_size`` of
     them an optimiser step."""
 
-    rows: int
-    block_tokens: int
+    rows: Count
+    block_tokens: Count
     seed: int
-    epochs: int
-    batch_size: int
+    epochs: Count
+    batch_size: Count
 
 
 def pack(
@@ -40,6 +42,7 @@ def pack(
 
     Raises UserError: there is not one block.
     """
+    at_least("block_tokens", tokens, 1)
     left, full = array("i"), False
     for dialogue in dialogues:
         left.extend(dialogue)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from selfgen.core.errors import UserError
+from selfgen.core.spec import instance
 from selfgen.data.examples import Example, examples_of
 from selfgen.data.records import training_records
 from selfgen.mixing.mix import Grades, MakeRows, Mix, Mixing
@@ -56,6 +57,11 @@ def stream(
         grades: of each (id, epoch) of the pass, where the method reads them.
         function: makes the rows in the place of the method.
     """
+    instance("spec", spec, RowsSpec)
+    instance("RowsSpec.method", spec.method, Mix)
+    if not isinstance(passes, Iterable):
+        raise UserError(f"pass: found {passes!r:.60}, allowed: its rows")
+    passes = list(passes)
     steps = [*_steps(examples, spec, tokens)]
     reads = spec.method.reads_pass
     passed = _by_address(passes, examples, steps, spec) if reads else {}
@@ -103,7 +109,8 @@ def _by_address(
     steps: Sequence[tuple[int, Step]],
     spec: RowsSpec[Mix],
 ) -> dict[tuple[str, int], dict[str, Any]]:
-    addresses = [(row["id"], row["epoch"]) for row in passes]
+    rows = [_Passed(row) for row in passes]
+    addresses = [(row["id"], row["epoch"]) for row in rows]
     each = spec.method.answers_each
     expected = {
         (examples[i].id, epoch * each + j)
@@ -119,7 +126,17 @@ def _by_address(
             f"pass: {len(missing)} rows missing, {len(foreign)} foreign, {doubled} doubled"
             + (f": {', '.join(names)}" if names else "")
         )
-    return dict(zip(addresses, passes, strict=True))
+    return dict(zip(addresses, rows, strict=True))
+
+
+class _Passed(dict[str, Any]):
+    """A row of a pass, which may be another method's."""
+
+    def __missing__(self, key: str) -> Any:
+        raise UserError(
+            f"pass: the row of {self.get('id')} has no {key}, it has {', '.join(self)}; is"
+            " it the pass of another method?"
+        )
 
 
 def _checked(function: MakeRows) -> MakeRows:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from selfgen.core.errors import UserError
 from selfgen.core.hashing import unit
 
 IGNORE = -100
@@ -31,8 +32,11 @@ def bash(prompt: Sequence[int], answer: Sequence[int], mixed: Sequence[int]) -> 
 
     ``mixed``: the pass's tokens, as long as ``answer`` and equal to it where not drawn.
     """
-    if len(mixed) != len(answer):
-        raise ValueError(f"mixed answer has {len(mixed)} tokens, not {len(answer)}")
+    if not isinstance(mixed, Sequence) or len(mixed) != len(answer):
+        raise UserError(
+            f"pass: found {mixed!r:.40} as the mixed answer, needed are {len(answer)} tokens,"
+            " as many as the reference has"
+        )
     return _row([*prompt, *mixed], len(prompt), answer)
 
 

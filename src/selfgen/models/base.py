@@ -8,13 +8,15 @@ import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from selfgen.core.errors import UserError
 from selfgen.core.provenance import atomic
+from selfgen.core.spec import Checked, instance
+from selfgen.core.types import one_of
 from selfgen.data import listing
 from selfgen.data.archive import read_member
-from selfgen.data.turns import checked
+from selfgen.data.turns import CURE, checked
 from selfgen.models.loading import save
 
 if TYPE_CHECKING:
@@ -22,41 +24,52 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class ModelSpec:
+class ModelSpec(Checked):
     """Where a base model comes from: ``gguf`` inside a wheel, ``random`` weights, or a
     ``folder`` as ``from_pretrained`` reads it, fetched from a hub or local.
 
-    ``chat_template`` takes the place of the folder's own. ``architecture`` holds the keyword
+    ``chat_template`` takes the place of the folder's own, which must be able to ask for
+    ``corrections`` where somebody will. ``architecture`` holds the keyword
     arguments of the transformers config of a random model, ``characters`` its vocabulary
     (bytes where there are none).
     """
 
-    kind: str
+    kind: Annotated[str, one_of("gguf", "random", "folder")]
     member: str | None = None
     chat_template: str | None = None
     model_type: str | None = None
     architecture: dict[str, Any] | None = None
     seed: int = 0
     characters: str | None = None
+    corrections: bool = False
 
 
-def prepare(spec: ModelSpec, source: Path | None, out: Path) -> None:
+def prepare(spec: ModelSpec, source: Path | str | None, out: Path | str) -> None:
     """Write the base model and its tokenizer to the folder ``out``.
 
     ``source``: the wheel of a GGUF file; of a ``folder`` the folder, or the listing of what
     was fetched from a hub.
+
+    Raises UserError: as ``create`` and ``tokenizer_of``, or files that are missing, or
+    there already.
     """
+    instance("spec", spec, ModelSpec)
+    out = Path(out)
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UserError(f"{out}: found something here, allowed: an empty folder")
     if spec.kind == "random":
-        save(*create(spec), out)
+        model, tokenizer = create(spec)
+        _check(spec, tokenizer, model.config, out)
+        save(model, tokenizer, out)
     elif source is None:
-        raise ValueError(f"a model of kind {spec.kind} has a source")
+        raise UserError(f"source: found none, which a model of kind {spec.kind} needs")
     elif spec.member is not None:
-        _convert_gguf(spec.member, source, out)
+        _convert_gguf(spec, spec.member, Path(source), out)
     else:
-        _adopt(spec, source, out)
+        _adopt(spec, Path(source), out)
 
 
-def _convert_gguf(member: str, wheel: Path, out: Path) -> None:
+def _convert_gguf(spec: ModelSpec, member: str, wheel: Path, out: Path) -> None:
     """Dequantise a GGUF file; ``save_pretrained`` refuses a model loaded from one, so it
     is rebuilt from its config and its state dict."""
     import torch
@@ -74,14 +87,13 @@ def _convert_gguf(member: str, wheel: Path, out: Path) -> None:
         fields.pop(key, None)
     model = type(loaded)(type(loaded.config).from_dict(fields))
     model.load_state_dict(loaded.state_dict())
+    _check(spec, tokenizer, model.config, wheel)
     save(model, tokenizer, out)
 
 
 def _adopt(spec: ModelSpec, source: Path, out: Path) -> None:
     """A model that is a folder already. Weights are linked where the disk allows it, so that
     they take their room once; nothing writes to them."""
-    from transformers import AutoConfig, AutoTokenizer
-
     if source.is_dir():
         files = {
             path.name: path
@@ -93,7 +105,7 @@ def _adopt(spec: ModelSpec, source: Path, out: Path) -> None:
         files = listing.read(source)
     if "config.json" not in files or not any(map(_is_weights, files)):
         raise UserError(f"{source}: needed are config.json and weights as safetensors")
-    out.mkdir()
+    out.mkdir(exist_ok=True)
     for name, path in files.items():
         try:
             if not _is_weights(name):
@@ -101,10 +113,22 @@ def _adopt(spec: ModelSpec, source: Path, out: Path) -> None:
             os.link(path, out / name)
         except OSError:
             shutil.copyfile(path, out / name)
+    tokenizer_of(spec, out, source).save_pretrained(out)
+
+
+def tokenizer_of(spec: ModelSpec, folder: Path, source: Path) -> Any:
+    """The tokenizer in a model's ``folder``, with the template of ``spec``.
+
+    Raises UserError, which names the ``source``: it or the model's configuration cannot be
+    read, or nothing says how turns are written and closed, those of a correction among them.
+    """
+    from transformers import AutoConfig, AutoTokenizer
+
+    here = {"trust_remote_code": False, "local_files_only": True}
     try:
-        AutoConfig.from_pretrained(out, trust_remote_code=False)
-        tokenizer = AutoTokenizer.from_pretrained(out, trust_remote_code=False)
-    except (OSError, ValueError, KeyError) as error:
+        config = AutoConfig.from_pretrained(folder, **here)
+        tokenizer = AutoTokenizer.from_pretrained(folder, **here)
+    except Exception as error:  # what tokenizers raises is no narrower
         said = " ".join(str(error).split())[:200]
         raise UserError(
             f"{source}: cannot be read without running its code: {said}"
@@ -113,11 +137,23 @@ def _adopt(spec: ModelSpec, source: Path, out: Path) -> None:
         tokenizer.chat_template = spec.chat_template
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
+    _check(spec, tokenizer, config, source)
+    return tokenizer
+
+
+def _check(spec: ModelSpec, tokenizer: Any, config: Any, source: Path) -> None:
+    """Raises UserError where a model of this ``config`` cannot be asked what it will be."""
     try:
-        checked(tokenizer)
+        written = checked(tokenizer, corrections=spec.corrections)
     except UserError as error:
         raise UserError(f"{source}: {error}") from None
-    tokenizer.save_pretrained(out)
+    known = getattr(config.get_text_config(decoder=True), "vocab_size", None)
+    if known and (beyond := [i for i in written if i >= known]):
+        token = tokenizer.convert_ids_to_tokens(beyond[0])
+        raise UserError(
+            f"{source}: the chat template writes {token!r}, token {beyond[0]}, the model has"
+            f" those from 0 to {known - 1}; {CURE}"
+        )
 
 
 def _is_weights(name: str) -> bool:
@@ -125,21 +161,31 @@ def _is_weights(name: str) -> bool:
 
 
 def create(spec: ModelSpec) -> tuple[Any, Any]:
-    """``(model, tokenizer)`` with random weights over bytes or over a few characters."""
+    """``(model, tokenizer)`` with random weights over bytes or over a few characters.
+
+    Raises UserError: transformers makes no such causal LM.
+    """
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
     tokenizer = _tokenizer(spec)
-    config = AutoConfig.for_model(
-        spec.model_type,
-        vocab_size=len(tokenizer),
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-        bos_token_id=None,
-        **(spec.architecture or {}),
-    )
-    torch.manual_seed(spec.seed)
-    return AutoModelForCausalLM.from_config(config), tokenizer
+    try:
+        config = AutoConfig.for_model(
+            spec.model_type,
+            vocab_size=len(tokenizer),
+            eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=tokenizer.pad_token_id,
+            bos_token_id=None,
+            **(spec.architecture or {}),
+        )
+        torch.manual_seed(spec.seed)
+        return AutoModelForCausalLM.from_config(config), tokenizer
+    except Exception as error:  # each architecture has errors of its own
+        said = " ".join(str(error).split())[:200]
+        raise UserError(
+            f"model_type: found {spec.model_type!r} with {spec.architecture}, of which"
+            f" transformers makes no causal LM: {said}"
+        ) from error
 
 
 def _tokenizer(spec: ModelSpec) -> Any:

@@ -82,6 +82,10 @@ def reader(model: Any, *, gradients: bool = False) -> Reader:
 
     Raises UserError: the plain ``forward`` fails, gives what is no number, or reads ahead.
     """
+    if not isinstance(model, torch.nn.Module) or not hasattr(base_of(model), "config"):
+        raise UserError(
+            f"model: found {type(model).__name__}, allowed: a causal LM of transformers"
+        )
     key, same = key_of(model, gradients), same_of(model, gradients)
     parts = list(decoders(model))
     way, part, error = verdicts.get(key) or (None, 0, 0.0)

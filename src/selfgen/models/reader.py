@@ -60,10 +60,23 @@ class Reader:
         Raises UserError: a row that is longer than the model has positions.
         """
         self.check(max(lengths))
-        if self.alike is None or max(lengths) <= self.alike:
-            return self._states(input_ids, lengths)
-        rows = input_ids.split(list(lengths))
-        return torch.cat([self._states(row, [len(row)]) for row in rows])
+        with self._naming(max(lengths)):
+            if self.alike is None or max(lengths) <= self.alike:
+                return self._states(input_ids, lengths)
+            rows = input_ids.split(list(lengths))
+            return torch.cat([self._states(row, [len(row)]) for row in rows])
+
+    @contextmanager
+    def _naming(self, tokens: int) -> Iterator[None]:
+        """Raises UserError where the model refuses rows of so many tokens."""
+        try:
+            yield
+        except (IndexError, ValueError) as error:
+            said = " ".join(str(error).split())[:200]
+            name = type(base_of(self.model)).__name__
+            raise UserError(
+                f"model: {name} cannot read a row of {tokens} tokens: {said}"
+            ) from error
 
     def check(self, tokens: int) -> None:
         """Raises UserError where a row of so many tokens is beyond the model's positions."""
@@ -73,6 +86,20 @@ class Reader:
                 f" has positions for {self.positions}; lower max_prompt_tokens or"
                 " max_new_tokens"
             )
+
+    def check_ids(
+        self, name: str, ids: Sequence[int], labels: Sequence[int] = ()
+    ) -> None:
+        """Raises UserError where the model has no embedding for one of ``ids`` of the row
+        ``name``, or its head no row for one of ``labels``."""
+        embedded = len(self.model.get_input_embeddings().weight)
+        for known, found in ((embedded, ids), (self.vocabulary, labels)):
+            if len(found) and not 0 <= min(found) <= max(found) < known:
+                strange = next(i for i in found if not 0 <= i < known)
+                raise UserError(
+                    f"row {name}: found token {strange}, allowed with"
+                    f" {type(base_of(self.model)).__name__}: 0 to {known - 1}"
+                )
 
     def _states(self, input_ids: torch.Tensor, lengths: Sequence[int]) -> torch.Tensor:
         if self.alike is not None:
@@ -99,26 +126,27 @@ class Reader:
         """States [rows, size] of the last of the new tokens [rows, new] of rows whose past is
         in ``cache``; ``mask`` [rows, past and new] is 0 where rows are padded on the left."""
         body = self.model if self.way == "whole" else self.decoder
-        out = body(
-            input_ids=input_ids,
-            attention_mask=mask,
-            position_ids=positions,
-            past_key_values=cache,
-            use_cache=True,
-        )
+        with self._naming(mask.shape[1]):
+            out = body(
+                input_ids=input_ids,
+                attention_mask=mask,
+                position_ids=positions,
+                past_key_values=cache,
+                use_cache=True,
+            )
         states: torch.Tensor = out.logits if self.way == "whole" else out[0]
         return states[:, -1]
 
     def logits(self, states: torch.Tensor) -> torch.Tensor:
         """Logits [n, vocabulary] of ``states`` [n, size]."""
         if self.way == "whole":
-            return states
+            return states.clone()  # those who rule tokens out write into logits
         return own_logits(self.model, self.decoder, states)
 
 
 def positions(model: Any, decoder: Any) -> int | None:
-    """How many positions a decoder has embeddings for; None where it computes them. Those of
-    other parts, for images or sounds, do not count."""
+    """How many positions a decoder has embeddings or a table for; None where it computes
+    them. Those of other parts, for images or sounds, do not count."""
     tokens = model.get_input_embeddings()
     sizes = [
         module.num_embeddings
@@ -131,7 +159,19 @@ def positions(model: Any, decoder: Any) -> int | None:
         and not re.search(r"vis|image|audio|encoder\.", name)
         and re.search(r"pos|wpe", name.rpartition(".")[2])
     ]
-    return min(sizes, default=None)
+    tables = [
+        len(value)
+        for module in decoder.modules()
+        for name, value in {
+            **vars(module),
+            **dict(module.named_buffers(recurse=False)),
+        }.items()
+        if isinstance(value, torch.Tensor)
+        and value.ndim == 2
+        and value.is_floating_point()
+        and re.search(r"(^|_)pos", name)
+    ]
+    return min(sizes + tables, default=None)
 
 
 def plain_logits(model: Any, row: torch.Tensor) -> torch.Tensor:

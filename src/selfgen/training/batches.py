@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,6 +19,9 @@ log = logging.getLogger(__name__)
 
 IGNORE = -100
 """A label that is not trained on, as in transformers."""
+
+KEYS = ("step", "id", "input_ids", "labels")
+"""What every row has."""
 
 TrainingRow = dict[str, Any]
 """``step, id, epoch, input_ids, labels`` and, of pairs, ``role``."""
@@ -36,7 +39,15 @@ def steps_of(
             ``part`` and no others; the file is missing.
     """
     if not isinstance(rows, Path):
+        if not isinstance(rows, Iterable) or isinstance(rows, str | Mapping):
+            raise UserError(
+                f"rows: found {rows!r:.60}, allowed: rows, or a path of some"
+            )
         rows = list(rows)
+        for number, row in enumerate(rows):
+            known = row if isinstance(row, Mapping) else {}
+            if missing := [key for key in KEYS if key not in known]:
+                raise UserError(f"rows: row {number} has no {', '.join(missing)}")
         ends = _ends(((row["step"], row["id"]) for row in rows), part)
         return [rows[a:b] for a, b in itertools.pairwise([0, *ends])]
     return StoredSteps(rows, part)
@@ -98,6 +109,23 @@ def labelled(rows: Iterable[TrainingRow]) -> int:
     return sum(label != IGNORE for row in rows for label in row["labels"][1:])
 
 
+def check(row: TrainingRow) -> None:
+    """Raises UserError where a row has no token, or not as many labels."""
+    tokens, labels = len(row["input_ids"]), len(row["labels"])
+    if not tokens or tokens != labels:
+        raise UserError(
+            f"rows: found {tokens} tokens and {labels} labels in the row {row['id']};"
+            " allowed: as many of both, and at least one"
+        )
+
+
+def address(row: TrainingRow) -> tuple[str, int]:
+    """Where the draws of a row are: its id and its epoch."""
+    if "epoch" not in row:
+        raise UserError(f"rows: the row {row['id']} has no epoch")
+    return row["id"], row["epoch"]
+
+
 def tokens_of(rows: Iterable[TrainingRow]) -> int:
     """Tokens that the model reads in some rows."""
     return sum(len(row["input_ids"]) for row in rows)
@@ -113,7 +141,7 @@ def collate(rows: list[TrainingRow], device: Any) -> dict[str, Any]:
             if label != IGNORE:
                 before.append(len(ids) + t - 1)
                 labels.append(label)
-        ids += row["input_ids"]
+        ids.extend(row["input_ids"])
     asked = torch.tensor([before, labels], dtype=torch.long).to(device)
     return {
         "input_ids": torch.tensor(ids, dtype=torch.long).to(device),

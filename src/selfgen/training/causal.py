@@ -21,7 +21,7 @@ from typing import Any
 import torch
 
 from selfgen.core.errors import UserError
-from selfgen.core.spec import Steps
+from selfgen.core.spec import Steps, at_least, instance
 from selfgen.models import probe
 from selfgen.models.loading import place
 from selfgen.training.batches import (
@@ -79,11 +79,15 @@ def train(
 
     Raises:
         UserError: rows out of order, steps that are not those of ``spec.steps``, no
-            labelled token in a step, an incomplete pair, a loss that is not finite (named
-            with its step and row ids), or shared weights with what needs them whole.
+            labelled token in a step, an incomplete pair, tokens that the model does not
+            have, a loss or gradient that is not finite (named with its step and row ids),
+            or shared weights with what needs them whole.
     """
     from accelerate.utils import set_seed
 
+    instance("spec", spec, TrainSpec)
+    if micro_batch_tokens is not None:
+        at_least("micro_batch_tokens", micro_batch_tokens, 1)
     set_seed(spec.seed)
     device, precision = place(spec.device, model)
     accelerator = _accelerator(device, precision)
@@ -221,7 +225,12 @@ class Update:
                 f" its rows are {', '.join(row['id'] for row in rows)}"
             )
         parameters = self.optimizer.param_groups[0]["params"]
-        norm = self.accelerator.clip_grad_norm_(parameters, self.max_grad_norm)
+        norm = float(self.accelerator.clip_grad_norm_(parameters, self.max_grad_norm))
+        if not math.isfinite(norm):
+            raise UserError(
+                f"training: the gradient of step {number} is {norm};"
+                f" its rows are {', '.join(row['id'] for row in rows)}"
+            )
         rate = self.scheduler.get_last_lr()[0]
         self.optimizer.step()
         self.scheduler.step()
@@ -230,7 +239,7 @@ class Update:
             "step": number,
             **means,
             "learning_rate": rate,
-            "grad_norm": float(norm),
+            "grad_norm": norm,
         }
 
     def _backward(self, rows: list[TrainingRow]) -> dict[str, float]:
@@ -328,13 +337,15 @@ def _compile(model: Any) -> None:
 def _adapt(model: Any, lora: Lora) -> Any:
     from peft import LoraConfig, get_peft_model
 
-    return get_peft_model(
-        model,
-        LoraConfig(
-            task_type="CAUSAL_LM",
-            r=lora.rank,
-            lora_alpha=lora.alpha,
-            lora_dropout=lora.dropout,
-            target_modules=lora.target_modules,
-        ),
+    config = LoraConfig(
+        task_type="CAUSAL_LM",
+        r=lora.rank,
+        lora_alpha=lora.alpha,
+        lora_dropout=lora.dropout,
+        target_modules=lora.target_modules,
     )
+    try:
+        return get_peft_model(model, config)
+    except ValueError as error:
+        said = " ".join(str(error).split())[:200]
+        raise UserError(f"lora: found {lora.target_modules!r}: {said}") from error

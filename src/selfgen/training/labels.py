@@ -83,7 +83,14 @@ class LabelLoss(torch.nn.Module):
         return rows
 
     def groups(self, rows: list[TrainingRow]) -> list[list[TrainingRow]]:
-        """The rows of a step, with those together that one forward pass must see."""
+        """The rows of a step, with those together that one forward pass must see.
+
+        Raises UserError: a row that is none, or tokens that the model does not have.
+        """
+        for row in rows:
+            batches.check(row)
+            labels = [label for label in row["labels"] if label != batches.IGNORE]
+            self.reader.check_ids(row["id"], row["input_ids"], labels)
         return [[row] for row in rows]
 
     def collate(self, rows: list[TrainingRow], device: Any) -> dict[str, Any]:

@@ -133,8 +133,9 @@ class PairLoss(LabelLoss):
                 that has no labelled token.
         """
         pairs: dict[tuple[str, int], list[TrainingRow]] = {}
+        super().groups(rows)  # refuses rows that are none
         for row in rows:
-            pairs.setdefault((row["id"], row["epoch"]), []).append(row)
+            pairs.setdefault(batches.address(row), []).append(row)
         for (name, epoch), pair in pairs.items():
             pair.sort(key=lambda row: str(row.get("role")))
             roles = [str(row.get("role")) for row in pair]

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from selfgen.core.spec import Device, Steps
+from selfgen.core.spec import Checked, Device, Steps
 from selfgen.core.types import Count, Keys, Number, Share
 from selfgen.mixing.schedules import MixingRate
 
@@ -86,7 +86,7 @@ LOSSES: dict[str, type[Preference] | type[TwoPass] | None] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainSpec:
+class TrainSpec(Checked):
     """One fine-tuning run; the steps and their rows come from the rows file.
 
     ``steps``: the rows are these steps of a longer stage, whose learning rates they take.

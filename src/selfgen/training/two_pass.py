@@ -24,6 +24,7 @@ from selfgen.core.rng import row_key, uniform
 from selfgen.core.spec import Sampling
 from selfgen.generation.sampling import NoNumber, Sampler
 from selfgen.mixing.schedules import rate_at
+from selfgen.models import probe
 from selfgen.training import batches
 from selfgen.training.batches import IGNORE, TrainingRow
 from selfgen.training.labels import LabelLoss
@@ -42,7 +43,8 @@ def marks(
         [place for place, label in enumerate(row["labels"]) if label != IGNORE][:-1]
         for row in rows
     ]
-    keys = [row_key(seed, "mix", row["epoch"], row["id"]) for row in rows]
+    addresses = [batches.address(row) for row in rows]
+    keys = [row_key(seed, "mix", epoch, name) for name, epoch in addresses]
     counts = [len(answer) for answer in answers]
     draws = uniform(
         torch.tensor(keys).repeat_interleave(torch.tensor(counts)),
@@ -133,7 +135,7 @@ class TwoPassLoss(LabelLoss):
         except NoNumber as error:
             names = dict(zip(keys, owners, strict=True))
             raise UserError(
-                f"training: the logits before token {error.position} of the answer of"
-                f" {names[error.key]} are not finite"
+                f"training: the logits of {probe.name_of(self.model)} before token"
+                f" {error.position} of the answer of {names[error.key]} are not finite"
             ) from None
         return drawn.tolist()
