@@ -149,14 +149,14 @@ def test_doses_and_a_baseline_that_fell():
     runs.loc[runs["method"] == "rac", "right_drafts_share"] = 0.25
     drawn = main.draw(collect_scores(parts), runs, _spec(SUM, MATH))
     cells = _cells(drawn.texts())
-    assert cells["BASH"][2:4] == ["12.0 / 2.0§", "—"]
+    assert cells["BASH"][2:4] == ["12.0 / 2.0¶", "—"]
     assert cells["RAC"][2:4] == ["—", "25.0 / 25.0"]
     assert cells["SFT continued"][2:4] == ["—", "—"]
     text = drawn.texts()["md"]
     assert (
         "| Context changed, %<br>sum / math | Drafts right, %<br>sum / math |" in text
     )
-    assert "§: under 5%, so it is no more than SFT continued: BASH on math." in text
+    assert "¶: under 5%, so it is no more than SFT continued: BASH on math." in text
     assert (
         "SFT continued fell below Base model, from which it started: ROUGE-L -30.2 ["
         in text

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 LITTLE = 0.05
 """A method that changes a smaller share of the context is plain training."""
 
-MARK = "§"
+MARK = "¶"
 
 SHARES = ("changed_share", "right_drafts_share")
 HEADERS = ("Context changed, %", "Drafts right, %")
