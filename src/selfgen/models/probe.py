@@ -61,10 +61,7 @@ def reader(model: Any, *, gradients: bool = False) -> Reader:
 
     Raises UserError: the plain ``forward`` fails, gives what is no number, or reads ahead.
     """
-    if not isinstance(model, torch.nn.Module) or not hasattr(base_of(model), "config"):
-        raise UserError(
-            f"model: found {type(model).__name__}, allowed: a causal LM of transformers"
-        )
+    is_model(model)
     key = key_of(model, gradients)
     parts = list(decoders(model))
     if key in _verdicts:
@@ -80,6 +77,14 @@ def reader(model: Any, *, gradients: bool = False) -> Reader:
         _exact[same] = found.way
     log.info("%s is read %s (differs by %.0e)", name_of(model), found.way, error)
     return found
+
+
+def is_model(model: Any) -> None:
+    """Raises UserError unless something is a model of transformers."""
+    if not isinstance(model, torch.nn.Module) or not hasattr(base_of(model), "config"):
+        raise UserError(
+            f"model: found {type(model).__name__}, allowed: a causal LM of transformers"
+        )
 
 
 def _choose(
