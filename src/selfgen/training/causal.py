@@ -68,7 +68,7 @@ def train(
             ``role``.
         banned: token ids that two passes never draw.
         scratch: folder for resumable state; what is found there is continued bit for bit.
-        micro_batch_tokens: tokens of one forward pass (default: by device).
+        micro_batch_tokens: tokens of one forward pass (none, or 0: by device).
         compile: compile the layers (``torch.compile``): a minute more at the start,
             then faster on a GPU; on a CPU it was slower (docs/reference/bench).
         progress: called with (steps done, steps in all).
@@ -88,7 +88,7 @@ def train(
 
     instance("spec", spec, TrainSpec)
     if micro_batch_tokens is not None:
-        at_least("micro_batch_tokens", micro_batch_tokens, 1)
+        at_least("micro_batch_tokens", micro_batch_tokens, 0)
     set_seed(spec.seed)
     probe.is_model(model)
     device, precision = place(spec.device, model)
