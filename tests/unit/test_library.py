@@ -292,7 +292,7 @@ def test_answers_to_records_that_are_none_are_refused(folder: Path) -> None:  # 
             [{"id": "a", "prompt": 5}],
             [],
             direct,
-            "text: found 5; allowed: Unicode text",
+            "record a: text: found 5; allowed: Unicode text",
         ),
         (
             RECORDS,
