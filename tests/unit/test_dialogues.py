@@ -64,6 +64,18 @@ def test_lines_and_parquet_are_read_alike(tmp_path: Path, tokenizer: Any) -> Non
     assert re.findall(r"\d, \d", text) == ["1, 0", "1, 1", "1, 2", "1, 3"]
 
 
+def test_a_dialogue_that_the_template_refuses_is_named(
+    tokenizer: Any,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    other = copy.deepcopy(tokenizer)
+    other.chat_template = "{{ raise_exception('no') }}"
+    with pytest.raises(
+        UserError, match=r"d.jsonl.*: chat template: it refuses turns of"
+    ):
+        read(write(tmp_path / "d.jsonl"), 12, other)
+
+
 def test_the_turns_of_zephyr(tokenizer: Any) -> None:  # noqa: F811
     """As the template of alignment-handbook v0.3.0 has them (config_full.yaml of its SFT)
     after the empty system message that it puts first, and the BOS of its tokenizer."""

@@ -292,7 +292,7 @@ def test_answers_to_records_that_are_none_are_refused(folder: Path) -> None:  # 
             [{"id": "a", "prompt": 5}],
             [],
             direct,
-            "text: found 5; allowed: Unicode text",
+            "record a: text: found 5; allowed: Unicode text",
         ),
         (
             RECORDS,
@@ -324,7 +324,7 @@ def test_answers_to_records_that_are_none_are_refused(folder: Path) -> None:  # 
             {"rows": [{"step": 0, "id": "a", "input_ids": [5]}]},
             "rows: row 0 has no labels",
         ),
-        ({"micro_batch_tokens": 0}, "micro_batch_tokens: found 0, allowed: 1 or more"),
+        ({"micro_batch_tokens": -1}, "micro_batch_tokens: found -1, allowed: 0 or mo"),
         ({"spec": None}, "spec: found None, allowed: a TrainSpec"),
         (
             {"model": torch.nn.Linear(2, 2)},

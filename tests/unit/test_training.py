@@ -246,6 +246,20 @@ def test_a_gradient_that_is_not_finite_names_its_rows() -> None:
         fit(model=model)
 
 
+def test_nothing_to_train_and_a_loss_of_routers_are_refused() -> None:
+    frozen = build("llama")
+    for parameter in frozen.parameters():
+        parameter.requires_grad_(False)
+    with pytest.raises(
+        UserError, match="no parameter of the model requires a gradient"
+    ):
+        fit(model=frozen)
+    routed = build("llama")
+    routed.config.output_router_logits = True
+    with pytest.raises(UserError, match="LlamaForCausalLM says output_router_logits"):
+        fit(model=routed)
+
+
 @pytest.mark.parametrize(
     ("ids", "labels", "match"),
     [

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from selfgen.config import load
 from selfgen.core.errors import UserError
+from selfgen.data.listing import folder_of
 from selfgen.graph import sources, tables
 from selfgen.graph.sources import Sources
 from selfgen.graph.steps import Graph
@@ -419,6 +420,22 @@ def test_a_template_of_one_turn_is_refused_before_any_job(tmp_path: Path) -> Non
         UserError, match=r"models.tiny: .*no chat template; .*chat: chatml"
     ):
         open_workflow(raw, [], REPO)
+
+
+def test_a_model_that_was_fetched_before_is_checked_before_any_job(
+    tmp_path: Path,
+) -> None:
+    raw = changed("models/tiny", {"kind": "hub", "repo": "a/b", "revision": "0" * 40})
+    graph = Graph(load(raw), resources=str(tmp_path))
+    graph.check_models()  # nothing is here yet
+    fetched = sources.hub_model(graph.config.models["tiny"])
+    listing = Path(graph.sources.location(fetched))
+    model, tokenizer = create(sources.model(load(SMALL).models["tiny"]))
+    tokenizer.chat_template = "{{ messages[-1].content }}<|im_start|>"
+    save(model, tokenizer, folder_of(listing))
+    listing.touch()
+    with pytest.raises(UserError, match=r"models.tiny: .*earlier turns.*chat: chatml"):
+        graph.check_models()
 
 
 def test_sources_that_are_not_there() -> None:

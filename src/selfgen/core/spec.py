@@ -68,8 +68,8 @@ def existing_folder(where: str, value: Any) -> Path:
 
 def _divides(temperature: float) -> float:
     """Logits over a temperature beyond these may be infinite, or no numbers."""
-    if temperature and not 1e-6 <= temperature <= 1e6:
-        raise ValueError("allowed: 0, or 1e-06 to 1e+06")
+    if temperature and not 1e-30 <= temperature <= 1e30:
+        raise ValueError("allowed: 0, or 1e-30 to 1e+30")
     return temperature
 
 

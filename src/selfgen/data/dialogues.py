@@ -9,7 +9,7 @@ from array import array
 from pathlib import Path
 from typing import Any
 
-from selfgen.core.errors import UserError
+from selfgen.core.errors import UserError, naming
 from selfgen.core.hashing import unit
 from selfgen.data import tables
 from selfgen.data.turns import dialogue_ids
@@ -32,7 +32,9 @@ def read(path: Path, rows: int, tokenizer: Any) -> dict[str, array[int]]:
     wanted, ids = set(order), {}
     for number, (where, row) in enumerate(tables.read(path)):
         if (name := str(number)) in wanted:
-            read = dialogue_ids(tokenizer, _messages(where, row), opened=False)
+            messages = _messages(where, row)
+            with naming(where):
+                read = dialogue_ids(tokenizer, messages, opened=False)
             ids[name] = array("i", read)
     return {name: ids[name] for name in order}
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from selfgen.core.errors import UserError
+from selfgen.core.errors import naming
 from selfgen.data.prompts import PromptSpec, answer_ids, prompt_ids
 from selfgen.data.records import checked_records
 
@@ -37,12 +37,10 @@ def examples_of(
     """
     examples = []
     for record in checked_records(records, KEYS):
-        try:
+        with naming(f"record {record['id']}"):
             ids = (
                 prompt_ids(tokenizer, prompt, record["prompt"]),
                 answer_ids(tokenizer, prompt, record["reference"]),
             )
-        except UserError as error:
-            raise UserError(f"record {record['id']}: {error}") from None
         examples.append(Example(record["id"], record["prompt"], *ids))
     return examples

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from selfgen.core.errors import UserError
+from selfgen.core.errors import UserError, naming
 from selfgen.core.spec import Checked, existing_folder
 from selfgen.core.types import Count
 from selfgen.data.turns import (
@@ -62,10 +62,8 @@ def load_tokenizer(folder: Path | str) -> Any:
     except Exception as error:  # what tokenizers raises is no narrower
         said = " ".join(str(error).split())[:200]
         raise UserError(f"{folder}: its tokenizer cannot be read: {said}") from error
-    try:
+    with naming(folder):
         checked(tokenizer)
-    except UserError as error:
-        raise UserError(f"{folder}: {error}") from None
     return tokenizer
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from selfgen.core.errors import UserError
+from selfgen.core.errors import UserError, naming
 from selfgen.data.turns import sound
 
 COLUMNS = (
@@ -91,9 +91,7 @@ def checked_records(
         if missing := [key for key in keys if key not in record]:
             raise UserError(f"records: row {number} has no {', '.join(missing)}")
         if not isinstance(record["id"], int):
-            try:
+            with naming(f"records: the id of row {number}"):
                 sound([record["id"]])
-            except UserError as error:
-                raise UserError(f"records: the id of row {number}: {error}") from None
         found.append(dict(record))
     return found

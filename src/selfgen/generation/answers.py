@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from selfgen.core.errors import UserError
+from selfgen.core.errors import UserError, naming
 from selfgen.core.rows import read_rows, write_rows
 from selfgen.core.spec import Device, instance
 from selfgen.data.prompts import correction_ids, load_tokenizer, prompt_ids
@@ -60,17 +60,17 @@ def run_answers(
         missing = [r["id"] for r in records if r["id"] not in texts]
         if missing:
             raise UserError(f"drafts: missing for {len(missing)} ids: {missing[:3]}")
-        prompts = [
-            correction_ids(tokenizer, spec.prompt, r["prompt"], texts[r["id"]])
-            for r in records
-        ]
-    else:
-        prompts = [prompt_ids(tokenizer, spec.prompt, r["prompt"]) for r in records]
+    asked = []
+    for record in records:
+        name, prompt = record["id"], record["prompt"]
+        with naming(f"record {name}"):
+            ids = (
+                correction_ids(tokenizer, spec.prompt, prompt, texts[name])
+                if spec.decoding == "corrected"
+                else prompt_ids(tokenizer, spec.prompt, prompt)
+            )
+        asked.append(Prompt(name, 0, ids))
     model, facts = load(weights, spec.device, spec.backend, gpus)
-    asked = [
-        Prompt(record["id"], 0, ids)
-        for record, ids in zip(records, prompts, strict=True)
-    ]
     return run_free(model, tokenizer, asked, spec, facts, **options)
 
 

@@ -6,7 +6,7 @@ import csv
 from dataclasses import fields, replace
 
 from selfgen.config.judging import Endpoint, Judge, Likelihood, Similarity, WinRate
-from selfgen.core.errors import UserError
+from selfgen.core.errors import UserError, naming
 from selfgen.graph import paths
 from selfgen.graph.steps import Graph
 from selfgen.judge.pairs import template_of
@@ -191,10 +191,8 @@ def _template(graph: Graph, name: str) -> tuple[str, str]:
             f"{where}: found no text file {path}, and no such name in files:"
             f" {', '.join(graph.sources.files)}"
         ) from None
-    try:
+    with naming(where):
         return template_of(text, constant or None), ""
-    except UserError as error:
-        raise UserError(f"{where}: {error}") from None
 
 
 def _agreement(graph: Graph, kind: str) -> str:

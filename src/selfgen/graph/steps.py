@@ -12,7 +12,7 @@ from pathlib import Path
 
 from selfgen import config as c
 from selfgen.config.tasks import Decoding
-from selfgen.core.errors import UserError
+from selfgen.core.errors import UserError, naming
 from selfgen.core.spec import Device, Sampling, Steps
 from selfgen.core.types import part
 from selfgen.data.dataset import RecordsSpec
@@ -204,10 +204,8 @@ class Graph:
         what it will be asked."""
         for name, section in self.config.models.items():
             if folder := self.sources.folder(section):
-                try:
+                with naming(f"config: models.{name}"):
                     tokenizer_of(self.model(name), folder, folder)
-                except UserError as error:
-                    raise UserError(f"config: models.{name}: {error}") from None
 
     def record_splits(self, task: str) -> tuple[str, ...]:
         """Splits that answers are read on; the headline split first."""

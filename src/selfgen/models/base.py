@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from selfgen.core.errors import UserError
+from selfgen.core.errors import UserError, naming
 from selfgen.core.provenance import atomic
 from selfgen.core.spec import Checked, instance
 from selfgen.core.types import one_of
@@ -143,10 +143,8 @@ def tokenizer_of(spec: ModelSpec, folder: Path, source: Path) -> Any:
 
 def _check(spec: ModelSpec, tokenizer: Any, config: Any, source: Path) -> None:
     """Raises UserError where a model of this ``config`` cannot be asked what it will be."""
-    try:
+    with naming(source):
         written = checked(tokenizer, corrections=spec.corrections)
-    except UserError as error:
-        raise UserError(f"{source}: {error}") from None
     known = getattr(config.get_text_config(decoder=True), "vocab_size", None)
     if known and (beyond := [i for i in written if i >= known]):
         token = tokenizer.convert_ids_to_tokens(beyond[0])

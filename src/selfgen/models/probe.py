@@ -82,10 +82,7 @@ def reader(model: Any, *, gradients: bool = False) -> Reader:
 
     Raises UserError: the plain ``forward`` fails, gives what is no number, or reads ahead.
     """
-    if not isinstance(model, torch.nn.Module) or not hasattr(base_of(model), "config"):
-        raise UserError(
-            f"model: found {type(model).__name__}, allowed: a causal LM of transformers"
-        )
+    is_model(model)
     key, same = key_of(model, gradients), same_of(model, gradients)
     parts = list(decoders(model))
     way, part, error = verdicts.get(key) or (None, 0, 0.0)
@@ -98,6 +95,14 @@ def reader(model: Any, *, gradients: bool = False) -> Reader:
         _exact[same] = way
     log.info("%s is read %s (differs by %.0e)", name_of(model), way, error)
     return Reader(model, parts[part] if parts else None, way)
+
+
+def is_model(model: Any) -> None:
+    """Raises UserError unless something is a model of transformers."""
+    if not isinstance(model, torch.nn.Module) or not hasattr(base_of(model), "config"):
+        raise UserError(
+            f"model: found {type(model).__name__}, allowed: a causal LM of transformers"
+        )
 
 
 def _choose(

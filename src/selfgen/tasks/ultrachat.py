@@ -6,7 +6,7 @@ ids of the source may not be unique.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +26,12 @@ SOURCES = {
 }
 
 
-def load(sources: dict[str, Path], spec: RecordsSpec) -> Iterator[dict[str, Any]]:
-    """The first question and answer of each dialogue of the files."""
+def load(
+    sources: dict[str, Path], spec: RecordsSpec, names: Iterable[str] = SOURCES
+) -> Iterator[dict[str, Any]]:
+    """The first question and answer of each dialogue of the files of these ``names``."""
     rows = []
-    for name in sources:
+    for name in names:
         for number, (where, row) in enumerate(tables.read(sources[name])):
             first = (row.get("messages") or [])[:2]
             texts = [turn.get("content") for turn in first if isinstance(turn, dict)]

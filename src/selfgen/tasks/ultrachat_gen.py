@@ -6,6 +6,8 @@ rows is one over rows that its generator has not seen.
 
 from __future__ import annotations
 
+from functools import partial
+
 from selfgen.data.dataset import DataSet
 from selfgen.data.pins import HubSpec
 from selfgen.tasks import ultrachat
@@ -15,4 +17,4 @@ SOURCES = {
     "ultrachat-test": ultrachat.SOURCES["ultrachat-test"],
 }
 
-DATASET = DataSet(ultrachat.load, SOURCES, published=True)
+DATASET = DataSet(partial(ultrachat.load, names=SOURCES), SOURCES, published=True)

@@ -24,6 +24,7 @@ from selfgen.core.errors import UserError
 from selfgen.core.spec import Steps, at_least, instance
 from selfgen.models import probe
 from selfgen.models.loading import place
+from selfgen.models.reader import base_of
 from selfgen.training.batches import (
     IGNORE,
     Passes,
@@ -67,7 +68,7 @@ def train(
             ``role``.
         banned: token ids that two passes never draw.
         scratch: folder for resumable state; what is found there is continued bit for bit.
-        micro_batch_tokens: tokens of one forward pass (default: by device).
+        micro_batch_tokens: tokens of one forward pass (none, or 0: by device).
         compile: compile the layers (``torch.compile``): a minute more at the start,
             then faster on a GPU; on a CPU it was slower (docs/reference/bench).
         progress: called with (steps done, steps in all).
@@ -87,8 +88,9 @@ def train(
 
     instance("spec", spec, TrainSpec)
     if micro_batch_tokens is not None:
-        at_least("micro_batch_tokens", micro_batch_tokens, 1)
+        at_least("micro_batch_tokens", micro_batch_tokens, 0)
     set_seed(spec.seed)
+    probe.is_model(model)
     device, precision = place(spec.device, model)
     accelerator = _accelerator(device, precision)
     sharded = accelerator.is_fsdp2
@@ -104,6 +106,7 @@ def train(
         model = _adapt(model, lora)
     model.train()
     parameters = [p for p in model.parameters() if p.requires_grad]
+    _check(model, parameters)
     optimizer, scheduler = _optimizer(parameters, spec.optimization, part, device)
     if not sharded:  # so that it is tried where it will be trained
         model.to(accelerator.device)
@@ -159,6 +162,19 @@ def train(
         return _whole(accelerator, wrapped), outcome
     model = accelerator.unwrap_model(wrapped).model
     return (model.merge_and_unload() if lora else model), outcome
+
+
+def _check(model: Any, parameters: Sequence[torch.nn.Parameter]) -> None:
+    """Raises UserError where nothing would be trained, or by another loss."""
+    config = base_of(model).config.get_text_config(decoder=True)
+    if getattr(config, "output_router_logits", False):
+        raise UserError(
+            f"training: the configuration of {probe.name_of(model)} says"
+            " output_router_logits, by which transformers adds a loss of its routers;"
+            " allowed: false, for the loss is that of the labels alone"
+        )
+    if not parameters:
+        raise UserError("training: no parameter of the model requires a gradient")
 
 
 def _accelerator(device: str, precision: str) -> Any:
