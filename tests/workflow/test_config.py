@@ -400,7 +400,8 @@ def test_a_template_of_one_turn_is_refused_before_any_job(tmp_path: Path) -> Non
     two_turns = copy.deepcopy(raw)
     prices = {"input_price": 1.0, "output_price": 1.0, "budget": 1.0}
     two_turns["judges"] = {"judge": {"kind": "endpoint", "model": "m", **prices}}
-    two_turns["evaluation"]["mt_bench"] = {"tasks": ["descriptions"], "judge": "judge"}
+    section = {"tasks": ["descriptions"], "judge": "judge"}
+    two_turns["evaluation"] = {"mt_bench": section}
     for asked in (
         raw | {"methods": raw["methods"] | {"rac": RAC}},
         corrected,

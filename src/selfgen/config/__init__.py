@@ -124,10 +124,10 @@ class Primary(Keys):
     exploratory and have one mark at most (docs/statistics.md)."""
 
     methods: list[str] | None = Field(
-        default=None, description="Their names; all methods by default."
+        default=None, min_length=1, description="Their names; all methods by default."
     )
     tasks: list[str] | None = Field(
-        default=None, description="Their names; all tasks by default."
+        default=None, min_length=1, description="Their names; all tasks by default."
     )
 
 

@@ -38,7 +38,7 @@ class Primary(Keys):
     marks are corrected for how many these are; all other comparisons are exploratory."""
 
     methods: list[str] | None = Field(
-        default=None, description="Their names; all methods by default."
+        default=None, min_length=1, description="Their names; all methods by default."
     )
     measure: Literal["exact", "free_error", "forced_error", "excess"] = Field(
         default="exact", description="In what they may differ."

@@ -3,24 +3,11 @@ r"""The final answer in a worked solution: after ``####``, or in a box."""
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Any
 
 from selfgen.core.errors import UserError
 
 _FINAL = re.compile(r"####\s*(-?[\d,./]*\d)\s*\Z")
 _BOX = re.compile(r"\\(?:boxed|fbox)(?:\s*\{|\s+)")
-
-
-def is_right(text: str, record: Mapping[str, Any]) -> bool:
-    """Whether a text is the reference of its record, or ends in its final answer as written
-    there. Without an own grader of the task, so a lower bound of what is right."""
-    if text.strip() == record["reference"].strip():
-        return True
-    answer = record.get("answer")
-    numbers = _FINAL.search(text.strip())
-    found = numbers[1].replace(",", "") if numbers else boxed(text)
-    return answer is not None and found == answer
 
 
 def final_number(reference: str) -> str:

@@ -79,7 +79,8 @@ def turns(tokenizer: Any) -> Turns:
 
 
 def checked(tokenizer: Any, *, corrections: bool = False) -> list[int]:
-    """The tokens of a turn and of its end.
+    """The tokens of a turn and of its end; only that of its end where the tokenizer does not
+    know our words.
 
     Raises UserError where nothing says how a turn is written or closed, or, with
     ``corrections``, where the template cannot ask for one.
@@ -90,7 +91,10 @@ def checked(tokenizer: Any, *, corrections: bool = False) -> list[int]:
     end = turns(tokenizer).end
     if corrections:
         keeps_turns(tokenizer)
-    return [*dialogue_ids(tokenizer, _DIALOGUE[:1], opened=True), end]
+    try:
+        return [*dialogue_ids(tokenizer, _DIALOGUE[:1], opened=True), end]
+    except UserError:
+        return [end]
 
 
 def keeps_turns(tokenizer: Any) -> None:
@@ -289,5 +293,12 @@ def sound(texts: Iterable[Any]) -> None:
 
 
 def _ids(tokenizer: Any, text: str) -> list[int]:
-    ids: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
+    try:
+        ids: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
+    except Exception as error:  # of the package tokenizers, which has none of its own
+        said = " ".join(str(error).split())[:100]
+        raise UserError(
+            f"tokenizer: it cannot read {text[:40]!r}: {said}; allowed: text that it has"
+            " tokens for"
+        ) from None
     return ids

@@ -2,7 +2,7 @@
 
 import pytest
 
-from selfgen.data.final_answers import is_right
+from selfgen.generation.passes import is_right
 
 
 @pytest.mark.parametrize(
