@@ -172,7 +172,7 @@ def test_methods_share_a_pass() -> None:
         ({}, "forced-b0.25-t1"),
         ({"beta": 0.5, "temperature": 0.7}, "forced-b0.5-t0.7"),
         ({"draw": "onepass"}, "onepass-b0.25-t1"),
-        ({"temperature": 1e6}, "forced-b0.25-t1e06"),
+        ({"temperature": 1e20}, "forced-b0.25-t1e20"),
     ],
 )
 def test_name_of_a_pass(keys: dict[str, Any], name: str) -> None:
