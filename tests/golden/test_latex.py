@@ -102,7 +102,7 @@ def test_a_monster_takes_no_longer_than_it_may(
     monkeypatch.setattr(latex, "SECONDS", 1)
     started = time.monotonic()
     assert not equivalent(MONSTER, "9^{9^{9^{9}}}+1")
-    assert time.monotonic() - started < 15
+    assert time.monotonic() - started < 60
     assert equivalent("0.5", r"\frac{1}{2}")
 
 
