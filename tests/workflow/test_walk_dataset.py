@@ -56,7 +56,7 @@ def test_a_data_set_of_one_file(
     assert "score_lead_1" not in planned and "fetch_wheel" not in planned
 
     warm(flow)
-    done = flow.snakemake(*run, "--", "results/records/sums.leakage.json")
+    done = flow.snakemake(*run, "--", "results/leakage/sums.json")
     assert done.returncode == 0, done.stdout
     records = read(flow.root / "results/records/sums.parquet")
     assert [row["split"] for row in records].count("train") == 8

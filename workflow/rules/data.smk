@@ -81,7 +81,7 @@ rule check_leakage:
     input:
         unpack(inputs("check_leakage")),
     output:
-        report=paths.LEAKAGE,
+        manifest=paths.LEAKAGE,
     log:
         paths.log("check_leakage", paths.RECORDS),
     localrule: True

@@ -52,6 +52,7 @@ rule score_answers:
         unpack(inputs("score_answers")),
     output:
         scores=paths.SCORES,
+        manifest=paths.manifest(paths.SCORES),
     log:
         paths.log("score_answers", paths.SCORES),
     conda:
@@ -71,6 +72,7 @@ rule score_lead_1:
         unpack(inputs("score_lead_1")),
     output:
         scores=paths.LEAD_1,
+        manifest=paths.manifest(paths.LEAD_1),
     log:
         paths.log("score_lead_1", paths.RECORDS),
     localrule: True

@@ -2,10 +2,7 @@
 import re
 
 CONDA = str(ROOT / "envs" / "selfgen.yaml")
-STEP = (
-    "python -m selfgen step {params.job:q} --spec {params.spec:q} --code {params.code:q}"
-    " {params.pins:q} --threads {threads} > {log:q} 2>&1"
-)
+STEP = "python -m selfgen step {params.job:q} --threads {threads} > {log:q} 2>&1"
 
 
 def any_of(names):
@@ -28,12 +25,18 @@ def inputs(name):
 
 
 def step(name, run=None):
-    """Parameters of a rule. `job`, which begins with the name of the step, causes no rerun;
-    the others do. Functions, since Snakemake would take the braces of a text for wildcards.
+    """Parameters of a rule. `job`, the arguments of the command, causes no rerun; the others
+    do. Functions, since Snakemake would take the braces of a text for wildcards.
     """
 
     def job(wildcards, input, output, resources):
-        return GRAPH.arguments(run or name, wildcards, input, output, resources)
+        said = GRAPH.arguments(run or name, wildcards, input, output, resources)
+        said += [
+            f"--spec={GRAPH.spec(name, wildcards)}",
+            f"--code={GRAPH.code(name, wildcards)}",
+            *GRAPH.pins(name, wildcards),
+        ]
+        return [run or name, *GRAPH.short(said, write=not workflow.dryrun)]
 
     return {
         "spec": lambda wildcards: GRAPH.spec(name, wildcards),

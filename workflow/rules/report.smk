@@ -8,6 +8,7 @@ rule collect_results:
     output:
         **paths.COLLECTED,
         manifests=paths.MANIFESTS,
+        manifest=paths.manifest(paths.MANIFESTS),
     log:
         paths.log("collect_results"),
     localrule: True
@@ -30,6 +31,7 @@ rule tabulate:
             if kind != "csv"
         },
         csv=drawn(paths.bound(paths.TABLE, kind="csv"), "Tables", "{table}"),
+        manifest=paths.manifest(paths.TABLE),
     log:
         "logs/tabulate/{table}.log",
     localrule: True
@@ -53,6 +55,7 @@ rule plot:
             if kind != "svg"
         },
         svg=drawn(paths.bound(paths.FIGURE, kind="svg"), "Figures", "{figure}"),
+        manifest=paths.manifest(paths.FIGURE),
     log:
         "logs/plot/{figure}.log",
     localrule: True
@@ -71,6 +74,7 @@ rule render_samples:
         unpack(inputs("render_samples")),
     output:
         page=paths.SAMPLES,
+        manifest=paths.manifest(paths.SAMPLES),
     log:
         paths.log("render_samples"),
     localrule: True

@@ -37,6 +37,7 @@ rule collect_experiments:
     output:
         **paths.SYNTHETIC_COLLECTED,
         manifests=paths.MANIFESTS,
+        manifest=paths.manifest(paths.MANIFESTS),
     log:
         paths.log("collect_experiments"),
     localrule: True
@@ -65,6 +66,7 @@ rule render_ablations:
             for path in RESULTS["figures"]
             if path.endswith(".svg")
         ],
+        manifest=paths.manifest(f"{paths.TABLES}/ablations.md"),
     log:
         paths.log("render_ablations"),
     localrule: True

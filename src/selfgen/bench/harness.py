@@ -18,7 +18,7 @@ from typing import Any
 
 import torch
 
-from selfgen.core import provenance
+from selfgen.core import manifests, provenance
 from selfgen.core.spec import Device
 from selfgen.runtime import process
 
@@ -152,7 +152,7 @@ def _peak(device: Any) -> float | None:
 def machine(where: Device) -> dict[str, Any]:
     """The machine of the measurement, without anything that identifies the host."""
     cuda = where.device == "cuda"
-    versions = provenance.versions()
+    versions = manifests.versions()
     return {
         "device": torch.cuda.get_device_name() if cuda else _processor(),
         "threads": None if cuda else torch.get_num_threads(),

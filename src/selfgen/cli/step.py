@@ -14,13 +14,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from selfgen.core import provenance
+from selfgen.core import manifests, provenance
 from selfgen.core.errors import UserError
 from selfgen.core.spec import from_json
 from selfgen.core.types import hint
 from selfgen.graph.rules import RULES
 from selfgen.runtime import launching
-from selfgen.runtime.inputs import checked
 from selfgen.runtime.job import KNOBS, Job, knobs
 
 VLLM_PYTHON = "SELFGEN_VLLM_PYTHON"
@@ -30,7 +29,13 @@ VLLM_PYTHON = "SELFGEN_VLLM_PYTHON"
 def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("step", metavar="NAME", help="the name of the step's rule")
     parser.add_argument("--spec", required=True, help="the step's spec as JSON")
-    for name, what in (("input", "a file to read"), ("output", "a file to write")):
+    # Many seeds have more files than a command line holds: @FILE has arguments, one a line.
+    parser.fromfile_prefix_chars = "@"
+    for name, what in (
+        ("input", "a file to read"),
+        ("made", "one that another step made, which its manifest must name"),
+        ("output", "a file to write"),
+    ):
         parser.add_argument(
             f"--{name}", metavar="NAME=PATH", action="append", default=[], help=what
         )
@@ -67,9 +72,10 @@ def run(args: Namespace) -> None:
     spec = from_json(
         typing.get_type_hints(step, localns={"Job": Job})["spec"], args.spec
     )
+    made = _files(args.made)
     job = Job(
-        inputs=_inputs(args.input),
-        outputs={name: paths[0] for name, paths in _inputs(args.output).items()},
+        inputs=_files(args.input) | made,
+        outputs={name: paths[0] for name, paths in _files(args.output).items()},
         code=args.code or provenance.code_digest(*rule.modules),
         name=args.name or args.step,
         threads=args.threads,
@@ -78,25 +84,29 @@ def run(args: Namespace) -> None:
     )
     pins = dict(_pairs(args.pin))
     if launching.STATE not in os.environ:
-        job = replace(job, hashes=checked(job.inputs, pins))
+        job = replace(job, hashes=manifests.checked(job.inputs, made, pins))
     started_at, started = time.time(), time.perf_counter()
     facts = step(spec, job)
     if facts is None:
         return
     if "manifest" in job.outputs:
-        made = {name: path for name, path in job.outputs.items() if name != "manifest"}
         # Jobs run side by side, so only with both times is it known how long a whole run
         # took. What is gathered from the parts of other jobs tells theirs.
-        facts = {
+        told = {
             "started_at": round(started_at, 1),
             "wall_seconds": round(time.perf_counter() - started, 2),
             "run": job.told(),
-            "outputs": {p.name: provenance.sha256(p) for p in made.values()},
             **facts,
         }
-        hashes = dict(job.hashes) or checked(job.inputs, pins)
-        written = provenance.manifest(args.spec, hashes, job.code, facts)
-        provenance.write_json(job.output("manifest"), written)
+        manifests.write(
+            job.output("manifest"),
+            args.step,
+            args.spec,
+            dict(job.hashes) or manifests.checked(job.inputs, made, pins),
+            job.code,
+            [path for name, path in job.outputs.items() if name != "manifest"],
+            told,
+        )
     for function in job.after:
         function()
 
@@ -113,7 +123,7 @@ def _pairs(texts: Sequence[str]) -> list[tuple[str, str]]:
     return pairs
 
 
-def _inputs(texts: Sequence[str]) -> dict[str, tuple[Path, ...]]:
+def _files(texts: Sequence[str]) -> dict[str, tuple[Path, ...]]:
     """Paths by name; a name may stand several times."""
     paths: dict[str, tuple[Path, ...]] = {}
     for name, path in _pairs(texts):

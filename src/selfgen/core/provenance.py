@@ -1,4 +1,4 @@
-"""Where a result came from: code digests, atomic writes, manifests.
+"""Where a result came from: code digests, content hashes, atomic writes.
 
 Uses the standard library only, since the workflow computes code digests when it is parsed.
 """
@@ -9,10 +9,8 @@ import ast
 import contextlib
 import functools
 import hashlib
-import importlib.metadata
 import json
 import os
-import platform
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,17 +18,6 @@ from typing import Any
 
 PACKAGE = Path(__file__).parents[1]
 NAME = "selfgen"
-REPORTED = (
-    "torch",
-    "transformers",
-    "tokenizers",
-    "accelerate",
-    "datasets",
-    "peft",
-    "numpy",
-)
-
-
 UNSEEN = (
     *("type_comment", "type_ignores", "kind", "ctx", "type_params"),
     *("annotation", "returns", "simple"),
@@ -226,27 +213,3 @@ def sha256(path: Path) -> str:
 def spec_digest(text: str) -> str:
     """A short digest of a spec's canonical JSON."""
     return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def versions() -> dict[str, str]:
-    """The installed versions of the packages that decide results."""
-    installed = {}
-    for package in REPORTED:
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            installed[package] = importlib.metadata.version(package)
-    return installed
-
-
-def manifest(
-    spec: str, inputs: dict[str, str], code: str, facts: dict[str, Any]
-) -> dict[str, Any]:
-    """What made an output: its spec, its inputs' hashes, the code, the machine, the facts."""
-    return {
-        "spec": json.loads(spec),
-        "inputs": dict(sorted(inputs.items())),
-        "code": code,
-        "python": platform.python_version(),
-        "packages": versions(),
-        "machine": {"system": platform.system(), "cpus": os.cpu_count()},
-        **facts,
-    }

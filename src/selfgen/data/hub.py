@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from selfgen.core.errors import UserError
+from selfgen.core.manifests import signed
 from selfgen.core.provenance import sha256, write_json
 from selfgen.data.listing import folder_of
 from selfgen.data.pins import HubSpec
@@ -74,7 +75,7 @@ def fetch(spec: HubSpec, listing: Path) -> None:
         f.path: {"bytes": f.size, "sha256": sha256(folder / f.path)} for f in files
     }
     facts = {"repo": spec.repo, "kind": spec.kind, "commit": commit, "files": fetched}
-    write_json(listing, facts)
+    write_json(listing, signed(facts))
 
 
 def _name(spec: HubSpec) -> str:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from selfgen.core.errors import UserError
-from selfgen.core.provenance import write_json
 from selfgen.data import records
 
 if TYPE_CHECKING:
@@ -131,8 +130,8 @@ def _refuse_duplicates(records: list[dict[str, Any]], task: str) -> None:
 
 
 def step(spec: LeakageSpec, job: Job) -> dict[str, Any]:
-    """The report on records; fails where held-out prompts stand in training."""
+    """The report on records, which is the manifest. Fails where held-out prompts stand in
+    training."""
     report = check(records.read(job.input("records")), spec)
     logging.info("%s", report)
-    write_json(job.output("report"), report)
-    return {}
+    return report

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
+from selfgen.core import manifests
 from selfgen.core.errors import UserError
+from selfgen.core.provenance import sha256
 
 MODEL_FILES = (
     "config.json",
@@ -33,19 +34,17 @@ def folder_of(listing: Path) -> Path:
 def read(listing: Path) -> dict[str, Path]:
     """The files of a listing by their path in the repository.
 
-    Raises UserError: it is no listing, or a file is missing or has another size.
+    Raises UserError: it is no listing, or a file is missing or has another hash.
     """
-    try:
-        files = json.loads(listing.read_text(encoding="utf-8"))["files"]
-        sizes = {name: file["bytes"] for name, file in files.items()}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{listing}: no listing of fetched files: {error}") from None
-    paths = {name: folder_of(listing) / name for name in sizes}
+    cure = f"delete {listing.name}; what is whole is kept then, the rest fetched again"
+    files = manifests.read(listing, cure)["files"]
+    paths = {name: folder_of(listing) / name for name in files}
     for name, path in paths.items():
-        if not path.is_file() or path.stat().st_size != sizes[name]:
+        found = sha256(path) if path.is_file() else "no file"
+        if found != (listed := files[name]["sha256"]):
             raise UserError(
-                f"{path}: missing or not of {sizes[name]} bytes; delete {listing.name}"
-                " beside its folder to fetch it again"
+                f"{path}: found sha256 {found[:12]}, {listing.name} says {listed[:12]};"
+                f" {cure}"
             )
     return paths
 

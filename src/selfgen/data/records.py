@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from selfgen.core.errors import UserError, naming
+from selfgen.core.rows import read_table
 from selfgen.data.turns import sound
 
 COLUMNS = (
@@ -30,13 +31,10 @@ def read(path: Path, splits: Iterable[str] | None = None) -> list[dict[str, Any]
     Raises:
         UserError: the file is no records file, or an id stands twice.
     """
-    import pyarrow
-    import pyarrow.parquet
-
-    try:
-        rows = pyarrow.parquet.read_table(path, columns=list(COLUMNS)).to_pylist()
-    except (OSError, pyarrow.ArrowException) as error:
-        raise UserError(f"{path}: not a records file: {error}") from error
+    table = read_table(path)
+    if missing := [name for name in COLUMNS if name not in table.column_names]:
+        raise UserError(f"{path}: found no column {', '.join(missing)} of records")
+    rows = table.select(list(COLUMNS)).to_pylist()
     check_ids(rows, str(path))
     wanted = None if splits is None else set(splits)
     return [row for row in rows if wanted is None or row["split"] in wanted]

@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from selfgen.core.rows import parquet
 from selfgen.data import records
 from selfgen.data.text import sentences
 from selfgen.evaluation.scores import ScoresSpec, score
@@ -40,5 +41,5 @@ def lead_1_scores(
 def step(spec: ScoresSpec, job: Job) -> dict[str, Any]:
     """The scores of each first sentence."""
     frame = lead_1_scores(records.read(job.input("records")), spec, job.root)
-    job.write({"scores": frame.to_parquet(index=False)})
+    job.write({"scores": parquet(frame)})
     return {}

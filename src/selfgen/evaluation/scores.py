@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from selfgen.core.errors import UserError
-from selfgen.core.rows import read_rows
+from selfgen.core.rows import parquet, read_rows
 from selfgen.data import records
 from selfgen.evaluation.metric import Metric
 from selfgen.evaluation.metrics import metric
@@ -111,5 +111,5 @@ def step(spec: ScoresSpec, job: Job) -> dict[str, Any]:
         read_rows(*job.paths("drafts")),
         job.root,
     )
-    job.write({"scores": frame.to_parquet(index=False)})
+    job.write({"scores": parquet(frame)})
     return {}

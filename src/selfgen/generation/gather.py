@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from selfgen.core import manifests
 from selfgen.core.rows import read_rows, write_rows
 from selfgen.generation.spec import AnswersSpec, PassSpec
 
@@ -19,7 +19,16 @@ SUMS = (
 )
 """Facts of a manifest that are sums over its parts."""
 
-NOT_FACTS = ("spec", "inputs", "code", "python", "packages", "machine", "outputs")
+NOT_FACTS = (
+    "rule",
+    "spec",
+    "inputs",
+    "code",
+    "python",
+    "packages",
+    "machine",
+    "outputs",
+)
 
 
 def step(spec: AnswersSpec | PassSpec, job: Job) -> dict[str, Any]:
@@ -27,10 +36,7 @@ def step(spec: AnswersSpec | PassSpec, job: Job) -> dict[str, Any]:
     (name,) = (name for name in job.outputs if name != "manifest")
     parts = map(read_rows, job.paths("parts"))
     write_rows(job.output(name), itertools.chain.from_iterable(parts))
-    manifests = [
-        json.loads(path.read_text(encoding="utf-8")) for path in job.paths("manifests")
-    ]
-    return merged(manifests)
+    return merged([manifests.read(path) for path in job.paths("manifests")])
 
 
 def merged(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -17,7 +17,9 @@ _MODEL = "{task}/{model}/{checkpoint}/seed{seed}"
 _DECODED = "{task}/{model}/{checkpoint}/{decoding}/seed{seed}"
 
 RECORDS = "results/records/{task}.parquet"
-LEAKAGE = "results/records/{task}.leakage.json"
+LEAKAGE = "results/leakage/{task}.json"
+"""The report of the guard, and its own manifest."""
+
 BASE = "results/base/{model}"
 """Folder of untouched weights."""
 
@@ -53,6 +55,8 @@ COLLECTED = {
 """What is collected of all cells, which tables and figures are drawn from."""
 
 MANIFESTS = "results/collected/manifests.json"
+"""Those of trainings, passes and answers, or of synthetic runs, in one file."""
+
 TABLES, FIGURES = "results/tables", "results/figures"
 TABLE = f"{TABLES}/{{table}}.{{kind}}"
 FIGURE = f"{FIGURES}/{{figure}}.{{kind}}"
@@ -93,10 +97,19 @@ def bound(template: str, **wildcards: Any) -> str:
 
 
 def manifest(path: str) -> str:
-    """The manifest beside a file or a folder of a step; of a template, its template."""
-    if path.endswith("/weights"):
-        return f"{path.removesuffix('weights')}manifest.json"
+    """Where the manifest of a step's file or folder lies, as ``core.manifests`` looks for
+    it; of a template, its template."""
+    folder, _, name = path.rpartition("/")
+    if name == "weights" or folder == "results/collected":
+        return f"{folder}/manifest.json"
+    if folder in (TABLES, FIGURES):
+        return f"{folder}/manifests/{name.rpartition('.')[0]}.json"
     return f"{path.removesuffix('.parquet')}.json"
+
+
+def is_made(path: str) -> bool:
+    """Whether a step makes a file, so that it has a manifest."""
+    return path.startswith("results/")
 
 
 def shard(template: str, shards: int) -> str:

@@ -106,21 +106,15 @@ class Sources:
         """A wheel or a file by its name."""
         return self.location((self.files | self.wheels)[name])
 
-    def pins(self, task: str) -> dict[str, str]:
-        """What says that the sources of a task are the same: a hash, a commit, or nothing
-        but the time of a local file, whose path it is."""
-        known = self.files | self.wheels
-        names = DATASETS[self.config.tasks[task].dataset].sources
-        return {name: _pin(known[name]) for name in names}
-
-    def model_pin(self, model: str) -> dict[str, str]:
-        """The same of the source of a base model."""
-        base = self.config.models[model]
-        if isinstance(base, c.GgufModel):
-            return {"source": self.wheels[base.source].sha256}
-        if isinstance(base, c.HubModel):
-            return {"source": base.revision}
-        return {"source": base.path} if isinstance(base, c.LocalModel) else {}
+    def pins(self) -> dict[str, str]:
+        """The hash that each wheel and each file at an address must have, by where it lies.
+        What a hub has sent is held against its listing."""
+        known = [*self.wheels.values(), *self.files.values()]
+        return {
+            self.location(source): source.sha256
+            for source in known
+            if isinstance(source, WheelSpec | FileSpec)
+        }
 
     def folder(self, model: c.Model) -> Path | None:
         """Where a base model lies, if it is a folder that is here already."""
@@ -164,12 +158,6 @@ def _file(file: c.File) -> File:
     if file.repo and file.revision:
         return HubSpec(file.repo, "dataset", file.revision, (path,))
     return LocalSpec(path)
-
-
-def _pin(source: File | WheelSpec) -> str:
-    if isinstance(source, LocalSpec):
-        return source.path
-    return source.revision if isinstance(source, HubSpec) else source.sha256
 
 
 def model(section: c.Model) -> ModelSpec:

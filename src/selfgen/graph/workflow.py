@@ -16,7 +16,7 @@ from selfgen.config import files, load
 from selfgen.config.synthetic import Synthetic
 from selfgen.config.synthetic import load as load_synthetic
 from selfgen.core.errors import UserError
-from selfgen.core.provenance import code_digest
+from selfgen.core.provenance import atomic, code_digest, spec_digest
 from selfgen.core.spec import to_json
 from selfgen.graph import (
     benchmarks,
@@ -62,6 +62,9 @@ SPECS: dict[str, Callable[..., Any]] = {
 }
 """By rule; called with the graph and those of the wildcards that each names."""
 
+LONGEST = 64 * 1024
+"""Bytes of a command's arguments. Linux takes 128 KiB as one, and a shell gets all in one,
+quoted."""
 
 MODEL_GB = 7
 """Memory of a job that runs a model; measured peak: 4.9."""
@@ -109,13 +112,14 @@ class Workflow:
 
     def pins(self, rule: str, wildcards: Any) -> list[str]:
         """Arguments that say what hash an input must have."""
-        if rule == "build_records":
-            pins = self.graph.sources.pins(wildcards.task)
-        elif rule == "prepare_base":
-            pins = self.graph.sources.model_pin(wildcards.model)
-        else:
-            pins = {}
-        return [f"--pin={name}={pin}" for name, pin in pins.items()]
+        if rule not in INPUTS or isinstance(self.graph, Synthetic):
+            return []
+        pinned, files = self.graph.sources.pins(), self.inputs(rule, wildcards)
+        return [
+            f"--pin={name}={pinned[item]}"
+            for name, item in files.items()
+            if isinstance(item, str) and item in pinned
+        ]
 
     def is_download(self, path: str) -> bool:
         """Whether a file is pinned, so that another download of it reruns nothing."""
@@ -124,14 +128,16 @@ class Workflow:
     def arguments(
         self, rule: str, wildcards: Any, input: Any, output: Any, resources: Any
     ) -> list[str]:
-        """The name of a step and those of its arguments that cause no rerun, from what
-        Snakemake knows of a job. Resources that are run knobs are passed on."""
+        """Those arguments of a step that cause no rerun, from what Snakemake knows of a job.
+        Resources that are run knobs are passed on."""
         address = "/".join(map(str, wildcards))
-        arguments = [rule, f"--name={rule} {address}".rstrip()]
+        arguments = [f"--name={rule} {address}".rstrip()]
         for kind, named in (("input", input), ("output", output)):
             for name, item in named._allitems():
-                files = [item] if isinstance(item, str) else item
-                arguments += [f"--{kind}={name or PurePath(f).name}={f}" for f in files]
+                for file in [item] if isinstance(item, str) else item:
+                    is_made = kind == "input" and paths.is_made(file)
+                    option = "made" if is_made else kind
+                    arguments.append(f"--{option}={name or PurePath(file).name}={file}")
         if gpus := resources.get("gpu"):
             arguments.append(f"--gpus={gpus}")
         knobs: dict[str, Any] = dict(self.folders)
@@ -141,6 +147,18 @@ class Workflow:
             if value not in (None, ""):  # 0 says something
                 knobs[name] = value
         return [*arguments, *(f"--set={name}={value}" for name, value in knobs.items())]
+
+    def short(self, arguments: list[str], write: bool) -> list[str]:
+        """Arguments as a command line takes them: where they are more than a shell may be
+        given, the name of a file of them, which is written if they are to be used."""
+        text = "".join(f"{argument}\n" for argument in arguments)
+        if len(text.encode()) <= LONGEST:
+            return arguments
+        path = Path("scratch", "arguments", f"{spec_digest(text)}.txt")
+        if write and not path.is_file():
+            with atomic(path) as partial:
+                partial.write_text(text, encoding="utf-8")
+        return [f"@{path}"]
 
     @property
     def model_gb(self) -> int:

@@ -3,13 +3,13 @@ whole dialogues, in training order."""
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from selfgen import methods
+from selfgen.core import manifests
 from selfgen.core.errors import UserError
 from selfgen.core.rows import read_rows, write_rows
 from selfgen.data import dialogues
@@ -71,10 +71,10 @@ def _counted(
         yield row
 
 
-def tokens_of(manifests: list[Path]) -> float:
+def tokens_of(paths: list[Path]) -> float:
     """The tokens that a method's pass and training would have trained on together, at the
     speed of its training."""
-    facts = [json.loads(path.read_text(encoding="utf-8")) for path in manifests]
+    facts = [manifests.read(path) for path in paths]
     passes = sum(m.get("generation_seconds", 0.0) for m in facts)
     trained = [m for m in facts if "generation_seconds" not in m]
     seconds = sum(m["seconds"] for m in trained)

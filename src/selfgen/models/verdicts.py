@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from platformdirs import user_cache_path
 
-from selfgen.core import provenance
+from selfgen.core import manifests, provenance
 
 log = logging.getLogger(__name__)
 
@@ -71,4 +71,4 @@ def _here(module: str) -> str:
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     cpu = torch.backends.cpu.get_cpu_capability()
     code = provenance.code_digest(module)
-    return repr((module, code, provenance.versions(), cpu, gpu))
+    return repr((module, code, manifests.versions(), cpu, gpu))

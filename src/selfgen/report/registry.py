@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from selfgen.core.errors import UserError
 from selfgen.core.registry import found
+from selfgen.core.rows import read_frame, read_rows
 from selfgen.core.spec import from_json, to_json
 from selfgen.evaluation.text import SHAPE
 from selfgen.report import grid, tables
@@ -91,7 +92,7 @@ def frame(paths: Sequence[Path]) -> pandas.DataFrame:
 
     (path,) = paths
     if path.suffix == ".parquet":
-        return pd.read_parquet(path)
+        return read_frame(path)
     return pd.read_csv(path, keep_default_na=False, na_values=[""])
 
 
@@ -103,9 +104,7 @@ def score_frame(paths: Sequence[Path]) -> pandas.DataFrame:
 
 def rows(paths: Sequence[Path]) -> list[Rows]:
     """The rows of each file of an input, Parquet."""
-    import pyarrow.parquet
-
-    return [pyarrow.parquet.read_table(path).to_pylist() for path in paths]
+    return [read_rows(path) for path in paths]
 
 
 def csv_rows(paths: Sequence[Path]) -> list[Rows]:

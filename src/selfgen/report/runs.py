@@ -9,7 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from selfgen.core import manifests
 from selfgen.core.provenance import write_json
+from selfgen.core.rows import parquet, read_frame
 from selfgen.report.collect import NO_MODEL, collect_scores
 from selfgen.report.spec import CollectSpec
 
@@ -124,30 +126,26 @@ def collect_curves(spec: CollectSpec, curves: Sequence[str]) -> pandas.DataFrame
 
 def step(spec: CollectSpec, job: Job) -> dict[str, Any]:
     """The four tables that renderings read, and all manifests in one file."""
-    import pandas as pd
-
-    frames = [pd.read_parquet(path) for path in job.paths("scores")]
+    frames = [read_frame(path) for path in job.paths("scores")]
     cells = [asdict(cell) for cell in spec.cells]
     scores = collect_scores(zip(cells, frames, strict=True))
-    manifests = {
-        kind: {
-            path.as_posix(): json.loads(path.read_text()) for path in job.paths(kind)
-        }
+    told = {
+        kind: {path.as_posix(): manifests.read(path) for path in job.paths(kind)}
         for kind in ("trained", "passed", "answers")
     }
-    parts = {kind: list(by_path.values()) for kind, by_path in manifests.items()}
+    parts = {kind: list(by_path.values()) for kind, by_path in told.items()}
     runs, timings = collect_runs(spec, **parts)
     curves = collect_curves(spec, [path.read_text() for path in job.paths("curves")])
     tables = {"runs": runs, "timings": timings, "curves": curves}
     job.write(
-        {"scores": scores.to_parquet(index=False)}
+        {"scores": parquet(scores)}
         | {name: frame.to_csv(index=False) for name, frame in tables.items()}
     )
     write_json(
         job.output("manifests"),
         {
             path: manifest
-            for by_path in manifests.values()
+            for by_path in told.values()
             for path, manifest in by_path.items()
         },
     )

@@ -11,6 +11,7 @@ import shutil
 from pathlib import Path
 
 from selfgen.core.errors import UserError
+from selfgen.core.rows import WRITTEN, read_table
 
 
 def ship(results: Path, out: Path) -> None:
@@ -27,13 +28,13 @@ def ship(results: Path, out: Path) -> None:
             raise UserError(
                 f"{results}: found no folder {folder}; run the workflow first"
             )
-        quotes = shutil.ignore_patterns("samples.md")
-        shutil.copytree(results / folder, out / folder, ignore=quotes)
+        other = shutil.ignore_patterns("samples.md", "manifests", "manifest.json")
+        shutil.copytree(results / folder, out / folder, ignore=other)
     for path in sorted((results / "judgments").rglob("*.parquet")):
         to = out / path.relative_to(results)
         to.parent.mkdir(parents=True, exist_ok=True)
-        table = pyarrow.parquet.read_table(path)
-        pyarrow.parquet.write_table(table.drop_columns("reply"), to)
+        table = read_table(path).drop_columns("reply")
+        pyarrow.parquet.write_table(table, to, **WRITTEN)
 
 
 def show(readme: str, texts: dict[str, str]) -> str:

@@ -2,7 +2,8 @@
 
 A signal in our own process would end only what runs in its main thread, and no long
 operation in C. The child is started once and takes calls one after the other, from whatever
-thread. The limit is of processor time, so a busy machine gives the same results as an idle one.
+thread. The limit is of processor time, so a busy machine gives the same results as an idle
+one.
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ import sys
 import threading
 from pathlib import Path
 from typing import IO, Any, cast
-
 
 HANGING = 10
 """Times the limit: what takes so long by the clock waits for something, and is ended too."""
@@ -70,8 +70,8 @@ def call(function: str, *args: Any, seconds: float) -> Any:
     """``function``, a ``module:name``, of ``args``; arguments and result travel as JSON. The
     time of importing its module does not count.
 
-    Raises TimedOut: it took more than ``seconds`` of processor time, or ``HANGING`` times that
-    by the clock, or more memory or stack than there is.
+    Raises TimedOut: it took more than ``seconds`` of processor time, or ``HANGING`` times
+    that by the clock, or more memory or stack than there is.
     Raises RuntimeError: it raised something, which is named.
     """
     global _child

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from selfgen import methods, tasks
 from selfgen.core.errors import UserError
 from selfgen.core.provenance import atomic, code_digest
+from selfgen.core.rows import parquet, read_frame
 from selfgen.core.spec import to_json
 from selfgen.data.examples import Example, examples_of
 from selfgen.generation import ends
@@ -262,7 +263,6 @@ class Experiment:
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
     def _kept(self, digest: str) -> Finished | None:
-        import pandas as pd
         from safetensors.torch import load_file
 
         folder = self.scratch and self.scratch / digest
@@ -272,7 +272,7 @@ class Experiment:
             load_file(folder / "weights.safetensors"),
             json.loads((folder / "facts.json").read_text()),
             {
-                name: pd.read_parquet(folder / f"{name}.parquet")
+                name: read_frame(folder / f"{name}.parquet")
                 for name in FILES
                 if (folder / f"{name}.parquet").exists()
             },
@@ -287,7 +287,7 @@ class Experiment:
                 save_file(finished.weights, partial / "weights.safetensors")
                 (partial / "facts.json").write_text(json.dumps(finished.facts))
                 for name, frame in finished.tables.items():
-                    frame.to_parquet(partial / f"{name}.parquet", index=False)
+                    (partial / f"{name}.parquet").write_bytes(parquet(frame))
         return finished
 
 
@@ -302,6 +302,5 @@ def step(spec: SyntheticSpec, job: Job) -> dict[str, Any]:
     experiment = Experiment(spec, job.scratch and job.scratch / "synthetic")
     experiment.run(job.progress("variants"))
     for name, frame in experiment.tables().items():
-        with atomic(job.output(name)) as partial:
-            frame.to_parquet(partial, index=False)
+        job.write({name: parquet(frame)})
     return {"variants": experiment.facts(), "peak_memory_mb": peak_memory_mb()}

@@ -10,6 +10,7 @@ from selfgen import tasks
 from selfgen.core.errors import UserError
 from selfgen.core.hashing import unit
 from selfgen.core.provenance import atomic
+from selfgen.core.rows import WRITTEN
 from selfgen.data.dataset import RecordsSpec
 from selfgen.data.records import COLUMNS, SPLITS, check_ids
 
@@ -69,5 +70,5 @@ def step(spec: RecordsSpec, job: Job) -> dict[str, Any]:
     """The records of a task, from its sources."""
     built = build(spec, {name: path for name, (path,) in job.inputs.items()})
     with atomic(job.output("records")) as partial:
-        built.to_parquet(partial)
+        built.to_parquet(partial, **WRITTEN)
     return {"rows": dict(collections.Counter(built["split"]))}

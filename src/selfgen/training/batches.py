@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import torch
 
 from selfgen.core.errors import UserError
+from selfgen.core.rows import VERIFIED, reading
 from selfgen.core.spec import Steps
 
 log = logging.getLogger(__name__)
@@ -59,10 +60,10 @@ class StoredSteps(Sequence[list[TrainingRow]]):
     def __init__(self, path: Path, part: Steps | None) -> None:
         import pyarrow.parquet
 
-        if not path.is_file():
-            raise UserError(f"{path}: this file is missing")
-        self.file = pyarrow.parquet.ParquetFile(path)
-        columns = self.file.read(["step", "id"]).to_pydict()
+        with reading(path):
+            self.file = pyarrow.parquet.ParquetFile(path, **VERIFIED)
+            columns = self.file.read(["step", "id"]).to_pydict()
+        self.path = path
         named = zip(columns["step"], columns["id"], strict=True)
         self.ends = [0, *_ends(named, part)]
         sizes = map(self.file.metadata.row_group, range(self.file.num_row_groups))
@@ -82,7 +83,9 @@ class StoredSteps(Sequence[list[TrainingRow]]):
         for group, (start, end) in enumerate(itertools.pairwise(self.starts)):
             a, b = max(first, start), min(last, end)
             if a < b:
-                rows += self._read(group).slice(a - start, b - a).to_pylist()
+                with reading(self.path):
+                    read = self._read(group)
+                rows += read.slice(a - start, b - a).to_pylist()
         return rows
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from selfgen.core import manifests
 from selfgen.core.provenance import write_json
+from selfgen.core.rows import parquet, read_frame
 from selfgen.report.synthetic.spec import CollectSpec
 
 if TYPE_CHECKING:
@@ -46,14 +47,14 @@ def collect(
         name: [] for name in ("scores", "positions", "curves")
     }
     costs: list[list[Any]] = []
-    manifests = {}
+    told = {}
     for number, (experiment, seed) in enumerate(spec.runs):
         for name, frames in parts.items():
-            frame = pd.read_parquet(files[name][number])
+            frame = read_frame(files[name][number])
             frames.append(frame.assign(experiment=experiment, seed=seed))
         path = files["manifests"][number]
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-        manifests[path.parent.as_posix()] = manifest
+        manifest = manifests.read(path)
+        told[path.parent.as_posix()] = manifest
         costs += [[experiment, seed, *cost] for cost in _costs(manifest)]
     frames_of = {
         name: pd.concat(
@@ -66,7 +67,7 @@ def collect(
         frames_of["scores"]["nll"] = (
             frames_of["scores"]["nll"].round(3).astype("float32")
         )
-    return frames_of | {"runs": pd.DataFrame(costs, columns=list(RUNS))}, manifests
+    return frames_of | {"runs": pd.DataFrame(costs, columns=list(RUNS))}, told
 
 
 def _costs(manifest: dict[str, Any]) -> list[list[Any]]:
@@ -91,9 +92,9 @@ def _costs(manifest: dict[str, Any]) -> list[list[Any]]:
 
 def step(spec: CollectSpec, job: Job) -> dict[str, Any]:
     """The tables that renderings read, of all experiments and seeds."""
-    frames, manifests = collect(spec, job.inputs)
+    frames, told = collect(spec, job.inputs)
     names = ("positions", "curves", "runs")
-    scores = frames["scores"].to_parquet(index=False, compression="zstd")
+    scores = parquet(frames["scores"], compression="zstd")
     job.write({"scores": scores} | {n: frames[n].to_csv(index=False) for n in names})
-    write_json(job.output("manifests"), manifests)
+    write_json(job.output("manifests"), told)
     return {}

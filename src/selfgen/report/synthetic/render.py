@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from selfgen.core.rows import read_frame
 from selfgen.core.spec import to_json
 from selfgen.report import grid
 from selfgen.report.figures import KINDS, render
@@ -42,7 +43,7 @@ def measure(collected: Path, spec: AblationSpec) -> Measured:
     folder ``collected``."""
     import pandas as pd
 
-    scores = with_errors(pd.read_parquet(collected / "scores.parquet"))
+    scores = with_errors(read_frame(collected / "scores.parquet"))
     positions, curves, runs = (
         pd.read_csv(collected / f"{name}.csv")
         for name in ("positions", "curves", "runs")
