@@ -10,6 +10,8 @@ from typing import Any
 
 import pandas
 
+from selfgen.core.manifests import signed
+
 SETS = {
     "tldr": "own/tldr",
     "ultrachat": "HuggingFaceH4/ultrachat_200k",
@@ -134,7 +136,7 @@ def write(folder: Path) -> dict[str, Path]:
                 listed[path] = {"bytes": len(body), "sha256": digest}
         assert listed
         found[name] = folder / f"{name}.listing"
-        found[name].write_text(json.dumps({"files": listed}))
+        found[name].write_text(json.dumps(signed({"files": listed})))
     return found
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from selfgen.core.errors import UserError
 from selfgen.core.hashing import unit
+from selfgen.core.rows import write_rows
 from selfgen.data import records
 from selfgen.data.dataset import DataSet, RecordsSpec, record, split_of
 from selfgen.data.pins import Source
@@ -112,11 +113,15 @@ def test_ids_are_unique(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_read_refuses_other_files(tmp_path: Path) -> None:
-    (tmp_path / "x.parquet").write_text("text")
-    with pytest.raises(UserError, match="not a records file"):
-        read(tmp_path / "x.parquet")
-    with pytest.raises(UserError, match="not a records file"):
-        read(tmp_path / "absent.parquet")
+    path = tmp_path / "x.parquet"
+    with pytest.raises(UserError, match=r"x.parquet: this file is missing"):
+        read(path)
+    path.write_text("text")
+    with pytest.raises(UserError, match=r"x.parquet: found no whole Parquet file: "):
+        read(path)
+    write_rows(path, [{"id": "a", "split": "test"}])
+    with pytest.raises(UserError, match=r"x.parquet: found no column task, prompt, "):
+        read(path)
 
 
 def test_the_registry_is_cheap_to_import() -> None:

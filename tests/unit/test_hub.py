@@ -112,7 +112,13 @@ def test_a_model_is_its_safetensors_and_no_code(
     assert fetch(model(server)).returncode == 0
     assert len(server.downloads("model.safetensors")) == seen, "fetched once"
     found["model.safetensors"].write_bytes(WEIGHTS[:-1])
-    with pytest.raises(UserError, match="missing or not of 24000000 bytes"):
+    with pytest.raises(UserError, match=r"model.safetensors: found sha256 .* says "):
+        read(listing)
+    found["model.safetensors"].unlink()
+    with pytest.raises(UserError, match=r"model.safetensors: found sha256 no file, "):
+        read(listing)
+    listing.write_text(listing.read_text().replace("it", "is"))
+    with pytest.raises(UserError, match=r"its content is .*; delete it.listing"):
         read(listing)
 
 

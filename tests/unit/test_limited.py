@@ -31,7 +31,7 @@ def test_what_takes_too_long_is_ended() -> None:
 
 
 def test_waiting_for_a_processor_is_not_working() -> None:
-    """A machine that is busy with something else ends nothing: a sleep takes no time of it."""
+    """A machine that is busy with something else ends nothing: a sleep needs none of it."""
     assert call("time:sleep", 1.5, seconds=0.5) is None
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from selfgen.cli.main import main
+from selfgen.core import manifests
 from selfgen.core.errors import UserError
 from selfgen.core.rows import write_rows
 from selfgen.core.spec import Device, to_json
@@ -101,12 +102,31 @@ def test_what_is_refused(
 def test_what_was_changed_by_hand_is_not_read(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = records(tmp_path / "records.parquet")
-    made = {"outputs": {path.name: "0" * 64}}
-    path.with_suffix(".json").write_text(json.dumps(made))
-    argv = [f"--input=records={path}", f"--output=report={tmp_path / 'report'}"]
-    assert step("check_leakage", GUARD, *argv) == 1
-    assert "records.parquet: changed since it was made" in capsys.readouterr().err
+    """With a manifest beside it, whoever says that it is an input."""
+    path, place = records(tmp_path / "records.parquet"), tmp_path / "records.json"
+    manifests.write(place, "build_records", "{}", {}, "", [path], {})
+    argv = [f"--output=manifest={tmp_path / 'report.json'}"]
+    for option in ("input", "made"):
+        assert step("check_leakage", GUARD, f"--{option}=records={path}", *argv) == 0
+    path.write_bytes(path.read_bytes() + b"x")
+    for option in ("input", "made"):
+        assert step("check_leakage", GUARD, f"--{option}=records={path}", *argv) == 1
+        said = capsys.readouterr().err
+        assert "records.parquet: changed since build_records made it: found" in said
+    place.unlink()
+    records(path)
+    assert step("check_leakage", GUARD, f"--input=records={path}", *argv) == 0
+    assert step("check_leakage", GUARD, f"--made=records={path}", *argv) == 1
+    assert "no manifest beside it says what it must be" in capsys.readouterr().err
+
+
+def test_arguments_come_in_a_file(tmp_path: Path) -> None:
+    """Many more of them than a command line may have."""
+    path, listed = records(tmp_path / "records.parquet"), tmp_path / "a b{c}.txt"
+    said = [f"--input=records={path}", f"--output=scores={tmp_path / 'scores'}"]
+    listed.write_text("\n".join([*said, *["--name=a {b} 'c' \"d\" $e"] * 20_000]))
+    assert step("score_lead_1", ScoresSpec(("rouge",), ("test",)), f"@{listed}") == 0
+    assert (tmp_path / "scores").is_file()
 
 
 def test_every_step_is_there() -> None:

@@ -216,14 +216,13 @@ def test_a_failing_rule_shows_its_log(flow: Flow) -> None:
     scores = next((results / "scores").rglob("bash/**/seed0.parquet"))
     answers = next((results / "answers").rglob("bash/**/seed0.parquet"))
     answers.write_bytes(b"not a table")
-    answers.with_suffix(".json").unlink()
     target = str(scores.relative_to(flow.root))
     done = flow.snakemake(
         *("--cores", "1", "--forcerun", "score_answers", *SMALL, "--", target)
     )
     assert done.returncode != 0
-    assert "Traceback" in done.stdout
-    assert "Parquet magic bytes not found" in done.stdout
+    name = answers.relative_to(flow.root)
+    assert f"error: {name}: changed since generate_answers made it: " in done.stdout
 
 
 def test_bare_dry_run_plans_jobs(bare: Flow) -> None:
