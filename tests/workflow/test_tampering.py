@@ -66,7 +66,8 @@ def test_five_hundred_seeds(flow: Flow) -> None:
         "small.yaml", flow.config("small.yaml") | {"seeds": [*range(500)]}
     )
     results = flow.root / "results"
-    shutil.rmtree(results / "collected")
+    for folder in ("collected", "tables"):
+        shutil.rmtree(results / folder)
     for file in [*results.rglob("seed0.parquet"), *results.rglob("seed0/curve.jsonl")]:
         if "base" not in file.parts and "rows" not in file.parts:
             for seed in range(1, 500):
@@ -75,7 +76,7 @@ def test_five_hundred_seeds(flow: Flow) -> None:
     done = flow.snakemake("--cores", "2", *run)
     assert done.returncode == 0, done.stdout
     ran = re.findall(r"^localrule (\w+):$", done.stdout, re.MULTILINE)
-    assert ran == ["collect_results", "tabulate"]
+    assert ran == ["collect_results", "tabulate"], done.stdout
     (listed,) = (flow.root / "scratch/arguments").iterdir()
     assert listed.stat().st_size > 500_000
     rows = read_table(results / "collected/scores.parquet").to_pydict()

@@ -36,7 +36,7 @@ def step(name, run=None):
             f"--code={GRAPH.code(name, wildcards)}",
             *GRAPH.pins(name, wildcards),
         ]
-        return [run or name, *GRAPH.short(said, write=not workflow.dryrun)]
+        return [run or name, *GRAPH.short(said)]
 
     return {
         "spec": lambda wildcards: GRAPH.spec(name, wildcards),

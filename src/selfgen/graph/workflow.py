@@ -6,6 +6,7 @@ them, which code it computes with. All else in the workflow is wiring.
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import os
 from collections.abc import Callable, Sequence
@@ -148,16 +149,16 @@ class Workflow:
                 knobs[name] = value
         return [*arguments, *(f"--set={name}={value}" for name, value in knobs.items())]
 
-    def short(self, arguments: list[str], write: bool) -> list[str]:
+    def short(self, arguments: list[str]) -> list[str]:
         """Arguments as a command line takes them: where they are more than a shell may be
-        given, the name of a file of them, which is written if they are to be used."""
+        given, the name of a file of them."""
         text = "".join(f"{argument}\n" for argument in arguments)
         if len(text.encode()) <= LONGEST:
             return arguments
         path = Path("scratch", "arguments", f"{spec_digest(text)}.txt")
-        if write and not path.is_file():
-            with atomic(path) as partial:
-                partial.write_text(text, encoding="utf-8")
+        # A plan is to be had where nothing may be written; a job would say what it lacks.
+        with contextlib.suppress(OSError), atomic(path) as partial:
+            partial.write_text(text, encoding="utf-8")
         return [f"@{path}"]
 
     @property
