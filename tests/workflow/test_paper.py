@@ -18,7 +18,7 @@ import yaml
 from selfgen.config import load
 from selfgen.graph import cost
 from selfgen.graph.steps import Graph
-from tests import hub_server, judge_server
+from tests import hub_server, judge_server, tampering
 from tests.file_server import serve_texts
 from tests.flow import Flow, clone
 from tests.paper_mini import mini, paper, problems_of_hub, serve_models, serve_sets
@@ -138,6 +138,9 @@ def test_the_paper_from_hub_to_tables(
     _keeps_secrets(flow)
     manifest = json.loads((flow.root / "results/base/mistral-7b.json").read_text())
     assert manifest["inputs"]["source"]
+    count = tampering.tamper(flow, tampering.jobs(flow, *RUN), positions=1)
+    print(count)
+    assert count.kinds >= 60
 
 
 def _keeps_secrets(flow: Flow) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import tampering
 from tests.conftest import Once, Warm
 from tests.flow import Flow, clone
 
@@ -38,6 +39,12 @@ def test_tables_and_figures_are_there(done: Flow) -> None:
         svg = (done.root / f"results/figures/{name}.svg").read_text()
         assert svg.rstrip().endswith("</svg>")
     assert len(list((done.root / "scratch/synthetic").iterdir())) == 22
+
+
+def test_every_kind_of_file_that_a_step_reads(done: Flow, tmp_path: Path) -> None:
+    flow = done.copy(tmp_path / "clone")
+    count = tampering.tamper(flow, tampering.jobs(flow, *RUN))
+    assert count.kinds == 8, count
 
 
 def test_what_reruns(done: Flow, tmp_path: Path) -> None:

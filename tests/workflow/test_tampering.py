@@ -77,7 +77,7 @@ def test_five_hundred_seeds(flow: Flow) -> None:
     assert done.returncode == 0, done.stdout
     ran = re.findall(r"^localrule (\w+):$", done.stdout, re.MULTILINE)
     assert ran == ["collect_results", "tabulate"], done.stdout
-    (listed,) = (flow.root / "scratch/arguments").iterdir()
+    (listed,) = (flow.root / ".snakemake/arguments").iterdir()
     assert listed.stat().st_size > 500_000
     rows = read_table(results / "collected/scores.parquet").to_pydict()
     assert set(rows["seed"]) == set(range(500))

@@ -155,7 +155,7 @@ class Workflow:
         text = "".join(f"{argument}\n" for argument in arguments)
         if len(text.encode()) <= LONGEST:
             return arguments
-        path = Path("scratch", "arguments", f"{spec_digest(text)}.txt")
+        path = Path(".snakemake", "arguments", f"{spec_digest(text)}.txt")
         # A plan is to be had where nothing may be written; a job would say what it lacks.
         with contextlib.suppress(OSError), atomic(path) as partial:
             partial.write_text(text, encoding="utf-8")
