@@ -145,9 +145,9 @@ def test_a_judge_that_never_rates_is_refused(
 
 @pytest.mark.parametrize("piece", ["[[", "1", "[[1", "[[1.", "[", "]"])
 def test_a_hostile_reply_takes_linear_time(piece: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     rating_of("[[" + piece * (1_000_000 // len(piece)))
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5
 
 
 def test_files_that_do_not_fit(tmp_path: Path) -> None:

@@ -142,9 +142,9 @@ def test_judgments(reply: str, judgment: str | None) -> None:
     "piece", ["Preferred: A ", "Preferred:", "Preferred: A\n", "preferred", "\n", "*"]
 )
 def test_a_hostile_reply_takes_linear_time(piece: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     judgment_of("Preferred: " + piece * (1_000_000 // len(piece)))
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5
 
 
 def test_wins_by_hand() -> None:

@@ -45,9 +45,9 @@ def test_sentences(text: str, expected: list[str]) -> None:
 @pytest.mark.parametrize("piece", ["A. ", "Mt. ", "U.S. ", '."', "(", ". ", "!\n", "a"])
 def test_sentences_of_a_hostile_text_take_linear_time(piece: str) -> None:
     """A megabyte in about half a second; it was hours for some."""
-    started = time.perf_counter()
+    started = time.process_time()
     sentences(piece * (1_000_000 // len(piece)))
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5
 
 
 def test_squeeze() -> None:

@@ -67,11 +67,11 @@ def test_final_number(text, answer, is_strict, is_flexible):
 def test_a_hostile_text_takes_linear_time(piece):
     """A megabyte in a fraction of a second; it was hours."""
     text = piece * (1_000_000 // len(piece))
-    started = time.perf_counter()
+    started = time.process_time()
     for given in (text, f"#### {text}"):
         for answer in ("7", "7/2"):
             assert not strict(given, answer) and not flexible(given, answer)
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5
 
 
 def test_no_number_is_too_large():

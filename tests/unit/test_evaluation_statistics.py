@@ -276,10 +276,10 @@ def test_smallest_detectable_of_few_seeds_is_that_of_a_t_test():
 def test_a_table_of_a_hundred_cells_takes_less_than_two_seconds():
     rng = np.random.default_rng(8)
     a, b = (_values(rng.normal(size=(3, 200))) for _ in range(2))
-    start = time.perf_counter()
+    start = time.process_time()
     for _ in range(100):
         paired_difference(a, b, 0.95, ["x"])
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
 
 
 def test_sums_that_cancel_count_as_zero_on_every_cpu() -> None:

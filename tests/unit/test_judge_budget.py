@@ -1,12 +1,14 @@
 """What asking a judge over HTTP may cost, and what is counted."""
 
+import json
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 from tests.judge_server import LIMITS, SPEC, JudgeServer, ask_of, echo
 
+from selfgen.benchmarks.base import Reply
 from selfgen.core.errors import UserError
 from selfgen.judge.client import Judge
 from selfgen.judge.replies import Replies
@@ -121,3 +123,24 @@ def test_a_ledger_that_was_cut_off_is_read(tmp_path: Path) -> None:
     assert replies.paid("a") == (11, 3)
     replies.pay("a", 1, 0)
     assert replies.paid("a") == (12, 3)
+
+
+def test_a_kept_reply_is_whole_or_refused(tmp_path: Path) -> None:
+    """Every bit of its file. One of an earlier version has no digest, and was paid for."""
+    replies, reply = Replies(tmp_path), Reply("[[7]]", "stop", 11, 3, model="m")
+    assert replies.get("k") is None
+    replies.put("k", reply)
+    (path,) = tmp_path.rglob("*.json")
+    content = path.read_bytes()
+    for place in range(len(content)):
+        changed = bytearray(content)
+        changed[place] ^= 1 << place % 8
+        path.write_bytes(changed)
+        try:
+            assert replies.get("k") == reply
+        except UserError as error:
+            assert "delete it, and it is asked for anew" in str(error)
+        else:
+            raise AssertionError(f"byte {place} changed nothing")
+    path.write_text(json.dumps(asdict(reply)))
+    assert replies.get("k") == reply

@@ -132,11 +132,12 @@ def test_the_time_limit_is_of_the_whole_reply(
     server: JudgeServer, tmp_path: Path
 ) -> None:
     """A reply that comes piece by piece, each in time, is given up."""
-    server.always = "drip:2"
+    server.always = "drip:40"
     started = time.monotonic()
     with pytest.raises(UserError, match=r"no reply within 0\.5 s"):
         Judge(SPEC, replace(LIMITS, timeout=0.5, retries=0), tmp_path).ask(REQUESTS[:1])
-    assert time.monotonic() - started < 1.5
+    assert time.monotonic() - started < 20
+    server.always = "drip:1"
     patient = Judge(SPEC, replace(LIMITS, timeout=30), tmp_path)
     assert patient.ask(REQUESTS[:1])[0].text == "ITEM 0"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import logging
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from selfgen.benchmarks.base import Reply
+from selfgen.core import manifests
 
 log = logging.getLogger(__name__)
 
@@ -36,19 +38,25 @@ class Replies:
         self._lock = threading.Lock()
 
     def get(self, key: str) -> Reply | None:
-        """The reply of an address, if it was answered before."""
-        try:
-            text = self._path(key).read_text(encoding="utf-8")
-        except FileNotFoundError:
+        """The reply of an address, if it was answered before.
+
+        Raises UserError: its file was changed, or is damaged.
+        """
+        path = self._path(key)
+        if not path.is_file():
             return None
-        return Reply(**json.loads(text))
+        with contextlib.suppress(ValueError, TypeError):
+            # One of an earlier version has no digest, and was paid for as well.
+            return Reply(**json.loads(path.read_bytes()))
+        return Reply(**manifests.read(path, "delete it, and it is asked for anew"))
 
     def put(self, key: str, reply: Reply) -> None:
         """Keep a reply."""
         path = self._path(key)
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_name(f".{key}.{os.getpid()}.partial")
-        partial.write_text(json.dumps(asdict(reply)), encoding="utf-8")
+        kept = manifests.signed(asdict(reply))
+        partial.write_text(json.dumps(kept), encoding="utf-8")
         partial.replace(path)
 
     def pay(self, model: str, prompt_tokens: int, completion_tokens: int) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
-import json
 import logging
 import os
 from pathlib import Path
@@ -14,6 +14,7 @@ import torch
 from platformdirs import user_cache_path
 
 from selfgen.core import manifests, provenance
+from selfgen.core.errors import UserError
 
 log = logging.getLogger(__name__)
 
@@ -36,19 +37,18 @@ class Verdicts:
     def get(self, key: str) -> Any | None:
         """The verdict, as JSON gives it back, or None."""
         if key not in self.known and (path := self._path(key)):
-            try:
-                kept = json.loads(path.read_text())
-            except (OSError, ValueError):
-                return None
-            if isinstance(kept, dict) and kept.get("key") == key:
-                self.known[key] = kept["verdict"]
+            with contextlib.suppress(UserError):
+                kept = manifests.read(path)
+                if kept.get("key") == key:
+                    self.known[key] = kept["verdict"]
         return self.known.get(key)
 
     def keep(self, key: str, verdict: Any) -> None:
         self.known[key] = verdict
         if path := self._path(key):
             try:
-                provenance.write_json(path, {"key": key, "verdict": verdict})
+                kept = {"key": key, "verdict": verdict}
+                provenance.write_json(path, manifests.signed(kept))
             except OSError as error:
                 log.debug("a verdict is not kept: %s", error)
 
