@@ -328,6 +328,23 @@ def test_weights_that_are_cut_off_are_refused(folder: Path, tmp_path: Path) -> N
     assert not (tmp_path / "base").exists()
 
 
+def test_weights_that_are_not_all_there_are_refused(folder: Path) -> None:
+    """transformers would make them up."""
+    path, name = folder / "model.safetensors", "model.layers.1.mlp.up_proj.weight"
+    whole = load_file(path)
+    said = (
+        rf"^{folder}: 1 of the weights of LlamaForCausalLM are missing or of an.*{name}"
+    )
+    save_file({k: x for k, x in whole.items() if k != name}, path, {"format": "pt"})
+    with pytest.raises(UserError, match=said):
+        loading.load(folder)
+    save_file(whole | {name: whole[name][:3].clone()}, path, {"format": "pt"})
+    with pytest.raises(UserError, match=said):
+        loading.load(folder)
+    save_file(whole, path, {"format": "pt"})
+    loading.load(folder)
+
+
 def test_sound_weights_are_taken(folder: Path, tmp_path: Path) -> None:
     base.prepare(model_spec("folder"), folder, tmp_path / "base")
     one, two = (load_file(f / "model.safetensors") for f in (folder, tmp_path / "base"))

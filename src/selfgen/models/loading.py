@@ -33,7 +33,7 @@ def load(folder: Path | str) -> Any:
     """The causal LM in ``folder`` in fp32, on the CPU.
 
     Raises UserError: there is none, transformers cannot build it, or its weights cannot be
-    read or are not finite.
+    read, are not finite, or are not all there.
     """
     import torch
     from safetensors import SafetensorError
@@ -42,12 +42,14 @@ def load(folder: Path | str) -> Any:
     if not Path(folder, "config.json").exists():
         raise UserError(f"{folder}: no model here (config.json is missing)")
     try:
-        model = AutoModelForCausalLM.from_pretrained(
+        model, info = AutoModelForCausalLM.from_pretrained(
             folder,
             dtype=torch.float32,
             use_safetensors=True,
             trust_remote_code=False,
             local_files_only=True,
+            ignore_mismatched_sizes=True,
+            output_loading_info=True,
         )
     except SafetensorError:
         _check_files(folder)
@@ -58,6 +60,13 @@ def load(folder: Path | str) -> Any:
             f"{folder}: transformers cannot build this model: {said}; allowed: what"
             " AutoModelForCausalLM loads"
         ) from error
+    # transformers would go on with random numbers in their place.
+    reshaped = {name for name, *_ in info["mismatched_keys"]}
+    if absent := sorted({*info["missing_keys"]} | reshaped):
+        raise UserError(
+            f"{folder}: {len(absent)} of the weights of {probe.name_of(model)} are missing"
+            f" or of another shape, {absent[0]} among them; copy or fetch it again"
+        )
     if finite.broken(model):
         _check_files(folder)  # names the file
         finite.check(model, str(folder))
