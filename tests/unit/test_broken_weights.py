@@ -41,6 +41,9 @@ UNDIVIDED = altered(SPEC, adam_epsilon=1e-300, adam_betas=[0.9, 0.0])
 """Divides by a squared gradient alone: a weight without gradient in one step, after one that
 it had in the last, becomes infinite."""
 
+STILL = altered(SPEC, optimizer="rmsprop", weight_decay=1e30)
+"""Its weights stay as they were, for every update is divided by infinity."""
+
 TOKEN = 9
 
 
@@ -84,8 +87,7 @@ def names(folder: Path) -> list[str]:
             r" finite, 24 of 11976 in all; its rows are 3-0, 3-1; lower",
         ),
         (
-            # Weights stay as they were: every update is divided by infinity.
-            {"spec": altered(SPEC, optimizer="rmsprop", weight_decay=1e30)},
+            {"spec": STILL},
             r"after step 0, 720 of 744 values of the optimizer's square_avg of"
             r" model\.embed_tokens\.weight are not .*max_grad_norm \(found 1\) or"
             r" weight_decay \(found 1e\+30\)$",
@@ -305,7 +307,7 @@ def test_a_model_with_broken_weights_is_refused(
     assert not (tmp_path / "base").exists()
 
 
-def test_a_file_of_several_is_named(folder: Path) -> None:
+def test_a_file_of_several_is_named(folder: Path, tmp_path: Path) -> None:
     loading.load(folder).save_pretrained(folder, max_shard_size="10KB")
     (folder / "model.safetensors").unlink(missing_ok=True)
     loading.load(folder)
@@ -315,6 +317,11 @@ def test_a_file_of_several_is_named(folder: Path) -> None:
     assert len(set(index["weight_map"].values())) > 1
     with pytest.raises(UserError, match=rf"^{path}: 1 of 16 values of model\.norm"):
         loading.load(folder)
+    path.unlink()
+    with pytest.raises(
+        UserError, match=rf"index\.json names {path.name}, which is miss"
+    ):
+        base.prepare(model_spec("folder"), folder, tmp_path / "base")
 
 
 def test_weights_that_are_cut_off_are_refused(folder: Path, tmp_path: Path) -> None:

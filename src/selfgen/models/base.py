@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import json
 import os
 import shutil
 import tempfile
@@ -22,6 +23,9 @@ from selfgen.models.loading import save
 
 if TYPE_CHECKING:
     from selfgen.runtime.job import Job
+
+INDEX = "model.safetensors.index.json"
+"""Which of several files has which weights."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +110,10 @@ def _adopt(spec: ModelSpec, source: Path, out: Path) -> None:
         files = listing.read(source)
     if "config.json" not in files or not any(map(_is_weights, files)):
         raise UserError(f"{source}: needed are config.json and weights as safetensors")
+    if INDEX in files:
+        named = json.loads(files[INDEX].read_text(encoding="utf-8"))["weight_map"]
+        if absent := sorted({*named.values()} - files.keys()):
+            raise UserError(f"{source}: {INDEX} names {absent[0]}, which is missing")
     for name, path in files.items():
         if _is_weights(name):
             finite.check_file(path)

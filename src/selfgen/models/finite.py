@@ -1,7 +1,8 @@
 """Whether weights are numbers.
 
-Parameters are looked at, and buffers are not: no optimiser step changes a buffer, and one
-that masks may be infinite by right. What breaks in a buffer shows in the loss and in logits.
+Of a model its parameters are looked at, and buffers are not: no optimiser step changes a
+buffer, and one that masks may be infinite by right. What breaks in a buffer shows in the loss
+and in logits. A file does not say which of its tensors are buffers, so there all count.
 """
 
 from __future__ import annotations
