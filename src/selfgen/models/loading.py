@@ -11,7 +11,7 @@ from typing import Any
 
 from selfgen.core.errors import UserError
 from selfgen.core.spec import Device
-from selfgen.models import probe
+from selfgen.models import finite, probe
 
 log = logging.getLogger(__name__)
 
@@ -32,31 +32,59 @@ OPERATIONS, RUNS = 4e8, 7
 def load(folder: Path | str) -> Any:
     """The causal LM in ``folder`` in fp32, on the CPU.
 
-    Raises UserError: there is none, or transformers cannot build it.
+    Raises UserError: there is none, transformers cannot build it, or its weights cannot be
+    read, are not finite, or are not all there.
     """
     import torch
+    from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM
 
     if not Path(folder, "config.json").exists():
         raise UserError(f"{folder}: no model here (config.json is missing)")
     try:
-        return AutoModelForCausalLM.from_pretrained(
+        model, info = AutoModelForCausalLM.from_pretrained(
             folder,
             dtype=torch.float32,
             use_safetensors=True,
             trust_remote_code=False,
             local_files_only=True,
+            ignore_mismatched_sizes=True,
+            output_loading_info=True,
         )
+    except SafetensorError:
+        _check_files(folder)
+        raise
     except UNBUILT as error:
         said = " ".join(str(error).split())[:200]
         raise UserError(
             f"{folder}: transformers cannot build this model: {said}; allowed: what"
             " AutoModelForCausalLM loads"
         ) from error
+    # transformers would go on with random numbers in their place.
+    reshaped = {name for name, *_ in info["mismatched_keys"]}
+    if absent := sorted({*info["missing_keys"]} | reshaped):
+        raise UserError(
+            f"{folder}: {len(absent)} of the weights of {probe.name_of(model)} are missing"
+            f" or of another shape, {absent[0]} among them; copy or fetch it again"
+        )
+    if finite.broken(model):
+        _check_files(folder)  # names the file
+        finite.check(model, str(folder))
+    return model
+
+
+def _check_files(folder: Path | str) -> None:
+    """Raises UserError, which names the file, where weights are damaged or not finite."""
+    for path in sorted(Path(folder).glob("*.safetensors")):
+        finite.check_file(path)
 
 
 def save(model: Any, tokenizer: Any, out: Path) -> None:
-    """Weights and tokenizer as ``from_pretrained`` reads them."""
+    """Weights and tokenizer as ``from_pretrained`` reads them.
+
+    Raises UserError: weights are not finite; then nothing is written.
+    """
+    finite.check(model, "model")
     model.save_pretrained(out, safe_serialization=True)
     tokenizer.save_pretrained(out)
 

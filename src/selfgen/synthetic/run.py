@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from selfgen import methods, tasks
-from selfgen.core.errors import UserError
+from selfgen.core.errors import UserError, naming
 from selfgen.core.provenance import atomic, code_digest
 from selfgen.core.rows import parquet, read_frame
+from selfgen.core.sealed import damage, seal
 from selfgen.core.spec import to_json
 from selfgen.data.examples import Example, examples_of
 from selfgen.generation import ends
@@ -124,13 +125,14 @@ class Experiment:
             tokens=self._tokens(variant.match_wall_time),
         )
         curve: list[dict[str, float]] = []
-        model, outcome = train(
-            model,
-            rows,
-            variant.train,
-            banned=ends.banned(model, self.tokenizer),
-            after_step=lambda step: self._after(variant, model, step, curve),
-        )
+        with naming(f"experiments.{self.spec.experiment}: {variant.name}"):
+            model, outcome = train(
+                model,
+                rows,
+                variant.train,
+                banned=ends.banned(model, self.tokenizer),
+                after_step=lambda step: self._after(variant, model, step, curve),
+            )
         facts |= {key: value for key, value in vars(outcome).items() if key != "curve"}
         if variant.stop:
             facts["failed"] = not curve or curve[-1]["exact"] < variant.stop.exact
@@ -268,6 +270,9 @@ class Experiment:
         folder = self.scratch and self.scratch / digest
         if not folder or not folder.is_dir():
             return None
+        if found := damage(folder):
+            log.warning("%s is damaged: %s; training it anew", folder, found)
+            return None
         return Finished(
             load_file(folder / "weights.safetensors"),
             json.loads((folder / "facts.json").read_text()),
@@ -288,6 +293,7 @@ class Experiment:
                 (partial / "facts.json").write_text(json.dumps(finished.facts))
                 for name, frame in finished.tables.items():
                     (partial / f"{name}.parquet").write_bytes(parquet(frame))
+                seal(partial)
         return finished
 
 

@@ -13,16 +13,14 @@ import os
 import time
 import warnings
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from selfgen.core.errors import UserError
-from selfgen.core.spec import Steps, at_least, instance
-from selfgen.models import probe
+from selfgen.core.spec import Steps, at_least, instance, to_json
+from selfgen.models import finite, probe
 from selfgen.models.loading import place
 from selfgen.models.reader import base_of
 from selfgen.training.batches import (
@@ -38,6 +36,7 @@ from selfgen.training.preference import PairLoss
 from selfgen.training.spec import Lora, Optimization, Preference, TrainSpec, TwoPass
 from selfgen.training.state import Checkpoints, Outcome
 from selfgen.training.two_pass import TwoPassLoss
+from selfgen.training.update import Update, cure
 
 __all__ = ["IGNORE", "LabelLoss", "Outcome", "collate", "labelled", "train"]
 
@@ -81,8 +80,9 @@ def train(
     Raises:
         UserError: rows out of order, steps that are not those of ``spec.steps``, no
             labelled token in a step, an incomplete pair, tokens that the model does not
-            have, a loss or gradient that is not finite (named with its step and row ids),
-            or shared weights with what needs them whole.
+            have, a loss, a gradient, weights or a state of the optimiser that are not
+            finite after a step (named with its row ids and the keys to change), the state
+            of another spec in ``scratch``, or shared weights with what needs them whole.
     """
     from accelerate.utils import set_seed
 
@@ -139,13 +139,20 @@ def train(
     # Before a checkpoint is loaded: it reads the weights as they are at the start.
     forwarded = objective.begin(steps, passes, accelerator)
     seconds = time.perf_counter() - started
-    state = Checkpoints(accelerator, scratch, checkpoint_minutes)
+    state = Checkpoints(accelerator, scratch, checkpoint_minutes, to_json(spec))
     outcome = state.restore() or Outcome(forwarded_tokens=forwarded, seconds=seconds)
     outcome.device, outcome.precision = device, precision
     outcome.read = objective.reader.way
     outcome.processes, outcome.sharded = accelerator.num_processes, sharded
-    norm = spec.optimization.max_grad_norm
-    update = Update(accelerator, objective, passes, optimizer, scheduler, norm)
+    update = Update(
+        accelerator,
+        objective,
+        passes,
+        optimizer,
+        scheduler,
+        spec.optimization,
+        precision,
+    )
     for done in range(outcome.steps, len(steps)):
         started = time.perf_counter()
         number = part.first + done
@@ -161,7 +168,13 @@ def train(
     if sharded:
         return _whole(accelerator, wrapped), outcome
     model = accelerator.unwrap_model(wrapped).model
-    return (model.merge_and_unload() if lora else model), outcome
+    if lora:
+        model = model.merge_and_unload()
+        # Of finite adapters, products may be none.
+        if said := finite.broken(model):
+            keys = cure(spec.optimization, precision)
+            raise UserError(f"training: with the adapters merged, {said}; {keys}")
+    return model, outcome
 
 
 def _check(model: Any, parameters: Sequence[torch.nn.Parameter]) -> None:
@@ -214,78 +227,6 @@ def _whole(accelerator: Any, wrapped: Any) -> Any:
     whole.load_state_dict(named, assign=True)
     whole.tie_weights()
     return whole
-
-
-@dataclass(frozen=True)
-class Update:
-    """An optimiser step: gradients of the mean loss of its rows, and what follows.
-
-    ``passes`` run ``objective`` forward as accelerate prepared it.
-    """
-
-    accelerator: Any
-    objective: LabelLoss
-    passes: Passes
-    optimizer: Any
-    scheduler: Any
-    max_grad_norm: float
-
-    def __call__(self, rows: list[TrainingRow], number: int) -> dict[str, float]:
-        """Change the weights; returns the step's entry in the curve."""
-        if labelled(rows) == 0:
-            raise UserError(f"rows: step {number} has no labelled token")
-        means = self._backward(rows)
-        if not math.isfinite(means["loss"]):
-            raise UserError(
-                f"training: the loss of step {number} is {means['loss']};"
-                f" its rows are {', '.join(row['id'] for row in rows)}"
-            )
-        parameters = self.optimizer.param_groups[0]["params"]
-        norm = float(self.accelerator.clip_grad_norm_(parameters, self.max_grad_norm))
-        if not math.isfinite(norm):
-            raise UserError(
-                f"training: the gradient of step {number} is {norm};"
-                f" its rows are {', '.join(row['id'] for row in rows)}"
-            )
-        rate = self.scheduler.get_last_lr()[0]
-        self.optimizer.step()
-        self.scheduler.step()
-        self.optimizer.zero_grad(set_to_none=True)
-        return {
-            "step": number,
-            **means,
-            "learning_rate": rate,
-            "grad_norm": norm,
-        }
-
-    def _backward(self, rows: list[TrainingRow]) -> dict[str, float]:
-        """Gradients of the mean loss; returns the means that the objective names."""
-        accelerator, objective = self.accelerator, self.objective
-        wrapped = self.passes.module
-        totals = objective.totals(rows)
-
-        def work(parts: list[list[TrainingRow]], counted: int) -> list[float]:
-            means = torch.zeros(len(objective.names), device=accelerator.device)
-            for number, part in enumerate(parts):
-                # Gradients of whole copies meet once, after the last passes; kept until
-                # then, those of shared weights would take the room that sharing saves.
-                last = number == len(parts) - 1
-                meet = last or self.passes.share
-                with nullcontext() if meet else accelerator.no_sync(wrapped):
-                    # Not one context for both: autocast keeps the weights that it has
-                    # cast, and those cast in a pass without gradient may pass none on.
-                    with accelerator.autocast():
-                        inputs = objective.collate(part, accelerator.device)
-                    with accelerator.autocast():
-                        sums = wrapped(**inputs)
-                    share = objective.means(sums, totals) * (number < counted)
-                    means += share.detach()
-                    # They are averaged there; the totals are those of all processes.
-                    accelerator.backward(share[0] * accelerator.num_processes)
-            return accelerator.reduce(means, "sum").tolist()
-
-        means = self.passes.run(objective.groups(rows), work)
-        return dict(zip(objective.names, means, strict=True))
 
 
 def _objective(

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from selfgen.core.errors import UserError
+from selfgen.core.sealed import damage, seal
 from selfgen.training.batches import TrainingRow, labelled
 
 log = logging.getLogger(__name__)
@@ -49,22 +51,42 @@ class Outcome:
 
 
 class Checkpoints:
-    """Resumable state in a scratch folder: complete or absent, the newest only."""
+    """Resumable state in a scratch folder: complete or absent, the two newest.
 
-    def __init__(self, accelerator: Any, folder: Path | None, minutes: float) -> None:
+    The one before the newest is there for the case that the newest is damaged on the disk. It
+    goes before another is written, so that no more than two ever need room.
+
+    ``spec``: of the training, as JSON; the state of another is refused.
+    """
+
+    def __init__(
+        self, accelerator: Any, folder: Path | None, minutes: float, spec: str
+    ) -> None:
         self.accelerator = accelerator
         self.folder = folder
         self.seconds = minutes * 60
+        self.spec = spec
         self.last = time.monotonic()
 
     def restore(self) -> Outcome | None:
-        """Load the newest complete checkpoint; None where there is none."""
-        saved = sorted(self.folder.glob("step-*")) if self.folder else []
-        saved = [path for path in saved if path.suffix != ".tmp"]
-        if not saved:
+        """Load the newest checkpoint that is as it was written; None where there is none.
+
+        Raises UserError: it is of another spec.
+        """
+        from accelerate.utils import broadcast_object_list
+
+        main = self.accelerator.is_main_process
+        (path,) = broadcast_object_list([self._newest() if main else None])
+        if path is None:
             return None
-        self.accelerator.load_state(str(saved[-1]))
-        outcome = Outcome(**json.loads((saved[-1] / "outcome.json").read_text()))
+        state = json.loads((path / "outcome.json").read_text())
+        if state["spec"] != self.spec:
+            raise UserError(
+                f"{self.folder}: found the state of a training with another spec;"
+                " allowed: a folder of its own for each"
+            )
+        self.accelerator.load_state(str(path))
+        outcome = Outcome(**state["outcome"])
         log.info("resumed after step %d", outcome.steps)
         return outcome
 
@@ -77,18 +99,39 @@ class Checkpoints:
         main = self.accelerator.is_main_process
         if main:
             self.folder.mkdir(parents=True, exist_ok=True)
-            shutil.rmtree(partial, ignore_errors=True)
+            for old in {*self.folder.glob("step-*")} - {*self._saved()[-1:]}:
+                shutil.rmtree(old)
         self.accelerator.wait_for_everyone()
         self.accelerator.save_state(str(partial))
         self.accelerator.wait_for_everyone()
         if main:
-            (partial / "outcome.json").write_text(json.dumps(outcome.__dict__))
+            state = {"spec": self.spec, "outcome": vars(outcome)}
+            (partial / "outcome.json").write_text(json.dumps(state))
+            seal(partial)
             partial.rename(final)
-            for old in self.folder.glob("step-*"):
-                if old != final:
-                    shutil.rmtree(old, ignore_errors=True)
         self.accelerator.wait_for_everyone()
         self.last = time.monotonic()
+
+    def _saved(self) -> list[Path]:
+        """The complete checkpoints, the newest last."""
+        found = sorted(self.folder.glob("step-*")) if self.folder else []
+        return [path for path in found if path.suffix != ".tmp"]
+
+    def _newest(self) -> Path | None:
+        """The newest checkpoint that is as it was written; damaged ones are removed."""
+        saved = self._saved()
+        while saved:
+            found = damage(saved[-1])
+            if found is None:
+                return saved[-1]
+            log.warning(
+                "the checkpoint %s is damaged: %s; %s",
+                saved[-1],
+                found,
+                f"going back to {saved[-2].name}" if saved[1:] else "starting anew",
+            )
+            shutil.rmtree(saved.pop())
+        return None
 
     def _is_due(self) -> bool:
         """Whether the last one is old enough, by the clock of the first process."""
