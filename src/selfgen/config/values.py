@@ -6,13 +6,14 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from selfgen.core.names import Text
 from selfgen.core.types import Count, Keys, Number
 
 
 class Value(Keys):
     """A number that somebody measured, and where ours of the same kind would stand."""
 
-    what: str = Field(min_length=1, description="What it is, for a reader.")
+    what: Text = Field(description="What it is, for a reader.")
     kind: Literal["paper-secondary", "codebase-anchor"] = Field(
         description="How far it may be trusted; the first kind needs a `caveat`."
     )
@@ -33,9 +34,9 @@ class Value(Keys):
     )
     row: dict[str, str] = Field(description="The row: texts by column.")
     scale: str = Field(description="Where alone it can be compared.")
-    judge: str | None = Field(default=None, description="Who decided.")
-    source: str = Field(min_length=1, description="Where it is from.")
-    caveat: str = Field(default="", description="What must be said beside it.")
+    judge: Text | None = Field(default=None, description="Who decided.")
+    source: Text = Field(description="Where it is from.")
+    caveat: Text = Field(default="", description="What must be said beside it.")
 
     @model_validator(mode="after")
     def _sound(self) -> Value:
