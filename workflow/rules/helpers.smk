@@ -9,7 +9,8 @@ STEP = (
 
 
 def any_of(names):
-    return "|".join(map(re.escape, names)) or "none"
+    """Names, as a wildcard takes them; where there are none, what no name is."""
+    return "|".join(map(re.escape, names)) or "-"
 
 
 def inputs(name):
