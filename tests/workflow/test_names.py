@@ -224,6 +224,16 @@ AWKWARD = (
     *("x" * (MAX_NAME + 1), "x" * 250, "seed0.parquet", "0.listing", "a.1.partial"),
 )
 
+ENDINGS = (
+    ".json",
+    ".leakage",
+    ".leakage.json",
+    ".r1",
+    ".parquet",
+    ".listing",
+    "/weights",
+)
+
 
 @st.composite
 def several(draw: st.DrawFn, count: int) -> list[str]:
@@ -233,11 +243,13 @@ def several(draw: st.DrawFn, count: int) -> list[str]:
         st.tuples(st.sampled_from(FINE), st.sampled_from(FINE)).map("-".join),
     )
     names = draw(st.lists(fine, min_size=count, max_size=count, unique=True))
-    if draw(st.integers(0, 11)) == 0:
-        piece = draw(st.sampled_from(AWKWARD))
-        base = draw(st.sampled_from(["", *names]))
-        if (name := f"{base}{piece}") not in names:
-            names[draw(st.integers(0, count - 1))] = name
+    if draw(st.integers(0, 7)) == 0:
+        # One that is made of another, or of nothing.
+        first, *_ = names
+        piece = draw(st.sampled_from((*AWKWARD, *ENDINGS)))
+        name = draw(st.sampled_from([piece, f"{first}{piece}", first.upper()]))
+        if name not in names:
+            names[-1] = name
     return names
 
 
@@ -253,6 +265,7 @@ def configurations(draw: st.DrawFn) -> dict[str, Any]:
     raw["stages"] = dict(zip(stages, raw["stages"].values(), strict=True))
     base, sft, second, rounds, rac = draw(several(5))
     first, other = stages
+    parts = draw(st.integers(1, 2))
     raw["methods"] = {
         base: {"label": "L0", "mix": "none"},
         sft: {"label": "L1", "mix": "plain", "parent": base, "stage": first},
@@ -262,7 +275,7 @@ def configurations(draw: st.DrawFn) -> dict[str, Any]:
             "mix": "bash",
             "parent": sft,
             "stage": other,
-            "rounds": 2,
+            "rounds": parts,
         },
         rac: {"label": "L4", "mix": "rac", "parent": sft, "stage": other}
         | {"decodings": ["direct", "corrected"]},
@@ -276,8 +289,7 @@ def configurations(draw: st.DrawFn) -> dict[str, Any]:
         judge: {"kind": "endpoint", "model": "m", **PRICES},
         proxy: {"kind": "likelihood"},
     }
-    raw["evaluation"] = {
-        "baseline": second,
+    wanted: dict[str, Any] = {
         "oracle": {"method": sft},
         "win_rates": {
             wins[0]: {"judge": judge},
@@ -285,6 +297,10 @@ def configurations(draw: st.DrawFn) -> dict[str, Any]:
         },
         "alpaca_eval": {"judge": judge, "tasks": [tasks[0]]},
         "gsm8k": {"tasks": tasks},
+    }
+    unwanted = draw(st.sets(st.sampled_from(sorted(wanted))))
+    raw["evaluation"] = {"baseline": second} | {
+        key: section for key, section in wanted.items() if key not in unwanted
     }
     raw["seeds"] = draw(st.sampled_from([[0], [0, 1], [1, 11]]))
     return raw
@@ -302,7 +318,7 @@ def taken(raw: dict[str, Any]) -> bool:
 
 
 DRAWN = settings(
-    max_examples=40,
+    max_examples=60,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
@@ -319,7 +335,7 @@ def test_no_two_files_and_no_two_rows_are_one(tmp_path: Path) -> None:
             return
         rules, graph = rules_of(raw, tmp_path)
         files = all_files(rules, graph)
-        assert len(files) > 300
+        assert len(files) > 150
         assert_apart(files)
         cells = tables.collect(graph.graph).cells
         assert len(set(cells)) == len(cells)
@@ -390,6 +406,33 @@ def test_names_that_are_refused(group: str, name: str) -> None:
     assert line.isprintable()
     assert line.startswith(f"config: {group.replace('/', '.')}.")
     assert ": found " in line and "allowed" in line
+
+
+@pytest.mark.parametrize(
+    ("group", "names"),
+    [
+        ("tasks", ("x", "x.leakage")),
+        ("tasks", ("x", "X")),
+        ("tasks", ("x", "x" * 250)),
+        ("models", ("t", "t.json")),
+        ("models", ("t", "t/x")),
+        ("methods", ("bash", "bash/seed0/weights")),
+        ("methods", ("bash", "Bash")),
+    ],
+)
+def test_the_walk_finds_what_is_refused(
+    group: str, names: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without the rule for names these would be one: the tests above can fail."""
+    raw = copy.deepcopy(SMALL)
+    section = raw[group].popitem()[1]
+    raw[group] |= {names[0]: section, names[1]: section | {"label": "Other"}}
+    if group != "methods":
+        raw[group] = dict.fromkeys(names, section)
+    assert not taken(raw)
+    monkeypatch.setattr("selfgen.core.names.check", lambda group, names: None)
+    with pytest.raises(AssertionError):
+        assert_apart(all_files(*rules_of(raw, tmp_path)))
 
 
 def test_a_method_called_as_the_first_sentence_is() -> None:
