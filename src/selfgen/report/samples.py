@@ -57,7 +57,7 @@ def samples_page(
 
 
 def _cut(prompt: str) -> str:
-    words = prompt.split()
+    words = shown(prompt).split()
     more = " …" if len(words) > PROMPT_WORDS else ""
     return f"> {markdown_block(_inline(' '.join(words[:PROMPT_WORDS])))}{more}"
 
