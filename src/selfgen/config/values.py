@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from selfgen.core.names import Text
+from selfgen.core.names import TEXT, Text, is_text
 from selfgen.core.types import Count, Keys, Number
 
 
@@ -36,7 +36,7 @@ class Value(Keys):
     scale: str = Field(description="Where alone it can be compared.")
     judge: Text | None = Field(default=None, description="Who decided.")
     source: Text = Field(description="Where it is from.")
-    caveat: Text = Field(default="", description="What must be said beside it.")
+    caveat: str = Field(default="", description="What must be said beside it.")
 
     @model_validator(mode="after")
     def _sound(self) -> Value:
@@ -44,6 +44,8 @@ class Value(Keys):
             raise ValueError(f"columns: found {self.columns}, allowed: three names")
         if self.kind == "paper-secondary" and not self.caveat:
             raise ValueError("caveat: found none, which 'paper-secondary' needs")
+        if self.caveat and not is_text(self.caveat):
+            raise ValueError(f"caveat: found {self.caveat!r:.80}, allowed: {TEXT}")
         return self
 
 

@@ -49,12 +49,17 @@ def apart(named: Iterable[tuple[str, str]]) -> None:
             )
 
 
+TEXT = "one line of printable characters, with no space around it"
+
+
+def is_text(value: str) -> bool:
+    """Whether a value can be shown to readers."""
+    return bool(value) and value == value.strip() and value.isprintable()
+
+
 def _text(value: str) -> str:
-    if value != value.strip() or not value.isprintable() or not value:
-        raise ValueError(
-            f"found {value!r:.80}, allowed: one line of printable characters, with no"
-            " space around it"
-        )
+    if not is_text(value):
+        raise ValueError(f"found {value!r:.80}, allowed: {TEXT}")
     return value
 
 
