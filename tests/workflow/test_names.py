@@ -411,7 +411,6 @@ def test_names_that_are_refused(group: str, name: str) -> None:
 @pytest.mark.parametrize(
     ("group", "names"),
     [
-        ("tasks", ("x", "x.leakage")),
         ("tasks", ("x", "X")),
         ("tasks", ("x", "x" * 250)),
         ("models", ("t", "t.json")),
