@@ -156,7 +156,7 @@ def test_a_new_beta_costs_one_variant(done: tuple[Experiment, Path]) -> None:
     _, scratch = done
     before = set(scratch.iterdir())
     methods = copy.deepcopy(RAW["experiments"]["words"]["methods"])
-    methods["bash-75"] = methods["bash"] | {"beta": 0.75}
+    methods["bash-75"] = methods["bash"] | {"label": "BASH .75", "beta": 0.75}
     changed = Experiment(spec(methods=methods), scratch)
     changed.run()
     assert len(set(scratch.iterdir()) - before) == 1

@@ -157,7 +157,7 @@ def test_methods_share_a_pass() -> None:
 
     def edit(c: dict[str, Any]) -> None:
         c["methods"]["bash-again"] = {**BASH, "label": "again"}
-        c["methods"]["rac-more"] = {**RAC, "correction_share": 0.9}
+        c["methods"]["rac-more"] = {**RAC, "label": "more", "correction_share": 0.9}
 
     g = graph(edit)
     assert len(g.passes("math")) == len(graph().passes("math")) == 2
@@ -255,7 +255,7 @@ def test_the_seed_and_the_machine_are_not_in_the_name_of_a_pass() -> None:
 def test_near_values_are_not_one_pass(key: str, values: list[float]) -> None:
     def edit(c: dict[str, Any]) -> None:
         for i, value in enumerate(values):
-            c["methods"][f"near-{i}"] = {**BASH, key: value}
+            c["methods"][f"near-{i}"] = {**BASH, "label": f"near {i}", key: value}
 
     g = graph(edit)
     one, other = (g.passed("math", f"near-{i}") for i in range(2))
@@ -356,7 +356,8 @@ def test_validation_split_changes_no_training() -> None:
 
 def with_methods(**methods: dict[str, Any]) -> Graph:
     def edit(c: dict[str, Any]) -> None:
-        c["methods"].update(methods)
+        labelled = {name: m | {"label": name} for name, m in methods.items()}
+        c["methods"].update(labelled)
         c["stages"]["second"]["epochs"] = 3
 
     return graph(edit)
@@ -429,7 +430,7 @@ def test_too_many_rounds() -> None:
 
 
 def test_a_name_that_a_round_takes() -> None:
-    with pytest.raises(UserError, match=r"bash.r1: this is the name of a round"):
+    with pytest.raises(UserError, match=r"methods.bash.r1: found .*, allowed are "):
         with_methods(**{"bash": {**BASH, "rounds": 2}, "bash.r1": BASH})
 
 

@@ -260,6 +260,7 @@ def test_weights_of_rounds_go_when_the_next_is_trained(
     config = flow.config("small.yaml")
     config["stages"]["long"] = config["stages"]["second"] | {"epochs": 3}
     config["methods"]["rounds"] = config["methods"]["bash"] | {
+        "label": "Rounds",
         "rounds": 3,
         "stage": "long",
     }

@@ -43,8 +43,8 @@ def test_a_method_of_one_file(
     method = {"label": "Swapped", "mix": "swapped", "parent": "base", "stage": "sft"}
     config["methods"] |= {
         "swapped": method,
-        "never": method | {"share": 0.0},
-        "plainly": method | {"mix": "plain"},
+        "never": method | {"label": "Never", "share": 0.0},
+        "plainly": method | {"label": "Plainly", "mix": "plain"},
     }
     flow.write_config("swapped.yaml", config)
     run = ("--configfile", "swapped.yaml", "--cores", "1")

@@ -6,7 +6,8 @@ STEP = "python -m selfgen step {params.job:q} --threads {threads} > {log:q} 2>&1
 
 
 def any_of(names):
-    return "|".join(map(re.escape, names)) or "none"
+    """Names, as a wildcard takes them; where there are none, what no name is."""
+    return "|".join(map(re.escape, names)) or "-"
 
 
 def inputs(name):

@@ -12,6 +12,7 @@ from collections.abc import Collection
 
 from selfgen import __version__
 from selfgen.core.errors import UserError
+from selfgen.core.text import shown
 from selfgen.runtime import process
 
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
@@ -60,12 +61,9 @@ VERBS = {verb: about for group in GROUPS.values() for verb, about in group.items
 
 def main(argv: list[str] | None = None) -> int:
     """Run one verb; 0 when it succeeded, 1 after a UserError (one line, no traceback)."""
-    logging.basicConfig(
-        level=logging.INFO,
-        format="%(asctime)s %(message)s",
-        datefmt="%H:%M:%S",
-        stream=sys.stderr,
-    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Shown("%(asctime)s %(message)s", "%H:%M:%S"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
     for noisy in ("accelerate", "httpx2", "filelock", "fsspec", "fontTools", "lm_eval"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     process.search_less_for_cycles()
@@ -85,14 +83,21 @@ def main(argv: list[str] | None = None) -> int:
     try:
         args.run(args)
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(shown(f"error: {error}"), file=sys.stderr)
         return 1
     except Exception as error:
         if not (said := _of_disk(error)):
             raise
-        print(f"error: {said}", file=sys.stderr)
+        print(shown(f"error: {said}"), file=sys.stderr)
         return 1
     return 0
+
+
+class _Shown(logging.Formatter):
+    """Lines may quote what a model or an endpoint wrote: none controls a terminal."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return shown(super().format(record))
 
 
 def parser(verbs: Collection[str]) -> argparse.ArgumentParser:

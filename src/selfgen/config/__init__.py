@@ -6,7 +6,6 @@ alone; what it does not say takes the default given here.
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, ValidationError, create_model, model_validator
@@ -18,8 +17,10 @@ from selfgen.config.dialogues import Dialogues
 from selfgen.config.judging import Judge, WinRate
 from selfgen.config.sources import File, Model, Wheel
 from selfgen.config.tasks import Decoding, Task
+from selfgen.core import names
 from selfgen.core.errors import UserError
-from selfgen.core.types import NAME, Count, Keys, Number, Share, known
+from selfgen.core.text import shown
+from selfgen.core.types import Count, Keys, Number, Share, known
 from selfgen.data.prompts import PromptSpec
 from selfgen.methods import Method, base
 from selfgen.training.spec import Optimization
@@ -196,7 +197,11 @@ class Generation(Keys):
 class Config(Keys):
     """The whole experiment."""
 
-    scale: str = Field(pattern=NAME, description="Name of this scale, shown in tables.")
+    scale: str = Field(
+        pattern=names.NAME,
+        max_length=names.MAX_NAME,
+        description="Name of this scale, shown in tables.",
+    )
     seeds: list[int] = Field(
         default=[0], min_length=1, description="Each names a whole chain from SFT on."
     )
@@ -242,28 +247,10 @@ class Config(Keys):
 
     @model_validator(mode="after")
     def _consistent(self) -> Config:
-        groups = {
-            group: getattr(self, group)
-            for group in (
-                "models",
-                "tasks",
-                "methods",
-                "stages",
-                "judges",
-                "preferences",
-                "dialogues",
-            )
-        }
-        groups["evaluation.win_rates"] = self.evaluation.win_rates
-        for group, names in groups.items():
-            for name in names:
-                if not re.fullmatch(NAME, name):
-                    raise ValueError(
-                        f"{group}.{name}: found {name!r}, allowed are lower-case"
-                        " letters, digits, '.' and '-'"
-                    )
-        if len(set(self.seeds)) != len(self.seeds):
-            raise ValueError(f"seeds: found {self.seeds}, allowed are distinct ones")
+        for group in type(self).model_fields:
+            if isinstance(value := getattr(self, group), dict):
+                names.check(group, value)
+        names.check("evaluation.win_rates", self.evaluation.win_rates)
         base.check(self.methods, self.stages, self.preferences)
         known("evaluation.baseline", self.evaluation.baseline, self.methods)
         primary = self.evaluation.primary
@@ -298,10 +285,10 @@ def checked(section: type[Section], raw: dict[str, Any]) -> Section:
     try:
         return section.model_validate(_plain(raw))
     except ValidationError as error:
-        # A key or a value may hold line breaks; a problem has one line all the same.
-        lines = [
-            " ".join(errors.explain(p, raw, section).split()) for p in error.errors()
-        ]
+        # A key or a value may hold line breaks, or control a terminal; a problem has one
+        # line all the same.
+        said = (errors.explain(problem, raw, section) for problem in error.errors())
+        lines = [shown(" ".join(text.split())) for text in said]
         raise UserError("\n".join(lines)) from None
 
 

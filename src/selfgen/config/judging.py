@@ -7,7 +7,9 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from selfgen.benchmarks.base import Benchmark, Judged
+from selfgen.core.names import Text
 from selfgen.core.types import Count, CountOrZero, Keys, Number, known
+from selfgen.methods.base import REFERENCE
 
 
 class Endpoint(Keys):
@@ -16,7 +18,7 @@ class Endpoint(Keys):
     `concurrency` on, reruns nothing when it changes."""
 
     kind: Literal["endpoint"] = Field(description="A model that is asked over HTTP.")
-    model: str = Field(min_length=1, description="Its name at the endpoint.")
+    model: Text = Field(min_length=1, description="Its name at the endpoint.")
     environment: str = Field(
         default="OPENAI",
         pattern=r"^[A-Z][A-Z0-9_]*$",
@@ -124,7 +126,7 @@ def check(
     for name, comparison in comparisons.items():
         where = f"evaluation.win_rates.{name}"
         known(f"{where}.judge", comparison.judge, judges)
-        known(f"{where}.against", comparison.against, {"reference": None, **methods})
+        known(f"{where}.against", comparison.against, {REFERENCE: None, **methods})
         for task in comparison.tasks or ():
             known(f"{where}.tasks", task, tasks)
         judge = judges[comparison.judge]

@@ -109,7 +109,8 @@ optimiser steps over the same examples in the same order with the same labelled 
 `evaluation.baseline` should be one of them.
 
 **Add a task.** Add a section to `tasks` with a `dataset` of the list below. Its name is
-part of paths: lower-case letters, digits, `.` and `-`.
+part of paths: lower-case letters and digits, with single `-` between them and `.` before
+digits (`gpt-3.5`), at most 64 characters. All names of a configuration are made so.
 
 **Add a data set.** One file in `src/selfgen/tasks` that defines `DATASET`: a loader that
 yields the rows of `selfgen.data.dataset.record`, its pinned files, instruction, splits and
@@ -195,6 +196,7 @@ _BOUNDS = (
     (("maximum", "le"), "≤ {}"),
     (("exclusiveMaximum", "lt"), "< {}"),
     (("pattern",), "matches `{}`"),
+    (("maxLength",), "at most {} characters"),
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, model_validator
@@ -17,7 +18,10 @@ if TYPE_CHECKING:  # What pydantic reads, a type checker cannot.
 else:
     Chat, Shape = Literal["own", *CHATS], Literal[tuple(SHAPES)]
 
-REPO = r"^[\w.-]+/[\w.-]+$"
+REPO = r"^[A-Za-z0-9][A-Za-z0-9_.-]*/[A-Za-z0-9][A-Za-z0-9_.-]*$"
+REVISION = r"^[A-Za-z0-9][A-Za-z0-9_./-]*$"
+MAX_REPO, MAX_REVISION, MAX_FILE = 128, 64, 200
+"""Downloads are called after these, and a file's name has at most 255 bytes."""
 
 
 class Wheel(Keys):
@@ -25,7 +29,11 @@ class Wheel(Keys):
 
     package: str = Field(description="Package name.")
     version: str = Field(description="Exact version.")
-    filename: str = Field(pattern=r"^[\w.+-]+\.whl$", description="File name.")
+    filename: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]*\.whl$",
+        max_length=MAX_FILE,
+        description="File name.",
+    )
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="Its hash.")
 
 
@@ -43,9 +51,17 @@ class File(Keys):
         default=None, pattern=r"^[0-9a-f]{64}$", description="Its hash."
     )
     repo: str | None = Field(
-        default=None, pattern=REPO, description="A data set of the hub, `owner/name`."
+        default=None,
+        pattern=REPO,
+        max_length=MAX_REPO,
+        description="A data set of the hub, `owner/name`.",
     )
-    revision: str | None = Field(default=None, description="Its commit, all 40 digits.")
+    revision: str | None = Field(
+        default=None,
+        pattern=REVISION,
+        max_length=MAX_REVISION,
+        description="Its commit, all 40 digits.",
+    )
     path: str | None = Field(
         default=None,
         description="Of a file below the folder of the run; with `repo` of one in it, or a"
@@ -59,6 +75,12 @@ class File(Keys):
             raise ValueError(
                 f"found {', '.join(sorted(given)) or 'nothing'}, allowed: url and sha256,"
                 " or repo, revision and path, or path alone"
+            )
+        name = PurePath(self.url or "-").name
+        if len(name) > MAX_FILE or not re.fullmatch(r"[\w.+%=?&@,~-]+", name, re.ASCII):
+            raise ValueError(
+                f"url: found {name!r:.80} at its end, allowed: a file's name of letters,"
+                f" digits and _.+%=?&@,~-, at most {MAX_FILE} of them"
             )
         return self
 
@@ -99,8 +121,12 @@ class HubModel(_Folder):
     """A base model of the Hugging Face hub: its safetensors, never its code."""
 
     kind: Literal["hub"] = Field(description="Fetched from a hub.")
-    repo: str = Field(pattern=REPO, description="`owner/name`.")
-    revision: str = Field(description="Its commit, all 40 digits.")
+    repo: str = Field(pattern=REPO, max_length=MAX_REPO, description="`owner/name`.")
+    revision: str = Field(
+        pattern=REVISION,
+        max_length=MAX_REVISION,
+        description="Its commit, all 40 digits.",
+    )
     shape: Shape | None = Field(
         default=None,
         description="Its size, for `selfgen plan` before it is fetched.",

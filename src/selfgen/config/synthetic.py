@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
@@ -10,7 +9,8 @@ from pydantic import Field, model_validator
 from selfgen.config import Config, Evaluation, Stage, checked
 from selfgen.config.sources import RandomModel
 from selfgen.config.tasks import Task
-from selfgen.core.types import NAME, Count, Keys, Share, known
+from selfgen.core import names
+from selfgen.core.types import Count, Keys, Share, known
 from selfgen.methods import Method, base
 from selfgen.tasks import DATASETS
 
@@ -48,7 +48,7 @@ class Primary(Keys):
 class Experiment(Keys):
     """A task with known answers, a small model trained from nothing, and its methods."""
 
-    label: str = Field(description="Name in tables and figures.")
+    label: names.Label = Field(description="Name in tables and figures.")
     task: Task = Field(description="Its data set must have aligned answers.")
     model: RandomModel = Field(
         description="Its seed is that of the run; `characters` must be set."
@@ -65,6 +65,8 @@ class Experiment(Keys):
 
     @model_validator(mode="after")
     def _consistent(self) -> Experiment:
+        names.check("stages", self.stages)
+        names.check("methods", self.methods)
         aligned = {n: d for n, d in DATASETS.items() if d.aligned is not None}
         known("task.dataset", self.task.dataset, aligned)
         if not self.model.characters:
@@ -99,7 +101,11 @@ class Experiment(Keys):
 class Synthetic(Keys):
     """Experiments under several seeds, one process for each of both."""
 
-    scale: str = Field(pattern=NAME, description="Name of this scale, shown in tables.")
+    scale: str = Field(
+        pattern=names.NAME,
+        max_length=names.MAX_NAME,
+        description="Name of this scale, shown in tables.",
+    )
     seeds: list[int] = Field(
         min_length=1, description="Each decides weights, order and draws of a chain."
     )
@@ -110,19 +116,12 @@ class Synthetic(Keys):
     )
 
     @model_validator(mode="after")
-    def _named(self) -> Synthetic:
-        for name in self.experiments:
-            if not re.fullmatch(NAME, name):
-                raise ValueError(
-                    f"experiments.{name}: found {name!r}, allowed are lower-case letters,"
-                    " digits, '.' and '-'"
-                )
-        if len(set(self.seeds)) != len(self.seeds):
-            raise ValueError(f"seeds: found {self.seeds}, allowed are distinct ones")
-        return self
-
-    @model_validator(mode="after")
     def _sound(self) -> Synthetic:
+        names.check("experiments", self.experiments)
+        names.apart(
+            (f"experiments.{name}.label", experiment.label)
+            for name, experiment in self.experiments.items()
+        )
         for name, experiment in self.experiments.items():
             try:
                 base.check(experiment.methods, experiment.stages, {})

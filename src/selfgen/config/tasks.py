@@ -119,10 +119,6 @@ def check(config: Config) -> None:
             )
         for model in task.models or ():
             known(f"{where}.models", model, config.models)
-        if task.seeds and len(set(task.seeds)) != len(task.seeds):
-            raise ValueError(
-                f"{where}.seeds: found {task.seeds}, allowed are distinct ones"
-            )
         for stage, other in task.stages.items():
             known(f"{where}.stages", stage, config.stages)
             known(f"{where}.stages.{stage}", other, config.stages)

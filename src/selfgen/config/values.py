@@ -6,13 +6,14 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from selfgen.core.names import TEXT, Text, is_text
 from selfgen.core.types import Count, Keys, Number
 
 
 class Value(Keys):
     """A number that somebody measured, and where ours of the same kind would stand."""
 
-    what: str = Field(min_length=1, description="What it is, for a reader.")
+    what: Text = Field(description="What it is, for a reader.")
     kind: Literal["paper-secondary", "codebase-anchor"] = Field(
         description="How far it may be trusted; the first kind needs a `caveat`."
     )
@@ -33,8 +34,8 @@ class Value(Keys):
     )
     row: dict[str, str] = Field(description="The row: texts by column.")
     scale: str = Field(description="Where alone it can be compared.")
-    judge: str | None = Field(default=None, description="Who decided.")
-    source: str = Field(min_length=1, description="Where it is from.")
+    judge: Text | None = Field(default=None, description="Who decided.")
+    source: Text = Field(description="Where it is from.")
     caveat: str = Field(default="", description="What must be said beside it.")
 
     @model_validator(mode="after")
@@ -43,6 +44,8 @@ class Value(Keys):
             raise ValueError(f"columns: found {self.columns}, allowed: three names")
         if self.kind == "paper-secondary" and not self.caveat:
             raise ValueError("caveat: found none, which 'paper-secondary' needs")
+        if self.caveat and not is_text(self.caveat):
+            raise ValueError(f"caveat: found {self.caveat!r:.80}, allowed: {TEXT}")
         return self
 
 

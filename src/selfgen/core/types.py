@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Self, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -14,12 +14,10 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
+    model_validator,
 )
 
 from selfgen.core.errors import UserError
-
-NAME = r"^[a-z0-9][a-z0-9.-]*$"
-"""Names of tasks, models and methods are parts of paths."""
 
 
 def _number(value: Any) -> Any:
@@ -80,11 +78,23 @@ class _Refusing(ModelMetaclass):
 
 
 class Keys(BaseModel, metaclass=_Refusing):
-    """A section: unknown keys and wrong types are refused."""
+    """A section: unknown keys and wrong types are refused, and lists of names or seeds that
+    hold one twice, which would be two rows or files of one name."""
 
     model_config = ConfigDict(
         extra="forbid", strict=True, frozen=True, allow_inf_nan=False
     )
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        for name, value in self.__dict__.items():
+            if not isinstance(value, list) or any(isinstance(x, float) for x in value):
+                continue
+            if any(item in value[:i] for i, item in enumerate(value)):
+                raise ValueError(
+                    f"{name}: found {value!r:.80}, allowed are distinct ones"
+                )
+        return self
 
 
 Part = TypeVar("Part", bound=Keys)

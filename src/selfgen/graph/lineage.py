@@ -40,10 +40,8 @@ class Pass:
 
 
 def resolve(methods: dict[str, Method]) -> dict[str, Checkpoint]:
-    """All checkpoints by name, in the order of the methods.
-
-    Raises UserError: a name twice.
-    """
+    """All checkpoints by name, in the order of the methods. No method has the name of a
+    round (``core.names``)."""
     checkpoints: dict[str, Checkpoint] = {}
     for name, method in methods.items():
         parent, rounds = None, 1
@@ -51,10 +49,6 @@ def resolve(methods: dict[str, Method]) -> dict[str, Checkpoint]:
             parent, rounds = method.parent, method.parts
         for r in range(rounds):
             checkpoint = name if r == rounds - 1 else f"{name}.r{r + 1}"
-            if checkpoint != name and checkpoint in methods:
-                raise UserError(
-                    f"config: methods.{checkpoint}: this is the name of a round of {name}"
-                )
             checkpoints[checkpoint] = Checkpoint(
                 checkpoint, name, method, parent, r, rounds
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from selfgen.config import Config
@@ -16,6 +17,10 @@ TAKEN = (
     *("shared_templates", "n", "seeds", *SHAPE),
 )
 """Columns of scores and of their tables that are of no metric."""
+
+
+COLUMN = r"[A-Za-z][A-Za-z0-9_.-]{,63}"
+"""Columns of metrics of one's own are named in the configuration."""
 
 
 def names(config: Config, task: str) -> tuple[str, ...]:
@@ -55,9 +60,14 @@ def check(config: Config, root: Path) -> None:
             except UserError as error:
                 raise UserError(f"config: tasks.{task}.{error}") from None
             for column in columns:
-                if column in taken:
+                if not re.fullmatch(COLUMN, column):
+                    raise UserError(
+                        f"{where}: {name:.80}: found the column {column!r:.80}, allowed: a"
+                        " letter, then letters, digits, '_', '.' and '-', at most 64"
+                    )
+                if column.casefold() in taken:
                     raise UserError(
                         f"{where}: {name}: found the column {column!r} twice, allowed:"
                         " once, and none of " + ", ".join(TAKEN)
                     )
-                taken.add(column)
+                taken.add(column.casefold())

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import re
 from pathlib import Path, PurePath
 from typing import TypeVar
 
@@ -53,6 +55,13 @@ class Sources:
 
     def _check(self) -> None:
         config = self.config
+        for name in config.files:
+            if name in self.wheels:
+                raise UserError(
+                    f"config: files.{name}: found {name!r}, the name of a wheel; allowed:"
+                    " any other"
+                )
+        self._check_places()
         for name, model in config.models.items():
             if isinstance(model, c.GgufModel):
                 self.wheel(f"models.{name}.source", model.source)
@@ -72,6 +81,39 @@ class Sources:
         for name, dialogues in config.dialogues.items():
             self.file(f"dialogues.{name}.train", dialogues.train)
             self.file(f"dialogues.{name}.test", dialogues.test)
+
+    def _check_places(self) -> None:
+        """Raises UserError where two downloads would be one file, or one where case does not
+        count, and where a file of the user's own lies where a run makes its own."""
+        named: list[tuple[str, File | WheelSpec]] = [
+            *((f"sources.{name}", wheel) for name, wheel in self.wheels.items()),
+            *((f"files.{name}", file) for name, file in self.files.items()),
+        ]
+        for name, model in self.config.models.items():
+            if isinstance(model, c.HubModel):
+                named.append((f"models.{name}", hub_model(model)))
+            if isinstance(model, c.LocalModel):
+                named.append((f"models.{name}", LocalSpec(model.path)))
+        places: dict[str, tuple[str, object]] = {}
+        for where, source in named:
+            path = self.location(source)
+            if isinstance(source, LocalSpec):
+                if PurePath(os.path.relpath(path)).parts[:1] == ("results",):
+                    raise UserError(
+                        f"config: {where}.path: found {path!r:.80}, allowed: not in results/,"
+                        " which holds what a run makes"
+                    )
+                continue
+            # A listing has its folder beside it. The same at two addresses is no problem.
+            same = source if isinstance(source, HubSpec) else source.sha256
+            folder = [str(folder_of(Path(path)))] * isinstance(source, HubSpec)
+            for place in (path, *folder):
+                other, what = places.setdefault(place.casefold(), (where, same))
+                if what != same:
+                    raise UserError(
+                        f"config: {where}: found {place!r:.160} as the place of its download,"
+                        f" which is that of {other} too"
+                    )
 
     def wheel(self, where: str, name: str) -> WheelSpec:
         """A wheel by its name; raises UserError, which says ``where``."""
@@ -183,7 +225,9 @@ def hub_model(section: c.HubModel) -> HubSpec:
 
 def hub_name(spec: HubSpec) -> str:
     """Repository, revision and, where only some files are wanted, a hash of which."""
-    name = f"{spec.repo.replace('/', '--')}@{spec.revision[:12]}"
+    commit = re.fullmatch(c.COMMIT, spec.revision)
+    revision = spec.revision[:12] if commit else spec.revision.replace("/", "--")
+    name = f"{spec.repo.replace('/', '--')}@{revision}"
     if spec.kind == "model":
         return name
     return f"{name}-{hashlib.sha256(' '.join(spec.files).encode()).hexdigest()[:8]}"

@@ -17,8 +17,9 @@ from selfgen.graph import (
     verify,
 )
 from selfgen.graph.steps import Graph
-from selfgen.methods.base import Trained
+from selfgen.methods.base import LEAD_1, Trained
 from selfgen.report import spec as r
+from selfgen.report.collect import NO_MODEL
 from selfgen.report.figures import FIGURES
 from selfgen.report.registry import Rendering, all_tables
 from selfgen.report.tables.exposure import Exposure
@@ -197,7 +198,7 @@ def _spec(
 def _lead_1(graph: Graph) -> list[r.Cell]:
     """The first-sentence row of the tasks that summarise."""
     return [
-        r.Cell(task, "-", "lead-1", "direct", (t.seeds or graph.config.seeds)[0])
+        r.Cell(task, NO_MODEL, LEAD_1, "direct", (t.seeds or graph.config.seeds)[0])
         for task, t in graph.config.tasks.items()
         if DATASETS[t.dataset].lead_1
     ]

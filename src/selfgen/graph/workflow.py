@@ -75,6 +75,11 @@ FIGURES = ("pdf", "svg", "png")
 """Endings of the files of a table and of a figure."""
 
 
+IN_REPORT = ("tabulate", "plot", "render_ablations")
+"""Rules whose parameters Snakemake writes into a script of its report as they are: a label
+with ``</script>`` would end it."""
+
+
 class Workflow:
     """A configuration, asked by rule. ``graph``: of its steps, or the configuration of
     synthetic experiments; ``resources``: the folder of downloads; ``root``: of the code."""
@@ -87,7 +92,8 @@ class Workflow:
 
     def spec(self, rule: str, wildcards: Any) -> str:
         """What a step reads, as canonical JSON."""
-        return to_json(self._ask(SPECS[rule], wildcards))
+        text = to_json(self._ask(SPECS[rule], wildcards))
+        return text.replace("<", r"\u003c") if rule in IN_REPORT else text
 
     def code(self, rule: str, wildcards: Any) -> str:
         """The digest of the code that a step computes with."""

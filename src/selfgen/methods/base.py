@@ -6,12 +6,14 @@ what the graph, the plan and the synthetic experiments ask.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from selfgen.core import names
+from selfgen.core.names import Label
 from selfgen.core.spec import Sampling
 from selfgen.core.types import Count, CountOrZero, Keys, Number, known, part
 from selfgen.generation.spec import Drawing
@@ -19,6 +21,16 @@ from selfgen.mixing.mix import Mix
 
 CORRECTION_TOKENS = 32
 """Of the turn that asks for a correction, about."""
+
+LEAD_1, REFERENCE = "lead-1", "reference"
+"""What stands in the place of a method: the first sentence of a prompt, which no model wrote,
+and the reference answer."""
+
+RESERVED = {
+    LEAD_1: "the first sentence of a prompt",
+    REFERENCE: "the reference answer",
+}
+"""Names that no method has."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +51,7 @@ class Method(Keys):
         def mix(self) -> str:
             """Its name in the configuration, a key of each method's own."""
 
-    label: str = Field(description="Name in tables and figures.")
+    label: Label = Field(description="Name in tables and figures.")
     decodings: list[Literal["direct", "corrected"]] = Field(
         default=["direct"],
         min_length=1,
@@ -196,7 +208,14 @@ def check(
     stages: Mapping[str, Any],
     preferences: Mapping[str, Any],
 ) -> None:
-    """Raises ValueError where methods do not fit each other."""
+    """Raises ValueError where methods do not fit each other, or could be confused."""
+    for name in methods:
+        if name in RESERVED:
+            raise ValueError(
+                f"methods.{name}: found {name!r}, the name of {RESERVED[name]}; allowed: any"
+                " other"
+            )
+    names.apart(_rows(methods))
     for name, method in methods.items():
         if not isinstance(method, Trained):
             continue
@@ -210,6 +229,20 @@ def check(
             method.check(methods)
         except ValueError as error:
             raise ValueError(f"{where}.{error}") from None
+
+
+def row_name(label: str, decoding: str) -> str:
+    """What a reader calls a row: a method's label, and whether its answer was corrected."""
+    return f"{label}, corrected once" if decoding == "corrected" else label
+
+
+def _rows(methods: Mapping[str, Method]) -> Iterator[tuple[str, str]]:
+    """The names of all rows that may stand in one table, and where they come from."""
+    yield from ((about, name) for name, about in RESERVED.items())
+    for name, method in methods.items():
+        # Of a trained method direct answers are shown, whether or not they are a row.
+        for decoding in dict.fromkeys(("direct", *method.decodings)):
+            yield f"methods.{name}.label", row_name(method.label, decoding)
 
 
 def _acyclic(name: str, methods: Mapping[str, Method]) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from selfgen.evaluation.statistics import Values
 from selfgen.evaluation.text import SHAPE
+from selfgen.methods.base import row_name
 from selfgen.report.spec import Column, TableSpec
 
 if TYPE_CHECKING:
@@ -80,8 +81,7 @@ def shares_templates(spec: TableSpec[Any], task: str, split: str) -> bool:
 
 def label(labels: Mapping[str, str], method: str, decoding: str) -> str:
     """What a reader calls a method: its label, and whether it corrected its answer."""
-    name = labels.get(method, method)
-    return f"{name}, corrected once" if decoding == "corrected" else name
+    return row_name(labels.get(method, method), decoding)
 
 
 def of_column(scores: pandas.DataFrame, column: Column) -> pandas.DataFrame:

@@ -56,6 +56,7 @@ STYLE: dict[RcKeyType, Any] = {
     "ytick.major.width": 0.6,
     "pdf.fonttype": 42,
     "svg.fonttype": "path",
+    "text.parse_math": False,
     "svg.hashsalt": "selfgen",
     "savefig.dpi": 200,
 }

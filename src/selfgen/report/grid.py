@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
 import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -31,6 +32,7 @@ _LATEX = {
     "<": r"\textless{}",
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
+    "`": r"\textasciigrave{}",
     '"': "''",
     "—": "---",
     "–": "--",
@@ -160,7 +162,7 @@ def to_markdown(grid: Grid) -> str:
         *(_pipes(map(_markdown_entry, row)) for row in grid.rows),
     ]
     if grid.notes:
-        lines += ["", *(f"- {_markdown(note)}" for note in grid.notes)]
+        lines += ["", *(f"- {markdown_block(_markdown(note))}" for note in grid.notes)]
     return "\n".join(lines) + "\n"
 
 
@@ -215,9 +217,15 @@ def _pipes(cells: Iterable[str]) -> str:
 
 
 def _markdown(text: str) -> str:
-    for character in "\\`*_|<>":
-        text = text.replace(character, f"\\{character}")
-    return text
+    """Text inside of a line that shows exactly the characters it has. Brackets stay where
+    they make no link and no footnote, as those of intervals."""
+    text = re.sub(r"[\\`*_|<>&~$#]", r"\\\g<0>", text)
+    return re.sub(r"\](?=[\[(])|\[(?=\^)", r"\\\g<0>", text)
+
+
+def markdown_block(text: str) -> str:
+    """Text that was escaped, where it begins a paragraph: no list, no line."""
+    return re.sub(r"^(\d*)(?=[-+=.)])", r"\1\\", text)
 
 
 def _entry(box: Box) -> Entry:
@@ -233,7 +241,17 @@ def _markdown_entry(box: Box) -> str:
 
 
 def _latex(text: str) -> str:
-    return "".join(_LATEX.get(character, character) for character in text)
+    # Two of these in a row would be joined to another sign.
+    return "".join(
+        _LATEX.get(one, one) + "{}" * (one == next_ and one in "-'")
+        for one, next_ in zip(text, f"{text[1:]} ", strict=True)
+    )
+
+
+def _latex_line(boxes: Iterable[str]) -> str:
+    """Boxes of a line. What stands at its beginning is no argument of the command above."""
+    line = " & ".join(boxes)
+    return "{}" * line.startswith(("[", "*")) + line
 
 
 def _latex_row(row: Sequence[Box]) -> list[str]:
@@ -244,7 +262,7 @@ def _latex_row(row: Sequence[Box]) -> list[str]:
         text = rf"\textbf{{{text}}}" if entry.bold else text
         # A mark takes no room, so that the numbers above and below stay aligned.
         first.append(text + (rf"\rlap{{{_MARKS[entry.mark]}}}" if entry.mark else ""))
-    lines = [" & ".join(first) + r" \\"]
+    lines = [_latex_line(first) + r" \\"]
     if any(entry.below for entry in entries):
         second = [rf"{{\tiny {_latex(e.below)}}}" if e.below else "" for e in entries]
         lines = [lines[0] + "[-2pt]", " & ".join(second) + r" \\[1pt]"]
@@ -261,4 +279,4 @@ def _latex_header(header: Sequence[Box]) -> list[str]:
         stacks.append(stack + ([_latex(entry.below)] if entry.below else []))
     height = max(map(len, stacks))
     padded = [[""] * (height - len(stack)) + stack for stack in stacks]
-    return [" & ".join(line) + r" \\" for line in zip(*padded, strict=True)]
+    return [_latex_line(line) + r" \\" for line in zip(*padded, strict=True)]

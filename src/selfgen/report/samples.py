@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from selfgen.core.rows import read_rows
+from selfgen.core.text import shown
 from selfgen.data.records import read
 from selfgen.report.collect import label
-from selfgen.report.grid import NOT_RUN
+from selfgen.report.grid import NOT_RUN, markdown_block
 from selfgen.report.registry import Rows, by_method
 from selfgen.report.spec import TableSpec
 
@@ -56,17 +57,18 @@ def samples_page(
 
 
 def _cut(prompt: str) -> str:
-    words = prompt.split()
+    words = shown(prompt).split()
     more = " …" if len(words) > PROMPT_WORDS else ""
-    return f"> {_inline(' '.join(words[:PROMPT_WORDS]))}{more}"
+    return f"> {markdown_block(_inline(' '.join(words[:PROMPT_WORDS])))}{more}"
 
 
 def _inline(text: str) -> str:
-    """Text as one line of Markdown that shows exactly the characters it has."""
-    text = html.escape(text, quote=False)
+    """Text as one line of Markdown that shows exactly the characters it has, those that are
+    no text as signs."""
+    text = html.escape(shown(text), quote=False)
     for character in "\\`*_|#$[]~":
         text = text.replace(character, f"\\{character}")
-    return "<br>".join(text.strip().splitlines()) or "*(empty)*"
+    return text.strip().replace("\n", "<br>") or "*(empty)*"
 
 
 def step(spec: TableSpec[Any], job: Job) -> dict[str, Any]:
