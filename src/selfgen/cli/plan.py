@@ -3,9 +3,7 @@
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-import yaml
-
-from selfgen.config import load
+from selfgen.config import files, load
 from selfgen.core.errors import UserError
 from selfgen.graph import cost
 from selfgen.graph.steps import Graph
@@ -24,12 +22,8 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace) -> None:
-    try:
-        raw = yaml.safe_load(args.config.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        said = " ".join(str(error).split())
-        raise UserError(f"{args.config}: cannot be read: {said}") from None
-    if not isinstance(raw, dict) or "experiments" in raw:
+    raw = files.read(args.config)
+    if "experiments" in raw:
         raise UserError(f"{args.config}: not a configuration of the graph")
     graph = Graph(load(raw), ROOT)
     sizes = cost.parameters(graph)

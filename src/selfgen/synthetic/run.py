@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from selfgen import methods, tasks
 from selfgen.core.errors import UserError
+from selfgen.core.memory import peak_memory_mb
 from selfgen.core.provenance import atomic, code_digest
 from selfgen.core.spec import to_json
 from selfgen.data.examples import Example, examples_of
@@ -26,7 +27,6 @@ from selfgen.generation.passes import pass_over
 from selfgen.mixing.build import mix
 from selfgen.mixing.order import tokens_in_time
 from selfgen.models import base
-from selfgen.runtime.process import peak_memory_mb
 from selfgen.synthetic import measure
 from selfgen.synthetic.measure import HeldOut
 from selfgen.synthetic.spec import SyntheticSpec, VariantSpec
