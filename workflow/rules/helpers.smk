@@ -13,17 +13,16 @@ def any_of(names):
 
 
 def inputs(name):
-    """Files of a rule by name. Those whose age says nothing rerun nothing: downloads, which
-    are pinned, and the report of a guard."""
+    """Files of a rule by name. Downloads are pinned, so another one reruns nothing."""
 
-    def flagged(key, item):
+    def flagged(item):
         if not isinstance(item, str):
-            return [flagged(key, path) for path in item]
-        return ancient(item) if GRAPH.is_ageless(key, item) else item
+            return [flagged(path) for path in item]
+        return ancient(item) if GRAPH.is_download(item) else item
 
     def of(wildcards):
         found = GRAPH.inputs(name, wildcards)
-        return {key: flagged(key, item) for key, item in found.items()}
+        return {key: flagged(item) for key, item in found.items()}
 
     return of
 

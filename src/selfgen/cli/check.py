@@ -66,8 +66,8 @@ def run(args: Namespace) -> None:
 
 
 def lines(found: Sequence[Missing], config: Path, given: list[str]) -> Iterator[str]:
-    """A line for each rule whose files are missing; ``given``: arguments of Snakemake that say
-    which run it is."""
+    """A line for each rule whose files are missing. ``given``: arguments of Snakemake that
+    say which run it is."""
     for one in found:
         what = f"{len(one.files)} missing ({_some(one.files)})"
         stand = f"{len(one.standing)} files stand on it ({_some(one.standing)})"
@@ -78,7 +78,7 @@ def lines(found: Sequence[Missing], config: Path, given: list[str]) -> Iterator[
         make = ["snakemake", "--cores", "all", *given, "--"]
         yield (
             f"{one.rule}: {what}; {stand}; anew:"
-            f" {shlex.join(ask)} | xargs {shlex.join(make)}"
+            f" {shlex.join(ask)} | xargs -r {shlex.join(make)}"
         )
 
 

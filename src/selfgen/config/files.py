@@ -64,9 +64,9 @@ def check(path: Path) -> None:
 def _values(
     node: yaml.Node, path: str, known: dict[int, int | None], problems: list[str]
 ) -> int:
-    """How many values a node stands for. ``known``: those of nodes that were met already, None
-    while one is counted; ``problems`` receives keys that stand twice, and anchors that hold
-    themselves."""
+    """How many values a node stands for. ``known``: those of nodes that were met already,
+    None while one is counted; ``problems`` receives keys that stand twice, and anchors that
+    hold themselves."""
     if id(node) in known:
         count = known[id(node)]
         if count is None:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 class Rule:
     """``module`` has the function ``step``. The digest of it and of all that it imports says
     that results are of today's code, with what ``graph.code`` adds: modules of registries,
-    which no statement imports. How a step is run (``cli.step``, ``runtime.job`` and what these
-    import) is the same for all, decides no result, and is no part of it."""
+    which no statement imports. How a step is run (``cli.step``, ``runtime.job`` and what
+    these import) is the same for all, decides no result, and is no part of it."""
 
     module: str
 

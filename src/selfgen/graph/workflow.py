@@ -117,11 +117,6 @@ class Workflow:
             pins = {}
         return [f"--pin={name}={pin}" for name, pin in pins.items()]
 
-    def is_ageless(self, name: str, path: str) -> bool:
-        """Whether the age of an input says nothing: it is a download, or only guards. What is
-        guarded, the records, has an age of its own."""
-        return name == "guard" or self.is_download(path)
-
     def is_download(self, path: str) -> bool:
         """Whether a file is pinned, so that another download of it reruns nothing."""
         return path.startswith(f"{self.resources}/")
