@@ -19,7 +19,7 @@ from selfgen.config.judging import Judge, WinRate
 from selfgen.config.sources import File, Model, Wheel
 from selfgen.config.tasks import Decoding, Task
 from selfgen.core.errors import UserError
-from selfgen.core.types import NAME, Count, Keys, Number, Share, known
+from selfgen.core.types import NAME, Count, Keys, Number, Seeds, Share, known
 from selfgen.data.prompts import PromptSpec
 from selfgen.methods import Method, base
 from selfgen.training.spec import Optimization
@@ -197,8 +197,8 @@ class Config(Keys):
     """The whole experiment."""
 
     scale: str = Field(pattern=NAME, description="Name of this scale, shown in tables.")
-    seeds: list[int] = Field(
-        default=[0], min_length=1, description="Each names a whole chain from SFT on."
+    seeds: Seeds = Field(
+        default=[0], description="Each names a whole chain from SFT on."
     )
     device: Literal["auto", "cpu", "cuda", "mps"] = Field(
         default="auto", description="Where models run."
@@ -262,8 +262,6 @@ class Config(Keys):
                         f"{group}.{name}: found {name!r}, allowed are lower-case"
                         " letters, digits, '.' and '-'"
                     )
-        if len(set(self.seeds)) != len(self.seeds):
-            raise ValueError(f"seeds: found {self.seeds}, allowed are distinct ones")
         base.check(self.methods, self.stages, self.preferences)
         known("evaluation.baseline", self.evaluation.baseline, self.methods)
         primary = self.evaluation.primary

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from selfgen.config import Config, Evaluation, Stage, checked
 from selfgen.config.sources import RandomModel
 from selfgen.config.tasks import Task
-from selfgen.core.types import NAME, Count, Keys, Share, known
+from selfgen.core.types import NAME, Count, Keys, Seeds, Share, known
 from selfgen.methods import Method, base
 from selfgen.tasks import DATASETS
 
@@ -100,8 +100,8 @@ class Synthetic(Keys):
     """Experiments under several seeds, one process for each of both."""
 
     scale: str = Field(pattern=NAME, description="Name of this scale, shown in tables.")
-    seeds: list[int] = Field(
-        min_length=1, description="Each decides weights, order and draws of a chain."
+    seeds: Seeds = Field(
+        description="Each decides weights, order and draws of a chain."
     )
     experiments: dict[str, Experiment] = Field(min_length=1, description="What is run.")
     evaluation: Evaluation = Field(
@@ -117,8 +117,6 @@ class Synthetic(Keys):
                     f"experiments.{name}: found {name!r}, allowed are lower-case letters,"
                     " digits, '.' and '-'"
                 )
-        if len(set(self.seeds)) != len(self.seeds):
-            raise ValueError(f"seeds: found {self.seeds}, allowed are distinct ones")
         return self
 
     @model_validator(mode="after")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from selfgen.core.errors import UserError, naming
 from selfgen.core.provenance import atomic
 from selfgen.core.spec import Checked, instance
-from selfgen.core.types import one_of
+from selfgen.core.types import Seed, one_of
 from selfgen.data import listing
 from selfgen.data.archive import read_member
 from selfgen.data.turns import CURE, checked
@@ -39,7 +39,7 @@ class ModelSpec(Checked):
     chat_template: str | None = None
     model_type: str | None = None
     architecture: dict[str, Any] | None = None
-    seed: int = 0
+    seed: Seed = 0
     characters: str | None = None
     corrections: bool = False
 
