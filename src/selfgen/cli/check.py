@@ -11,6 +11,8 @@ from pathlib import Path
 
 from selfgen.config import files
 from selfgen.core.errors import UserError
+from selfgen.core.memory import total
+from selfgen.graph import sizes
 from selfgen.graph.files import Missing, missing, unmade
 from selfgen.graph.workflow import open_workflow
 
@@ -33,6 +35,12 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--directory", type=Path, default=Path(), help="where the run lies"
     )
     parser.add_argument(
+        "--memory",
+        metavar="GB",
+        type=float,
+        help="memory of the machine that the jobs will run on; this one's by default",
+    )
+    parser.add_argument(
         "--files",
         metavar="RULE",
         help="print what is missing of a rule, a file a line, and nothing else",
@@ -46,6 +54,7 @@ def run(args: Namespace) -> None:
         raise UserError(f"--directory: found {args.directory}, allowed: a folder")
     os.chdir(args.directory)
     workflow = open_workflow(raw, [path], ROOT)
+    sizes.check(workflow.graph, int(args.memory * 1e9) if args.memory else total())
     found = missing(workflow)
     if args.files:
         gone = [file for one in found if one.rule == args.files for file in one.files]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from selfgen.config import files, load
 from selfgen.core.errors import UserError
-from selfgen.graph import cost
+from selfgen.graph import cost, sizes
 from selfgen.graph.steps import Graph
 from selfgen.report import plan
 
@@ -26,15 +26,16 @@ def run(args: Namespace) -> None:
     if "experiments" in raw:
         raise UserError(f"{args.config}: not a configuration of the graph")
     graph = Graph(load(raw), ROOT)
-    sizes = cost.parameters(graph)
+    sizes.check(graph)
+    parameters = cost.parameters(graph)
     works = cost.works(graph)
     print(
         plan.page(
             works,
             cost.works(graph, cost.expected),
-            sizes,
+            parameters,
             list(cost.asked(graph)),
-            cost.disk(graph, sizes, works),
+            cost.disk(graph, parameters, works),
             args.gpu,
             plan.rates(args.bench),
         )

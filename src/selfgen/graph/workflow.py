@@ -24,6 +24,7 @@ from selfgen.graph import (
     exposure,
     judging,
     paths,
+    sizes,
     synthetic,
     tables,
 )
@@ -254,8 +255,10 @@ def open_workflow(
     resources = paths.resources(str(root))
     if "experiments" in raw:
         config = load_synthetic(raw)
+        sizes.check(config)
         return Workflow(config, resources, os.path.relpath(root))
     graph = Graph(load(raw), root, resources)
+    sizes.check(graph)
     graph.check_models()
     judging.check(graph)
     benchmarks.check(graph)

@@ -20,6 +20,9 @@ from selfgen.mixing.mix import Mix
 CORRECTION_TOKENS = 32
 """Of the turn that asks for a correction, about."""
 
+MAX_ROUNDS = 1000
+"""Maximum number of rounds: each is a pass and a training of its own."""
+
 
 @dataclass(frozen=True)
 class Cost:
@@ -139,7 +142,7 @@ class Trained(Method):
 class Rounds(Trained):
     """What may be trained in several rounds."""
 
-    rounds: Count = Field(
+    rounds: Annotated[Count, Field(le=MAX_ROUNDS)] = Field(
         default=1,
         description="Parts that the stage's steps are cut into. The pass of a part is made"
         " by the model that the part before has trained. The learning rate goes on, the"

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+from selfgen.core import memory
 from selfgen.core.errors import UserError, naming
 from selfgen.core.provenance import atomic
 from selfgen.core.spec import Checked, instance
@@ -17,6 +18,7 @@ from selfgen.core.types import Seed, one_of
 from selfgen.data import listing
 from selfgen.data.archive import read_member
 from selfgen.data.turns import CURE, checked
+from selfgen.models import sizes
 from selfgen.models.loading import save
 
 if TYPE_CHECKING:
@@ -167,6 +169,10 @@ def create(spec: ModelSpec) -> tuple[Any, Any]:
     from transformers import AutoConfig, AutoModelForCausalLM
 
     tokenizer = _tokenizer(spec)
+    size = sizes.model_bytes(
+        {"vocab_size": len(tokenizer), **(spec.architecture or {})}
+    )
+    memory.ask("architecture", "a model of such layers", size, "lower its sizes")
     try:
         config = AutoConfig.for_model(
             spec.model_type,

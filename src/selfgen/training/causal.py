@@ -20,9 +20,10 @@ from typing import Any
 
 import torch
 
+from selfgen.core import memory
 from selfgen.core.errors import UserError
 from selfgen.core.spec import Steps, at_least, instance
-from selfgen.models import probe
+from selfgen.models import probe, sizes
 from selfgen.models.loading import place
 from selfgen.models.reader import base_of
 from selfgen.training.batches import (
@@ -353,6 +354,8 @@ def _compile(model: Any) -> None:
 def _adapt(model: Any, lora: Lora) -> Any:
     from peft import LoraConfig, get_peft_model
 
+    size = sizes.lora_bytes(base_of(model).config.to_dict(), lora.rank)
+    memory.ask("lora.rank", f"adapters of rank {lora.rank}", size, "lower it")
     config = LoraConfig(
         task_type="CAUSAL_LM",
         r=lora.rank,
