@@ -28,7 +28,9 @@ def explain(problem: ErrorDetails, raw: dict[str, Any], root: type) -> str:
     kind, context = problem["type"], problem.get("ctx", {})
     if kind == "value_error":
         text = str(context["error"])
-        return f"config: {where + '.' if where else ''}{text}"
+        # Of a section, it begins with the key that is wrong in it.
+        before = "" if not where else ": " if text.startswith("found ") else "."
+        return f"config: {where}{before}{text}"
     if kind == "extra_forbidden":
         section = _sections(_at(root, problem["loc"][:-1]))[0]
         near = hint(path[-1], list(section.model_fields))

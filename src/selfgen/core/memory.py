@@ -31,7 +31,7 @@ def available() -> int:
 
 
 def total() -> int:
-    """Bytes of memory of this machine, or of what a scheduler or a container has left of it."""
+    """Bytes of memory of this machine, or of what a scheduler or a container gives of it."""
     physical = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return min([physical, *(limit for limit, _ in _limits())])
 

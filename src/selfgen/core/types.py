@@ -48,8 +48,8 @@ Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
 
 
 def _distinct(seeds: list[int]) -> list[int]:
-    if twice := sorted({seed for seed in seeds if seeds.count(seed) > 1}):
-        raise ValueError(f"found {twice[0]} twice, allowed are distinct ones")
+    if len(set(seeds)) < len(seeds):
+        raise ValueError(f"found {str(seeds):.60}, allowed are distinct ones")
     return seeds
 
 

@@ -70,12 +70,7 @@ def _of_graph(graph: Graph) -> Iterator[Need]:
     shapes = {name: _shape(graph, name) for name in graph.config.models}
     for name, model in graph.config.models.items():
         if isinstance(model, c.RandomModel):
-            for key, value in model.architecture.items():
-                if isinstance(value, int):
-                    alone = sizes.model_bytes(shapes[name])
-                    where = f"models.{name}.architecture.{key}"
-                    if sizes.model_bytes(shapes[name] | {key: 1}) < alone / 2:
-                        yield Need(where, value, alone, "a model of such layers")
+            yield from _random(name, model, shapes[name])
     for name, stage in graph.config.stages.items():
         for model, shape in shapes.items() if stage.lora else ():
             rank = stage.lora.rank if stage.lora else 0
@@ -118,6 +113,19 @@ def _of_graph(graph: Graph) -> Iterator[Need]:
             yield from _row(
                 {f"dialogues.{name}.block_tokens": dialogues.block_tokens}, model, shape
             )
+
+
+def _random(
+    name: str, model: c.RandomModel, shape: Mapping[str, Any]
+) -> Iterator[Need]:
+    """Of the weights, by the number without which they would be smallest."""
+    numbers = {k: v for k, v in model.architecture.items() if isinstance(v, int)}
+    taken = {key: sizes.model_bytes({**shape, key: 1}) for key in numbers}
+    if numbers:
+        key = min(taken, key=lambda one: taken[one])
+        where = f"models.{name}.architecture.{key}"
+        whole = sizes.model_bytes(shape)
+        yield Need(where, numbers[key], whole, "a model of such layers")
 
 
 def _jobs(graph: Graph) -> Iterator[Need]:

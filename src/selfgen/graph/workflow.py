@@ -266,4 +266,4 @@ def open_workflow(
     return Workflow(graph, resources, os.path.relpath(root))
 
 
-__all__ = ["UserError", "Workflow", "open_workflow"]
+__all__ = ["UserError", "Workflow", "files", "open_workflow"]

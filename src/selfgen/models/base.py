@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from selfgen.core import memory
 from selfgen.core.errors import UserError, naming
+from selfgen.core.json_files import refuse_damaged
 from selfgen.core.provenance import atomic
 from selfgen.core.spec import Checked, instance
 from selfgen.core.types import Seed, one_of
@@ -19,7 +20,7 @@ from selfgen.data import listing
 from selfgen.data.archive import read_member
 from selfgen.data.turns import CURE, checked
 from selfgen.models import sizes
-from selfgen.models.loading import save
+from selfgen.models.loading import config_of, save
 
 if TYPE_CHECKING:
     from selfgen.runtime.job import Job
@@ -124,13 +125,16 @@ def tokenizer_of(spec: ModelSpec, folder: Path, source: Path) -> Any:
     Raises UserError, which names the ``source``: it or the model's configuration cannot be
     read, or nothing says how turns are written and closed, those of a correction among them.
     """
-    from transformers import AutoConfig, AutoTokenizer
+    from transformers import AutoTokenizer
 
     here = {"trust_remote_code": False, "local_files_only": True}
     try:
-        config = AutoConfig.from_pretrained(folder, **here)
+        config = config_of(folder)
         tokenizer = AutoTokenizer.from_pretrained(folder, **here)
+    except UserError as error:
+        raise UserError(str(error).replace(str(folder), str(source))) from None
     except Exception as error:  # what tokenizers raises is no narrower
+        refuse_damaged(folder)
         said = " ".join(str(error).split())[:200]
         raise UserError(
             f"{source}: cannot be read without running its code: {said}"

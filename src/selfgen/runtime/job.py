@@ -112,7 +112,7 @@ class Job:
 
     # What a step asks that may be killed and resumed, in one process or several
 
-    def state(self, spec: str) -> Path | None:
+    def state(self, spec: Any) -> Path | None:
         """As ``state.folder_of``."""
         return state.folder_of(self, spec)
 

@@ -9,8 +9,9 @@ import os
 import shutil
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from selfgen.core.spec import to_json
 from selfgen.runtime import launching, locks
 
 if TYPE_CHECKING:
@@ -19,13 +20,13 @@ if TYPE_CHECKING:
 log = logging.getLogger("selfgen")
 
 
-def folder_of(job: Job, spec: str) -> Path | None:
-    """The folder of one spec (JSON), one code and one set of inputs; None without scratch."""
+def folder_of(job: Job, spec: Any) -> Path | None:
+    """The folder of one spec, one code and one set of inputs; None without scratch."""
     if job.scratch is None:
         return None
     address = os.environ.get(launching.STATE)
     if not address:
-        parts = [spec, job.code, *job.hashes.values()]
+        parts = [to_json(spec), job.code, *job.hashes.values()]
         address = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
     return job.scratch / address
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from selfgen.core.memory import peak_memory_mb
 from selfgen.core.provenance import atomic
-from selfgen.core.spec import to_json
 from selfgen.data.prompts import load_tokenizer
 from selfgen.generation import ends
 from selfgen.models import loading
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 def step(spec: TrainSpec, job: Job) -> dict[str, Any] | None:
     """The weights of a checkpoint and its training curve; None where another process has
     them, which writes the manifest as well."""
-    scratch = job.state(to_json(spec))
+    scratch = job.state(spec)
     if not job.begins(scratch, spec.device.device):
         return None
     tokenizer = load_tokenizer(job.input("weights"))
