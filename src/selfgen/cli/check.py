@@ -66,7 +66,7 @@ def run(args: Namespace) -> None:
         print(line)
     if found:
         number = sum(len(one.files) for one in found)
-        raise UserError(f"{number} files are missing behind results that stand")
+        raise UserError(f"missing behind results: {number} files")
     gone, whole = unmade(workflow)
     print(
         "nothing is missing"
@@ -87,7 +87,7 @@ def lines(found: Sequence[Missing], config: Path, given: list[str]) -> Iterator[
         make = ["snakemake", "--cores", "all", *given, "--"]
         yield (
             f"{one.rule}: {what}; {stand}; anew:"
-            f" {shlex.join(ask)} | xargs -r {shlex.join(make)}"
+            f" {shlex.join(ask)} | xargs -rn 1 {shlex.join(make)}"
         )
 
 

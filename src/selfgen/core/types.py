@@ -49,7 +49,7 @@ Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
 
 def _distinct(seeds: list[int]) -> list[int]:
     if len(set(seeds)) < len(seeds):
-        raise ValueError(f"found {str(seeds):.60}, allowed are distinct ones")
+        raise ValueError(f"found {seeds!s:.60}, allowed are distinct ones")
     return seeds
 
 
