@@ -76,8 +76,7 @@ rule build_records:
         # It reads the output, so it causes no rerun: of a changed guard, check_leakage tells.
         guard=lambda wildcards, output: GRAPH.spec("check_leakage", wildcards),
     shell:
-        STEP + " && python -m selfgen step check_leakage --spec {params.guard:q}"
-        " --input records={output.records:q} >> {log:q} 2>&1"
+        GUARDED_STEP
 
 
 rule check_leakage:

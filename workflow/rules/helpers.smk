@@ -6,6 +6,10 @@ STEP = (
     "python -m selfgen step {params.job:q} --spec {params.spec:q} --code {params.code:q}"
     " {params.pins:q} --threads {threads} > {log:q} 2>&1"
 )
+GUARDED_STEP = STEP + (
+    " && python -m selfgen step check_leakage --spec {params.guard:q}"
+    " --input records={output.records:q} >> {log:q} 2>&1"
+)
 
 
 def any_of(names):
