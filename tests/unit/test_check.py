@@ -257,6 +257,21 @@ def test_many_seeds_of_many_methods_are_refused() -> None:
         sizes.check(Graph(load(raw)), 20 * GB)
 
 
+def test_long_answers_of_an_oracle_are_refused() -> None:
+    raw = changed(SMALL, "evaluation/oracle", {"method": "sft", "lengths": [8, 10**9]})
+    with pytest.raises(
+        UserError, match=r"^config: evaluation.oracle.lengths: found 1000000000"
+    ):
+        sizes.check(Graph(load(raw)), 20 * GB)
+
+
+def test_more_requests_at_a_time_than_there_may_be_threads_are_refused() -> None:
+    judge = {"kind": "endpoint", "model": "m", "concurrency": 10**6, "budget": 1.0}
+    judge |= {"input_price": 1.0, "output_price": 1.0}
+    line = refused(changed(SMALL, "judges/big", judge))
+    assert line.startswith("config: judges.big.concurrency: found 1000000, allowed: ")
+
+
 def test_many_candidates_are_refused() -> None:
     raw = changed(SMALL, "methods/dpo", {"label": "DPO", "mix": "dpo", "parent": "sft"})
     raw["methods"]["dpo"] |= {"stage": "second", "candidates": 10**8}

@@ -60,35 +60,33 @@ def run(args: Namespace) -> None:
         gone = [file for one in found if one.rule == args.files for file in one.files]
         print("\n".join(gone), end="\n" if gone else "")
         return
-    given = ["--configfile", str(args.config)] if args.config != DEFAULT else []
-    given += ["--directory", str(args.directory)] if args.directory != Path() else []
-    for line in lines(found, args.config, given):
+    which = ["--configfile", str(args.config)] if args.config != DEFAULT else []
+    where = ["--directory", str(args.directory)] if args.directory != Path() else []
+    for line in lines(
+        found,
+        shlex.join(["selfgen", "check", str(args.config), *where]),
+        shlex.join(["snakemake", "--cores", "all", *which, *where]),
+    ):
         print(line)
     if found:
         number = sum(len(one.files) for one in found)
         raise UserError(f"missing behind results: {number} files")
-    gone, whole = unmade(workflow)
-    print(
-        "nothing is missing"
-        + (f"; {gone} of {whole} results are to be made" * bool(gone))
-    )
+    left, whole = unmade(workflow)
+    unmade_ones = f"; {left} of {whole} results are to be made" if left else ""
+    print(f"nothing is missing{unmade_ones}")
 
 
-def lines(found: Sequence[Missing], config: Path, given: list[str]) -> Iterator[str]:
-    """A line for each rule whose files are missing. ``given``: arguments of Snakemake that
-    say which run it is."""
+def lines(found: Sequence[Missing], check: str, snakemake: str) -> Iterator[str]:
+    """A line for each rule whose files are missing, and the commands by which they are listed
+    and made anew."""
     for one in found:
         what = f"{len(one.files)} missing ({_some(one.files)})"
         stand = f"{len(one.standing)} files stand on it ({_some(one.standing)})"
         if one.rule is None:
             yield f"files of yours: {what}; {stand}; bring them back"
-            continue
-        ask = ["selfgen", "check", str(config), *given[2:], "--files", one.rule]
-        make = ["snakemake", "--cores", "all", *given, "--"]
-        yield (
-            f"{one.rule}: {what}; {stand}; anew:"
-            f" {shlex.join(ask)} | xargs -rn 1 {shlex.join(make)}"
-        )
+        else:
+            anew = f"{check} --files {one.rule} | xargs -rn 1 {snakemake} --"
+            yield f"{one.rule}: {what}; {stand}; anew: {anew}"
 
 
 def _some(files: Sequence[str]) -> str:

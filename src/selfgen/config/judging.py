@@ -9,6 +9,9 @@ from pydantic import Field
 from selfgen.benchmarks.base import Benchmark, Judged
 from selfgen.core.types import Count, CountOrZero, Keys, Number, known
 
+MAX_CONCURRENCY = 1000
+"""Maximum number of requests at the same time, each of which has a thread."""
+
 
 class Endpoint(Keys):
     """A model behind an OpenAI-compatible endpoint. Its address and key are read from the
@@ -22,7 +25,9 @@ class Endpoint(Keys):
         pattern=r"^[A-Z][A-Z0-9_]*$",
         description="X of the variables `X_BASE_URL` (OpenAI's by default) and `X_API_KEY`.",
     )
-    concurrency: Count = Field(default=8, description="Requests at the same time.")
+    concurrency: Annotated[Count, Field(le=MAX_CONCURRENCY)] = Field(
+        default=8, description="Requests at the same time."
+    )
     requests_per_minute: CountOrZero = Field(
         default=0, description="Maximum requests per minute; 0: no limit."
     )

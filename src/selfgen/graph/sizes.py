@@ -68,53 +68,61 @@ def _needs(graph: Graph | Synthetic) -> Iterator[Need]:
 
 
 def _of_graph(graph: Graph) -> Iterator[Need]:
+    config = graph.config
+    shapes = {name: _shape(graph, name) for name in config.models}
     yield from _jobs(graph)
-    shapes = {name: _shape(graph, name) for name in graph.config.models}
-    for name, model in graph.config.models.items():
+    for name, model in config.models.items():
         if isinstance(model, c.RandomModel):
             yield from _random(name, model, shapes[name])
-    for name, stage in graph.config.stages.items():
-        for model, shape in shapes.items() if stage.lora else ():
+    for name, stage in config.stages.items():
+        for model_name, shape in shapes.items() if stage.lora else ():
             rank = stage.lora.rank if stage.lora else 0
+            what = f"its adapters of models.{model_name}"
             taken = sizes.lora_bytes(shape, rank)
-            what = f"its adapters of models.{model}"
             yield Need(f"stages.{name}.lora.rank", rank, taken, what)
-    for name in graph.config.tasks:
+    for name in config.tasks:
         yield from _records(graph, name)
         yield from _training(graph, name)
-        task = graph.config.tasks[name]
-        lengths = {
-            f"tasks.{name}.{key}": getattr(task, key)
-            for key in ("max_prompt_tokens", "max_new_tokens")
-        }
-        for model in graph.models(name):
-            yield from _row(lengths, model, shapes[model])
-    for name, section in graph.config.evaluation.benchmarks().items():
-        lengths = {
-            f"evaluation.{name.replace('-', '_')}.{key}": getattr(section, key)
-            for key in ("max_prompt_tokens", "max_new_tokens")
-            if hasattr(section, key)
-        }
-        for model, shape in shapes.items() if lengths else ():
-            yield from _row(lengths, model, shape)
-    for name, pairs in graph.config.preferences.items():
-        taken = pairs.rows * RECORD_BYTES
-        yield Need(
-            f"preferences.{name}.rows", pairs.rows, taken, "a list of such pairs"
-        )
-        for model, shape in shapes.items():
-            yield from _row(
-                {f"preferences.{name}.max_tokens": pairs.max_tokens}, model, shape
-            )
-    for name, dialogues in graph.config.dialogues.items():
+    for name, pairs in config.preferences.items():
+        yield _list(f"preferences.{name}.rows", pairs.rows, "pairs")
+    for name, dialogues in config.dialogues.items():
         for key in ("train_rows", "test_rows"):
             rows = getattr(dialogues, key)
-            what = "a list of such dialogues"
-            yield Need(f"dialogues.{name}.{key}", rows, rows * RECORD_BYTES, what)
-        for model, shape in shapes.items():
-            yield from _row(
-                {f"dialogues.{name}.block_tokens": dialogues.block_tokens}, model, shape
-            )
+            yield _list(f"dialogues.{name}.{key}", rows, "dialogues")
+    for lengths, models in _rows(graph):
+        for model_name in models:
+            yield _row(lengths, model_name, shapes[model_name])
+
+
+def _rows(graph: Graph) -> Iterator[tuple[dict[str, int], list[str]]]:
+    """The keys whose values together are the tokens of a row, and the models of it."""
+    config, models = graph.config, list(graph.config.models)
+    for name, task in config.tasks.items():
+        where = f"tasks.{name}"
+        prompt = {f"{where}.max_prompt_tokens": task.max_prompt_tokens}
+        yield (
+            prompt | {f"{where}.max_new_tokens": task.max_new_tokens},
+            graph.models(name),
+        )
+        if oracle := config.evaluation.oracle:
+            length = {"evaluation.oracle.lengths": max(oracle.lengths)}
+            yield prompt | length, graph.models(name)
+    for name, section in config.evaluation.benchmarks().items():
+        keys = ("max_prompt_tokens", "max_new_tokens")
+        where = f"evaluation.{name.replace('-', '_')}"
+        given = {
+            f"{where}.{k}": getattr(section, k) for k in keys if hasattr(section, k)
+        }
+        if given:
+            yield given, models
+    for name, pairs in config.preferences.items():
+        yield {f"preferences.{name}.max_tokens": pairs.max_tokens}, models
+    for name, dialogues in config.dialogues.items():
+        yield {f"dialogues.{name}.block_tokens": dialogues.block_tokens}, models
+
+
+def _list(key: str, rows: int, of: str) -> Need:
+    return Need(key, rows, rows * RECORD_BYTES, f"a list of such {of}")
 
 
 def _random(
@@ -145,9 +153,7 @@ def _jobs(graph: Graph) -> Iterator[Need]:
 def _records(graph: Graph, name: str) -> Iterator[Need]:
     task = graph.config.tasks[name]
     for key in ("train_rows", "validation_rows", "test_rows"):
-        rows = getattr(task, key)
-        what = "a list of such records"
-        yield Need(f"tasks.{name}.{key}", rows, rows * RECORD_BYTES, what)
+        yield _list(f"tasks.{name}.{key}", getattr(task, key), "records")
 
 
 def _training(graph: Graph, name: str) -> Iterator[Need]:
@@ -168,15 +174,13 @@ def _training(graph: Graph, name: str) -> Iterator[Need]:
             yield Need(f"methods.{key}.candidates", found, drafts * ROW_BYTES, what)
 
 
-def _row(
-    lengths: Mapping[str, int], model: str, shape: Mapping[str, Any]
-) -> Iterator[Need]:
+def _row(lengths: Mapping[str, int], model: str, shape: Mapping[str, Any]) -> Need:
     """Of one row, by the key that makes it long."""
     key = max(lengths, key=lambda name: lengths[name])
     tokens = sum(lengths.values())
     taken = tokens * sizes.token_bytes(shape)
     what = f"one row of {tokens} tokens of models.{model}"
-    yield Need(key, lengths[key], taken, what)
+    return Need(key, lengths[key], taken, what)
 
 
 def _shape(graph: Graph, name: str) -> dict[str, Any]:
