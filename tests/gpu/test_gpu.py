@@ -18,11 +18,11 @@ from accelerate.state import AcceleratorState
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from selfgen.bench.training import random_rows
+from selfgen.core.memory import peak_memory_mb
 from selfgen.core.spec import Device, Sampling
 from selfgen.generation.decoding import Prompt
 from selfgen.models import shapes
 from selfgen.models.loading import place
-from selfgen.runtime.process import peak_memory_mb
 from selfgen.training import causal
 from selfgen.training.spec import Lora, TwoPass
 from tests.golden import test_free, test_preference, test_two_pass

@@ -71,7 +71,11 @@ def test_every_class_has_a_section_with_every_key() -> None:
 @pytest.mark.parametrize(
     ("heading", "row"),
     [
-        ("Top level", "| `seeds` | list of integer | `[0]` | at least 1 | "),
+        (
+            "Top level",
+            "| `seeds` | list of integer | `[0]` | each ≥ 0, ≤ 4294967295, at least 1, at"
+            " most 1000 | ",
+        ),
         ("Top level", "| `decoding` | section | its defaults |  | "),
         ("`tasks.NAME`", "| `train_rows` | integer | *required* | ≥ 1 | "),
         ("`tasks.NAME`", "| `max_words` | integer or null | `null` | ≥ 1 | "),

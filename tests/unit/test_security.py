@@ -129,10 +129,11 @@ def test_rules_quote_what_they_put_into_a_shell() -> None:
     constrained to names without a special character, numbers need no quotes."""
     text = "\n".join(path.read_text() for path in RULES)
     commands = re.findall(r"^\s+shell:\n\s+(.*)$", text, re.MULTILINE)
-    assert len(commands) > 20 and set(commands) == {"STEP"}
-    (command,) = re.findall(r"^STEP = (.*)$", text, re.MULTILINE)
-    fields = re.findall(r"\{([^{}]+)\}", command)
-    assert len(fields) == 3
+    assert len(commands) > 20 and set(commands) == {"STEP", "GUARDED_STEP"}
+    found = re.findall(r"^\w*STEP = (.*?)\n(?=\w)", text, re.MULTILINE | re.DOTALL)
+    assert len(found) == 2
+    fields = re.findall(r"\{([^{}]+)\}", "".join(found))
+    assert len(fields) == 6
     for field in fields:
         assert field.endswith(":q") or field == "threads", field
 

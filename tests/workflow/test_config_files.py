@@ -42,6 +42,34 @@ CASES = {
         "scale: small\nevaluation: {values: no.yaml}",
         "evaluation.values: ",
     ),
+    "no seed": (
+        "seeds:",
+        "seeds: [-1]\n",
+        "seeds.0: found -1, allowed: greater than or",
+    ),
+    "no seed of numpy": (
+        "seeds:",
+        "seeds: [4294967296]\n",
+        "seeds.0: found 4294967296",
+    ),
+    "aliases of aliases": (
+        "x0:",
+        "x0: &x0 [1, 2, 3, 4, 5, 6, 7, 8, 9]\n"
+        + "".join(
+            f"x{i}: &x{i} [{', '.join([f'*x{i - 1}'] * 9)}]\n" for i in range(1, 10)
+        ),
+        "broken.yaml: found aliases that stand for more than 1,000,000 values",
+    ),
+    "itself": (
+        "x0:",
+        "x0: &x0 [1, *x0]\n",
+        "broken.yaml: x0: found the anchor of line 31 in itself",
+    ),
+    "no machine": (
+        "max_new_tokens: 24",
+        "max_new_tokens: 1000000000000",
+        "tasks.descriptions.max_new_tokens: found 1000000000000: one row of 10",
+    ),
     "anchor": (
         "base: {label: Base, mix: none}",
         "base: &b {label: Base, mix: none}\n  other: {<<: *b, beta: 0.5}",

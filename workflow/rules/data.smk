@@ -57,7 +57,8 @@ rule fetch_hub:
 
 
 rule build_records:
-    """Records of a task: all splits, deterministic by hash."""
+    """Records of a task: all splits, deterministic by hash. They stay only where the leakage
+    guard lets them pass, so nothing is trained on others."""
     input:
         unpack(inputs("build_records")),
     output:
@@ -72,18 +73,22 @@ rule build_records:
         runtime="20m",
     params:
         **step("build_records"),
+        # It reads the output, so it causes no rerun: of a changed guard, check_leakage tells.
+        guard=lambda wildcards, output: GRAPH.spec("check_leakage", wildcards),
     shell:
-        STEP
+        GUARDED_STEP
 
 
 rule check_leakage:
-    """Held-out prompts must not stand in training; fails and names the ids."""
+    """Held-out prompts must not stand in training; fails and names the ids. Nothing reads the
+    report, so neither a lost one nor a changed guard trains anything anew."""
     input:
         unpack(inputs("check_leakage")),
     output:
         manifest=paths.LEAKAGE,
     log:
         paths.log("check_leakage", paths.RECORDS),
+    priority: 2
     localrule: True
     conda:
         CONDA

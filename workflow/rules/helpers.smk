@@ -3,6 +3,10 @@ import re
 
 CONDA = str(ROOT / "envs" / "selfgen.yaml")
 STEP = "python -m selfgen step {params.job:q} --threads {threads} > {log:q} 2>&1"
+GUARDED_STEP = STEP + (
+    " && python -m selfgen step check_leakage --spec {params.guard:q}"
+    " --input records={output.records:q} >> {log:q} 2>&1"
+)
 
 
 def any_of(names):
@@ -37,7 +41,7 @@ def step(name, run=None):
             f"--code={GRAPH.code(name, wildcards)}",
             *GRAPH.pins(name, wildcards),
         ]
-        return [run or name, *GRAPH.short(said)]
+        return [GRAPH.step(run or name, wildcards), *GRAPH.short(said)]
 
     return {
         "spec": lambda wildcards: GRAPH.spec(name, wildcards),

@@ -32,6 +32,7 @@ DEFAULTS = {
 
 GROUPS = {
     "Before a run": {
+        "check": "what is wrong in a configuration, or missing behind its results",
         "plan": "what a configuration takes: tokens, GPU-hours, disk, judges' prices",
     },
     "A run": {

@@ -3,11 +3,9 @@
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-import yaml
-
-from selfgen.config import load
+from selfgen.config import files, load
 from selfgen.core.errors import UserError
-from selfgen.graph import cost
+from selfgen.graph import cost, sizes
 from selfgen.graph.steps import Graph
 from selfgen.report import plan
 
@@ -24,23 +22,20 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace) -> None:
-    try:
-        raw = yaml.safe_load(args.config.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        said = " ".join(str(error).split())
-        raise UserError(f"{args.config}: cannot be read: {said}") from None
-    if not isinstance(raw, dict) or "experiments" in raw:
+    raw = files.read(args.config)
+    if "experiments" in raw:
         raise UserError(f"{args.config}: not a configuration of the graph")
     graph = Graph(load(raw), ROOT)
-    sizes = cost.parameters(graph)
+    sizes.check(graph)
+    parameters = cost.parameters(graph)
     works = cost.works(graph)
     print(
         plan.page(
             works,
             cost.works(graph, cost.expected),
-            sizes,
+            parameters,
             list(cost.asked(graph)),
-            cost.disk(graph, sizes, works),
+            cost.disk(graph, parameters, works),
             args.gpu,
             plan.rates(args.bench),
         )

@@ -76,7 +76,7 @@ def run(args: Namespace) -> None:
     job = Job(
         inputs=_files(args.input) | made,
         outputs={name: paths[0] for name, paths in _files(args.output).items()},
-        code=args.code or provenance.code_digest(*rule.modules),
+        code=args.code or provenance.code_digest(rule.module),
         name=args.name or args.step,
         threads=args.threads,
         gpus=args.gpus,

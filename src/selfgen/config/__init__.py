@@ -20,7 +20,7 @@ from selfgen.config.tasks import Decoding, Task
 from selfgen.core import names
 from selfgen.core.errors import UserError
 from selfgen.core.text import shown
-from selfgen.core.types import Count, Keys, Number, Share, known
+from selfgen.core.types import Count, Keys, Number, Seeds, Share, known
 from selfgen.data.prompts import PromptSpec
 from selfgen.methods import Method, base
 from selfgen.training.spec import Optimization
@@ -202,8 +202,8 @@ class Config(Keys):
         max_length=names.MAX_NAME,
         description="Name of this scale, shown in tables.",
     )
-    seeds: list[int] = Field(
-        default=[0], min_length=1, description="Each names a whole chain from SFT on."
+    seeds: Seeds = Field(
+        default=[0], description="Each names a whole chain from SFT on."
     )
     device: Literal["auto", "cpu", "cuda", "mps"] = Field(
         default="auto", description="Where models run."

@@ -11,6 +11,9 @@ from selfgen.core.names import Text
 from selfgen.core.types import Count, CountOrZero, Keys, Number, known
 from selfgen.methods.base import REFERENCE
 
+MAX_CONCURRENCY = 1000
+"""Maximum number of requests at the same time, each of which has a thread."""
+
 
 class Endpoint(Keys):
     """A model behind an OpenAI-compatible endpoint. Its address and key are read from the
@@ -24,7 +27,9 @@ class Endpoint(Keys):
         pattern=r"^[A-Z][A-Z0-9_]*$",
         description="X of the variables `X_BASE_URL` (OpenAI's by default) and `X_API_KEY`.",
     )
-    concurrency: Count = Field(default=8, description="Requests at the same time.")
+    concurrency: Annotated[Count, Field(le=MAX_CONCURRENCY)] = Field(
+        default=8, description="Requests at the same time."
+    )
     requests_per_minute: CountOrZero = Field(
         default=0, description="Maximum requests per minute; 0: no limit."
     )

@@ -254,7 +254,7 @@ def _allowed(field: dict[str, Any]) -> str:
         if least and least == most:
             bounds.append(f"{least} items")
         elif least:
-            bounds.append(f"at least {least}")
+            bounds.append(f"at least {least}" + (f", at most {most}" if most else ""))
     if field.get("minProperties"):
         bounds.append(f"at least {field['minProperties']}")
     return ", ".join(bounds)

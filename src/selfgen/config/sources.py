@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from selfgen.core.types import Keys
+from selfgen.core.types import Keys, Seed
 from selfgen.data.chat_templates import CHATS
 from selfgen.models.shapes import SHAPES
 
@@ -101,7 +101,7 @@ class RandomModel(Keys):
     architecture: dict[str, Any] = Field(
         default={}, description="Keyword arguments of that model type's config."
     )
-    seed: int = Field(default=0, description="Seed of the weights.")
+    seed: Seed = Field(default=0, description="Seed of the weights.")
     characters: str | None = Field(
         default=None,
         min_length=2,

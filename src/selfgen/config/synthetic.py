@@ -10,7 +10,7 @@ from selfgen.config import Config, Evaluation, Stage, checked
 from selfgen.config.sources import RandomModel
 from selfgen.config.tasks import Task
 from selfgen.core import names
-from selfgen.core.types import Count, Keys, Share, known
+from selfgen.core.types import Count, Keys, Seeds, Share, known
 from selfgen.methods import Method, base
 from selfgen.tasks import DATASETS
 
@@ -106,8 +106,8 @@ class Synthetic(Keys):
         max_length=names.MAX_NAME,
         description="Name of this scale, shown in tables.",
     )
-    seeds: list[int] = Field(
-        min_length=1, description="Each decides weights, order and draws of a chain."
+    seeds: Seeds = Field(
+        description="Each decides weights, order and draws of a chain."
     )
     experiments: dict[str, Experiment] = Field(min_length=1, description="What is run.")
     evaluation: Evaluation = Field(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from selfgen.core.types import Count, CountOrZero, Keys, Number, Share, known
+from selfgen.core.types import Count, CountOrZero, Keys, Number, Seeds, Share, known
 from selfgen.methods import TRAINED
 from selfgen.methods.base import Trained
 from selfgen.tasks import DATASETS
@@ -85,8 +85,8 @@ class Task(Keys):
     methods: list[str] | None = Field(
         default=None, min_length=1, description="Its methods; all by default."
     )
-    seeds: list[int] | None = Field(
-        default=None, min_length=1, description="Its seeds; those of all by default."
+    seeds: Seeds | None = Field(
+        default=None, description="Its seeds; those of all by default."
     )
     stages: dict[str, str] = Field(
         default={},

@@ -36,6 +36,25 @@ Count = Annotated[int, Field(ge=1, le=MAX_COUNT)]
 CountOrZero = Annotated[int, Field(ge=0, le=MAX_COUNT)]
 CountFromTwo = Annotated[int, Field(ge=2, le=MAX_COUNT)]
 
+MAX_SEED = 2**32 - 1
+"""Maximum that all generators of random numbers take: numpy's is the narrowest."""
+
+MAX_SEEDS = 1000
+"""Maximum number of seeds: each is a chain of trainings of its own."""
+
+Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
+
+
+def _distinct(seeds: list[int]) -> list[int]:
+    if len(set(seeds)) < len(seeds):
+        raise ValueError(f"found {seeds!s:.60}, allowed are distinct ones")
+    return seeds
+
+
+Seeds = Annotated[
+    list[Seed], Field(min_length=1, max_length=MAX_SEEDS), AfterValidator(_distinct)
+]
+
 
 def one_of(*names: str) -> Any:
     """One of some names, as part of ``Annotated[str, ...]``: a type checker sees a text."""

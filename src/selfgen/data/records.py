@@ -24,6 +24,9 @@ COLUMNS = (
 )
 SPLITS = ("train", "validation", "test", "test_template")
 
+RECORD_BYTES = 1000
+"""Of a record in memory, at least: a row of short texts."""
+
 
 def read(path: Path, splits: Iterable[str] | None = None) -> list[dict[str, Any]]:
     """The records of a Parquet file in their order, of the named splits or of all.

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from selfgen.core.memory import peak_memory_mb
 from selfgen.core.rows import write_rows
 from selfgen.data import dialogues
 from selfgen.data.prompts import load_tokenizer
@@ -19,7 +20,6 @@ from selfgen.evaluation.held_out_spec import LossSpec
 from selfgen.generation.forced import Reference
 from selfgen.mixing.blocks import pack
 from selfgen.models.loading import load_for_generation
-from selfgen.runtime.process import peak_memory_mb
 
 if TYPE_CHECKING:
     from selfgen.runtime.job import Job

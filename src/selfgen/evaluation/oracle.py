@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from selfgen.core.errors import UserError
+from selfgen.core.memory import peak_memory_mb
 from selfgen.core.rows import write_rows
 from selfgen.data.examples import examples_of
 from selfgen.data.prompts import load_tokenizer
@@ -21,7 +22,6 @@ from selfgen.evaluation.oracle_spec import ExposureSpec
 from selfgen.generation import engines, free
 from selfgen.generation.decoding import Prompt
 from selfgen.models.loading import load_for_generation
-from selfgen.runtime.process import peak_memory_mb
 
 if TYPE_CHECKING:
     from selfgen.runtime.job import Job

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from selfgen.core.spec import Checked, Device, Sampling
-from selfgen.core.types import Count
+from selfgen.core.types import Count, Seed
 from selfgen.data.prompts import PromptSpec
 
 
@@ -23,5 +23,5 @@ class ExposureSpec(Checked):
     prompt: PromptSpec
     sampling: Sampling
     length: int
-    seed: int
+    seed: Seed
     device: Device

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from selfgen.core.errors import UserError, naming
+from selfgen.core.memory import peak_memory_mb
 from selfgen.core.rows import read_rows, write_rows
 from selfgen.core.spec import Device, instance
 from selfgen.data.prompts import correction_ids, load_tokenizer, prompt_ids
@@ -19,7 +20,6 @@ from selfgen.generation import engines, free, vllm_backend
 from selfgen.generation.decoding import Prompt
 from selfgen.generation.spec import AnswersSpec, PassSpec
 from selfgen.models.loading import load_for_generation
-from selfgen.runtime.process import peak_memory_mb
 
 if TYPE_CHECKING:
     from selfgen.runtime.job import Job

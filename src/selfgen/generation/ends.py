@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from selfgen.data.turns import turns
-from selfgen.generation.vllm_backend import Served
 from selfgen.models.reader import base_of, vocabulary_of
 
 
@@ -19,8 +18,8 @@ def banned(
     model: Any, tokenizer: Any, *, but: frozenset[int] = frozenset()
 ) -> list[int]:
     """Control tokens, ``but`` some, and rows of its head that have no token."""
-    served = isinstance(model, Served)
-    size = model.vocabulary if served else vocabulary_of(base_of(model))
+    # One that vLLM serves has no weights here, and says it itself.
+    size = getattr(model, "vocabulary", None) or vocabulary_of(base_of(model))
     return turns(tokenizer).banned(size, but)
 
 

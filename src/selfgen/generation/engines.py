@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
 
+from selfgen.core import memory
 from selfgen.core.errors import UserError
 from selfgen.generation import trial
 from selfgen.generation.decoding import Filled, Request
@@ -20,7 +21,7 @@ from selfgen.generation.onepass import OnePass
 from selfgen.generation.sampling import NoNumber, Sampler
 from selfgen.generation.sequential import Alone, Sequential, Uncached
 from selfgen.generation.speculative import STEP_TOKENS, Cost, Speculative
-from selfgen.models import attention, probe
+from selfgen.models import attention, probe, sizes
 from selfgen.models.reader import Reader
 
 log = logging.getLogger(__name__)
@@ -151,6 +152,10 @@ def make(
     reader = probe.reader(model)
     longest = max(map(len, requests), default=0)
     reader.check(longest)
+    if reader.device.type != "cuda":  # there it is tried, and the batch halved
+        row = longest * sizes.token_bytes(reader.config.to_dict())
+        what = f"one row of {longest} tokens"
+        memory.ask("generation", what, row, "lower max_prompt_tokens or max_new_tokens")
     if reader.alike and longest > reader.alike:
         return Uncached(reader, sampler)
     speculative = Speculative(reader, sampler, COST[reader.device.type])

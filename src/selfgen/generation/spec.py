@@ -7,7 +7,7 @@ from typing import Annotated
 
 from selfgen.core.errors import UserError
 from selfgen.core.spec import Checked, Device, Sampling, Steps
-from selfgen.core.types import Count, CountOrZero, Share, one_of
+from selfgen.core.types import Count, CountOrZero, Seed, Share, one_of
 from selfgen.data.prompts import PromptSpec
 from selfgen.mixing.schedules import Schedule
 
@@ -42,7 +42,7 @@ class PassSpec(Drawing):
     our own.
     """
 
-    seed: int
+    seed: Seed
     rows: tuple[CountOrZero, Count]
     epochs: Count
     prompt: PromptSpec
@@ -76,6 +76,6 @@ class AnswersSpec(Checked):
     splits: tuple[str, ...]
     prompt: PromptSpec
     sampling: Sampling
-    seed: int
+    seed: Seed
     device: Device
     backend: Annotated[str, one_of("", "vllm")] = ""

@@ -19,7 +19,7 @@ from selfgen.core.errors import UserError
 from selfgen.core.spec import Device
 from selfgen.generation.decoding import Filled, Request
 from selfgen.generation.sampling import Sampler
-from selfgen.models.loading import place, skeleton
+from selfgen.models.loading import config_of, place, skeleton
 
 CPU_CACHE = 2**30
 """Bytes of the key-value cache on a CPU: by default vLLM takes most of the memory."""
@@ -37,10 +37,7 @@ class Served:
     @property
     def vocabulary(self) -> int:
         """Rows of the head."""
-        from transformers import AutoConfig
-
-        config = AutoConfig.from_pretrained(self.weights, trust_remote_code=False)
-        return int(config.get_text_config(decoder=True).vocab_size)
+        return int(config_of(self.weights).get_text_config(decoder=True).vocab_size)
 
     @property
     def generation_config(self) -> Any:

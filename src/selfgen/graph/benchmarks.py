@@ -62,7 +62,7 @@ def cells(graph: Graph, name: str) -> list[Cell]:
 
 def code(name: str, rule: str) -> tuple[str, ...]:
     """The modules that a step of a benchmark computes with."""
-    return *RULES[rule].modules, benchmarks.module(name)
+    return RULES[rule].module, benchmarks.module(name)
 
 
 def answers(graph: Graph, benchmark: str, seed: int) -> ConversationsSpec:

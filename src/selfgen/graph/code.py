@@ -16,7 +16,7 @@ from selfgen.methods.base import Trained
 def _records(graph: Graph, task: str) -> str:
     """The builder and the task's data set."""
     dataset = graph.config.tasks[task].dataset
-    return code_digest(*RULES["build_records"].modules, tasks.module(dataset))
+    return code_digest(RULES["build_records"].module, tasks.module(dataset))
 
 
 def _scored(graph: Graph, task: str, *modules: str) -> str:
@@ -27,23 +27,34 @@ def _scored(graph: Graph, task: str, *modules: str) -> str:
 
 
 def _scores(graph: Graph, task: str) -> str:
-    return _scored(graph, task, *RULES["score_answers"].modules)
+    return _scored(graph, task, RULES["score_answers"].module)
 
 
 def _lead_1(graph: Graph, task: str) -> str:
-    return _scored(graph, task, *RULES["score_lead_1"].modules)
+    return _scored(graph, task, RULES["score_lead_1"].module)
 
 
 def _rows(graph: Graph, task: str, checkpoint: str) -> str:
     """Mixing, and what only some methods read: metrics, a function of one's own."""
-    if dialogues.of(graph, task, checkpoint):
-        return code_digest("selfgen.mixing.blocks", "selfgen.data.dialogues")
+    step = dialogues.step(graph, task, checkpoint)
+    if step != "mix_rows":
+        return code_digest(RULES[step].module)
     method = graph.trained_method(checkpoint)
-    modules = *RULES["mix_rows"].modules, methods.code(method.mix)
+    modules = RULES["mix_rows"].module, methods.code(method.mix)
     if method.graded:
         return _scored(graph, task, *modules)
     own = [source_digest(graph.root / path) for path in method.own_files().values()]
     return "".join([code_digest(*modules), *own])
+
+
+def _in_parts(rule: str, gathering: str) -> Callable[[Graph], str]:
+    """Of a file that one job makes, or several and one that gathers their parts: the digest
+    is the same however many there are."""
+
+    def of(graph: Graph) -> str:
+        return code_digest(RULES[rule].module, RULES[gathering].module)
+
+    return of
 
 
 def _benchmark(rule: str) -> Callable[[Graph, str], str]:
@@ -55,19 +66,19 @@ def _benchmark(rule: str) -> Callable[[Graph, str], str]:
 
 def _table(graph: Graph, table: str) -> str:
     modules = tables.tables(graph)[table].modules
-    return code_digest(*RULES["tabulate"].modules, *modules)
+    return code_digest(RULES["tabulate"].module, *modules)
 
 
 def _figure(graph: Graph, figure: str) -> str:
     modules = tables.figures(graph)[figure].modules
-    return code_digest(*RULES["plot"].modules, *modules)
+    return code_digest(RULES["plot"].module, *modules)
 
 
 def _experiment(config: Synthetic, experiment: str) -> str:
     section = config.experiments[experiment]
     mixes = {m.mix for m in section.methods.values() if isinstance(m, Trained)}
     return code_digest(
-        *RULES["run_experiment"].modules,
+        RULES["run_experiment"].module,
         tasks.module(section.task.dataset),
         *map(methods.code, mixes),
     )
@@ -83,7 +94,9 @@ CODE: dict[str, Callable[..., str]] = {
     "fetch_file": _none,
     "fetch_hub": _none,
     "build_records": _records,
+    "generate_pass": _in_parts("generate_pass", "gather_pass"),
     "mix_rows": _rows,
+    "generate_answers": _in_parts("generate_answers", "gather_answers"),
     "score_answers": _scores,
     "score_lead_1": _lead_1,
     "answer_benchmark": _benchmark("answer_benchmark"),
@@ -93,4 +106,4 @@ CODE: dict[str, Callable[..., str]] = {
     "plot": _figure,
     "run_experiment": _experiment,
 }
-"""By rule, where it is not the modules of ``RULES`` alone; called as ``inputs.INPUTS``."""
+"""By rule, where it is not the module of ``RULES`` alone; called as ``inputs.INPUTS``."""

@@ -21,6 +21,7 @@ from selfgen.graph.steps import Graph
 from selfgen.methods.base import CORRECTION_TOKENS
 from selfgen.mixing.blocks import BlocksSpec
 from selfgen.models import shapes
+from selfgen.models.loading import skeleton
 from selfgen.report import plan as report
 from selfgen.report.plan import (
     DIALOGUE_TOKENS,
@@ -214,7 +215,6 @@ def parameters(graph: Graph) -> dict[str, int]:
 
 def _parameters(graph: Graph, name: str) -> int:
     import torch
-    from transformers import AutoConfig, AutoModelForCausalLM
 
     model = graph.config.models[name]
     with torch.device("meta"):
@@ -227,8 +227,7 @@ def _parameters(graph: Graph, name: str) -> int:
         local = Path(getattr(model, "path", ""))
         for folder in (Path(paths.fill(paths.BASE, model=name)), local):
             if (folder / "config.json").exists():
-                config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
-                return AutoModelForCausalLM.from_config(config).num_parameters()
+                return skeleton(folder).num_parameters()
     raise UserError(
         f"plan: models.{name}: its size is not known; say its shape, or make"
         f" results/base/{name} first"

@@ -22,6 +22,11 @@ def of(graph: Graph, task: str, checkpoint: str) -> Dialogues | None:
     return graph.config.dialogues[name] if name else None
 
 
+def step(graph: Graph, task: str, checkpoint: str) -> str:
+    """The step that makes the rows of a checkpoint."""
+    return "pack_dialogues" if of(graph, task, checkpoint) else "mix_rows"
+
+
 def rows(graph: Graph, task: str, checkpoint: str, seed: int) -> Rows | BlocksSpec:
     """How the rows of a checkpoint are made."""
     dialogues = of(graph, task, checkpoint)

@@ -23,6 +23,15 @@ from selfgen.tasks import DATASETS
 Files = dict[str, str | list[str]]
 
 
+def each_of(files: Files) -> list[str]:
+    """All of some files, without their names."""
+    return [
+        path
+        for item in files.values()
+        for path in ([item] if isinstance(item, str) else item)
+    ]
+
+
 def _sources(graph: Graph, task: str) -> Files:
     """Wheels and files of a task."""
     names = DATASETS[graph.config.tasks[task].dataset].sources
@@ -47,11 +56,6 @@ def _records(graph: Graph, task: str) -> Files:
     return {"records": paths.fill(paths.RECORDS, task=task)}
 
 
-def _checked_records(graph: Graph, task: str) -> Files:
-    """Records, once the leakage guard has let them pass."""
-    return _records(graph, task) | {"guard": paths.fill(paths.LEAKAGE, task=task)}
-
-
 def _weights(
     graph: Graph, task: str, model: str, checkpoint: str, seed: int
 ) -> dict[str, str | list[str]]:
@@ -59,9 +63,7 @@ def _weights(
 
 
 def _pass(graph: Graph, task: str, model: str, checkpoint: str, seed: int) -> Files:
-    return _checked_records(graph, task) | _weights(
-        graph, task, model, checkpoint, seed
-    )
+    return _records(graph, task) | _weights(graph, task, model, checkpoint, seed)
 
 
 def _rows(graph: Graph, task: str, model: str, checkpoint: str, seed: int) -> Files:
@@ -74,7 +76,7 @@ def _rows(graph: Graph, task: str, model: str, checkpoint: str, seed: int) -> Fi
         name = graph.config.preferences[preferences].file
         data = {"pairs": graph.sources.path(name)}
     else:
-        data = _checked_records(graph, task)
+        data = _records(graph, task)
     data["tokenizer"] = paths.fill(paths.BASE, model=model)
     if passed := graph.pass_file(task, model, checkpoint, seed):
         data["passed"] = passed

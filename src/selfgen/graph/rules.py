@@ -1,4 +1,5 @@
-"""The steps of the workflow by the names of its rules, and the code of each."""
+"""The steps of the workflow by name: that of the rule that runs it. ``mix_rows`` runs one of
+two, of which ``pack_dialogues`` has no rule of its own."""
 
 from __future__ import annotations
 
@@ -7,15 +8,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Rule:
-    """``module`` has the function ``step``. ``code``: the modules whose digest says that the
-    results are of today's code, where that is not the module itself."""
+    """``module`` has the function ``step``. The digest of it and of all that it imports says
+    that results are of today's code, with what ``graph.code`` adds: modules of registries,
+    which no statement imports. How a step is run (``cli.step``, ``runtime.job`` and what
+    these import) is the same for all, decides no result, and is no part of it."""
 
     module: str
-    code: tuple[str, ...] = ()
-
-    @property
-    def modules(self) -> tuple[str, ...]:
-        return self.code or (self.module,)
 
 
 RULES = {
@@ -26,8 +24,9 @@ RULES = {
     "check_leakage": Rule("selfgen.data.leakage"),
     "prepare_base": Rule("selfgen.models.base"),
     "generate_pass": Rule("selfgen.generation.passes"),
-    "mix_rows": Rule("selfgen.methods.step", ("selfgen.mixing.build",)),
-    "finetune": Rule("selfgen.training.step", ("selfgen.training.causal",)),
+    "mix_rows": Rule("selfgen.methods.step"),
+    "pack_dialogues": Rule("selfgen.mixing.pack"),
+    "finetune": Rule("selfgen.training.step"),
     "gather_pass": Rule("selfgen.generation.gather"),
     "gather_answers": Rule("selfgen.generation.gather"),
     "generate_answers": Rule("selfgen.generation.answers"),

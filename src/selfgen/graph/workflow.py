@@ -25,11 +25,12 @@ from selfgen.graph import (
     exposure,
     judging,
     paths,
+    sizes,
     synthetic,
     tables,
 )
 from selfgen.graph.code import CODE
-from selfgen.graph.inputs import INPUTS, Files
+from selfgen.graph.inputs import INPUTS, Files, each_of
 from selfgen.graph.rules import RULES
 from selfgen.graph.steps import Graph
 from selfgen.runtime.job import KNOBS
@@ -67,6 +68,9 @@ LONGEST = 64 * 1024
 """Bytes of a command's arguments. Linux takes 128 KiB as one, and a shell gets all in one,
 quoted."""
 
+STEPS: dict[str, Callable[..., str]] = {"mix_rows": dialogues.step}
+"""By rule, where its step is not always that of its name; called as ``SPECS``."""
+
 MODEL_GB = 7
 """Memory of a job that runs a model; measured peak: 4.9."""
 
@@ -98,7 +102,7 @@ class Workflow:
     def code(self, rule: str, wildcards: Any) -> str:
         """The digest of the code that a step computes with."""
         if rule not in CODE:
-            return code_digest(*RULES[rule].modules)
+            return code_digest(RULES[rule].module)
         digest: str = self._ask(CODE[rule], wildcards)
         return digest
 
@@ -111,10 +115,7 @@ class Workflow:
         """All files of a rule: of downloads, which may lie anywhere, their names."""
         if rule not in INPUTS:
             return []
-        named = self.inputs(rule, wildcards).values()
-        files = [
-            f for item in named for f in ([item] if isinstance(item, str) else item)
-        ]
+        files = each_of(self.inputs(rule, wildcards))
         return [file.removeprefix(self.resources) for file in files]
 
     def pins(self, rule: str, wildcards: Any) -> list[str]:
@@ -131,6 +132,10 @@ class Workflow:
     def is_download(self, path: str) -> bool:
         """Whether a file is pinned, so that another download of it reruns nothing."""
         return path.startswith(f"{self.resources}/")
+
+    def step(self, rule: str, wildcards: Any) -> str:
+        """The name of the step that a rule runs."""
+        return self._ask(STEPS[rule], wildcards) if rule in STEPS else rule
 
     def arguments(
         self, rule: str, wildcards: Any, input: Any, output: Any, resources: Any
@@ -278,8 +283,10 @@ def open_workflow(
     resources = paths.resources(str(root))
     if "experiments" in raw:
         config = load_synthetic(raw)
+        sizes.check(config)
         return Workflow(config, resources, os.path.relpath(root))
     graph = Graph(load(raw), root, resources)
+    sizes.check(graph)
     graph.check_models()
     judging.check(graph)
     benchmarks.check(graph)
@@ -287,4 +294,4 @@ def open_workflow(
     return Workflow(graph, resources, os.path.relpath(root))
 
 
-__all__ = ["UserError", "Workflow", "open_workflow"]
+__all__ = ["UserError", "Workflow", "files", "open_workflow"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from selfgen.core.spec import Device
+from selfgen.core.types import Seed
 from selfgen.data.prompts import PromptSpec
 
 
@@ -46,7 +47,7 @@ class ComparisonSpec:
     """
 
     split: str
-    seed: int
+    seed: Seed
     endpoint: EndpointSpec
     orders: str = "random"
     unparsable: str = "count"
@@ -85,7 +86,7 @@ class ConversationsSpec:
     benchmark: str
     prompt: PromptSpec
     temperature: float
-    seed: int
+    seed: Seed
     device: Device
 
 

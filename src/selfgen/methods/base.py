@@ -31,6 +31,8 @@ RESERVED = {
     REFERENCE: "the reference answer",
 }
 """Names that no method has."""
+MAX_ROUNDS = 1000
+"""Maximum number of rounds: each is a pass and a training of its own."""
 
 
 @dataclass(frozen=True)
@@ -151,7 +153,7 @@ class Trained(Method):
 class Rounds(Trained):
     """What may be trained in several rounds."""
 
-    rounds: Count = Field(
+    rounds: Annotated[Count, Field(le=MAX_ROUNDS)] = Field(
         default=1,
         description="Parts that the stage's steps are cut into. The pass of a part is made"
         " by the model that the part before has trained. The learning rate goes on, the"

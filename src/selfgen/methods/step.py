@@ -1,10 +1,9 @@
-"""Training rows as a step of the workflow: mixed from records and a pass, or packed from
-whole dialogues, in training order."""
+"""Training rows as a step of the workflow: mixed from records and a pass, in training
+order. Those of whole dialogues are ``mixing.pack``'s."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,24 +11,19 @@ from selfgen import methods
 from selfgen.core import manifests
 from selfgen.core.errors import UserError
 from selfgen.core.rows import read_rows, write_rows
-from selfgen.data import dialogues
 from selfgen.data.examples import examples_of
 from selfgen.data.prompts import load_tokenizer
 from selfgen.data.records import read, training_records
-from selfgen.data.turns import turns
-from selfgen.mixing import blocks
-from selfgen.mixing.blocks import BlocksSpec
 from selfgen.mixing.build import stream
+from selfgen.mixing.counts import counted
 from selfgen.mixing.order import tokens_in_time
 
 if TYPE_CHECKING:
     from selfgen.runtime.job import Job
 
 
-def step(spec: methods.Rows | BlocksSpec, job: Job) -> dict[str, Any]:
+def step(spec: methods.Rows, job: Job) -> dict[str, Any]:
     """The training rows of a checkpoint."""
-    if isinstance(spec, BlocksSpec):
-        return _pack(spec, job)
     tokenizer = load_tokenizer(job.input("tokenizer"))
     records, passes = spec.method.read(spec, job) or (
         read(job.input("records"), ["train"]),
@@ -45,30 +39,8 @@ def step(spec: methods.Rows | BlocksSpec, job: Job) -> dict[str, Any]:
         **spec.method.more(records, passes, job.root),
     )
     facts: Counter[str] = Counter()
-    write_rows(job.output("rows"), _counted(rows, facts))
+    write_rows(job.output("rows"), counted(rows, facts))
     return dict(facts)
-
-
-def _pack(spec: BlocksSpec, job: Job) -> dict[str, Any]:
-    """Blocks are written as they are made: there may be too many to hold."""
-    tokenizer = load_tokenizer(job.input("tokenizer"))
-    read = dialogues.read(job.input("dialogues"), spec.rows, tokenizer)
-    facts = Counter({"dialogue_tokens": sum(map(len, read.values()))})
-    rows = blocks.build(read, spec, turns(tokenizer).eos)
-    write_rows(job.output("rows"), _counted(rows, facts))
-    return dict(facts)
-
-
-def _counted(
-    rows: Iterable[dict[str, Any]], facts: Counter[str]
-) -> Iterator[dict[str, Any]]:
-    """The rows as they are; ``facts`` receives how many there are, of how many steps."""
-    last = None
-    for row in rows:
-        facts["rows"] += 1
-        facts["steps"] += row["step"] != last
-        last = row["step"]
-        yield row
 
 
 def tokens_of(paths: list[Path]) -> float:

@@ -19,7 +19,7 @@ from typing import Any
 from selfgen.core.errors import UserError
 from selfgen.core.hashing import unit
 from selfgen.core.spec import Checked, at_least
-from selfgen.core.types import Count
+from selfgen.core.types import Count, Seed
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class BlocksSpec(Checked):
 
     rows: Count
     block_tokens: Count
-    seed: int
+    seed: Seed
     epochs: Count
     batch_size: Count
 

@@ -9,12 +9,16 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sequence
 
+from selfgen.core import memory
 from selfgen.core.errors import UserError
 from selfgen.core.hashing import unit
 from selfgen.core.spec import Steps
 
 WINDOW = 8
 """Batches that are sorted by length together; more would make the order less random."""
+
+ROW_BYTES = 100
+"""Of a row in a plan: a pair of numbers in a list."""
 
 Step = list[tuple[int, int]]
 """The rows of an optimiser step: (example index, epoch)."""
@@ -33,7 +37,11 @@ def plan_steps(
     An epoch is shuffled, cut into windows of ``WINDOW`` batches, each window sorted by
     length and cut into batches, and the batches shuffled: rows of a step have similar
     lengths and little padding. The last step of an epoch may be smaller.
+
+    Raises UserError: there is no row, or there are more than memory can hold.
     """
+    rows = len(ids) * epochs
+    memory.ask("epochs", f"a plan of {rows} rows", rows * ROW_BYTES, "lower them")
     return [
         step
         for epoch in range(epochs)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated, Generic, TypeVar
 
 from selfgen.core.spec import Checked, Steps
-from selfgen.core.types import Count, CountOrZero, one_of
+from selfgen.core.types import Count, CountOrZero, Seed, one_of
 from selfgen.data.prompts import PromptSpec
 
 Method = TypeVar("Method")
@@ -21,7 +21,7 @@ class RowsSpec(Checked, Generic[Method]):
     (``all``). ``steps``: a part of the stage's steps (a round).
     """
 
-    seed: int
+    seed: Seed
     rows: tuple[CountOrZero, Count]
     epochs: Count
     batch_size: Count

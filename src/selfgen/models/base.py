@@ -11,15 +11,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+from selfgen.core import memory
 from selfgen.core.errors import UserError, naming
+from selfgen.core.json_files import refuse_damaged
 from selfgen.core.provenance import atomic
 from selfgen.core.spec import Checked, instance
-from selfgen.core.types import one_of
+from selfgen.core.types import Seed, one_of
 from selfgen.data import listing
 from selfgen.data.archive import read_member
 from selfgen.data.turns import CURE, checked
-from selfgen.models import finite
-from selfgen.models.loading import save
+from selfgen.models import finite, sizes
+from selfgen.models.loading import config_of, save
 
 if TYPE_CHECKING:
     from selfgen.runtime.job import Job
@@ -44,7 +46,7 @@ class ModelSpec(Checked):
     chat_template: str | None = None
     model_type: str | None = None
     architecture: dict[str, Any] | None = None
-    seed: int = 0
+    seed: Seed = 0
     characters: str | None = None
     corrections: bool = False
 
@@ -134,13 +136,16 @@ def tokenizer_of(spec: ModelSpec, folder: Path, source: Path) -> Any:
     Raises UserError, which names the ``source``: it or the model's configuration cannot be
     read, or nothing says how turns are written and closed, those of a correction among them.
     """
-    from transformers import AutoConfig, AutoTokenizer
+    from transformers import AutoTokenizer
 
     here = {"trust_remote_code": False, "local_files_only": True}
     try:
-        config = AutoConfig.from_pretrained(folder, **here)
+        config = config_of(folder)
         tokenizer = AutoTokenizer.from_pretrained(folder, **here)
+    except UserError as error:
+        raise UserError(str(error).replace(str(folder), str(source))) from None
     except Exception as error:  # what tokenizers raises is no narrower
+        refuse_damaged(folder)
         said = " ".join(str(error).split())[:200]
         raise UserError(
             f"{source}: cannot be read without running its code: {said}"
@@ -179,6 +184,10 @@ def create(spec: ModelSpec) -> tuple[Any, Any]:
     from transformers import AutoConfig, AutoModelForCausalLM
 
     tokenizer = _tokenizer(spec)
+    size = sizes.model_bytes(
+        {"vocab_size": len(tokenizer), **(spec.architecture or {})}
+    )
+    memory.ask("architecture", "a model of such layers", size, "lower its sizes")
     try:
         config = AutoConfig.for_model(
             spec.model_type,

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from selfgen.core.errors import UserError
+from selfgen.core.json_files import refuse_damaged
 from selfgen.core.spec import Device
 from selfgen.models import finite, probe
 
@@ -39,8 +40,7 @@ def load(folder: Path | str) -> Any:
     from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM
 
-    if not Path(folder, "config.json").exists():
-        raise UserError(f"{folder}: no model here (config.json is missing)")
+    config_of(folder)
     try:
         model, info = AutoModelForCausalLM.from_pretrained(
             folder,
@@ -77,6 +77,26 @@ def _check_files(folder: Path | str) -> None:
     """Raises UserError, which names the file, where weights are damaged or not finite."""
     for path in sorted(Path(folder).glob("*.safetensors")):
         finite.check_file(path)
+
+
+def config_of(folder: Path | str) -> Any:
+    """What the ``config.json`` of a model's folder says, as transformers reads it.
+
+    Raises UserError, which names the file: it is missing, damaged, or of no known model.
+    """
+    from transformers import AutoConfig
+
+    if not Path(folder, "config.json").exists():
+        raise UserError(f"{folder}: no model here (config.json is missing)")
+    here = {"trust_remote_code": False, "local_files_only": True}
+    try:
+        return AutoConfig.from_pretrained(folder, **here)
+    except Exception as error:  # each architecture has errors of its own
+        refuse_damaged(folder)
+        said = " ".join(str(error).split())[:200]
+        raise UserError(
+            f"{Path(folder, 'config.json')}: cannot be read without running its code: {said}"
+        ) from None
 
 
 def save(model: Any, tokenizer: Any, out: Path) -> None:
@@ -148,9 +168,9 @@ def _product_gain(rows: int, columns: int, device: str, threads: int) -> float:
 def skeleton(folder: Path) -> Any:
     """The causal LM in ``folder`` on ``meta``; no weight is read."""
     import torch
-    from transformers import AutoConfig, AutoModelForCausalLM
+    from transformers import AutoModelForCausalLM
 
-    config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+    config = config_of(folder)
     with torch.device("meta"):
         return AutoModelForCausalLM.from_config(config)
 

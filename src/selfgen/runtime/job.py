@@ -1,15 +1,20 @@
-"""What a step is given beside its spec: files, a share of the machine, run knobs."""
+"""What a step is given beside its spec: files, a share of the machine, run knobs.
+
+Steps import it for type checkers alone, so it is no code of theirs: what stands here and
+in ``cli.step`` is the same for all steps and decides no result.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from selfgen.core.errors import UserError
 from selfgen.core.provenance import atomic
-from selfgen.runtime import devices
+from selfgen.runtime import devices, state
 from selfgen.runtime.progress import Progress
 
 
@@ -104,6 +109,25 @@ class Job:
     def claim(self, device: str) -> None:
         """As ``devices.claim``, with the job's threads and GPUs."""
         devices.claim(device, self.threads, self.gpus)
+
+    # What a step asks that may be killed and resumed, in one process or several
+
+    def state(self, spec: Any) -> Path | None:
+        """As ``state.folder_of``."""
+        return state.folder_of(self, spec)
+
+    def begins(self, folder: Path | None, device: str) -> bool:
+        """As ``state.begins``."""
+        return state.begins(self, folder, device)
+
+    def is_first(self) -> bool:
+        """As ``state.is_first``."""
+        return state.is_first()
+
+    def forgets(self, folder: Path | None) -> None:
+        """Remove the state once the manifest is written."""
+        if folder:
+            self.after.append(partial(state.forget, folder))
 
 
 GIVEN = ("inputs", "outputs", "after", "hashes", "code", "name", "threads", "gpus")

@@ -30,16 +30,3 @@ def keep_freed_memory() -> None:
     trim_threshold, mmap_max = -1, -4  # malloc.h
     mallopt(mmap_max, 0)
     mallopt(trim_threshold, 2**31 - 1)
-
-
-def peak_memory_mb() -> float:
-    """Peak memory of this process: on the GPU where one is used, else resident."""
-    import resource
-    import sys
-
-    import torch
-
-    if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
-        return round(torch.cuda.max_memory_allocated() / 2**20, 1)
-    unit = 2**20 if sys.platform == "darwin" else 2**10
-    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit, 1)

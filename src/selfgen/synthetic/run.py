@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from selfgen import methods, tasks
 from selfgen.core.errors import UserError, naming
+from selfgen.core.memory import peak_memory_mb
 from selfgen.core.provenance import atomic, code_digest
 from selfgen.core.rows import parquet, read_frame
 from selfgen.core.sealed import damage, seal
@@ -28,7 +29,6 @@ from selfgen.generation.passes import pass_over
 from selfgen.mixing.build import mix
 from selfgen.mixing.order import tokens_in_time
 from selfgen.models import base
-from selfgen.runtime.process import peak_memory_mb
 from selfgen.synthetic import measure
 from selfgen.synthetic.measure import HeldOut
 from selfgen.synthetic.spec import SyntheticSpec, VariantSpec

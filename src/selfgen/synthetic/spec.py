@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from selfgen.core.types import Seed
 from selfgen.data.dataset import RecordsSpec
 from selfgen.data.prompts import PromptSpec
 from selfgen.generation.spec import PassSpec
@@ -49,7 +50,7 @@ class SyntheticSpec:
     """An experiment under one seed; each of ``variants`` comes after its parent."""
 
     experiment: str
-    seed: int
+    seed: Seed
     model: ModelSpec
     records: RecordsSpec
     prompt: PromptSpec

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from selfgen import tasks
+from selfgen.core import memory
 from selfgen.core.errors import UserError
 from selfgen.core.hashing import unit
 from selfgen.core.provenance import atomic
 from selfgen.core.rows import WRITTEN
 from selfgen.data.dataset import RecordsSpec
-from selfgen.data.records import COLUMNS, SPLITS, check_ids
+from selfgen.data.records import COLUMNS, RECORD_BYTES, SPLITS, check_ids
 
 if TYPE_CHECKING:
     import datasets
@@ -46,6 +47,13 @@ def build(spec: RecordsSpec, sources: dict[str, Path]) -> datasets.Dataset:
     for source in dataset.sources:
         if source not in sources:
             raise UserError(f"task {spec.task}: {spec.dataset} reads source {source!r}")
+    asked_for = sum(spec.rows.values())
+    memory.ask(
+        f"task {spec.task}",
+        f"a list of {asked_for} records",
+        asked_for * RECORD_BYTES,
+        "lower train_rows or test_rows",
+    )
     by_split: dict[str, list[dict[str, Any]]] = collections.defaultdict(list)
     for row in dataset.load(sources, spec):
         by_split[row["split"]].append(row)

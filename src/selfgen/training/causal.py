@@ -18,9 +18,10 @@ from typing import Any
 
 import torch
 
+from selfgen.core import memory
 from selfgen.core.errors import UserError
 from selfgen.core.spec import Steps, at_least, instance, to_json
-from selfgen.models import finite, probe
+from selfgen.models import finite, probe, sizes
 from selfgen.models.loading import place
 from selfgen.models.reader import base_of
 from selfgen.training.batches import (
@@ -294,6 +295,8 @@ def _compile(model: Any) -> None:
 def _adapt(model: Any, lora: Lora) -> Any:
     from peft import LoraConfig, get_peft_model
 
+    size = sizes.lora_bytes(base_of(model).config.to_dict(), lora.rank)
+    memory.ask("lora.rank", f"adapters of rank {lora.rank}", size, "lower it")
     config = LoraConfig(
         task_type="CAUSAL_LM",
         r=lora.rank,

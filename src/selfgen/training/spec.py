@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from selfgen.core.spec import Checked, Device, Steps
-from selfgen.core.types import Count, Keys, Number, Share
+from selfgen.core.types import Count, Keys, Number, Seed, Share
 from selfgen.mixing.schedules import MixingRate
 
 
@@ -93,7 +93,7 @@ class TrainSpec(Checked):
     ``loss``: None is the cross-entropy of the labels.
     """
 
-    seed: int
+    seed: Seed
     optimization: Optimization
     device: Device
     steps: Steps | None = None

@@ -1,0 +1,94 @@
+"""Whether a configuration and its run are sound: what is wrong in its keys, what no machine
+has, and what is missing behind results that stand."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from selfgen.config import files
+from selfgen.core.errors import UserError
+from selfgen.core.memory import total
+from selfgen.graph import sizes
+from selfgen.graph.files import Missing, missing, unmade
+from selfgen.graph.workflow import open_workflow
+
+ROOT = Path(__file__).parents[3]
+DEFAULT = Path("config/config.yaml")
+
+SHOWN = 3
+"""Names of files that a line shows."""
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "config",
+        type=Path,
+        nargs="?",
+        default=DEFAULT,
+        help=f"a configuration file; {DEFAULT} by default",
+    )
+    parser.add_argument(
+        "--directory", type=Path, default=Path(), help="where the run lies"
+    )
+    parser.add_argument(
+        "--memory",
+        metavar="GB",
+        type=float,
+        help="memory of the machine that the jobs will run on; this one's by default",
+    )
+    parser.add_argument(
+        "--files",
+        metavar="RULE",
+        help="print what is missing of a rule, a file a line, and nothing else",
+    )
+
+
+def run(args: Namespace) -> None:
+    path = args.config.absolute()
+    raw = files.read(path)
+    if not args.directory.is_dir():
+        raise UserError(f"--directory: found {args.directory}, allowed: a folder")
+    os.chdir(args.directory)
+    workflow = open_workflow(raw, [path], ROOT)
+    sizes.check(workflow.graph, int(args.memory * 1e9) if args.memory else total())
+    found = missing(workflow)
+    if args.files:
+        gone = [file for one in found if one.rule == args.files for file in one.files]
+        print("\n".join(gone), end="\n" if gone else "")
+        return
+    which = ["--configfile", str(args.config)] if args.config != DEFAULT else []
+    where = ["--directory", str(args.directory)] if args.directory != Path() else []
+    for line in lines(
+        found,
+        shlex.join(["selfgen", "check", str(args.config), *where]),
+        shlex.join(["snakemake", "--cores", "all", *which, *where]),
+    ):
+        print(line)
+    if found:
+        number = sum(len(one.files) for one in found)
+        raise UserError(f"missing behind results: {number} files")
+    left, whole = unmade(workflow)
+    unmade_ones = f"; {left} of {whole} results are to be made" if left else ""
+    print(f"nothing is missing{unmade_ones}")
+
+
+def lines(found: Sequence[Missing], check: str, snakemake: str) -> Iterator[str]:
+    """A line for each rule whose files are missing, and the commands by which they are listed
+    and made anew."""
+    for one in found:
+        what = f"{len(one.files)} missing ({_some(one.files)})"
+        stand = f"{len(one.standing)} files stand on it ({_some(one.standing)})"
+        if one.rule is None:
+            yield f"files of yours: {what}; {stand}; bring them back"
+        else:
+            anew = f"{check} --files {one.rule} | xargs -rn 1 {snakemake} --"
+            yield f"{one.rule}: {what}; {stand}; anew: {anew}"
+
+
+def _some(files: Sequence[str]) -> str:
+    more = [f"and {len(files) - SHOWN} more"] if len(files) > SHOWN else []
+    return ", ".join([*files[:SHOWN], *more])

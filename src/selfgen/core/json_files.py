@@ -1,0 +1,24 @@
+"""Which JSON file of a model's folder cannot be read, where its reader does not say it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from selfgen.core.errors import UserError
+
+
+def refuse_damaged(folder: Path | str) -> None:
+    """Raises UserError: the first JSON file of a folder that holds no object of keys."""
+    for path in sorted(Path(folder).glob("*.json")):
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise UserError(f"{path}: cannot be read: {error.strerror}") from None
+        except ValueError as error:  # of JSON, and of UTF-8
+            said = " ".join(str(error).split())[:200]
+            raise UserError(f"{path}: is no JSON in UTF-8: {said}") from None
+        if not isinstance(found, dict):
+            raise UserError(
+                f"{path}: found {str(found)[:40]!r}, allowed: keys and values"
+            )
