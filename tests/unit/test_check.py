@@ -250,7 +250,9 @@ def test_a_size_that_no_machine_has_is_refused(
 def test_many_seeds_of_many_methods_are_refused() -> None:
     raw = changed(SMALL, "seeds", list(range(1000)))
     one = raw["methods"]["bash"]
-    raw["methods"] |= {f"bash-{i}": one | {"beta": i / 2000} for i in range(2000)}
+    raw["methods"] |= {
+        f"bash-{i}": one | {"label": f"B {i}", "beta": i / 2000} for i in range(2000)
+    }
     with pytest.raises(
         UserError, match=r"^config: seeds: found 1000: a graph of 2004000 "
     ):

@@ -151,7 +151,7 @@ def test_the_files_of_the_graph_are_those_of_snakemake(bare: Flow, name: str) ->
 
 
 def test_a_lost_report_of_the_guard_trains_nothing(flow: Flow) -> None:
-    (flow.root / "results/records/descriptions.leakage.json").unlink()
+    (flow.root / "results/leakage/descriptions.json").unlink()
     assert flow.rules(*SMALL) == {"check_leakage": 1}
 
 

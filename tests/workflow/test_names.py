@@ -24,12 +24,12 @@ from snakemake.settings.types import (
 )
 
 from selfgen.core.errors import UserError
-from selfgen.core.names import MAX_NAME
+from selfgen.core.names import MAX_NAME, row_name
 from selfgen.data.listing import folder_of
 from selfgen.graph import tables
 from selfgen.graph.inputs import INPUTS
 from selfgen.graph.workflow import Workflow, open_workflow
-from selfgen.methods.base import RESERVED, row_name
+from selfgen.methods.base import RESERVED
 from tests.flow import CONFIGS, REPO, Flow
 
 HERE = Path(__file__).parent

@@ -66,7 +66,7 @@ rule render_ablations:
             for path in RESULTS["figures"]
             if path.endswith(".svg")
         ],
-        manifest=paths.manifest(f"{paths.TABLES}/ablations.md"),
+        manifest=paths.ABLATIONS,
     log:
         paths.log("render_ablations"),
     localrule: True

@@ -57,6 +57,11 @@ def is_text(value: str) -> bool:
     return bool(value) and value == value.strip() and value.isprintable()
 
 
+def row_name(label: str, decoding: str) -> str:
+    """What a reader calls a row: a method's label, and whether its answer was corrected."""
+    return f"{label}, corrected once" if decoding == "corrected" else label
+
+
 def _text(value: str) -> str:
     if not is_text(value):
         raise ValueError(f"found {value!r:.80}, allowed: {TEXT}")

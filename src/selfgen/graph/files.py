@@ -184,11 +184,11 @@ def _outputs(
 ) -> Iterator[tuple[str, tuple[str, ...], dict[str, list[str]]]]:
     """Rules, the templates of what each makes, and the values that wildcards have."""
     if isinstance(workflow.graph, Synthetic):
-        drawn = workflow.results()
-        yield "render_ablations", (*drawn["tables"], *drawn["figures"]), {}
+        found = workflow.results()
+        drawn = (*found["tables"], *found["figures"], paths.ABLATIONS)
+        yield "render_ablations", drawn, {}
         for rule, templates in SYNTHETIC_OUTPUTS.items():
-        drawn_by = (*drawn["tables"], *drawn["figures"])
-        yield "render_ablations", _with_manifest(*drawn_by), {}
+            yield rule, templates, {"experiment": list(workflow.graph.experiments)}
         return
     names = workflow.names()
     for rule, templates in OUTPUTS.items():

@@ -61,6 +61,8 @@ TABLES, FIGURES = "results/tables", "results/figures"
 TABLE = f"{TABLES}/{{table}}.{{kind}}"
 FIGURE = f"{FIGURES}/{{figure}}.{{kind}}"
 SAMPLES = f"{TABLES}/samples.md"
+ABLATIONS = f"{TABLES}/manifests/ablations.json"
+"""The manifest of all tables and figures of synthetic experiments."""
 
 SYNTHETIC = "results/synthetic/{experiment}/seed{seed}/{kind}.parquet"
 SYNTHETIC_RUN = "results/synthetic/{experiment}/seed{seed}/manifest.json"

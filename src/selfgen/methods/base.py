@@ -233,18 +233,13 @@ def check(
             raise ValueError(f"{where}.{error}") from None
 
 
-def row_name(label: str, decoding: str) -> str:
-    """What a reader calls a row: a method's label, and whether its answer was corrected."""
-    return f"{label}, corrected once" if decoding == "corrected" else label
-
-
 def _rows(methods: Mapping[str, Method]) -> Iterator[tuple[str, str]]:
     """The names of all rows that may stand in one table, and where they come from."""
     yield from ((about, name) for name, about in RESERVED.items())
     for name, method in methods.items():
         # Of a trained method direct answers are shown, whether or not they are a row.
         for decoding in dict.fromkeys(("direct", *method.decodings)):
-            yield f"methods.{name}.label", row_name(method.label, decoding)
+            yield f"methods.{name}.label", names.row_name(method.label, decoding)
 
 
 def _acyclic(name: str, methods: Mapping[str, Method]) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from selfgen.core.names import row_name
 from selfgen.evaluation.statistics import Values
 from selfgen.evaluation.text import SHAPE
-from selfgen.methods.base import row_name
 from selfgen.report.spec import Column, TableSpec
 
 if TYPE_CHECKING:
