@@ -6,6 +6,7 @@ them, which code it computes with. All else in the workflow is wiring.
 
 from __future__ import annotations
 
+import functools
 import inspect
 import os
 from collections.abc import Callable, Sequence
@@ -234,11 +235,16 @@ class Workflow:
 
     def _ask(self, function: Callable[..., Any], wildcards: Any) -> Any:
         given = dict(wildcards.items())
-        names = list(inspect.signature(function).parameters)[1:]
-        values = {name: wildcards[name] for name in names if name in given}
+        values = {name: wildcards[name] for name in _names(function) if name in given}
         if "seed" in values:
             values["seed"] = int(values["seed"])
         return function(self.graph, **values)
+
+
+@functools.cache
+def _names(function: Callable[..., Any]) -> tuple[str, ...]:
+    """Of its parameters, but for the graph."""
+    return tuple(inspect.signature(function).parameters)[1:]
 
 
 def open_workflow(

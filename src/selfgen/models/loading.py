@@ -11,7 +11,6 @@ from typing import Any
 
 from selfgen.core.errors import UserError
 from selfgen.core.spec import Device
-from selfgen.models import probe
 
 log = logging.getLogger(__name__)
 
@@ -128,18 +127,22 @@ def skeleton(folder: Path) -> Any:
 
 
 def load_for_generation(
-    folder: Path | str, spec: Device, try_out: Callable[[Any], object] = probe.reader
+    folder: Path | str,
+    spec: Device,
+    try_out: Callable[[Any], object] | None = None,
 ) -> tuple[Any, str, str]:
     """``(model, device, precision)`` ready to generate: weights in the precision itself.
 
-    ``try_out`` tries a model in fp32 before it is rounded: then what is wrong is not taken
-    for rounding.
+    ``try_out`` tries a model in fp32 before it is rounded, by default as ``probe.reader``
+    does: then what is wrong is not taken for rounding.
     """
     import torch
+
+    from selfgen.models import probe
 
     model = load(folder)
     device, precision = place(spec, model)
     if precision == "bf16":
-        try_out(model.eval())
+        (try_out or probe.reader)(model.eval())
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
     return model.to(device=device, dtype=dtype).eval(), device, precision
