@@ -120,3 +120,10 @@ rule measure_loss:
         **step("measure_loss"),
     shell:
         STEP
+
+
+rule answered:
+    input:
+        GRAPH.answered(),
+    """All answers, and nothing that is made of them."""
+    localrule: True

@@ -205,6 +205,14 @@ class Workflow:
             ],
         }
 
+    def trained(self) -> list[str]:
+        """The manifests of all models that are fine-tuned."""
+        return tables.collected(self.graph)["trained"]
+
+    def answered(self) -> list[str]:
+        """The manifests of all answers."""
+        return tables.collected(self.graph)["answers"]
+
     def about(self, wildcards: Any) -> str:
         """What a reader of the report page should know of a table or figure."""
         if "table" in dict(wildcards.items()):
