@@ -1,7 +1,7 @@
 # What all rules are made of: files, parameters, and the one command that runs any step.
 import re
 
-CONDA = str(ROOT / "envs" / "selfgen.yaml")
+CONDA = literal(ROOT / "envs" / "selfgen.yaml")
 STEP = (
     "python -m selfgen step {params.job:q} --spec {params.spec:q} --code {params.code:q}"
     " {params.pins:q} --threads {threads} > {log:q} 2>&1"

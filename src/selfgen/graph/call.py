@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,6 +22,9 @@ FED_BY_THEMSELVES = {
 }
 """Rules whose jobs wait for other jobs of theirs, and the rule to ask for instead of
 ``--until``, after which Snakemake starts no job that waits for one of the rule."""
+
+TEMPORARY = 2**20
+"""Bytes of temporary files that must fit: Snakemake's scheduler writes some."""
 
 
 def check(arguments: Sequence[str], snakefile: Path) -> None:
@@ -39,10 +44,23 @@ def check(arguments: Sequence[str], snakefile: Path) -> None:
             )
 
 
-def begin(queued: bool) -> None:
+def begin(arguments: Sequence[str], queued: bool) -> None:
     """Record a run in its folder, and look for what a killed one left there. ``queued``:
-    whether its jobs are jobs of a scheduler."""
-    if said := runs.begin(queued):
+    whether its jobs are jobs of a scheduler.
+
+    Raises UserError: temporary files cannot be written.
+    """
+    folder = os.environ.get("TMPDIR") or tempfile.gettempdir()
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(bytes(TEMPORARY))
+            file.flush()
+    except OSError as error:
+        raise UserError(
+            f"{folder}: {error.strerror}; name a folder for temporary files by TMPDIR"
+        ) from None
+    cure = ["selfgen", "resume", "--directory", str(Path.cwd()), "--", *arguments]
+    if said := runs.begin(queued, shlex.join(cure)):
         print(said, file=sys.stderr)
 
 
@@ -63,8 +81,6 @@ def _check_profile(given: str, snakefile: Path) -> None:
     folders = [*called, *(folder / "profiles" for folder in called)]
     if any((folder / given).exists() for folder in folders):
         return
-    there = sorted(path.parent.name for path in snakefile.parent.glob("profiles/*/profile*.yaml"))
-    raise UserError(
-        f"--workflow-profile: found no {given}; there are"
-        f" {', '.join(f'profiles/{name}' for name in there)}"
-    )
+    found = snakefile.parent.glob("profiles/*/profile*.yaml")
+    there = ", ".join(sorted(f"profiles/{path.parent.name}" for path in found))
+    raise UserError(f"--workflow-profile: found no {given}; there are {there}")

@@ -260,11 +260,16 @@ def open_workflow(
 ) -> Workflow:
     """The workflow of a configuration.
 
-    Raises UserError: a file or a value in it is wrong.
+    Raises UserError: a file or a value in it is wrong, or the folder of downloads.
     """
     for path in files_given:
         files.check(Path(path))
     resources = paths.resources(str(root))
+    if set("{}") & set(resources):
+        raise UserError(
+            f"{resources}: downloads cannot lie in a folder with braces, which Snakemake"
+            " takes for wildcards; name another by SELFGEN_RESOURCES"
+        )
     if "experiments" in raw:
         config = load_synthetic(raw)
         return Workflow(config, resources, os.path.relpath(root))

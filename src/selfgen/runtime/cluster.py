@@ -43,7 +43,9 @@ def cancel(folder: Path, seconds: float = 120.0) -> list[str]:
 def check() -> None:
     """Raises UserError: jobs cannot be submitted, since no Slurm answers here."""
     if not shutil.which("sbatch"):
-        raise UserError("slurm: found no sbatch on PATH; run on a login node of a Slurm")
+        raise UserError(
+            "slurm: found no sbatch on PATH; run on a login node of a Slurm"
+        )
     _squeue()
 
 

@@ -56,9 +56,10 @@ class Run:
         return [pid for pid in _processes() if mark in _environment(pid)]
 
 
-def begin(queued: bool, folder: Path = Path()) -> str:
+def begin(queued: bool, cure: str, folder: Path = Path()) -> str:
     """Record this process as a run in ``folder``, and remove a lock of which it is sure that
-    no process holds it. Returns what to say of a lock that stands; often nothing.
+    no process holds it. Returns what to say of the lock; often nothing. ``cure``: the command
+    that goes on where it is not sure.
 
     Two that begin at once see each other, so at most one of them removes what it found
     before it looked; what is locked later has another name or is not touched.
@@ -76,11 +77,11 @@ def begin(queued: bool, folder: Path = Path()) -> str:
     if not locks or not dead:
         return ""
     if why := _doubt(dead):
-        return why
+        return f"{why} Go on with: {cure}"
     for path in locks:
         path.unlink(missing_ok=True)
     _forget(dead)
-    return "The last run in this folder was killed: its lock is removed."
+    return "The last run here was killed: its lock is removed."
 
 
 def end(folder: Path) -> list[int]:
@@ -136,20 +137,15 @@ def _doubt(dead: list[Run]) -> str:
     if away := [run for run in dead if not run.here()]:
         where = ", ".join(sorted({run.host for run in away}))
         return (
-            f"Locked by a run on {where}, of which nothing is known here. If it has"
-            " ended, `make resume` unlocks the folder and goes on (docs/rerun.md)."
+            f"Locked by a run on {where}; from here it cannot be seen whether it ended."
         )
     if left := [pid for run in dead for pid in run.left()]:
+        named = ", ".join(map(str, left))
         return (
-            "The last run in this folder was killed, and its jobs still work: processes"
-            f" {', '.join(map(str, left))}. `make resume` ends them and goes on"
-            " (docs/rerun.md)."
+            f"The last run here was killed, and its jobs still work: processes {named}."
         )
     if any(run.queued for run in dead):
-        return (
-            "The last run in this folder was killed, and its jobs may still be in the"
-            " queue. `make resume` cancels them and goes on (docs/cluster.md)."
-        )
+        return "The last run here was killed, and its jobs may still be in the queue."
     return ""
 
 
