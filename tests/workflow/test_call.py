@@ -90,7 +90,8 @@ def test_no_slurm_on_this_machine(flow: Flow, tmp_path: Path, there: str) -> Non
     elif not shutil.which("sbatch"):
         pytest.skip("no Slurm is installed")
     else:
-        more = {"SLURM_CONF": str(tmp_path / "nothing")}
+        (tmp_path / "slurm.conf").touch()  # one that is missing is waited for
+        more = {"SLURM_CONF": str(tmp_path / "slurm.conf")}
         expected = "slurm: does not answer: squeue: "
     flow.replace("small.yaml", "learning_rate: 5.0e-4", "learning_rate: 6.0e-4")
     before = {path: path.stat().st_mtime_ns for path in flow.root.glob("results/**/*")}
