@@ -126,10 +126,14 @@ def _record(queued: bool, folder: Path) -> Run:
     said = {key: value for key, value in asdict(run).items() if key != "path"}
     partial.write_text(json.dumps(said))
     partial.replace(path)
-    path = path.absolute()
-    atexit.register(lambda: os.getpid() == pid and path.unlink(missing_ok=True))
+    atexit.register(_at_end, path.absolute(), pid)
     os.environ[RUN] = name
     return run
+
+
+def _at_end(path: Path, pid: int) -> None:
+    if os.getpid() == pid:  # not at the end of a fork
+        path.unlink(missing_ok=True)
 
 
 def _doubt(dead: list[Run]) -> str:
