@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import graphlib
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -75,3 +77,13 @@ def test_the_places_of_the_page_exist() -> None:
     places = re.findall(r"`(src/selfgen/[\w./]+)`", PAGE)
     assert len(places) > 8
     assert [place for place in places if not (ROOT / place).exists()] == []
+
+
+def test_the_workflow_loads_no_library_of_models() -> None:
+    """Every job of a cluster reads the workflow anew."""
+    look = "import sys, selfgen.graph.workflow; print(*sys.modules)"
+    command = [sys.executable, "-c", look]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert "selfgen.graph.steps" in loaded
+    assert not loaded & {"torch", "transformers", "accelerate", "pandas", "scipy"}

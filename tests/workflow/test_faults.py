@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -101,6 +103,84 @@ def test_two_runs_in_one_folder(flow: Flow) -> None:
     assert "Directory cannot be locked" in second.stdout
     assert first.wait(300) == 0
     assert (flow.root / target[1]).read_bytes() == before
+
+
+HOLD = """\
+import os, sys, time
+while "build_records" in sys.orig_argv and os.path.exists("hold"):
+    time.sleep(0.1)
+"""
+
+
+def test_a_run_is_killed_and_called_again(flow: Flow) -> None:
+    """While its job lives on, the call is refused, and says what ends the job; after that it
+    goes on, as it does at once where no job is left."""
+    target = (
+        "--forcerun",
+        "build_records",
+        "--",
+        "results/records/descriptions.parquet",
+    )
+    before = (flow.root / target[-1]).read_bytes()
+    (flow.root / "src" / "sitecustomize.py").write_text(HOLD)
+    hold = flow.root / "hold"
+
+    def killed() -> int:
+        """The process of the job that is left."""
+        hold.touch()
+        run = subprocess.Popen(
+            [Path(sys.executable).parent / "snakemake", *RUN, *target],
+            cwd=flow.root,
+            env=os.environ | {"PYTHONPATH": "", "PATH": "/usr/bin:/bin"},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        end = time.monotonic() + 120
+        while not (jobs := children(run.pid, b"selfgen step")):
+            assert run.poll() is None and time.monotonic() < end
+            time.sleep(0.1)
+        run.kill()
+        run.wait()
+        return jobs[0]
+
+    job = killed()
+    done = flow.snakemake(*RUN, *target)
+    assert done.returncode == 1 and "LockException" in done.stdout
+    (said,) = [x for x in done.stdout.splitlines() if x.startswith("The last run")]
+    assert f" {job}" in said
+    command = shlex.split(said.partition(" Go on with: ")[2])
+    assert command[:5] == ["selfgen", "resume", "--directory", str(flow.root), "--"]
+    assert command[5:] == [*RUN, *target]
+
+    hold.unlink()
+    while children(job):
+        time.sleep(0.1)
+    done = flow.snakemake(*RUN, *target)
+    assert done.returncode == 0, done.stdout
+    assert "The last run here was killed: its lock is removed." in done.stdout
+
+    job = killed()
+    hold.unlink()  # the job itself has not seen it go
+    os.kill(job, signal.SIGSTOP)
+    done = subprocess.run(
+        [sys.executable, "-m", *command],
+        cwd=flow.root,
+        env=os.environ | {"PYTHONPATH": str(flow.root / "src")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.startswith(f"ended: {job}")
+    assert (flow.root / target[-1]).read_bytes() == before
+
+
+def children(pid: int, named: bytes = b"") -> list[int]:
+    """Its children whose command line has some text."""
+    found = Path(f"/proc/{pid}/task").glob("*/children")
+    jobs = [child for path in found for child in path.read_text().split()]
+    return [int(j) for j in jobs if named in Path(f"/proc/{j}/cmdline").read_bytes()]
 
 
 @pytest.fixture

@@ -122,3 +122,10 @@ rule measure_loss:
         **step("measure_loss"),
     shell:
         STEP
+
+
+# All answers, and nothing that is made of them.
+rule answered:
+    input:
+        GRAPH.answered(),
+    localrule: True

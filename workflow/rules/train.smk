@@ -110,3 +110,10 @@ use rule finetune as finetune_round with:
         manifest=paths.TRAINED,
     wildcard_constraints:
         checkpoint=any_of(NAMES["round"]),
+
+
+# All models that are fine-tuned, and nothing that is made of them.
+rule trained:
+    input:
+        GRAPH.trained(),
+    localrule: True

@@ -1,5 +1,6 @@
-"""Go on with a run that was killed: cancel the Slurm jobs that it left behind, unlock its
-folder, and run Snakemake with the arguments that it was called with."""
+"""Go on with a run that was killed: cancel the Slurm jobs that it left behind, end its other
+jobs on this machine, unlock its folder, and run Snakemake with the arguments that it was
+called with."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from selfgen.runtime import cluster
+from selfgen.runtime import cluster, runs
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -22,6 +23,8 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace) -> None:
+    if left := runs.end(args.directory):
+        print(f"ended: {', '.join(map(str, left))}", flush=True)
     jobs = cluster.cancel(args.directory)
     if jobs:
         print(f"cancelled: {', '.join(jobs)}", flush=True)

@@ -31,7 +31,7 @@ def check(group: str, names: Iterable[str]) -> None:
     for name in names:
         if len(name) > MAX_NAME or not re.fullmatch(NAME, name):
             raise ValueError(
-                f"{group}.{name:.{MAX_NAME}}: found {name!r:.80}, allowed are {ALLOWED}"
+                f"{group}.{name[:MAX_NAME]}: found {name!r:.80}, allowed are {ALLOWED}"
             )
 
 

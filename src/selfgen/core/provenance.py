@@ -28,6 +28,7 @@ DECLARATIONS = ("DATASET",)
 """What a module tells the graph: it reaches a step through its spec, and is no code of it."""
 
 
+@functools.cache
 def code_digest(*modules: str) -> str:
     """Digest of the syntax of some modules and of all package modules they import.
 
@@ -121,10 +122,13 @@ def _importing(statement: ast.Import | ast.ImportFrom, alias: ast.alias) -> ast.
 
 def _statements(tree: ast.AST) -> Iterator[ast.AST]:
     """All nodes, but for what only people and type checkers read."""
-    for node in ast.iter_child_nodes(tree):
-        if not _is_for_people(node):
-            yield node
-            yield from _statements(node)
+    todo = [tree]
+    while todo:
+        children = [
+            n for n in ast.iter_child_nodes(todo.pop()) if not _is_for_people(n)
+        ]
+        yield from children
+        todo += children
 
 
 def _canonical(node: Any, in_class: bool = False) -> str:

@@ -7,6 +7,7 @@ them, which code it computes with. All else in the workflow is wiring.
 from __future__ import annotations
 
 import contextlib
+import functools
 import inspect
 import os
 from collections.abc import Callable, Sequence
@@ -234,6 +235,14 @@ class Workflow:
             ],
         }
 
+    def trained(self) -> list[str]:
+        """The manifests of all models that are fine-tuned."""
+        return tables.collected(self.graph)["trained"]
+
+    def answered(self) -> list[str]:
+        """The manifests of all answers."""
+        return tables.collected(self.graph)["answers"]
+
     def about(self, wildcards: Any) -> str:
         """What a reader of the report page should know of a table or figure."""
         if "table" in dict(wildcards.items()):
@@ -264,11 +273,16 @@ class Workflow:
 
     def _ask(self, function: Callable[..., Any], wildcards: Any) -> Any:
         given = dict(wildcards.items())
-        names = list(inspect.signature(function).parameters)[1:]
-        values = {name: wildcards[name] for name in names if name in given}
+        values = {name: wildcards[name] for name in _names(function) if name in given}
         if "seed" in values:
             values["seed"] = int(values["seed"])
         return function(self.graph, **values)
+
+
+@functools.cache
+def _names(function: Callable[..., Any]) -> tuple[str, ...]:
+    """Of its parameters, but for the graph."""
+    return tuple(inspect.signature(function).parameters)[1:]
 
 
 def open_workflow(
@@ -276,11 +290,16 @@ def open_workflow(
 ) -> Workflow:
     """The workflow of a configuration.
 
-    Raises UserError: a file or a value in it is wrong.
+    Raises UserError: a file or a value in it is wrong, or the folder of downloads.
     """
     for path in files_given:
         files.check(Path(path))
     resources = paths.resources(str(root))
+    if set("{}") & set(resources):
+        raise UserError(
+            f"{resources}: downloads cannot lie in a folder with braces, which Snakemake"
+            " takes for wildcards; name another by SELFGEN_RESOURCES"
+        )
     if "experiments" in raw:
         config = load_synthetic(raw)
         sizes.check(config)

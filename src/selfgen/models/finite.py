@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-
-import torch
+from typing import TYPE_CHECKING
 
 from selfgen.core.errors import UserError
+
+if TYPE_CHECKING:
+    import torch
 
 Counts = list[tuple[str, int, int]]
 """Of tensors by name: how many of their values are not finite, of how many."""
@@ -24,6 +26,8 @@ def all_finite(tensors: Sequence[torch.Tensor]) -> bool:
     One pass over the memory, and few calls on a GPU: the norm is not finite where a value
     is not. Of finite values beyond 1e19 it isn't either; then they are counted.
     """
+    import torch
+
     if bool(torch.nn.utils.get_total_norm(tensors).isfinite()):
         return True
     return not any(map(_count, tensors))
@@ -35,6 +39,8 @@ def counts(named: Iterable[tuple[str, torch.Tensor]]) -> Counts:
 
 
 def _count(tensor: torch.Tensor) -> int:
+    import torch
+
     return int((~torch.isfinite(tensor)).sum())
 
 

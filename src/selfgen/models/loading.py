@@ -12,7 +12,7 @@ from typing import Any
 from selfgen.core.errors import UserError
 from selfgen.core.json_files import refuse_damaged
 from selfgen.core.spec import Device
-from selfgen.models import finite, probe
+from selfgen.models import finite
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +64,7 @@ def load(folder: Path | str) -> Any:
     reshaped = {name for name, *_ in info["mismatched_keys"]}
     if absent := sorted({*info["missing_keys"]} | reshaped):
         raise UserError(
-            f"{folder}: {len(absent)} of the weights of {probe.name_of(model)} are missing"
+            f"{folder}: {len(absent)} of the weights of {type(model).__name__} are missing"
             f" or of another shape, {absent[0]} among them; copy or fetch it again"
         )
     if finite.broken(model):
@@ -176,18 +176,22 @@ def skeleton(folder: Path) -> Any:
 
 
 def load_for_generation(
-    folder: Path | str, spec: Device, try_out: Callable[[Any], object] = probe.reader
+    folder: Path | str,
+    spec: Device,
+    try_out: Callable[[Any], object] | None = None,
 ) -> tuple[Any, str, str]:
     """``(model, device, precision)`` ready to generate: weights in the precision itself.
 
-    ``try_out`` tries a model in fp32 before it is rounded: then what is wrong is not taken
-    for rounding.
+    ``try_out`` tries a model in fp32 before it is rounded, by default as ``probe.reader``
+    does: then what is wrong is not taken for rounding.
     """
     import torch
+
+    from selfgen.models import probe
 
     model = load(folder)
     device, precision = place(spec, model)
     if precision == "bf16":
-        try_out(model.eval())
+        (try_out or probe.reader)(model.eval())
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
     return model.to(device=device, dtype=dtype).eval(), device, precision

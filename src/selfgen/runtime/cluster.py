@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import time
 from pathlib import Path
@@ -39,11 +40,23 @@ def cancel(folder: Path, seconds: float = 120.0) -> list[str]:
     return jobs
 
 
+def check() -> None:
+    """Raises UserError: jobs cannot be submitted, since no Slurm answers here."""
+    if not shutil.which("sbatch"):
+        raise UserError(
+            "slurm: found no sbatch on PATH; run on a login node of a Slurm"
+        )
+    _squeue()
+
+
 def _squeue(*which: str) -> set[str]:
     """Numbers of jobs that run or wait, of this user; an array is one."""
     command = ["squeue", "--noheader", "--me", "--format=%F", *which]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError) as error:
-        raise UserError(f"cancel: squeue: {error}") from None
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except OSError as error:
+        raise UserError(f"slurm: squeue: {error}") from None
+    if done.returncode:
+        said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+        raise UserError(f"slurm: does not answer: {said[-1]}")
     return set(done.stdout.split())
