@@ -99,6 +99,7 @@ for path in json.loads(sys.argv[1]):
             jobs.append((workflow, job, key))
 
 def digests():
+    provenance.code_digest.cache_clear()
     return [workflow.code(job.rule, job.wildcards) for workflow, job, _ in jobs]
 
 def edited(text, names):
