@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from tests import shipped
 
-from selfgen.core import ties
+from selfgen.core import manifests, ties
 from selfgen.core.errors import UserError
 from selfgen.core.spec import from_json
 from selfgen.evaluation.statistics import paired_difference
@@ -115,12 +115,20 @@ def test_readme_shows_the_shipped_run() -> None:
 
 def test_ship_copies_a_run_without_its_samples(tmp_path: Path) -> None:
     run = tmp_path / "results"
-    for name in ("tables/main.md", "tables/samples.md", "figures/a.svg", "collected/b"):
+    for name, place in (
+        ("tables/main.md", "tables/manifests/main.json"),
+        ("tables/samples.md", "tables/manifests/samples.json"),
+        ("figures/a.svg", "tables/manifests/ablations.json"),
+        ("collected/b", "collected/manifest.json"),
+    ):
         (run / name).parent.mkdir(parents=True, exist_ok=True)
         (run / name).write_text(name)
+        manifests.write(run / place, "tabulate", "{}", {}, "", [run / name], {})
     judgments = run / "judgments" / "x" / "seed0.parquet"
     judgments.parent.mkdir(parents=True)
     pd.DataFrame({"id": ["a"], "won": [1.0], "reply": ["quoted"]}).to_parquet(judgments)
+    place = judgments.with_suffix(".json")
+    manifests.write(place, "judge_answers", "{}", {}, "", [judgments], {})
     ship.ship(run, tmp_path / "out")
     kept = pd.read_parquet(tmp_path / "out" / "judgments" / "x" / "seed0.parquet")
     assert list(kept.columns) == ["id", "won"]
@@ -130,6 +138,14 @@ def test_ship_copies_a_run_without_its_samples(tmp_path: Path) -> None:
     assert found == {"tables/main.md", "figures/a.svg", "collected/b", "judgments/x"}
     with pytest.raises(UserError, match="no folder tables"):
         ship.ship(tmp_path, tmp_path / "other")
+    for name in ("tables/main.md", "figures/a.svg", "collected/b"):
+        (run / name).write_text("BASH 100.0")
+        with pytest.raises(UserError, match=f"{name}: not as it was made"):
+            ship.ship(run, tmp_path / "other")
+        (run / name).write_text(name)
+    judgments.write_bytes(b"")
+    with pytest.raises(UserError, match="changed since judge_answers made it"):
+        ship.ship(run, tmp_path / "other")
 
 
 def test_show_replaces_what_stands_between_the_marks() -> None:

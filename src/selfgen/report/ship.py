@@ -8,10 +8,15 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
+from selfgen.core import manifests
 from selfgen.core.errors import UserError
+from selfgen.core.provenance import sha256
 from selfgen.core.rows import WRITTEN, read_table
+
+FOLDERS = ("tables", "figures", "collected")
 
 
 def ship(results: Path, out: Path) -> None:
@@ -19,22 +24,43 @@ def ship(results: Path, out: Path) -> None:
     there are any.
 
     Raises:
-        UserError: a part of the run is missing.
+        UserError: a part of the run is missing, or not as it was made.
     """
     import pyarrow.parquet
 
-    for folder in ("tables", "figures", "collected"):
+    for folder in FOLDERS:
         if not (results / folder).is_dir():
             raise UserError(
                 f"{results}: found no folder {folder}; run the workflow first"
             )
-        other = shutil.ignore_patterns("samples.md", "manifests", "manifest.json")
-        shutil.copytree(results / folder, out / folder, ignore=other)
+    for path in _made(results):
+        if path.name != "samples.md":
+            to = out / path.relative_to(results)
+            to.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, to)
     for path in sorted((results / "judgments").rglob("*.parquet")):
+        manifests.held(path, made=True)
         to = out / path.relative_to(results)
         to.parent.mkdir(parents=True, exist_ok=True)
         table = read_table(path).drop_columns("reply")
         pyarrow.parquet.write_table(table, to, **WRITTEN)
+
+
+def _made(results: Path) -> Iterator[Path]:
+    """What the manifests of tables, figures and collected files name, each file held against
+    them. One manifest tells of all tables and figures of synthetic experiments."""
+    places = sorted(results.glob("*/manifests/*.json"))
+    for place in [*places, results / "collected" / "manifest.json"]:
+        for name, digest in manifests.read(place)["outputs"].items():
+            own = place.parents[place.parent.name == "manifests"]
+            folders = [own, *(results / folder for folder in FOLDERS)]
+            path = next((x for f in folders if (x := f / name).is_file()), own / name)
+            if not path.is_file() or sha256(path) != digest:
+                raise UserError(
+                    f"{path}: not as it was made, by {place}; delete it, and it is made"
+                    " anew"
+                )
+            yield path
 
 
 def show(readme: str, texts: dict[str, str]) -> str:
