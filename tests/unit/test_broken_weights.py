@@ -358,6 +358,16 @@ def test_sound_weights_are_taken(folder: Path, tmp_path: Path) -> None:
     assert all(torch.equal(value, two[name]) for name, value in one.items())
 
 
+def test_a_mask_of_older_code_is_no_broken_weight(folder: Path, tmp_path: Path) -> None:
+    """Checkpoints of GPT-NeoX, such as Pythia's, hold -1e9 in half precision."""
+    path = folder / "model.safetensors"
+    mask = {"model.layers.0.self_attn.masked_bias": torch.tensor(-1e9).half()}
+    assert not all(value.isfinite() for value in mask.values())
+    save_file(load_file(path) | mask, path, {"format": "pt"})
+    base.prepare(model_spec("folder"), folder, tmp_path / "base")
+    loading.load(tmp_path / "base")
+
+
 def test_broken_weights_are_not_saved(tmp_path: Path) -> None:
     model = build("llama")
     with torch.no_grad():

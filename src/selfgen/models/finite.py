@@ -2,7 +2,9 @@
 
 Of a model its parameters are looked at, and buffers are not: no optimiser step changes a
 buffer, and one that masks may be infinite by right. What breaks in a buffer shows in the loss
-and in logits. A file does not say which of its tensors are buffers, so there all count.
+and in logits. A file does not say which of its tensors are buffers, so there all count but
+those of one number: in half precision, the mask that older code saved (``masked_bias`` of
+GPT-NeoX, -1e9) is infinite. One that is a parameter is looked at when the model is loaded.
 """
 
 from __future__ import annotations
@@ -71,7 +73,7 @@ def check(model: torch.nn.Module, where: str) -> None:
 
 def check_file(path: Path) -> None:
     """Raises UserError, which names the file and the tensor, unless a safetensors file can
-    be read and all that it holds is finite. One tensor at a time is in memory."""
+    be read and all its tensors with a dimension are finite. One at a time is in memory."""
     from safetensors import SafetensorError, safe_open
 
     try:
@@ -80,7 +82,9 @@ def check_file(path: Path) -> None:
                 tensor = file.get_tensor(name)
                 # Some types of 8 bits cannot be asked.
                 tensor = tensor.float() if tensor.is_floating_point() else tensor
-                if tensor.is_floating_point() and not all_finite([tensor]):
+                if not tensor.dim() or not tensor.is_floating_point():
+                    continue
+                if not all_finite([tensor]):
                     said = told(counts([(name, tensor)]))
                     raise UserError(f"{path}: {said}; allowed: finite weights")
     except SafetensorError as error:
