@@ -268,7 +268,10 @@ def test_a_loss_that_nobody_measures_has_no_manifest_of_it() -> None:
     [
         ("values: [{what: x}]", "own.yaml: values.0.kind: found nothing"),
         ("- a", "own.yaml: values.0: found 'a'"),
-        ("a: [", "evaluation.values: while parsing"),
+        ("a: [", "own.yaml: is no YAML: while parsing"),
+        ("a: 2026-13-45", "own.yaml: is no YAML: month must be in 1..12"),
+        ("# \xe9", "own.yaml: line 1: found bytes that are no UTF-8"),
+        ("a: &a [*a]", "evaluation.values: own.yaml: a: found the anchor of line 1"),
         ("values: []", "own.yaml: values: found []"),
         (
             "values: [{what: x, kind: paper-secondary, value: 1, table: null, row: {},"
@@ -280,7 +283,7 @@ def test_a_loss_that_nobody_measures_has_no_manifest_of_it() -> None:
 def test_a_file_that_is_wrong(tmp_path: Path, text: str, said: str) -> None:
     raw = yaml.safe_load((REPO / "config" / "smoke.yaml").read_text())
     raw["evaluation"] = {**raw.get("evaluation", {}), "values": "own.yaml"}
-    (tmp_path / "own.yaml").write_text(text)
+    (tmp_path / "own.yaml").write_text(text, encoding="latin-1")
     with pytest.raises(UserError) as caught:
         known_numbers(Graph(load(raw), tmp_path))
     first, *_ = str(caught.value).splitlines()

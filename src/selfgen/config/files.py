@@ -17,15 +17,27 @@ shipped file has some 1,500."""
 def read(path: Path) -> dict[str, Any]:
     """The configuration in a file.
 
-    Raises UserError: as ``check``, or it is no mapping.
+    Raises UserError: as ``value``, or it is no mapping.
     """
-    check(path)
-    raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    raw = value(path)
     if not isinstance(raw, dict):
         raise UserError(
             f"config: {path}: found no keys, allowed: keys and their values"
         )
     return raw
+
+
+def value(path: Path) -> Any:
+    """What a YAML file says.
+
+    Raises UserError: as ``check``, or a value in it is none, such as the date 2026-13-45.
+    """
+    check(path)
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except Exception as error:  # what makes the values raises all kinds
+        said = " ".join(str(error).split())[:200]
+        raise UserError(f"config: {path}: is no YAML: {said}") from None
 
 
 def check(path: Path) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import yaml
-
-from selfgen.config import checked
+from selfgen.config import checked, files
 from selfgen.config.values import Value, Values
 from selfgen.core.errors import UserError
 from selfgen.core.provenance import spec_digest
@@ -25,10 +23,10 @@ def known_numbers(graph: Graph) -> tuple[Known, ...]:
         return ()
     path = graph.root / name
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        said = " ".join(str(error).split())
-        raise UserError(f"config: evaluation.values: {said}") from None
+        raw = files.value(path)
+    except UserError as error:
+        where = "config: evaluation.values: "
+        raise UserError(str(error).replace("config: ", where)) from None
     try:
         values = checked(Values, raw if isinstance(raw, dict) else {"values": raw})
     except UserError as error:
