@@ -113,6 +113,18 @@ def test_an_error_costs_nothing(
     assert judge.spent() == 0
 
 
+@pytest.mark.parametrize("line", ['["a" 5, 1]', '["a", 5]', '["a", [5], 1]', "5]"])
+def test_a_damaged_line_of_the_ledger_is_named(tmp_path: Path, line: str) -> None:
+    replies = Replies(tmp_path)
+    replies.pay("a", 10, 2)
+    with replies.ledger.open("a") as file:
+        file.write(f"{line}\n")
+    with pytest.raises(
+        UserError, match=rf"^{replies.ledger}: line 3: found .*lower the"
+    ):
+        replies.paid("a")
+
+
 def test_a_ledger_that_was_cut_off_is_read(tmp_path: Path) -> None:
     replies = Replies(tmp_path)
     replies.pay("a", 10, 2)

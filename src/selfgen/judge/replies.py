@@ -16,6 +16,7 @@ from typing import Any
 
 from selfgen.benchmarks.base import Reply
 from selfgen.core import manifests
+from selfgen.core.errors import UserError
 
 log = logging.getLogger(__name__)
 
@@ -67,17 +68,29 @@ class Replies:
             file.write(f"\n{line}\n")
 
     def paid(self, model: str) -> tuple[int, int]:
-        """Tokens of prompts and of completions that were charged, over all requests."""
+        """Tokens of prompts and of completions that were charged, over all requests.
+
+        Raises UserError: a line is damaged, so that a budget might not hold.
+        """
         if not self.ledger.is_file():
             return 0, 0
         totals = [0, 0]
-        for line in self.ledger.read_text(encoding="utf-8").splitlines():
+        lines = self.ledger.read_text(encoding="utf-8", errors="replace").splitlines()
+        for number, line in enumerate(lines, 1):
             # A line is cut off where a process was ended while it wrote.
             if not line.endswith("]"):
                 continue
-            name, *tokens = json.loads(line)
+            try:
+                name, prompt, completion = json.loads(line)
+                charged = int(prompt), int(completion)
+            except (ValueError, TypeError):
+                raise UserError(
+                    f"{self.ledger}: line {number}: found {line!r:.80}, allowed: the name of"
+                    " a model and two numbers of tokens; mend it, or delete it and lower"
+                    " the budget by what it says"
+                ) from None
             if name == model:
-                totals = [a + b for a, b in zip(totals, tokens, strict=True)]
+                totals = [a + b for a, b in zip(totals, charged, strict=True)]
         return totals[0], totals[1]
 
     @contextmanager
