@@ -102,7 +102,7 @@ def test_jobs_that_outlive_a_run_are_named_and_ended(tmp_path: Path) -> None:
     process.communicate("")
     assert said == (
         "The last run here was killed, and its jobs still work: processes"
-        f" {job}. Go on with: CURE"
+        f" {job}. End them and go on with: CURE"
     )
     assert list((tmp_path / runs.LOCKS).glob("*"))
     assert runs.end(tmp_path) == [int(job)]
@@ -119,8 +119,13 @@ def test_where_nothing_is_known_the_lock_stays(tmp_path: Path, key: str) -> None
         run.path.write_text(json.dumps(written | {key: "another", "host": "node7"}))
     process, said, _ = start(tmp_path)
     process.communicate("")
-    known = {"machine": "Locked by a run on node7;", "queued": "still be in the queue."}
-    assert known[key] in said and said.endswith(" Go on with: CURE")
+    known = {
+        "machine": "Locked by a run on node7; from here it cannot be seen whether it ended."
+        " If it has, go on with: CURE",
+        "queued": "The last run here was killed, and its jobs may still be in the queue."
+        " Cancel them and go on with: CURE",
+    }
+    assert said == known[key]
     assert list((tmp_path / runs.LOCKS).glob("*"))
 
 

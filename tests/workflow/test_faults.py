@@ -148,7 +148,7 @@ def test_a_run_is_killed_and_called_again(flow: Flow) -> None:
     assert done.returncode == 1 and "LockException" in done.stdout
     (said,) = [x for x in done.stdout.splitlines() if x.startswith("The last run")]
     assert f" {job}" in said
-    command = shlex.split(said.partition(" Go on with: ")[2])
+    command = shlex.split(said.partition(" go on with: ")[2])
     assert command[:5] == ["selfgen", "resume", "--directory", str(flow.root), "--"]
     assert command[5:] == [*RUN, *target]
 

@@ -77,7 +77,7 @@ def begin(queued: bool, cure: str, folder: Path = Path()) -> str:
     if not locks or not dead:
         return ""
     if why := _doubt(dead):
-        return f"{why} Go on with: {cure}"
+        return f"{why}: {cure}"
     for path in locks:
         path.unlink(missing_ok=True)
     _forget(dead)
@@ -137,19 +137,24 @@ def _at_end(path: Path, pid: int) -> None:
 
 
 def _doubt(dead: list[Run]) -> str:
-    """Why a lock may be held, where nobody is seen that holds it."""
+    """Why a lock may be held, where nobody is seen that holds it, and what a cure does."""
     if away := [run for run in dead if not run.here()]:
         where = ", ".join(sorted({run.host for run in away}))
         return (
-            f"Locked by a run on {where}; from here it cannot be seen whether it ended."
+            f"Locked by a run on {where}; from here it cannot be seen whether it ended. If"
+            " it has, go on with"
         )
     if left := [pid for run in dead for pid in run.left()]:
         named = ", ".join(map(str, left))
         return (
             f"The last run here was killed, and its jobs still work: processes {named}."
+            " End them and go on with"
         )
     if any(run.queued for run in dead):
-        return "The last run here was killed, and its jobs may still be in the queue."
+        return (
+            "The last run here was killed, and its jobs may still be in the queue. Cancel"
+            " them and go on with"
+        )
     return ""
 
 
