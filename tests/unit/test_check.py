@@ -304,16 +304,18 @@ def test_shipped_configurations_fit_a_small_machine(path: Path) -> None:
         sizes.check(Graph(load(raw), REPO), 8 * GB)
 
 
-def test_estimates_are_low() -> None:
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_estimates_are_low(dtype: torch.dtype) -> None:
     """Of the parameters of a model as of the cache of a row."""
-    model, _ = create(TINY)
+    model = create(TINY)[0].to(dtype)
     config = model.config.to_dict()
     whole = model.num_parameters()
     assert whole / 2 < parameters(config) <= whole
     cache = model(torch.zeros((1, 10), dtype=torch.int64)).past_key_values
     pair = cache.layers[0]
-    bytes_ = 4 * (pair.keys.numel() + pair.values.numel()) * len(cache.layers) / 10
-    assert bytes_ <= token_bytes(config) <= bytes_ + 100
+    bytes_ = (pair.keys.nbytes + pair.values.nbytes) * len(cache.layers) / 10
+    assert bytes_ <= token_bytes(config, dtype.itemsize) <= bytes_ + 100
+    assert token_bytes(config) <= bytes_ + 100
 
 
 def test_memory_of_this_machine_is_known() -> None:

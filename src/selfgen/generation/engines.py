@@ -153,7 +153,8 @@ def make(
     longest = max(map(len, requests), default=0)
     reader.check(longest)
     if reader.device.type != "cuda":  # there it is tried, and the batch halved
-        row = longest * sizes.token_bytes(reader.config.to_dict())
+        number = model.dtype.itemsize
+        row = longest * sizes.token_bytes(reader.config.to_dict(), number)
         what = f"one row of {longest} tokens"
         memory.ask("generation", what, row, "lower max_prompt_tokens or max_new_tokens")
     if reader.alike and longest > reader.alike:

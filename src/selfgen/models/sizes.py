@@ -26,7 +26,7 @@ LAYER_BYTES = 50_000
 TRAINED_BYTES = 16
 """Of a parameter in training: weight, gradient and two moments in fp32."""
 
-FP32 = 4
+FP32, BF16 = 4, 2
 """Bytes of a number."""
 
 
@@ -48,12 +48,13 @@ def _numbers(config: Mapping[str, Any]) -> dict[str, int]:
     return found
 
 
-def token_bytes(config: Mapping[str, Any]) -> int:
-    """Of each token of a row that is generated: keys and values in fp32, and itself."""
+def token_bytes(config: Mapping[str, Any], number: int = BF16) -> int:
+    """Of each token of a row that is generated: itself, and keys and values, whose numbers
+    have ``number`` bytes."""
     n = _numbers(config)
     head = n["head"] or (n["size"] // n["heads"] if n["heads"] else 0)
     width = (n["shared"] or n["heads"]) * head
-    return TOKEN_BYTES + 2 * n["attending"] * width * FP32
+    return TOKEN_BYTES + 2 * n["attending"] * width * number
 
 
 def parameters(config: Mapping[str, Any]) -> int:
