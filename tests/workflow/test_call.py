@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -43,6 +44,21 @@ def test_a_profile_that_is_there(bare: Flow, tmp_path: Path, given: str) -> None
     """Also where the run has a folder of its own."""
     more = ("--configfile", "config/smoke.yaml", "--directory", str(tmp_path / "run"))
     assert bare.rules("--workflow-profile", given, *more)
+
+
+def test_what_resume_is_given_is_refused_as_snakemake_refuses_it(bare: Flow) -> None:
+    command = ["-m", "selfgen", "resume", "--", "--workflow-profile", "nope"]
+    done = subprocess.run(
+        [sys.executable, *command],
+        cwd=bare.root,
+        env=os.environ | {"PYTHONPATH": str(bare.root / "src")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    (said,) = done.stderr.splitlines()
+    assert said.startswith("--workflow-profile: found no nope; there are ")
 
 
 @pytest.mark.parametrize("rule", FED_BY_THEMSELVES)

@@ -30,5 +30,6 @@ def run(args: Namespace) -> None:
         print(f"cancelled: {', '.join(jobs)}", flush=True)
     given = args.snakemake[1:] if args.snakemake[:1] == ["--"] else args.snakemake
     command = [sys.executable, "-m", "snakemake", "--directory", str(args.directory)]
-    subprocess.run([*command, "--unlock", *given], check=True)
-    sys.exit(subprocess.run([*command, *given], check=False).returncode)
+    for call in ([*command, "--unlock", *given], [*command, *given]):
+        if code := subprocess.run(call, check=False).returncode:
+            sys.exit(code)  # Snakemake has said why
