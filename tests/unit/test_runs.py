@@ -123,7 +123,7 @@ def test_where_nothing_is_known_the_lock_stays(tmp_path: Path, key: str) -> None
         "machine": "Locked by a run on node7; from here it cannot be seen whether it ended."
         " If it has, go on with: CURE",
         "queued": "The last run here was killed, and its jobs may still be in the queue."
-        " Cancel them and go on with: CURE",
+        " Cancel them (those of Slurm, this does) and go on with: CURE",
     }
     assert said == known[key]
     assert list((tmp_path / runs.LOCKS).glob("*"))

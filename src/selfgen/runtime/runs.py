@@ -153,7 +153,7 @@ def _doubt(dead: list[Run]) -> str:
     if any(run.queued for run in dead):
         return (
             "The last run here was killed, and its jobs may still be in the queue. Cancel"
-            " them and go on with"
+            " them (those of Slurm, this does) and go on with"
         )
     return ""
 
