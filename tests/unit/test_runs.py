@@ -129,6 +129,21 @@ def test_where_nothing_is_known_the_lock_stays(tmp_path: Path, key: str) -> None
     assert list((tmp_path / runs.LOCKS).glob("*"))
 
 
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"id": "x"}', '{"of": "another"}'])
+def test_a_record_that_cannot_be_read_may_be_that_of_a_live_run(
+    tmp_path: Path, text: str
+) -> None:
+    """Also beside one of a run that is known to be dead."""
+    killed(tmp_path, "")
+    path = runs.RECORDS / "x.json"
+    (tmp_path / path).write_text(text)
+    process, said, _ = start(tmp_path)
+    process.communicate("")
+    assert said.startswith(f"Locked by a run on a machine that {path} does not tell; ")
+    assert list((tmp_path / runs.LOCKS).glob("*"))
+    assert runs.end(tmp_path) == [] and not (tmp_path / path).exists()
+
+
 def test_a_lock_of_which_nobody_left_a_record_stays(tmp_path: Path) -> None:
     path = lock(tmp_path)
     process, said, _ = start(tmp_path)

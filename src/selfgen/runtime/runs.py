@@ -109,11 +109,17 @@ def end(folder: Path) -> list[int]:
 
 
 def runs(folder: Path) -> list[Run]:
-    """The records of a folder."""
+    """The records of a folder. One that cannot be read may be that of a live run, of another
+    user or of another version, which is not here as far as anybody knows."""
     found = []
     for path in sorted((folder / RECORDS).glob("*.json")):
-        with contextlib.suppress(OSError, ValueError, TypeError):
+        try:
             found.append(Run(**json.loads(path.read_text()), path=path))
+        except FileNotFoundError:
+            continue  # its run has ended
+        except (OSError, ValueError, TypeError):
+            nowhere = f"a machine that {path} does not tell"
+            found.append(Run(path.stem, 0, "", "", nowhere, False, path))
     return found
 
 
