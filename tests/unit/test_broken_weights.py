@@ -27,7 +27,7 @@ from selfgen.core.rows import write_rows
 from selfgen.core.sealed import SEAL
 from selfgen.core.spec import Device
 from selfgen.data.chat_templates import CHATML
-from selfgen.models import base, loading
+from selfgen.models import base, finite, loading
 from selfgen.models.base import ModelSpec
 from selfgen.training.spec import Lora, TwoPass
 
@@ -366,6 +366,16 @@ def test_a_mask_of_older_code_is_no_broken_weight(folder: Path, tmp_path: Path) 
     save_file(load_file(path) | mask, path, {"format": "pt"})
     base.prepare(model_spec("folder"), folder, tmp_path / "base")
     loading.load(tmp_path / "base")
+
+
+def test_packed_weights_are_whole_numbers() -> None:
+    model = torch.nn.Linear(2, 2)
+    model.packed = torch.nn.Parameter(torch.ones(4, dtype=torch.uint8), False)
+    assert finite.broken(model) is None
+    model.bias.data[0] = math.nan
+    assert finite.broken(model) == (
+        "1 of 2 values of bias are not finite, 1 of 10 in all"
+    )
 
 
 def test_broken_weights_are_not_saved(tmp_path: Path) -> None:
