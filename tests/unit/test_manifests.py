@@ -48,6 +48,31 @@ def test_a_folder_of_weights(tmp_path: Path) -> None:
         manifests.held(folder, made=True)
 
 
+def test_nobody_is_told_to_delete_what_no_step_makes(tmp_path: Path) -> None:
+    """Weights of another run as the base of this one, which an earlier version may have
+    made, with a manifest that holds no digest."""
+    folder, manifest = tmp_path / "weights", tmp_path / "manifest.json"
+    folder.mkdir()
+    (folder / "model.safetensors").write_bytes(b"w")
+    manifests.write(manifest, "finetune", "{}", {}, "", [folder], {})
+    digest = manifests.held(folder, made=False)
+    whole = manifest.read_bytes()
+    (folder / "model.safetensors").write_bytes(b"v")
+    cure = f"; bring weights back as it was, or move {manifest} away if it is right"
+    with pytest.raises(UserError, match="changed since finetune") as said:
+        manifests.held(folder, made=False)
+    assert str(said.value).endswith(cure)
+    (folder / "model.safetensors").write_bytes(b"w")
+    earlier = json.loads(whole)
+    del earlier[manifests.DIGEST]
+    manifest.write_text(json.dumps(earlier))
+    with pytest.raises(UserError, match="of an earlier version") as said:
+        manifests.held(folder, made=False)
+    assert str(said.value).endswith(cure)
+    manifest.rename(tmp_path / "away")
+    assert manifests.held(folder, made=False) == digest
+
+
 def test_every_bit_of_a_file(tmp_path: Path) -> None:
     path = tmp_path / "seed0.parquet"
     path.write_bytes(content := parquet(read_frame(_rows(tmp_path / "rows.parquet"))))

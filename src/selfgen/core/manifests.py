@@ -80,9 +80,10 @@ def _digest(value: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def read(
-    path: Path, cure: str = "delete it and what it tells of, and they are made anew"
-) -> dict[str, Any]:
+ANEW = "delete it and what it tells of, and they are made anew"
+
+
+def read(path: Path, cure: str = ANEW) -> dict[str, Any]:
     """What ``signed`` wrote.
 
     Raises UserError: it is missing, no JSON object, or its content is not what it says of
@@ -118,12 +119,14 @@ def held(path: Path, made: bool) -> str:
         raise UserError(f"{path}: this file is missing")
     digest = sha256(path)
     if place := _of(path, made):
-        manifest = read(place)
+        # Weights of another run, say, which nothing here makes anew.
+        yours = f"bring {path.name} back as it was, or move {place} away if it is right"
+        manifest = read(place, ANEW if made else yours)
         if (known := manifest["outputs"][path.name]) != digest:
             raise UserError(
                 f"{path}: changed since {manifest['rule']} made it: found sha256"
-                f" {digest[:12]}, but {place} says {str(known)[:12]}; delete it, and it is"
-                " made anew"
+                f" {digest[:12]}, but {place} says {str(known)[:12]};"
+                f" {'delete it, and it is made anew' if made else yours}"
             )
     elif made and path.suffix != ".json":
         raise UserError(
