@@ -123,7 +123,8 @@ def _refused(
     job: Job, path: Path, file: Path, change: Callable[[bytes], bytes]
 ) -> None:
     before = file.read_bytes()
-    if path.suffix == ".json" and _content(change(before)) == _content(before):
+    is_json = file.suffix in (".json", ".listing") and not path.is_dir()
+    if is_json and _content(change(before)) == _content(before):
         return  # of a manifest its content counts, which says the same
     # Weights may be linked to another folder's.
     file.unlink()

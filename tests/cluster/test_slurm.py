@@ -223,14 +223,15 @@ def test_shards_share_a_job_or_are_an_array(
     config = configuration()
     config["tasks"]["descriptions"]["test_rows"] = 16
     flow.write_config("small.yaml", config)
-    target = "results/scores/descriptions/tiny/base/direct/seed0.parquet"
-    run = (*PLUGIN, "--configfile", "small.yaml", "--until", "generate_answers")
-    run += ("--notemp", "--set-resources", "generate_answers:shards=4")
+    made = "results/answers/descriptions/tiny/base/direct/seed0.shards"
+    parts = [f"{made}/{number}of4.parquet" for number in range(4)]
+    run = (*PLUGIN, "--configfile", "small.yaml", "--notemp")
+    run += ("--set-resources", "generate_answers:shards=4")
     run += ("generate_answers:batch_size=4",)
     pairs = ("--groups", "generate_answers=shards", "--group-components", "shards=2")
-    done = flow.snakemake(*run, *pairs, "--", target)
+    done = flow.snakemake(*run, *pairs, "--", *parts)
     assert done.returncode == 0, done.stdout[-5000:]
-    shards = flow.root / "results/answers/descriptions/tiny/base/direct/seed0.shards"
+    shards = flow.root / made
     before = {path.name: path.read_bytes() for path in shards.glob("*.parquet")}
     assert len(before) == 4
     grouped = [j for j in slurm.jobs()[since:] if "shards" in j["Comment"]]
@@ -239,7 +240,7 @@ def test_shards_share_a_job_or_are_an_array(
     since = len(slurm.jobs())
     shutil.rmtree(shards)
     array = ("--slurm-array-jobs", "generate_answers")
-    done = flow.snakemake(*run, *array, "--", target)
+    done = flow.snakemake(*run, *array, "--", *parts)
     assert done.returncode == 0, done.stdout[-5000:]
     assert {p.name: p.read_bytes() for p in shards.glob("*.parquet")} == before
     tasks = slurm.jobs()[since:]

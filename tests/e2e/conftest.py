@@ -66,7 +66,7 @@ def results(root: Path) -> dict[str, Any]:
     found |= {
         path.name: path.read_bytes()
         for path in (
-            *(folder / "tables").iterdir(),
+            *filter(Path.is_file, (folder / "tables").iterdir()),
             folder / "collected/scores.parquet",
         )
         if not path.name.startswith("cost")
