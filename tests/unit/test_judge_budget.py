@@ -125,6 +125,17 @@ def test_a_damaged_line_of_the_ledger_is_named(tmp_path: Path, line: str) -> Non
         replies.paid("a")
 
 
+def test_a_digit_of_the_ledger_is_not_believed(tmp_path: Path) -> None:
+    replies = Replies(tmp_path)
+    replies.pay("a", 1000, 2)
+    text = replies.ledger.read_text()
+    replies.ledger.write_text(text.replace("1000", "1"))
+    with pytest.raises(UserError, match=r"line 2: found .* and their digest; mend it"):
+        replies.paid("a")
+    replies.ledger.write_text('["a", 1000, 2]\n')
+    assert replies.paid("a") == (1000, 2), "of an earlier version"
+
+
 def test_a_ledger_that_was_cut_off_is_read(tmp_path: Path) -> None:
     replies = Replies(tmp_path)
     replies.pay("a", 10, 2)

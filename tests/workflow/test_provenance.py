@@ -374,6 +374,8 @@ def test_hash_of_a_folder_reads_names_and_contents(tmp_path: Path) -> None:
     (folder / "sub" / "b").write_text("y")
     first = provenance.sha256(folder)
     os.utime(folder / "a")
+    for stray in (".nfs0001", ".DS_Store", "sub/.snakemake_timestamp"):
+        (folder / stray).write_text("z")
     assert provenance.sha256(folder) == first
     (folder / "a").rename(folder / "c")
     assert provenance.sha256(folder) != first

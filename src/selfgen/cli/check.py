@@ -12,8 +12,10 @@ from pathlib import Path
 from selfgen.config import files
 from selfgen.core.errors import UserError
 from selfgen.core.memory import total
+from selfgen.core.types import hint
 from selfgen.graph import sizes
 from selfgen.graph.files import Missing, missing, unmade
+from selfgen.graph.rules import RULES
 from selfgen.graph.workflow import open_workflow
 
 ROOT = Path(__file__).parents[3]
@@ -56,6 +58,8 @@ def run(args: Namespace) -> None:
     workflow = open_workflow(raw, [path], ROOT)
     sizes.check(workflow.graph, int(args.memory * 1e9) if args.memory else total())
     found = missing(workflow)
+    if args.files and args.files not in RULES:
+        raise UserError(f"--files: found {args.files!r}{hint(args.files, list(RULES))}")
     if args.files:
         gone = [file for one in found if one.rule == args.files for file in one.files]
         print("\n".join(gone), end="\n" if gone else "")

@@ -9,7 +9,8 @@ from selfgen.core.errors import UserError
 
 
 def refuse_damaged(folder: Path | str) -> None:
-    """Raises UserError: the first JSON file of a folder that holds no object of keys."""
+    """Raises UserError: the first JSON file of a folder that is none, or a configuration
+    or tokenizer that holds no keys."""
     for path in sorted(Path(folder).glob("*.json")):
         try:
             found = json.loads(path.read_text(encoding="utf-8"))
@@ -18,7 +19,9 @@ def refuse_damaged(folder: Path | str) -> None:
         except ValueError as error:  # of JSON, and of UTF-8
             said = " ".join(str(error).split())[:200]
             raise UserError(f"{path}: is no JSON in UTF-8: {said}") from None
-        if not isinstance(found, dict):
+        # Others, such as those of sentence encoders, may be lists.
+        keyed = path.name.endswith("config.json") or path.name == "tokenizer.json"
+        if keyed and not isinstance(found, dict):
             raise UserError(
                 f"{path}: found {str(found)[:40]!r}, allowed: keys and values"
             )

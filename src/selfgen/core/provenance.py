@@ -18,6 +18,10 @@ from typing import Any
 
 PACKAGE = Path(__file__).parents[1]
 NAME = "selfgen"
+STRAY = (".snakemake_timestamp", ".DS_Store")
+"""What Snakemake and file managers put into a folder after its step has ended; NFS puts
+``.nfs...`` there."""
+
 UNSEEN = (
     *("type_comment", "type_ignores", "kind", "ctx", "type_params"),
     *("annotation", "returns", "simple"),
@@ -205,8 +209,7 @@ def sha256(path: Path) -> str:
     if path.is_dir():
         digest = hashlib.sha256()
         for item in sorted(p for p in path.rglob("*") if p.is_file()):
-            # Snakemake puts this there after the step has ended.
-            if item.name == ".snakemake_timestamp":
+            if item.name in STRAY or item.name.startswith(".nfs"):
                 continue
             digest.update(f"{item.relative_to(path)} {sha256(item)}\n".encode())
         return digest.hexdigest()

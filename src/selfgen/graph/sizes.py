@@ -22,6 +22,7 @@ from selfgen.graph.steps import Graph
 from selfgen.methods.base import Trained
 from selfgen.mixing.order import ROW_BYTES
 from selfgen.models import sizes
+from selfgen.models.loading import SMALL_MODEL
 from selfgen.models.shapes import SHAPES
 
 LARGEST = 24 * 2**40
@@ -91,7 +92,7 @@ def _of_graph(graph: Graph) -> Iterator[Need]:
             yield _list(f"dialogues.{name}.{key}", rows, "dialogues")
     for lengths, models in _rows(graph):
         for model_name in models:
-            yield _row(lengths, model_name, shapes[model_name])
+            yield _row(graph, lengths, model_name, shapes[model_name])
 
 
 def _rows(graph: Graph) -> Iterator[tuple[dict[str, int], list[str]]]:
@@ -174,11 +175,19 @@ def _training(graph: Graph, name: str) -> Iterator[Need]:
             yield Need(f"methods.{key}.candidates", found, drafts * ROW_BYTES, what)
 
 
-def _row(lengths: Mapping[str, int], model: str, shape: Mapping[str, Any]) -> Need:
+def _row(
+    graph: Graph, lengths: Mapping[str, int], model: str, shape: Mapping[str, Any]
+) -> Need:
     """Of one row, by the key that makes it long."""
+    config = graph.config
+    small = sizes.parameters(shape) < SMALL_MODEL and config.device == "cpu"
+    random = isinstance(config.models[model], c.RandomModel)
+    fp32 = config.precision == "fp32" or (
+        config.precision == "auto" and small and random
+    )
     key = max(lengths, key=lambda name: lengths[name])
     tokens = sum(lengths.values())
-    taken = tokens * sizes.token_bytes(shape)
+    taken = tokens * sizes.token_bytes(shape, sizes.FP32 if fp32 else sizes.BF16)
     what = f"one row of {tokens} tokens of models.{model}"
     return Need(key, lengths[key], taken, what)
 

@@ -17,6 +17,7 @@ from typing import Any
 from selfgen.benchmarks.base import Reply
 from selfgen.core import manifests
 from selfgen.core.errors import UserError
+from selfgen.core.provenance import spec_digest
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +64,8 @@ class Replies:
     def pay(self, model: str, prompt_tokens: int, completion_tokens: int) -> None:
         """Note a request that was charged, whether or not its reply can be used."""
         # A line break on both sides: a line that was cut off spoils no other.
-        line = json.dumps([model, prompt_tokens, completion_tokens])
+        charged = [model, prompt_tokens, completion_tokens]
+        line = json.dumps([*charged, spec_digest(json.dumps(charged))])
         with self._lock, self.ledger.open("a", encoding="utf-8") as file:
             file.write(f"\n{line}\n")
 
@@ -81,13 +83,16 @@ class Replies:
             if not line.endswith("]"):
                 continue
             try:
-                name, prompt, completion = json.loads(line)
+                name, prompt, completion, *said = json.loads(line)
                 charged = int(prompt), int(completion)
+                # A line of an earlier version has no digest.
+                if said not in ([], [spec_digest(json.dumps([name, *charged]))]):
+                    raise ValueError
             except (ValueError, TypeError):
                 raise UserError(
                     f"{self.ledger}: line {number}: found {line!r:.80}, allowed: the name of"
-                    " a model and two numbers of tokens; mend it, or delete it and lower"
-                    " the budget by what it says"
+                    " a model, two numbers of tokens and their digest; mend it, or delete"
+                    " it and lower the budget by what it says"
                 ) from None
             if name == model:
                 totals = [a + b for a, b in zip(totals, charged, strict=True)]
