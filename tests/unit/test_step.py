@@ -124,7 +124,9 @@ def test_arguments_come_in_a_file(tmp_path: Path) -> None:
     """Many more of them than a command line may have."""
     path, listed = records(tmp_path / "records.parquet"), tmp_path / "a b{c}.txt"
     said = [f"--input=records={path}", f"--output=scores={tmp_path / 'scores'}"]
-    listed.write_text("\n".join([*said, *["--name=a {b} 'c' \"d\" $e"] * 20_000]))
+    listed.write_text(
+        "\n".join([*said, *[f"--name=a {{b}} 'c' \"d\" $e {'x' * 99}"] * 2000])
+    )
     assert step("score_lead_1", ScoresSpec(("rouge",), ("test",)), f"@{listed}") == 0
     assert (tmp_path / "scores").is_file()
 

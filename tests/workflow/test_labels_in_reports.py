@@ -6,6 +6,8 @@ import base64
 import re
 from html.parser import HTMLParser
 
+import pytest
+
 from tests.flow import Flow
 
 LABEL = r"</script><script>alert(1)</script> $\foo$ | \b %d & _x # 'q' {task} `y`"
@@ -28,6 +30,7 @@ def scripts(page: str) -> int:
     return parser.tags.count("script")
 
 
+@pytest.mark.slow
 def test_a_label_ends_no_script_of_the_report(flow: Flow) -> None:
     """Only what draws labels runs again, and the page, which holds the figures with them,
     has as many scripts as before."""

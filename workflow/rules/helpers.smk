@@ -1,7 +1,7 @@
 # What all rules are made of: files, parameters, and the one command that runs any step.
 import re
 
-CONDA = literal(ROOT / "envs" / "selfgen.yaml")
+CONDA = call.literal(ROOT / "envs" / "selfgen.yaml")
 STEP = "python -m selfgen step {params.job:q} --threads {threads} > {log:q} 2>&1"
 GUARDED_STEP = STEP + (
     " && python -m selfgen step check_leakage --spec {params.guard:q}"

@@ -27,6 +27,11 @@ TEMPORARY = 2**20
 """Bytes of temporary files that must fit: Snakemake's scheduler writes some."""
 
 
+def literal(path: object) -> str:
+    """A path whose braces Snakemake does not take for a variable."""
+    return str(path).replace("{", "{{").replace("}", "}}")
+
+
 def check(arguments: Sequence[str], snakefile: Path) -> None:
     """Raises UserError: a profile is missing, or ``--until`` names a rule that it cannot
     stop after."""
