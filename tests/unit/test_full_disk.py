@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from tests import steps
+from tests.disks import mounted
 from tests.file_server import serve_texts
 from tests.unit.test_training import SPEC, rows
 
@@ -27,14 +28,8 @@ pytestmark = pytest.mark.skipif(
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of a megabyte."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder]
-    done = subprocess.run(mount, capture_output=True, text=True, check=False)
-    if done.returncode:
-        pytest.skip(f"no disk can be mounted: {done.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", folder], check=True)
+    with mounted(tmp_path / "disk", "1m") as folder:
+        yield folder
 
 
 @pytest.fixture(autouse=True)

@@ -14,6 +14,7 @@ import pytest
 from selfgen.graph.call import FED_BY_THEMSELVES
 from selfgen.graph.sources import WHEELS
 from tests.conftest import SMALL
+from tests.disks import mounted
 from tests.flow import Flow, clone
 
 RUN = ("--configfile", "small.yaml", "--cores", "2")
@@ -137,16 +138,8 @@ def test_braces_blanks_and_quotes_in_the_path_of_the_clone(
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of 64 KiB."""
-    if os.geteuid() != 0 or not shutil.which("mount"):
-        pytest.skip("only root mounts a disk")
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", folder]
-    done = subprocess.run(mount, capture_output=True, text=True, check=False)
-    if done.returncode:
-        pytest.skip(f"no disk can be mounted: {done.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", folder], check=True)
+    with mounted(tmp_path / "disk", "64k") as folder:
+        yield folder
 
 
 def test_a_full_disk_of_temporary_files(bare: Flow, disk: Path) -> None:
