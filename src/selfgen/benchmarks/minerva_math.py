@@ -56,7 +56,11 @@ class MinervaMath(FewShot):
         sympy on LaTeX with a time limit."""
         called = f"{__name__}:exact_match"
         try:
-            return bool(limited.call(called, reply, problem["answer"], seconds=SECONDS))
+            return bool(
+                limited.call(
+                    called, reply, problem["answer"], seconds=SECONDS, easy=EASY
+                )
+            )
         except limited.TimedOut:
             return False
 
@@ -66,6 +70,9 @@ class MinervaMath(FewShot):
             return answer
         raise UserError(f"MATH: {problem['unique_id']}: its solution has no box")
 
+
+EASY = (r"Final Answer: The final answer is $\frac12$. I hope it is correct.", "0.5")
+"""A reply that is right, and its answer."""
 
 BENCHMARK = MinervaMath
 

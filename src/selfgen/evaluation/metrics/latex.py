@@ -68,8 +68,11 @@ def equivalent(given: str, answer: str) -> bool:
     if importlib.util.find_spec("math_verify") is None:
         raise UserError("MATH: cannot import math_verify; pip install math-verify")
     try:
+        called = f"{__name__}:verified"
         return bool(
-            limited.call(f"{__name__}:verified", given, answer, seconds=SECONDS)
+            limited.call(
+                called, given, answer, seconds=SECONDS, easy=(r"\frac12", "0.5")
+            )
         )
     except limited.TimedOut:
         return False
