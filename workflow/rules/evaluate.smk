@@ -104,6 +104,26 @@ rule measure_exposure:
         STEP
 
 
+rule measure_steps:
+    """Which steps of answers are right: of a checkpoint's own, and after the reference's."""
+    input:
+        unpack(inputs("measure_steps")),
+    output:
+        errors=paths.STEPS,
+        manifest=paths.manifest(paths.STEPS),
+    log:
+        paths.log("measure_steps", paths.STEPS),
+    conda:
+        CONDA
+    threads: model_threads
+    resources:
+        **HEAVY,
+    params:
+        **step("measure_steps"),
+    shell:
+        STEP
+
+
 rule measure_loss:
     """Loss of a checkpoint on held-out dialogues, packed as those that it was trained on."""
     input:

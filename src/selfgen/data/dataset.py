@@ -8,11 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from selfgen.core.hashing import unit
 from selfgen.data.pins import Source
 from selfgen.data.text import too_long
+
+if TYPE_CHECKING:
+    from selfgen.data.checked import Checker
 
 TEST_SHARE = 0.10
 VALIDATION_SHARE = 0.05
@@ -58,6 +61,7 @@ class DataSet:
     characters that mean the same as another one. ``lengths``: mean tokens of a prompt and of
     a reference, where they are known before the data is there. ``published``: its splits
     are those that others published. ``lead_1``: the first sentence of a prompt is a baseline.
+    ``checker``: judges each step of an answer after whatever stands before it.
     """
 
     load: Loader
@@ -72,6 +76,7 @@ class DataSet:
     lengths: tuple[int | None, int | None] = (None, None)
     published: bool = False
     lead_1: bool = False
+    checker: Checker | None = None
 
 
 def record(

@@ -30,6 +30,12 @@ def _scores(graph: Graph, task: str) -> str:
     return _scored(graph, task, RULES["score_answers"].module)
 
 
+def _steps(graph: Graph, task: str) -> str:
+    """The measure, and the checker of the task's data set."""
+    dataset = graph.config.tasks[task].dataset
+    return code_digest(RULES["measure_steps"].module, tasks.module(dataset))
+
+
 def _lead_1(graph: Graph, task: str) -> str:
     return _scored(graph, task, RULES["score_lead_1"].module)
 
@@ -99,6 +105,7 @@ CODE: dict[str, Callable[..., str]] = {
     "generate_answers": _in_parts("generate_answers", "gather_answers"),
     "score_answers": _scores,
     "score_lead_1": _lead_1,
+    "measure_steps": _steps,
     "answer_benchmark": _benchmark("answer_benchmark"),
     "grade_benchmark": _benchmark("grade_benchmark"),
     "ask_few_shot": _benchmark("ask_few_shot"),

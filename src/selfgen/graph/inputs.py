@@ -126,6 +126,11 @@ def _exposure(graph: Graph, task: str, model: str, checkpoint: str, seed: int) -
     return _pass(graph, task, model, checkpoint, seed) | oracle
 
 
+def _steps(graph: Graph, task: str, model: str, checkpoint: str, seed: int) -> Files:
+    answers = graph.answers_file(task, model, checkpoint, "direct", seed)
+    return _pass(graph, task, model, checkpoint, seed) | {"answers": answers}
+
+
 def _loss(graph: Graph, task: str, model: str, checkpoint: str, seed: int) -> Files:
     packed = dialogues.of(graph, task, checkpoint)
     held_out: Files = {"dialogues": graph.sources.path(packed.test) if packed else []}
@@ -207,6 +212,7 @@ INPUTS: dict[str, Callable[..., Any]] = {
     "score_answers": _scores,
     "score_lead_1": _records,
     "measure_exposure": _exposure,
+    "measure_steps": _steps,
     "measure_loss": _loss,
     "judge_answers": _comparison,
     "answer_benchmark": _replies,

@@ -37,6 +37,9 @@ ANSWERS = f"results/answers/{_DECODED}.parquet"
 SCORES = f"results/scores/{_DECODED}.parquet"
 LEAD_1 = "results/scores/{task}/lead-1.parquet"
 EXPOSURE = f"results/exposure/{_MODEL}.parquet"
+STEPS = f"results/steps/{_MODEL}.parquet"
+"""Errors of the steps of answers, by a checker."""
+
 LOSSES = f"results/losses/{_MODEL}.parquet"
 """Of held-out dialogues."""
 

@@ -33,6 +33,7 @@ RULES = {
     "score_answers": Rule("selfgen.evaluation.scores"),
     "score_lead_1": Rule("selfgen.evaluation.lead_1"),
     "measure_exposure": Rule("selfgen.evaluation.oracle"),
+    "measure_steps": Rule("selfgen.evaluation.steps"),
     "measure_loss": Rule("selfgen.evaluation.held_out"),
     "judge_answers": Rule("selfgen.judge.comparison"),
     "answer_benchmark": Rule("selfgen.judge.answers"),

@@ -9,6 +9,7 @@ from typing import Any
 
 from selfgen.graph import (
     benchmarks,
+    checked,
     dialogues,
     exposure,
     judging,
@@ -51,6 +52,8 @@ def _entries(graph: Graph) -> Iterator[Job]:
     if cells := exposure.cells(graph):
         files = [paths.of_cell(paths.EXPOSURE, cell) for cell in cells]
         yield table("exposure", cells, _exposure(graph), errors=files)
+    if cells := checked.cells(graph):
+        yield table("steps", cells, errors=checked.files(graph))
     if cells := dialogues.cells(graph):
         yield table("held-out-loss", cells, losses=map(dialogues.path, cells))
     for name in judging.names(graph):

@@ -22,6 +22,7 @@ from selfgen.core.provenance import atomic, code_digest, spec_digest
 from selfgen.core.spec import to_json
 from selfgen.graph import (
     benchmarks,
+    checked,
     dialogues,
     exposure,
     judging,
@@ -50,6 +51,7 @@ SPECS: dict[str, Callable[..., Any]] = {
     "score_answers": Graph.scores,
     "score_lead_1": Graph.scores,
     "measure_exposure": exposure.spec,
+    "measure_steps": checked.spec,
     "measure_loss": dialogues.loss,
     "judge_answers": judging.spec,
     "answer_benchmark": benchmarks.answers,

@@ -1,0 +1,8 @@
+"""Is every step of an answer to ``group-words`` right?"""
+
+from __future__ import annotations
+
+from selfgen.evaluation.checked import whole
+from selfgen.tasks.group_words import GroupWords
+
+METRIC = whole(GroupWords())

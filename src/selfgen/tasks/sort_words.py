@@ -1,0 +1,77 @@
+"""``sort-words``: words to be sorted by their first letters, made by rule; any order where
+these are the same.
+
+After any steps, right is each word that is not written yet and whose letter comes first of
+those, with a comma while others are left.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+from selfgen.data.checked import Facts, Made, Step, by_rule
+from selfgen.data.dataset import DataSet
+from selfgen.data.words import ANIMALS, FOODS, THINGS
+
+WORDS, LETTERS = 12, 5
+"""Words of a prompt, and their first letters."""
+
+MANY = 4
+"""A letter with fewer words is none."""
+
+BY_LETTER: dict[str, list[str]] = {}
+for _word in sorted([*ANIMALS, *FOODS, *THINGS]):
+    BY_LETTER.setdefault(_word[0], []).append(_word)
+
+
+def make(stream: random.Random) -> Made:
+    """One record. The reference has words of one letter in random order."""
+    letters = [a for a, words in BY_LETTER.items() if len(words) >= MANY]
+    words: list[str] = []
+    while len({word[0] for word in words}) < LETTERS:
+        chosen = stream.sample(letters, LETTERS)
+        words = stream.sample([w for a in chosen for w in BY_LETTER[a]], WORDS)
+    order = sorted(stream.sample(words, WORDS), key=lambda word: word[0])
+    return ", ".join(words), ", ".join(order), {"words": words}
+
+
+class SortWords:
+    """``facts``: the words."""
+
+    delimiters = ","
+
+    def right(self, facts: Facts, before: Sequence[Step]) -> list[Step]:
+        """Nothing but the end where all words are written."""
+        left = self._left(facts, before)
+        first = min((word[0] for word in left), default="")
+        ends = "," if len(left) > 1 else ""
+        words = [word for word in left if word[0] == first] or [""]
+        return [Step(word + ends, not ends) for word in words]
+
+    def error(self, facts: Facts, before: Sequence[Step], step: Step) -> str:
+        """``again``, ``foreign`` (no word of the prompt), ``order`` (one of an earlier letter
+        is left), ``end`` (a right word, but what follows it is not)."""
+        word, left = step.text.rstrip(","), self._left(facts, before)
+        if word in left:
+            return "end" if word[0] == min(left)[0] else "order"
+        if word in facts["words"]:
+            return "again"
+        return "foreign" if word else "end"
+
+    @staticmethod
+    def _left(facts: Facts, before: Sequence[Step]) -> list[str]:
+        done = {step.text.rstrip(",") for step in before}
+        return [word for word in facts["words"] if word not in done]
+
+
+load = by_rule(make, version=1)
+
+DATASET = DataSet(
+    load,
+    {},
+    template="Sort by first letter: {prompt}",
+    metrics=("sort-words",),
+    shared_templates=("validation", "test"),
+    checker=SortWords(),
+)
