@@ -4,6 +4,7 @@ realigned labels by hand."""
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -262,6 +263,9 @@ def test_rows_of_a_reading() -> None:
     assert facts["generated_tokens"] > 0
     with pytest.raises(UserError, match="answers: found none to sort-words-test-"):
         measured.run(model, tokenizer, rows, answers[:1], spec)
+    short = replace(spec, prompt=replace(PROMPT, max_answer_tokens=30))
+    with pytest.raises(UserError, match="max_new_tokens: found 30, allowed: more, for"):
+        measured.run(model, tokenizer, rows, answers, short)
     rows[0]["reference"] = "zebra, " + rows[0]["reference"]
     with pytest.raises(UserError, match="sort-words: the reference of .* is wrong"):
         measured.run(model, tokenizer, rows, answers, spec)

@@ -101,7 +101,7 @@ def forced_steps(
 
     One pass over the references gives the greedy choice at every position. A step whose
     choices are all the reference's is the reference's; another one is written on greedily
-    from the first choice that differs.
+    from the first choice that differs. Raises UserError: a reference that was cut off.
     """
     stops = ends.stops(model, tokenizer)
     banned = ends.banned(model, tokenizer, but=stops)
@@ -109,6 +109,11 @@ def forced_steps(
     made, begun, limit = [], {}, LONGER
     for i, (example, choice) in enumerate(zip(examples, choices, strict=True)):
         answer = list(example.answer_ids)
+        if answer[-1] not in stops:
+            raise UserError(
+                f"max_new_tokens: found {len(answer)}, allowed: more, for the reference of"
+                f" {example.id} does not fit"
+            )
         made.append(_cut(tokenizer, answer, delimiters, stops))
         for k, (start, end) in enumerate(spans(tokenizer, answer, delimiters)):
             limit = max(limit, LONGER + end - start)
@@ -129,6 +134,7 @@ def forced_steps(
             Sampling(),
             seed=0,
             max_new_tokens=limit,
+            stop_at=_closing(tokenizer, delimiters),
             batch_size=batch_size,
         )
     }
@@ -152,6 +158,13 @@ def spans(
             yield start, t
             start = t
     yield start, len(answer)
+
+
+def _closing(tokenizer: Any, delimiters: str) -> frozenset[int]:
+    """The tokens that have a delimiter in them."""
+    ids = tokenizer.get_vocab().values()
+    texts = zip(ids, tokenizer.batch_decode([[i] for i in ids]), strict=True)
+    return frozenset(i for i, text in texts if set(delimiters) & set(text))
 
 
 def _count(text: str, characters: str) -> int:

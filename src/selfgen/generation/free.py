@@ -26,6 +26,7 @@ def complete(
     shard: int = 0,
     shards: int = 1,
     ends_turns: bool = True,
+    stop_at: frozenset[int] = frozenset(),
     engine: str = "auto",
     facts: dict[str, Any] | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -33,7 +34,7 @@ def complete(
     """Yields the prompts of a shard and the ids of their answers, closed by a token that ends
     a turn (``ends.stops``) where it came before ``max_new_tokens``. Other control tokens are
     never generated, nor are these where ``ends_turns`` is false: then all answers have
-    ``max_new_tokens``. ``engine``, ``facts`` and ``progress`` as in ``forced.run``; a
+    ``max_new_tokens``. ``stop_at``: further tokens that end one. ``engine``, ``facts`` and ``progress`` as in ``forced.run``; a
     ``model`` that vLLM loads knows no ``engine``.
 
     Raises UserError: numbers, rows or tokens that are none.
@@ -44,6 +45,7 @@ def complete(
     banned = ends.banned(model, tokenizer, but=stops)
     if not ends_turns:
         banned, stops = sorted({*banned, *stops}), frozenset()
+    stops |= stop_at
     sampler = Sampler(sampling, banned)
     chosen = of_shard(prompts, batch_size, shard, shards)
     work = [
