@@ -104,7 +104,8 @@ def disk(
     Args:
         bases: parameters of each base model, and whether a hub sends it.
         kept: fine-tuned models by their base.
-        rounds: chains of several rounds by their base; of each, one is on the way.
+        rounds: chains of several rounds by their base, of each of which one is on the way;
+            learning rates that are tried.
     """
     size = {name: parameters for name, (parameters, _) in bases.items()}
 
