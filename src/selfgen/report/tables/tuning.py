@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from selfgen.core.choices import Choice, Point
+from selfgen.core.choices import Choice
+from selfgen.core.ties import equal
 from selfgen.report.collect import several
 from selfgen.report.grid import NOT_RUN, Box, Entry, Grid
 from selfgen.report.registry import REFERENCES, Drawn, Table, choice_list
@@ -14,9 +15,9 @@ from selfgen.report.tables.details import title
 
 CSV = (
     *("what", "task", "model", "method", "candidate", "metric", "mean", "n", "seeds"),
-    *("chosen", "edge"),
+    *("chosen", "remark"),
 )
-EDGE = "edge"
+EDGE, EQUAL = "edge", "equal"
 
 
 def draw(
@@ -34,31 +35,36 @@ def draw(
         grids.append(_rates(rates, spec))
         for cell, choice in zip(spec.cells, rates, strict=True):
             key = ["rate", cell.task, cell.model, cell.method]
-            lines += _lines(key, choice, is_at_edge(choice))
+            lines += _lines(key, choice, remark(choice))
     if references:
         grids.append(_baselines(references, spec))
         for one, choice in zip(_places(spec), references, strict=True):
-            lines += _lines(["baseline", one.task, one.model, ""], choice, False)
+            key = ["baseline", one.task, one.model, ""]
+            lines += _lines(key, choice, remark(choice, ordered=False))
     return Drawn(grids, CSV, lines)
 
 
-def is_at_edge(choice: Choice) -> bool:
-    """Whether the chosen one is the first or last of its candidates, which are in order, so
-    that a better one may lie beyond."""
+def remark(choice: Choice, ordered: bool = True) -> str:
+    """What is to be said of a choice: ``EQUAL`` where all candidates have the same score, so
+    that it says nothing; ``EDGE`` where it is the first or last of candidates that are
+    ``ordered``, as rates are, so that a better one may lie beyond; or nothing."""
+    means = [point.mean for point in choice.candidates]
+    if equal(min(means), max(means)):
+        return EQUAL
     ends = (choice.candidates[0].name, choice.candidates[-1].name)
-    return choice.chosen in ends
+    return EDGE if ordered and choice.chosen in ends else ""
 
 
 def _places(spec: TableSpec[Any]) -> tuple[Reference, ...]:
     return () if isinstance(spec.baseline, str) else spec.baseline
 
 
-def _lines(key: list[str], choice: Choice, edge: bool) -> Iterator[list[Any]]:
+def _lines(key: list[str], choice: Choice, said: str) -> Iterator[list[Any]]:
     for point in choice.candidates:
         is_it = point.name == choice.chosen
         yield [
             *(*key, point.name, choice.metric, point.mean, point.n, point.seeds),
-            *(int(is_it), int(is_it and edge)),
+            *(int(is_it), said if is_it else ""),
         ]
 
 
@@ -70,24 +76,25 @@ def _rates(rates: Sequence[Choice], spec: TableSpec[Any]) -> Grid:
     edges = []
     rows: list[list[Box]] = []
     for cell, choice in zip(spec.cells, rates, strict=True):
-        edge = is_at_edge(choice)
         label = spec.labels[cell.method]
-        if edge:
+        if remark(choice) == EDGE:
             model = f" ({cell.model})" if many else ""
             edges.append(f"{label} on {cell.task}{model}, {choice.chosen}")
         rows.append(
             [
                 *(cell.task, *[cell.model] * many, label, title(choice.metric)),
                 *_scores(names, choice),
-                _prompts(choice.candidates),
-                choice.chosen + f" ({EDGE})" * edge,
+                str(choice.candidates[0].n),
+                _chosen(choice.chosen, remark(choice)),
             ]
         )
     notes = [
         "Score of one training a rate, under the first seed, on validation prompts; bold: the"
         " chosen rate, which all seeds are trained at. Of equal ones the lowest is taken.",
-        f"{NOT_RUN}: not in the grid of that method.",
+        *_equal_note(remark(choice) for choice in rates),
     ]
+    if any(len(choice.candidates) < len(names) for choice in rates):
+        notes.append(f"{NOT_RUN}: not in the grid of that method.")
     if edges:
         notes.append(
             f"{EDGE.capitalize()}: the best rate is the lowest or highest of its grid, and a"
@@ -115,8 +122,8 @@ def _baselines(references: Sequence[Choice], spec: TableSpec[Any]) -> Grid:
         [
             *(one.task, *[one.model] * many, title(choice.metric)),
             *_scores(names, choice),
-            _prompts(choice.candidates),
-            spec.labels[choice.chosen],
+            str(choice.candidates[0].n),
+            _chosen(spec.labels[choice.chosen], remark(choice, ordered=False)),
         ]
         for one, choice in zip(places, references, strict=True)
     ]
@@ -131,7 +138,8 @@ def _baselines(references: Sequence[Choice], spec: TableSpec[Any]) -> Grid:
         rows=rows,
         notes=[
             "Mean score over all seeds on validation prompts; bold: the chosen one, which the"
-            " other methods of its task are compared with. Of equal ones the first is taken."
+            " other methods of its task are compared with. Of equal ones the first is taken.",
+            *_equal_note(remark(choice, ordered=False) for choice in references),
         ],
         left=2 + many,
     )
@@ -146,8 +154,14 @@ def _scores(names: Sequence[str], choice: Choice) -> Iterator[Box]:
             yield Entry(f"{100 * means[name]:.1f}", bold=name == choice.chosen)
 
 
-def _prompts(points: Sequence[Point]) -> str:
-    return str(points[0].n)
+def _chosen(name: str, said: str) -> str:
+    return f"{name} ({said})" if said else name
+
+
+def _equal_note(said: Iterable[str]) -> list[str]:
+    if EQUAL not in said:
+        return []
+    return [f"{EQUAL.capitalize()}: all score alike, so that the choice says nothing."]
 
 
 TABLE = Table(draw, {"rates": choice_list, REFERENCES: choice_list})
