@@ -386,14 +386,14 @@ def test_a_list_of_candidates_trains_nothing(flow: Flow) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("name", "target", "rule"),
+    ("name", "target"),
     [
-        ("bash/rate.json", "results/models/{}/bash/seed0/weights", "finetune"),
-        ("baseline.json", "results/tables/main.csv", "tabulate"),
+        ("bash/rate.json", "results/models/descriptions/tiny/bash/seed0/weights"),
+        ("baseline.json", "results/tables/main.csv"),
     ],
 )
 def test_a_choice_that_was_edited_is_refused(
-    flow: Flow, name: str, target: str, rule: str
+    flow: Flow, name: str, target: str
 ) -> None:
     path = flow.root / "results/tuning/descriptions/tiny" / name
     made = choices.read(path)
@@ -402,7 +402,6 @@ def test_a_choice_that_was_edited_is_refused(
     old = f'"chosen": "{made.chosen}"'
     assert old in text
     path.write_text(text.replace(old, f'"chosen": "{other}"'))
-    wanted = target.format("descriptions/tiny")
-    done = flow.snakemake(*RUN, "--forcerun", rule, "--", wanted)
+    done = flow.snakemake(*RUN, "--forcerun", target, "--", target)
     assert done.returncode != 0
     assert f"{name}: changed since choose_" in done.stdout

@@ -83,8 +83,7 @@ class Stage(Optimization):
 
     learning_rate: RateOrRates = Field(  # type: ignore[assignment]  # or several
         description="Peak rate. A list is a grid: for each task, base model and method the"
-        " rate with the best score on validation is taken, by one training a rate under the"
-        " first seed, on the rows of that seed (docs/method.md)."
+        " one with the best score on validation is taken (docs/method.md)."
     )
     epochs: Count = Field(default=1, description="Passes over the training rows.")
     batch_size: Count = Field(default=16, description="Rows of an optimiser step.")

@@ -77,8 +77,8 @@ class Asked:
 @dataclass(frozen=True)
 class Disk:
     """Bytes: base models ``fetched`` and ``made``, fine-tuned ones ``kept`` and those of
-    ``rounds`` on the way, training ``rows``, and the ``state`` of the largest model while
-    it trains."""
+    ``rounds`` and of learning rates that are tried, training ``rows``, and the ``state`` of
+    the largest model while it trains."""
 
     fetched: int
     made: int
@@ -259,7 +259,7 @@ def _disk(disk: Disk) -> Grid:
         "Models that are fetched": disk.fetched,
         "Base models that are made": disk.made,
         "Fine-tuned models": disk.kept,
-        "Weights of rounds on the way": disk.rounds,
+        "Weights of rounds and of rates that are tried": disk.rounds,
         "Training rows": disk.rows,
         "State of the largest model while it trains": disk.state,
         "All, at the peak": disk.peak,

@@ -97,9 +97,16 @@ def with_baselines(
     spec: TableSpec[Any], inputs: Mapping[str, Sequence[Path]]
 ) -> TableSpec[Any]:
     """A spec with the baselines that were chosen: ``REFERENCES`` has the choice of each, in
-    the order of ``spec.baseline``."""
+    the order of ``spec.baseline``. A spec that a table was drawn with tells them itself.
+
+    Raises UserError: nothing tells them.
+    """
     if isinstance(spec.baseline, str):
         return spec
+    if not inputs.get(REFERENCES):
+        if all(reference.chosen for reference in spec.baseline):
+            return spec
+        raise UserError(f"--input {REFERENCES}=PATH is missing")
     references = zip(spec.baseline, inputs[REFERENCES], strict=True)
     return replace(
         spec,
