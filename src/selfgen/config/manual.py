@@ -108,9 +108,9 @@ without it.
 optimiser steps over the same examples in the same order with the same labelled tokens.
 `evaluation.baseline` should be one of them.
 
-**Tuned learning rates.** A rate that suits one method may harm another, and a baseline that is
-trained at too high a rate makes any other method look good. So let a stage name a grid, and
-the baseline be the better one of several:
+**Tuned learning rates.** A rate that suits one method may harm another, and a baseline
+that is trained at too high a rate makes any other method look good. So let a stage name a
+grid, and the baseline be the better one of several:
 
 ```yaml
 stages:
@@ -118,9 +118,9 @@ stages:
 evaluation: {baseline: [sft, sft-continued]}
 ```
 
-Both are chosen on validation, for each task and base model; `results/tables/tuning.md` shows
-every score and every choice ([how](../docs/method.md#what-is-chosen-on-validation)). Each rate of the grid is one
-more training of each method of the stage, under the first seed.
+Both are [chosen on validation](../docs/method.md#what-is-chosen-on-validation), for each
+task and base model; `results/tables/tuning.md` shows every score and every choice. Each rate
+of the grid is one more training of each method of the stage, under the first seed.
 
 **Add a task.** Add a section to `tasks` with a `dataset` of the list below. Its name is
 part of paths: lower-case letters and digits, with single `-` between them and `.` before
