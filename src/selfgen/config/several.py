@@ -21,8 +21,12 @@ def _tag(value: Any) -> str:
 
 
 Rate = Annotated[Number, Field(gt=0)]
-_Rates = Annotated[list[Rate], Field(min_length=1), AfterValidator(_distinct)]
-_Names = Annotated[list[str], Field(min_length=1), AfterValidator(_distinct)]
+_Rates = Annotated[
+    list[Rate], Field(min_length=1, fail_fast=True), AfterValidator(_distinct)
+]
+_Names = Annotated[
+    list[str], Field(min_length=1, fail_fast=True), AfterValidator(_distinct)
+]
 
 RateOrRates = Annotated[
     Annotated[Rate, Tag("one")] | Annotated[_Rates, Tag("several")], Discriminator(_tag)

@@ -247,8 +247,10 @@ class Workflow:
         return tables.collected(self.graph)["trained"]
 
     def answered(self) -> list[str]:
-        """The manifests of all answers."""
-        return tables.collected(self.graph)["answers"]
+        """The manifests of all answers, those that something is chosen by among them."""
+        cells = tuning.answered(self.graph)
+        files = [paths.of_cell(paths.ANSWERS, cell) for cell in cells]
+        return [*tables.collected(self.graph)["answers"], *map(paths.manifest, files)]
 
     def about(self, wildcards: Any) -> str:
         """What a reader of the report page should know of a table or figure."""
