@@ -79,7 +79,12 @@ def test_every_class_has_a_section_with_every_key() -> None:
         ("Top level", "| `decoding` | section | its defaults |  | "),
         ("`tasks.NAME`", "| `train_rows` | integer | *required* | ≥ 1 | "),
         ("`tasks.NAME`", "| `max_words` | integer or null | `null` | ≥ 1 | "),
-        ("`stages.NAME`", "| `learning_rate` | number | *required* | > 0 | "),
+        (
+            "`stages.NAME`",
+            "| `learning_rate` | number or list of number | *required* | > 0; each > 0, at"
+            " least 1 | ",
+        ),
+        ("`stages.NAME`", "| `weight_decay` | number | `0.0` | ≥ 0 | "),
         (
             "`stages.NAME`",
             "| `adam_betas` | list of number | `[0.9, 0.999]` | each ≥ 0, ≤ 1, 2 items",

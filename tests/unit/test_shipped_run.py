@@ -129,13 +129,22 @@ def test_ship_copies_a_run_without_its_samples(tmp_path: Path) -> None:
     pd.DataFrame({"id": ["a"], "won": [1.0], "reply": ["quoted"]}).to_parquet(judgments)
     place = judgments.with_suffix(".json")
     manifests.write(place, "judge_answers", "{}", {}, "", [judgments], {})
+    rate = run / "tuning" / "a" / "m" / "bash" / "rate.json"
+    rate.parent.mkdir(parents=True)
+    rate.write_text("chosen")
+    place = rate.with_name("manifest.json")
+    manifests.write(place, "choose_rate", "{}", {}, "", [rate], {})
     ship.ship(run, tmp_path / "out")
+    copied = {p.name for p in (tmp_path / "out" / "tuning").rglob("*") if p.is_file()}
+    assert copied == {"rate.json"}
     kept = pd.read_parquet(tmp_path / "out" / "judgments" / "x" / "seed0.parquet")
     assert list(kept.columns) == ["id", "won"]
     found = {
         p.relative_to(tmp_path / "out").as_posix() for p in tmp_path.rglob("out/*/*")
     }
-    assert found == {"tables/main.md", "figures/a.svg", "collected/b", "judgments/x"}
+    assert found == {
+        *("tables/main.md", "figures/a.svg", "collected/b", "judgments/x", "tuning/a")
+    }
     with pytest.raises(UserError, match="no folder tables"):
         ship.ship(tmp_path, tmp_path / "other")
     for name in ("tables/main.md", "figures/a.svg", "collected/b"):
@@ -143,6 +152,10 @@ def test_ship_copies_a_run_without_its_samples(tmp_path: Path) -> None:
         with pytest.raises(UserError, match=f"{name}: not as it was made"):
             ship.ship(run, tmp_path / "other")
         (run / name).write_text(name)
+    rate.write_text("another")
+    with pytest.raises(UserError, match="changed since choose_rate made it"):
+        ship.ship(run, tmp_path / "other")
+    rate.write_text("chosen")
     judgments.write_bytes(b"")
     with pytest.raises(UserError, match="changed since judge_answers made it"):
         ship.ship(run, tmp_path / "other")

@@ -37,7 +37,7 @@ import ast, json, sys
 from pathlib import Path
 import yaml
 from selfgen.core import provenance
-from selfgen.graph import code, dialogues, files, scoring, tables
+from selfgen.graph import code, dialogues, files, scoring, tables, tuning
 from selfgen.graph.workflow import open_workflow
 
 # Digests are kept by what a file holds, since here files change.
@@ -81,6 +81,9 @@ def uses(workflow, job):
     return []
 
 def step(workflow, job):
+    if job.rule == "finetune":
+        where = job.wildcards["task"], job.wildcards["checkpoint"]
+        return tuning.step(workflow.graph, *where)
     if job.rule == "mix_rows":
         where = job.wildcards["task"], job.wildcards["checkpoint"]
         return dialogues.step(workflow.graph, *where)
@@ -185,6 +188,9 @@ def _others(root: Path) -> Path:
     raw["tasks"]["chat"] |= {"test_rows": 4, "metrics": ["rouge"]}
     own = {"label": "Own", "mix": "custom", "function": "own.py:rows"}
     raw["methods"]["own"] = own | {"parent": "sft", "stage": "second"}
+    raw["stages"]["second"]["learning_rate"] = [1e-4, 1e-3]
+    raw["tasks"]["chat"]["stages"] = {"second": "sft"}
+    raw["evaluation"] = {"baseline": ["sft", "sft-continued"]}
     (root / "others.yaml").write_text(yaml.safe_dump(raw))
     return root / "others.yaml"
 

@@ -191,6 +191,7 @@ AWKWARD = (
         "x.manifest",
         "a.r1",
         "b7.r1",
+        "a.lr1e-05",
         "A",
         "Base",
     ),
@@ -229,6 +230,7 @@ ENDINGS = (
     ".leakage",
     ".leakage.json",
     ".r1",
+    ".lr0.0001",
     ".parquet",
     ".listing",
     "/weights",
@@ -258,8 +260,8 @@ PRICES = {"input_price": 1.0, "output_price": 1.0, "budget": 1.0}
 
 @st.composite
 def configurations(draw: st.DrawFn) -> dict[str, Any]:
-    """Two tasks and models, methods with rounds and corrections, comparisons, benchmarks,
-    an oracle, downloads."""
+    """Two tasks and models, methods with rounds, corrections and rates that are tuned, a
+    baseline that is chosen, comparisons, benchmarks, an oracle, downloads."""
     raw = copy.deepcopy(SMALL)
     stages = draw(several(2))
     raw["stages"] = dict(zip(stages, raw["stages"].values(), strict=True))
@@ -299,7 +301,11 @@ def configurations(draw: st.DrawFn) -> dict[str, Any]:
         "gsm8k": {"tasks": tasks},
     }
     unwanted = draw(st.sets(st.sampled_from(sorted(wanted))))
-    raw["evaluation"] = {"baseline": second} | {
+    baseline: str | list[str] = second
+    if draw(st.booleans()):
+        raw["stages"][first] = {"batch_size": 4, "learning_rate": [1e-5, 1e-4, 5e-4]}
+        baseline = [sft, second]
+    raw["evaluation"] = {"baseline": baseline} | {
         key: section for key, section in wanted.items() if key not in unwanted
     }
     raw["seeds"] = draw(st.sampled_from([[0], [0, 1], [1, 11]]))

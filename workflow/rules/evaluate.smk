@@ -66,6 +66,24 @@ rule score_answers:
         STEP
 
 
+rule choose_baseline:
+    """The method that the others of a task are compared with, by scores on validation."""
+    input:
+        unpack(inputs("choose_baseline")),
+    output:
+        choice=paths.BASELINE,
+        manifest=paths.manifest(paths.BASELINE),
+    log:
+        paths.log("choose_baseline", paths.BASELINE),
+    localrule: True
+    conda:
+        CONDA
+    params:
+        **step("choose_baseline"),
+    shell:
+        STEP
+
+
 rule score_lead_1:
     """The first sentence as a summary: what no model has to do."""
     input:

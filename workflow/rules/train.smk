@@ -102,7 +102,8 @@ rule finetune:
         STEP
 
 
-# The weights of all rounds but the last go once the next round has been trained.
+# The weights of all rounds but the last go once the next round has been trained, and those
+# of a learning rate that is tried once they have answered.
 use rule finetune as finetune_round with:
     output:
         weights=temp(directory(paths.WEIGHTS)),
@@ -110,6 +111,27 @@ use rule finetune as finetune_round with:
         manifest=paths.TRAINED,
     wildcard_constraints:
         checkpoint=any_of(NAMES["round"]),
+
+
+rule choose_rate:
+    """The learning rate that a method is trained at, by scores on validation."""
+    input:
+        unpack(inputs("choose_rate")),
+    output:
+        choice=paths.RATE,
+        manifest=paths.manifest(paths.RATE),
+    log:
+        paths.log("choose_rate", paths.RATE),
+    wildcard_constraints:
+        checkpoint=any_of(NAMES["kept"]),
+    priority: 1
+    localrule: True
+    conda:
+        CONDA
+    params:
+        **step("choose_rate"),
+    shell:
+        STEP
 
 
 # All models that are fine-tuned, and nothing that is made of them.

@@ -15,6 +15,7 @@ from selfgen.benchmarks.base import Benchmark
 from selfgen.config import dialogues, errors, judging, sources, tasks
 from selfgen.config.dialogues import Dialogues
 from selfgen.config.judging import Judge, WinRate
+from selfgen.config.several import NameOrNames, RateOrRates
 from selfgen.config.sources import File, Model, Wheel
 from selfgen.config.tasks import Decoding, Task
 from selfgen.core import names
@@ -80,6 +81,10 @@ class Leakage(Keys):
 class Stage(Optimization):
     """One fine-tuning recipe; methods that name the same stage are comparable."""
 
+    learning_rate: RateOrRates = Field(  # type: ignore[assignment]  # or several
+        description="Peak rate. A list is a grid: for each task, base model and method the"
+        " one with the best score on validation is taken (docs/method.md)."
+    )
     epochs: Count = Field(default=1, description="Passes over the training rows.")
     batch_size: Count = Field(default=16, description="Rows of an optimiser step.")
     rows: Count | None = Field(
@@ -100,6 +105,12 @@ class Stage(Optimization):
         description="Train on whole dialogues in blocks, not on the task's records: their"
         " name in `dialogues`. Only `mix: plain`, `loss: all`; `batch_size` counts blocks.",
     )
+
+    @property
+    def rates(self) -> tuple[float, ...]:
+        """Its learning rates, the lowest first: several are tuned."""
+        given = self.learning_rate
+        return tuple(sorted(given)) if isinstance(given, list) else (given,)
 
 
 class Oracle(Keys):
@@ -138,8 +149,10 @@ class _Evaluation(Keys):
     split: Literal["test", "validation"] = Field(
         default="test", description="Choose hyperparameters on `validation` only."
     )
-    baseline: str = Field(
-        default="sft-continued", description="Method that the others are compared with."
+    baseline: NameOrNames = Field(
+        default="sft-continued",
+        description="Method that the others are compared with. Of a list, for each task and"
+        " base model the one with the best score on validation, over all seeds.",
     )
     oracle: Oracle | None = Field(
         default=None, description="Measure exposure bias on open text; off by default."
@@ -159,6 +172,12 @@ class _Evaluation(Keys):
     confidence: Annotated[Number, Field(gt=0, lt=1)] = Field(
         default=0.95, description="Of every interval."
     )
+
+    @property
+    def baselines(self) -> tuple[str, ...]:
+        """The candidates for the baseline; mostly one."""
+        given = self.baseline
+        return tuple(given) if isinstance(given, list) else (given,)
 
     def benchmarks(self) -> dict[str, Benchmark]:
         """The benchmarks that are asked for, by name."""
@@ -252,7 +271,8 @@ class Config(Keys):
                 names.check(group, value)
         names.check("evaluation.win_rates", self.evaluation.win_rates)
         base.check(self.methods, self.stages, self.preferences)
-        known("evaluation.baseline", self.evaluation.baseline, self.methods)
+        for name in self.evaluation.baselines:
+            known("evaluation.baseline", name, self.methods)
         primary = self.evaluation.primary
         for name in primary.methods or ():
             known("evaluation.primary.methods", name, self.methods)

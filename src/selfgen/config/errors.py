@@ -22,6 +22,9 @@ def explain(problem: ErrorDetails, raw: dict[str, Any], root: type) -> str:
                 continue
             path.append(str(part))
             break
+        # So does a union of a value and a list (``config.several``).
+        if not isinstance(node, dict) and not isinstance(part, int):
+            continue
         path.append(str(part))
         node = node[part] if isinstance(node, dict | list) else node
     where = ".".join(path)

@@ -108,6 +108,20 @@ without it.
 optimiser steps over the same examples in the same order with the same labelled tokens.
 `evaluation.baseline` should be one of them.
 
+**Tuned learning rates.** A rate that suits one method may harm another, and a baseline
+that is trained at too high a rate makes any other method look good. So let a stage name a
+grid, and the baseline be the better one of several:
+
+```yaml
+stages:
+  second: {learning_rate: [1.0e-5, 3.0e-5, 1.0e-4], fresh_rows: true}
+evaluation: {baseline: [sft, sft-continued]}
+```
+
+Both are [chosen on validation](../docs/method.md#what-is-chosen-on-validation), for each
+task and base model; `results/tables/tuning.md` shows every score and every choice. Each rate
+of the grid is one more training of each method of the stage, under the first seed.
+
 **Add a task.** Add a section to `tasks` with a `dataset` of the list below. Its name is
 part of paths: lower-case letters and digits, with single `-` between them and `.` before
 digits (`gpt-3.5`), at most 64 characters. All names of a configuration are made so.
@@ -224,9 +238,15 @@ def _table(section: type[BaseModel]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _options(field: dict[str, Any]) -> list[dict[str, Any]]:
+    """The types that a value may have, where these are several."""
+    found: list[dict[str, Any]] = field.get("anyOf") or field.get("oneOf") or []
+    return found
+
+
 def _type(field: dict[str, Any]) -> str:
-    if "anyOf" in field:
-        return " or ".join(_type(option) for option in field["anyOf"])
+    if options := _options(field):
+        return " or ".join(map(_type, options))
     if field.get("type") == "array":
         return f"list of {_type(field['items'])}"
     if "$ref" in field or field.get("type") == "object":
@@ -240,8 +260,8 @@ def _allowed(field: dict[str, Any]) -> str:
         return f"`{field['const']}`"
     if "enum" in field:
         return ", ".join(f"`{value}`" for value in field["enum"])
-    if "anyOf" in field:
-        return "; ".join(filter(None, map(_allowed, field["anyOf"])))
+    if options := _options(field):
+        return "; ".join(filter(None, map(_allowed, options)))
     bounds = [
         text.format(field[name])
         for names, text in _BOUNDS

@@ -81,6 +81,11 @@ class Experiment(Keys):
                     " do not have"
                 )
         for name, stage in self.stages.items():
+            if len(stage.rates) > 1:
+                raise ValueError(
+                    f"stages.{name}.learning_rate: found a list, allowed: one rate, since"
+                    " synthetic experiments do not tune it"
+                )
             if stage.dialogues:
                 raise ValueError(
                     f"stages.{name}.dialogues: found {stage.dialogues!r}, which synthetic"

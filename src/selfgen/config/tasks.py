@@ -122,11 +122,18 @@ def check(config: Config) -> None:
         for stage, other in task.stages.items():
             known(f"{where}.stages", stage, config.stages)
             known(f"{where}.stages.{stage}", other, config.stages)
+        if len(config.evaluation.baselines) > 1:
+            _validated(where, task, "evaluation.baseline is a list")
         for method, trained in config.methods.items():
             if not isinstance(trained, Trained):
                 continue
             used = task.stages.get(trained.stage, trained.stage)
             recipe = config.stages.get(used)
+            own = task.methods is None or method in task.methods
+            if own and recipe and len(recipe.rates) > 1:
+                key = f"stages.{used}.learning_rate"
+                _validated(where, task, f"{key} is a list")
+                _tuned(key, method, trained)
             if recipe and recipe.loss == "all":
                 _ask_all(f"stages.{used}", method, trained)
             if recipe and recipe.fresh_rows and trained.pairs_from():
@@ -150,11 +157,27 @@ def check(config: Config) -> None:
                         f"{where}.methods: found {method!r} without its {key},"
                         f" {needed!r}"
                     )
-        if task.methods and config.evaluation.baseline not in task.methods:
-            raise ValueError(
-                f"{where}.methods: found none that is evaluation.baseline,"
-                f" {config.evaluation.baseline!r}"
-            )
+        for baseline in config.evaluation.baselines:
+            if task.methods and baseline not in task.methods:
+                raise ValueError(
+                    f"{where}.methods: found none that is evaluation.baseline,"
+                    f" {baseline!r}"
+                )
+
+
+def _validated(where: str, task: Task, because: str) -> None:
+    if not task.validation_rows:
+        raise ValueError(
+            f"{where}.validation_rows: found 0, allowed: at least 1 where {because}"
+        )
+
+
+def _tuned(where: str, name: str, method: Trained) -> None:
+    if method.parts > 1:
+        raise ValueError(
+            f"{where}: found a list with methods.{name} of {method.parts} rounds, whose"
+            " rates are not tuned; allowed: one rate, or a stage of its own with one"
+        )
 
 
 def _ask_all(where: str, name: str, method: Trained) -> None:

@@ -12,7 +12,8 @@ from pydantic import AfterValidator
 NAME = r"^[a-z0-9]+(-[a-z0-9]+|\.[0-9][a-z0-9]*)*$"
 """A name is a part of paths, as it stands. What follows a dot begins with a digit
 (``gpt-3.5``), so that no name ends as a file does (``.json``, ``.leakage``), nor as a round
-(``.r1``). There are no capitals, which some disks do not tell apart."""
+(``.r1``) or a rate that is tried (``.lr1e-05``). There are no capitals, which some disks do
+not tell apart."""
 
 MAX_NAME = 64
 """A file's name has at most 255 bytes: a name, what stands around it, and what is added

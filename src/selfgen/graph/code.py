@@ -7,7 +7,7 @@ from collections.abc import Callable
 from selfgen import methods, tasks
 from selfgen.config.synthetic import Synthetic
 from selfgen.core.provenance import code_digest, source_digest
-from selfgen.graph import benchmarks, dialogues, scoring, tables
+from selfgen.graph import benchmarks, dialogues, scoring, tables, tuning
 from selfgen.graph.rules import RULES
 from selfgen.graph.steps import Graph
 from selfgen.methods.base import Trained
@@ -51,6 +51,10 @@ def _rows(graph: Graph, task: str, checkpoint: str) -> str:
         return _scored(graph, task, *modules)
     own = [source_digest(graph.root / path) for path in method.own_files().values()]
     return "".join([code_digest(*modules), *own])
+
+
+def _training(graph: Graph, task: str, checkpoint: str) -> str:
+    return code_digest(RULES[tuning.step(graph, task, checkpoint)].module)
 
 
 def _in_parts(rule: str, gathering: str) -> Callable[[Graph], str]:
@@ -102,6 +106,7 @@ CODE: dict[str, Callable[..., str]] = {
     "build_records": _records,
     "generate_pass": _in_parts("generate_pass", "gather_pass"),
     "mix_rows": _rows,
+    "finetune": _training,
     "generate_answers": _in_parts("generate_answers", "gather_answers"),
     "score_answers": _scores,
     "score_lead_1": _lead_1,

@@ -16,7 +16,7 @@ from selfgen.config import sources as c
 from selfgen.config.judging import Endpoint
 from selfgen.core.errors import UserError
 from selfgen.data.prompts import PromptSpec
-from selfgen.graph import benchmarks, dialogues, judging, paths
+from selfgen.graph import benchmarks, dialogues, judging, paths, tuning
 from selfgen.graph.steps import Graph
 from selfgen.methods.base import CORRECTION_TOKENS
 from selfgen.mixing.blocks import BlocksSpec
@@ -77,7 +77,10 @@ def works(graph: Graph, lengths: Lengths = most) -> list[Work]:
 
 
 def _trained(graph: Graph, lengths: Lengths) -> Iterator[Work]:
-    for task, model, checkpoint, seed in graph.trained():
+    tried = [
+        (cell.task, cell.model, cell.method, cell.seed) for cell in tuning.points(graph)
+    ]
+    for task, model, checkpoint, seed in [*graph.trained(), *tried]:
         spec = dialogues.rows(graph, task, checkpoint, seed)
         if isinstance(spec, BlocksSpec):
             tokens = spec.rows * spec.epochs * DIALOGUE_TOKENS
@@ -109,12 +112,12 @@ def _passes(graph: Graph, lengths: Lengths) -> Iterator[Work]:
 
 
 def _answers(graph: Graph, lengths: Lengths) -> Iterator[Work]:
-    for cell in graph.cells():
+    for cell in [*graph.cells(), *tuning.answered(graph)]:
         spec = graph.answers(cell.task, cell.method, cell.decoding, cell.seed)
         prompt, answer = lengths(graph, cell.task, spec.prompt)
         if cell.decoding == "corrected":
             prompt += answer + CORRECTION_TOKENS
-        rows = _held_out(graph, cell.task)
+        rows = _held_out(graph, cell.task, cell.decoding)
         yield _written(WRITING, cell.task, cell.model, rows, prompt, answer)
 
 
@@ -141,9 +144,9 @@ def _written(
     return Work(step, task, model, 1, read=rows * prompt, written=rows * answer)
 
 
-def _held_out(graph: Graph, task: str) -> int:
+def _held_out(graph: Graph, task: str, decoding: str = "direct") -> int:
     rows = graph.records(task).rows
-    return sum(rows[split] for split in graph.record_splits(task))
+    return sum(rows[split] for split in graph.answered_splits(task, decoding))
 
 
 def asked(graph: Graph) -> Iterator[Asked]:
@@ -242,6 +245,8 @@ def disk(graph: Graph, sizes: dict[str, int], works: Sequence[Work]) -> Disk:
         if checkpoint == graph.checkpoints[checkpoint].declared:
             kept[model] += 1
             rounds[model] += graph.checkpoints[checkpoint].rounds > 1
+    # Trainings go before answers, so all rates that are tried may lie there at once.
+    rounds.update(cell.model for cell in tuning.points(graph))
     models = graph.config.models.items()
     bases = {k: (sizes[k], isinstance(model, c.HubModel)) for k, model in models}
     return report.disk(bases, kept, rounds, works)

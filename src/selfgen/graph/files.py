@@ -28,6 +28,8 @@ OUTPUTS: dict[str, tuple[str, ...]] = {
     "generate_pass": _with_manifest(paths.PASSED),
     "mix_rows": _with_manifest(paths.ROWS),
     "finetune": (paths.WEIGHTS, paths.CURVE, paths.TRAINED),
+    "choose_rate": _with_manifest(paths.RATE),
+    "choose_baseline": _with_manifest(paths.BASELINE),
     "generate_answers": _with_manifest(paths.ANSWERS),
     "score_answers": _with_manifest(paths.SCORES),
     "score_lead_1": _with_manifest(paths.LEAD_1),
@@ -224,7 +226,8 @@ def _job_of(
 
 
 def _rounds(workflow: Workflow) -> set[str]:
-    """Checkpoints whose weights go once the next round has been trained."""
+    """Checkpoints whose weights go once the next round has been trained, or a learning rate
+    been tried."""
     if isinstance(workflow.graph, Synthetic):
         return set()
     return set(workflow.names()["round"])

@@ -15,6 +15,7 @@ from selfgen.graph import (
     paths,
     synthetic,
     tables,
+    tuning,
 )
 from selfgen.graph.sources import hub_model
 from selfgen.graph.steps import Graph
@@ -89,19 +90,25 @@ def _rows(graph: Graph, task: str, model: str, checkpoint: str, seed: int) -> Fi
 
 
 def _training(graph: Graph, task: str, model: str, checkpoint: str, seed: int) -> Files:
-    parent = graph.checkpoints[checkpoint].parent or ""
+    """Rows, which do not depend on the learning rate, the parent's weights, and what says the
+    rate where it is chosen."""
+    one = graph.checkpoints[checkpoint]
+    rows = checkpoint if one.rate is None else one.declared
     address = {"task": task, "model": model, "seed": seed}
-    return {
-        "rows": paths.fill(paths.ROWS, checkpoint=checkpoint, **address),
-        "weights": graph.weights(task, model, parent, seed),
+    files: Files = {
+        "rows": paths.fill(paths.ROWS, checkpoint=rows, **address),
+        "weights": graph.weights(task, model, one.parent or "", seed),
     }
+    if choice := tuning.rate_file(graph, task, model, checkpoint):
+        files["choice"] = choice
+    return files
 
 
 def _drafts(
     graph: Graph, task: str, model: str, checkpoint: str, decoding: str, seed: int
 ) -> Files:
     """Direct answers, which ``corrected`` is shown."""
-    if decoding == "direct":
+    if decoding != "corrected":
         return {}
     return {"drafts": graph.answers_file(task, model, checkpoint, "direct", seed)}
 
@@ -208,6 +215,8 @@ INPUTS: dict[str, Callable[..., Any]] = {
     "generate_pass": _pass,
     "mix_rows": _rows,
     "finetune": _training,
+    "choose_rate": tuning.rate_scores,
+    "choose_baseline": tuning.baseline_scores,
     "generate_answers": _answers,
     "score_answers": _scores,
     "score_lead_1": _records,

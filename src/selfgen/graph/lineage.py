@@ -1,13 +1,15 @@
 """From declared methods to checkpoints, with the parent, the pass and the steps of each.
 
 A method of several rounds has several checkpoints, ``bash.r1``, ``bash.r2``, ..., ``bash``,
-each the generator of the next. Pure functions of the configuration.
+each the generator of the next. One whose learning rate is tuned has one more for each rate of
+the grid, ``bash.lr1e-05``, ... Pure functions of the configuration.
 """
 
 from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from selfgen.config import Stage
@@ -19,7 +21,8 @@ from selfgen.methods.base import Method, Trained
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """One model of a task: the part ``round`` of ``rounds`` of the method ``declared``."""
+    """One model of a task: the part ``round`` of ``rounds`` of the method ``declared``.
+    ``rate``: it is no result, but tells how good that learning rate is."""
 
     name: str
     declared: str
@@ -27,6 +30,7 @@ class Checkpoint:
     parent: str | None
     round: int = 0
     rounds: int = 1
+    rate: float | None = None
 
 
 @dataclass(frozen=True)
@@ -39,14 +43,20 @@ class Pass:
     spec: PassSpec
 
 
-def resolve(methods: dict[str, Method]) -> dict[str, Checkpoint]:
-    """All checkpoints by name, in the order of the methods. No method has the name of a
-    round (``core.names``)."""
+def resolve(
+    methods: dict[str, Method], grids: Mapping[str, Sequence[float]]
+) -> dict[str, Checkpoint]:
+    """All checkpoints by name, in the order of the methods. ``grids``: learning rates that
+    are tried, by method. No method has the name of a round, or of a rate (``core.names``).
+    """
     checkpoints: dict[str, Checkpoint] = {}
     for name, method in methods.items():
         parent, rounds = None, 1
         if isinstance(method, Trained):
             parent, rounds = method.parent, method.parts
+        for rate in grids.get(name, ()):
+            point = at_rate(name, rate)
+            checkpoints[point] = Checkpoint(point, name, method, parent, rate=rate)
         for r in range(rounds):
             checkpoint = name if r == rounds - 1 else f"{name}.r{r + 1}"
             checkpoints[checkpoint] = Checkpoint(
@@ -54,6 +64,11 @@ def resolve(methods: dict[str, Method]) -> dict[str, Checkpoint]:
             )
             parent = checkpoint
     return checkpoints
+
+
+def at_rate(method: str, rate: float) -> str:
+    """The checkpoint of a method that tells how good a learning rate is."""
+    return f"{method}.lr{rate!r}"
 
 
 def steps_of(checkpoint: Checkpoint, rows: int, stage: Stage) -> Steps | None:

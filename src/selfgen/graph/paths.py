@@ -30,6 +30,15 @@ CURVE = f"results/models/{_MODEL}/curve.jsonl"
 TRAINED = f"results/models/{_MODEL}/manifest.json"
 """The manifest of weights and curve."""
 
+RATE = "results/tuning/{task}/{model}/{checkpoint}/rate.json"
+"""The learning rate that a method is trained at, where there is a choice."""
+
+BASELINE = "results/tuning/{task}/{model}/baseline.json"
+"""The method that the others are compared with, where there is a choice."""
+
+VALIDATION = "validation"
+"""In the place of a decoding: direct answers on the split that choices are made by."""
+
 TIMED = f"benchmarks/finetune/{_MODEL}.jsonl"
 """What Snakemake measures of a training."""
 
@@ -105,7 +114,8 @@ def manifest(path: str) -> str:
     """Where the manifest of a step's file or folder lies, as ``core.manifests`` looks for
     it; of a template, its template."""
     folder, _, name = path.rpartition("/")
-    if name == "weights" or folder == "results/collected":
+    beside = ("weights", PurePath(RATE).name, PurePath(BASELINE).name)
+    if name in beside or folder == "results/collected":
         return f"{folder}/manifest.json"
     if folder in (TABLES, FIGURES):
         return f"{folder}/manifests/{name.rpartition('.')[0]}.json"

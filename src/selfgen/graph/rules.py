@@ -1,5 +1,6 @@
 """The steps of the workflow by name: that of the rule that runs it. ``mix_rows`` runs one of
-two, of which ``pack_dialogues`` has no rule of its own."""
+two, of which ``pack_dialogues`` has no rule of its own; ``finetune`` too, of which
+``finetune_tuned`` has none."""
 
 from __future__ import annotations
 
@@ -27,6 +28,9 @@ RULES = {
     "mix_rows": Rule("selfgen.methods.step"),
     "pack_dialogues": Rule("selfgen.mixing.pack"),
     "finetune": Rule("selfgen.training.step"),
+    "finetune_tuned": Rule("selfgen.training.tuned"),
+    "choose_rate": Rule("selfgen.evaluation.choice"),
+    "choose_baseline": Rule("selfgen.evaluation.choice"),
     "gather_pass": Rule("selfgen.generation.gather"),
     "gather_answers": Rule("selfgen.generation.gather"),
     "generate_answers": Rule("selfgen.generation.answers"),

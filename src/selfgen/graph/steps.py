@@ -41,7 +41,7 @@ class Graph:
         """``root``: where the files of functions of one's own lie; ``resources``: where
         downloads do."""
         self.config, self.root = config, root
-        self.checkpoints = lineage.resolve(config.methods)
+        self.checkpoints = lineage.resolve(config.methods, self._grids())
         self._passed: dict[tuple[str, str], Pass | None] = {}
         self.sources = Sources(config, resources)
         scoring.check(config, root)
@@ -77,13 +77,15 @@ class Graph:
         return seeds[:1] if self.checkpoints[checkpoint].parent is None else seeds
 
     def trained(self) -> list[tuple[str, str, str, int]]:
-        """Every (task, model, checkpoint, seed) that is fine-tuned."""
+        """Every (task, model, checkpoint, seed) that is fine-tuned, but for those that tell
+        how good a learning rate is (``graph.tuning``)."""
         return [
             (task, model, name, seed)
             for task in self.config.tasks
             for model in self.models(task)
             for name, checkpoint in self.checkpoints.items()
             if checkpoint.parent is not None
+            and checkpoint.rate is None
             and checkpoint.declared in self.methods(task)
             for seed in self.seeds(task, name)
         ]
@@ -214,6 +216,11 @@ class Graph:
         splits = DATASETS[self.config.tasks[task].dataset].splits
         return tuple(sorted((x for x in splits if x.startswith("test")), reverse=True))
 
+    def answered_splits(self, task: str, decoding: str) -> tuple[str, ...]:
+        """Splits that answers of a decoding are of."""
+        chosen_by = (paths.VALIDATION,)
+        return chosen_by if decoding == paths.VALIDATION else self.record_splits(task)
+
     def records(self, task: str) -> RecordsSpec:
         t = self.config.tasks[task]
         fresh = any(
@@ -274,11 +281,14 @@ class Graph:
         )
 
     def train(self, task: str, checkpoint: str, seed: int) -> TrainSpec:
+        """Of a method whose rate is tuned, at the lowest of the grid."""
         method = self.trained_method(checkpoint)
-        loss = LOSSES[method.loss]
+        loss, stage = LOSSES[method.loss], self.stage(task, method)
+        rate = self.checkpoints[checkpoint].rate or stage.rates[0]
+        recipe = stage.model_copy(update={"learning_rate": rate})
         return TrainSpec(
             seed=seed,
-            optimization=part(Optimization, self.stage(task, method)),
+            optimization=part(Optimization, recipe),
             device=self.device(),
             steps=self._steps(task, self.checkpoints[checkpoint]),
             loss=part(loss, method) if loss else None,
@@ -296,8 +306,8 @@ class Graph:
     ) -> AnswersSpec:
         d = self._decoding(task)
         return AnswersSpec(
-            decoding=decoding,
-            splits=self.record_splits(task),
+            decoding="direct" if decoding == paths.VALIDATION else decoding,
+            splits=self.answered_splits(task, decoding),
             prompt=self.prompt(task, checkpoint),
             sampling=Sampling(d.temperature, d.top_k, d.top_p),
             seed=seed,
@@ -305,8 +315,9 @@ class Graph:
             backend=self._backend(),
         )
 
-    def scores(self, task: str) -> ScoresSpec:
-        return ScoresSpec(scoring.names(self.config, task), self.record_splits(task))
+    def scores(self, task: str, decoding: str = "direct") -> ScoresSpec:
+        splits = self.answered_splits(task, decoding)
+        return ScoresSpec(scoring.names(self.config, task), splits)
 
     def metric(self, task: str) -> str:
         """The main metric of a task."""
@@ -328,6 +339,22 @@ class Graph:
         """The recipe by which a method trains on a task."""
         own = self.config.tasks[task].stages.get(method.stage, method.stage)
         return self.config.stages[own]
+
+    def rates(self, task: str, method: Method) -> tuple[float, ...]:
+        """The grid that a method's learning rate is chosen from on a task; none where the
+        configuration names one rate."""
+        if not isinstance(method, Trained):
+            return ()
+        rates = self.stage(task, method).rates
+        return rates if len(rates) > 1 else ()
+
+    def _grids(self) -> dict[str, list[float]]:
+        """The rates that are tried of each method, on any task."""
+        tried: dict[str, set[float]] = {}
+        for task in self.config.tasks:
+            for name, method in self.methods(task).items():
+                tried.setdefault(name, set()).update(self.rates(task, method))
+        return {name: sorted(rates) for name, rates in tried.items()}
 
     def _decoding(self, task: str) -> Decoding:
         return self.config.tasks[task].decoding or self.config.decoding

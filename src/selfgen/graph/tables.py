@@ -15,6 +15,7 @@ from selfgen.graph import (
     judging,
     paths,
     scoring,
+    tuning,
     verify,
 )
 from selfgen.graph.steps import Graph
@@ -22,7 +23,7 @@ from selfgen.methods.base import LEAD_1, Trained
 from selfgen.report import spec as r
 from selfgen.report.collect import NO_MODEL
 from selfgen.report.figures import FIGURES
-from selfgen.report.registry import Rendering, all_tables
+from selfgen.report.registry import REFERENCES, Rendering, all_tables
 from selfgen.report.tables.exposure import Exposure
 from selfgen.report.tables.preference import Preference
 from selfgen.report.tables.verify import KnownNumbers
@@ -47,6 +48,10 @@ def _entries(graph: Graph) -> Iterator[Job]:
         yield table(name)
     if any(cell.decoding == "corrected" for cell in graph.cells()):
         yield table("corrections")
+    if (cells := tuning.tuned(graph)) or tuning.candidates(graph):
+        files = tuning.baseline_files(graph)
+        rates = tuning.rate_files(graph)
+        yield table("tuning", cells, rates=rates, references=files)
     if stages := _preference(graph):
         yield table("preference", own=stages)
     if cells := exposure.cells(graph):
@@ -111,6 +116,8 @@ def _job(
     inputs = {
         x: list(files[x]) if x in files else [paths.COLLECTED[x]] for x in drawn.reads
     }
+    if chosen := tuning.baseline_files(graph):
+        inputs[REFERENCES] = chosen
     spec = _spec(graph, kind or name, name, cells, own)
     # Tables of scores ask metrics what they are called.
     own = (
@@ -129,7 +136,9 @@ def collect(graph: Graph) -> r.CollectSpec:
         },
         trained=tuple(r.Trained(*address) for address in graph.trained()),
         checkpoints={
-            name: checkpoint.declared for name, checkpoint in graph.checkpoints.items()
+            name: checkpoint.declared
+            for name, checkpoint in graph.checkpoints.items()
+            if checkpoint.rate is None
         },
         passed=tuple(made for made, _ in _passed(graph)),
     )
@@ -186,11 +195,11 @@ def _spec(
         scale=graph.config.scale,
         columns=tuple(columns),
         labels={name: method.label for name, method in graph.config.methods.items()},
-        baseline=evaluation.baseline,
+        baseline=tuning.references(graph),
         primary=tuple(
             name
             for name in primary.methods or graph.config.methods
-            if name != evaluation.baseline
+            if name not in evaluation.baselines
         ),
         confidence=evaluation.confidence,
         cells=tuple(cells),

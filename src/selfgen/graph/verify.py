@@ -7,7 +7,7 @@ from selfgen.config.values import Value, Values
 from selfgen.core.errors import UserError
 from selfgen.core.provenance import spec_digest
 from selfgen.core.spec import to_json
-from selfgen.graph import benchmarks, dialogues, judging, paths
+from selfgen.graph import benchmarks, dialogues, judging, paths, tuning
 from selfgen.graph.steps import Graph
 from selfgen.report.spec import Cell
 from selfgen.report.tables.verify import NATS, Known
@@ -73,7 +73,7 @@ def _made(graph: Graph, cell: Cell, checkpoint: str) -> dict[str, str]:
     task, model, seed = cell.task, cell.model, cell.seed
     address = {"checkpoint": checkpoint, "task": task, "model": model, "seed": seed}
     rows = dialogues.rows(graph, task, checkpoint, seed)
-    train = graph.train(task, checkpoint, seed)
+    train = tuning.train(graph, task, checkpoint, seed)
     specs: dict[str, object] = {
         paths.manifest(paths.fill(paths.ROWS, **address)): rows,
         paths.fill(paths.TRAINED, **address): train,

@@ -30,6 +30,7 @@ from selfgen.graph import (
     sizes,
     synthetic,
     tables,
+    tuning,
 )
 from selfgen.graph.code import CODE
 from selfgen.graph.inputs import INPUTS, Files, each_of
@@ -46,7 +47,9 @@ SPECS: dict[str, Callable[..., Any]] = {
     "prepare_base": Graph.model,
     "generate_pass": Graph.generation,
     "mix_rows": dialogues.rows,
-    "finetune": Graph.train,
+    "finetune": tuning.train,
+    "choose_rate": tuning.rate,
+    "choose_baseline": tuning.baseline,
     "generate_answers": Graph.answers,
     "score_answers": Graph.scores,
     "score_lead_1": Graph.scores,
@@ -71,7 +74,10 @@ LONGEST = 64 * 1024
 """Bytes of a command's arguments. Linux takes 128 KiB as one, and a shell gets all in one,
 quoted."""
 
-STEPS: dict[str, Callable[..., str]] = {"mix_rows": dialogues.step}
+STEPS: dict[str, Callable[..., str]] = {
+    "mix_rows": dialogues.step,
+    "finetune": tuning.step,
+}
 """By rule, where its step is not always that of its name; called as ``SPECS``."""
 
 MODEL_GB = 7
@@ -190,7 +196,8 @@ class Workflow:
         return to_json(benchmarks.limits(self.graph, wildcards.benchmark))
 
     def names(self) -> dict[str, list[str]]:
-        """The values of each wildcard, and those that only some rules take."""
+        """The values of each wildcard, and those that only some rules take. ``round``: the
+        checkpoints that are no result, those of rates among them."""
         graph, config = self.graph, self.graph.config
         rounds = {
             n for n, checkpoint in graph.checkpoints.items() if n != checkpoint.declared
@@ -242,8 +249,10 @@ class Workflow:
         return tables.collected(self.graph)["trained"]
 
     def answered(self) -> list[str]:
-        """The manifests of all answers."""
-        return tables.collected(self.graph)["answers"]
+        """The manifests of all answers, those that something is chosen by among them."""
+        cells = tuning.answered(self.graph)
+        files = [paths.of_cell(paths.ANSWERS, cell) for cell in cells]
+        return [*tables.collected(self.graph)["answers"], *map(paths.manifest, files)]
 
     def about(self, wildcards: Any) -> str:
         """What a reader of the report page should know of a table or figure."""

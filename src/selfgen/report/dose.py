@@ -95,8 +95,6 @@ def notes(
 
 def damage(baseline: str, parent: str, fell: Mapping[str, Difference]) -> list[str]:
     """Where the baseline lies below the method that it started from; ``fell``: by column."""
-    if not fell:
-        return []
     where = "; ".join(
         f"{column} {100 * x.value:+.1f} [{100 * x.low:+.1f}, {100 * x.high:+.1f}]"
         for column, x in fell.items()

@@ -70,10 +70,10 @@ METADATA: dict[str, dict[str, Any]] = {
 def styles(spec: TableSpec[Any]) -> dict[str, tuple[str, str]]:
     """Colour and line style of each labelled method.
 
-    The baseline is black, base and lead-1 are grey; the others take the palette in
-    alphabetical order, from the seventh on again with dashes.
+    The baseline is black (of several candidates the first), base and lead-1 are grey; the
+    others take the palette in alphabetical order, from the seventh on again with dashes.
     """
-    fixed = {spec.baseline: BLACK, "base": GREY, "lead-1": GREY}
+    fixed = {spec.baselines[0]: BLACK, "base": GREY, "lead-1": GREY}
     others = sorted(set(spec.labels) - set(fixed))
     cycle = [(colour, line) for line in ("-", "--", ":") for colour in OKABE_ITO]
     return {method: (colour, "-") for method, colour in fixed.items()} | {
@@ -151,8 +151,7 @@ def main_figure(
     percent = [f"{title_of(column.metric)}, %" for column in spec.columns]
     parts = [("(a) Score", percent, "mean", list(table.rows))]
     if compared:
-        baseline = spec.labels.get(spec.baseline, spec.baseline)
-        title = f"(b) Against {baseline}"
+        title = f"(b) Against {spec.baseline_label}"
         points = ["difference, points"] * len(spec.columns)
         parts.append((title, points, "difference", compared))
     heights = [len(rows) + 0.4 for *_, rows in parts]

@@ -91,15 +91,15 @@ class Numbers:
     """The main table as numbers.
 
     ``floors`` and ``detectable`` (smallest detectable difference, None without a
-    comparison) have one entry a column. ``fallen``: the method that the baseline started
-    from, and where the baseline lies below it, by column (and model).
+    comparison) have one entry a column. ``fallen``: where a baseline lies below the method
+    that it started from, by column (and model), by the names of both.
     """
 
     spec: TableSpec[Any]
     rows: tuple[Line, ...]
     floors: tuple[bool, ...]
     detectable: tuple[float | None, ...]
-    fallen: tuple[str, dict[str, Difference]]
+    fallen: dict[tuple[str, str], dict[str, Difference]]
 
     def size(self, column: int) -> int:
         """The number of items of a column; 0 when nothing was run."""
@@ -115,7 +115,7 @@ def main_table(
     """Means, intervals and tests of every (model, method, decoding) in every column.
 
     Rows keep the order of ``scores``, with the row of no model first. Each model's
-    methods are compared with its own ``spec.baseline`` (decoding direct). Raises
+    methods are compared with its own ``spec.baseline_of`` (decoding direct). Raises
     UserError: a column's metric is none of the scores'.
     """
     _check_columns(scores, spec)
@@ -150,28 +150,29 @@ def main_table(
 
 def _fallen(
     scores: pandas.DataFrame, runs: pandas.DataFrame, spec: TableSpec[Any]
-) -> tuple[str, dict[str, Difference]]:
-    parents = runs.loc[runs["method"] == spec.baseline, "parent"].dropna().unique()
-    if not len(parents):
-        return "", {}
-    (parent,) = parents
-    found = {}
+) -> dict[tuple[str, str], dict[str, Difference]]:
+    found: dict[tuple[str, str], dict[str, Difference]] = {}
     models = in_order(runs, ["model"])
     for column, (model,) in itertools.product(spec.columns, models):
+        baseline = spec.baseline_of(column.task, model)
+        parents = runs.loc[runs["method"] == baseline, "parent"].dropna().unique()
+        if not len(parents):
+            continue
+        (parent,) = parents
         rows = of_column(scores, column)
         own = rows[(rows["model"] == model) & (rows["decoding"] == "direct")]
         after, before = (
             cell_values(own[own["method"] == method], column.metric)
-            for method in (spec.baseline, parent)
+            for method in (baseline, parent)
         )
         if not after or not before:
             continue
-        names = (column.task, column.split, column.metric, model, spec.baseline)
+        names = (column.task, column.split, column.metric, model, baseline)
         difference = paired_difference(after, before, spec.confidence, names)
         if difference.sign < 0:
             where = f"{column.title} ({model})" if len(models) > 1 else column.title
-            found[where] = difference
-    return spec.labels[parent], found
+            found.setdefault((baseline, parent), {})[where] = difference
+    return found
 
 
 def with_holm(scores: Mapping[Any, MaybeScore]) -> dict[Any, MaybeScore]:
@@ -228,7 +229,7 @@ def _column(
     column_scores: dict[Key, Score | None] = dict.fromkeys(keys)
     for key, mean in means.items():
         if mean:
-            other = (key[0], spec.baseline, "direct")
+            other = (key[0], spec.baseline_of(column.task, key[0]), "direct")
             compared = key != other and values.get(other)
             column_scores[key] = Score(
                 mean,

@@ -77,8 +77,8 @@ class Asked:
 @dataclass(frozen=True)
 class Disk:
     """Bytes: base models ``fetched`` and ``made``, fine-tuned ones ``kept`` and those of
-    ``rounds`` on the way, training ``rows``, and the ``state`` of the largest model while
-    it trains."""
+    ``rounds`` and of learning rates that are tried, training ``rows``, and the ``state`` of
+    the largest model while it trains."""
 
     fetched: int
     made: int
@@ -104,7 +104,8 @@ def disk(
     Args:
         bases: parameters of each base model, and whether a hub sends it.
         kept: fine-tuned models by their base.
-        rounds: chains of several rounds by their base; of each, one is on the way.
+        rounds: chains of several rounds by their base, of each of which one is on the way;
+            learning rates that are tried.
     """
     size = {name: parameters for name, (parameters, _) in bases.items()}
 
@@ -258,7 +259,7 @@ def _disk(disk: Disk) -> Grid:
         "Models that are fetched": disk.fetched,
         "Base models that are made": disk.made,
         "Fine-tuned models": disk.kept,
-        "Weights of rounds on the way": disk.rounds,
+        "Weights of rounds and of rates that are tried": disk.rounds,
         "Training rows": disk.rows,
         "State of the largest model while it trains": disk.state,
         "All, at the peak": disk.peak,

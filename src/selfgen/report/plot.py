@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from selfgen.report.figures import FIGURES, KINDS, render
-from selfgen.report.registry import draw
+from selfgen.report.registry import draw, with_baselines
 from selfgen.report.spec import TableSpec
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ def images(
     spec: TableSpec[Any], inputs: Mapping[str, Sequence[Path]]
 ) -> dict[str, bytes]:
     """The files of a figure, by their endings: ``KINDS``."""
-    figure = draw(FIGURES, spec, inputs)
+    figure = draw(FIGURES, with_baselines(spec, inputs), inputs)
     return {kind: render(figure, kind) for kind in KINDS}
 
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from selfgen.core import choices
+from selfgen.core.choices import Choice
 from selfgen.core.errors import UserError
 from selfgen.core.registry import found
 from selfgen.core.rows import read_frame, read_rows
@@ -84,6 +86,40 @@ def draw(
         spec = replace(spec, own=from_json(drawn.own, to_json(spec.own)))
     read = [reader(inputs[name]) for name, reader in drawn.reads.items()]
     return drawn.draw(*read, spec)
+
+
+REFERENCES = "references"
+"""The input of every table and figure in which it stands what the baselines are, where they
+are chosen on validation."""
+
+
+def with_baselines(
+    spec: TableSpec[Any], inputs: Mapping[str, Sequence[Path]]
+) -> TableSpec[Any]:
+    """A spec with the baselines that were chosen: ``REFERENCES`` has the choice of each, in
+    the order of ``spec.baseline``. A spec that a table was drawn with tells them itself.
+
+    Raises UserError: nothing tells them.
+    """
+    if isinstance(spec.baseline, str):
+        return spec
+    if not inputs.get(REFERENCES):
+        if all(reference.chosen for reference in spec.baseline):
+            return spec
+        raise UserError(f"--input {REFERENCES}=PATH is missing")
+    references = zip(spec.baseline, inputs[REFERENCES], strict=True)
+    return replace(
+        spec,
+        baseline=tuple(
+            replace(reference, chosen=choices.read(path).chosen)
+            for reference, path in references
+        ),
+    )
+
+
+def choice_list(paths: Sequence[Path]) -> list[Choice]:
+    """The choices in some files."""
+    return [choices.read(path) for path in paths]
 
 
 def frame(paths: Sequence[Path]) -> pandas.DataFrame:

@@ -17,11 +17,13 @@ from selfgen.core.provenance import sha256
 from selfgen.core.rows import WRITTEN, read_table
 
 FOLDERS = ("tables", "figures", "collected")
+CHOICES = "tuning"
+"""The folder of what was chosen on validation, where there is a choice."""
 
 
 def ship(results: Path, out: Path) -> None:
-    """Copy what ``results`` shows to the empty or missing folder ``out``; judgments, where
-    there are any.
+    """Copy what ``results`` shows to the empty or missing folder ``out``; judgments, and
+    what was chosen on validation, where there are any.
 
     Raises:
         UserError: a part of the run is missing, or not as it was made.
@@ -35,6 +37,12 @@ def ship(results: Path, out: Path) -> None:
             )
     for path in _made(results):
         if path.name != "samples.md":
+            to = out / path.relative_to(results)
+            to.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, to)
+    for path in sorted((results / CHOICES).rglob("*.json")):
+        if path.name != "manifest.json":
+            manifests.held(path, made=True)
             to = out / path.relative_to(results)
             to.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, to)

@@ -32,13 +32,25 @@ class Column:
 
 
 @dataclass(frozen=True)
+class Reference:
+    """The methods that are candidates for the baseline of a task and base model, and the one
+    that was chosen on validation; empty until the choice is read."""
+
+    task: str
+    model: str
+    candidates: tuple[str, ...]
+    chosen: str = ""
+
+
+@dataclass(frozen=True)
 class TableSpec(Generic[Own]):
     """What any table or figure needs beyond the files that it reads.
 
     ``kind`` is its entry in the registry and ``name`` the stem of its files; they differ
     where one kind makes several tables. ``columns`` are the scores of the main table,
-    ``labels`` what readers call the methods. ``primary``: those whose difference to the
-    baseline was declared before the run as what is asked, in the columns that are primary.
+    ``labels`` what readers call the methods. ``baseline``: the method that the others are
+    compared with, or that of each task and base model. ``primary``: those whose difference to
+    it was declared before the run as what is asked, in the columns that are primary.
     ``cells`` say in order whose results the files are, one or several a cell; ``own`` is what
     only this kind of table needs, None where that is nothing.
     """
@@ -48,7 +60,7 @@ class TableSpec(Generic[Own]):
     scale: str
     columns: tuple[Column, ...]
     labels: dict[str, str]
-    baseline: str
+    baseline: str | tuple[Reference, ...]
     primary: tuple[str, ...]
     confidence: float
     cells: tuple[Cell, ...]
@@ -58,6 +70,47 @@ class TableSpec(Generic[Own]):
     def percent(self) -> str:
         """The confidence of all intervals, as readers see it."""
         return f"{100 * self.confidence:g}%"
+
+    def baseline_of(self, task: str, model: str) -> str:
+        """The method that others of a task and base model are compared with; empty where
+        there is none."""
+        if isinstance(self.baseline, str):
+            return self.baseline
+        own = (r.chosen for r in self.baseline if (r.task, r.model) == (task, model))
+        return next(own, "")
+
+    @property
+    def baselines(self) -> tuple[str, ...]:
+        """The methods that the baseline is, or was chosen from."""
+        if isinstance(self.baseline, str):
+            return (self.baseline,)
+        return tuple(dict.fromkeys(n for r in self.baseline for n in r.candidates))
+
+    @property
+    def baseline_label(self) -> str:
+        """What a reader calls what others are compared with."""
+        if isinstance(self.baseline, str):
+            names = {self.baseline}
+        else:
+            names = {reference.chosen for reference in self.baseline}
+        if len(names) > 1:
+            return "the reference"
+        return self.labels.get(*names, *names)
+
+    @property
+    def baseline_notes(self) -> list[str]:
+        """Which method is the baseline of each task, where that was chosen."""
+        if isinstance(self.baseline, str):
+            return []
+        many = len({reference.model for reference in self.baseline}) > 1
+        chosen = "; ".join(
+            f"{r.task}{f' ({r.model})' if many else ''}: {self.labels[r.chosen]}"
+            for r in self.baseline
+        )
+        among = ", ".join(self.labels[name] for name in self.baselines)
+        return [
+            f"The reference is the best on validation of {among} (table tuning): {chosen}."
+        ]
 
 
 @dataclass(frozen=True)

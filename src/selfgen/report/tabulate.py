@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from selfgen.core.spec import to_json
-from selfgen.report.registry import all_tables, draw
+from selfgen.report.registry import all_tables, draw, with_baselines
 from selfgen.report.spec import TableSpec
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ KINDS = ("md", "tex", "csv", "json")
 
 def texts(spec: TableSpec[Any], inputs: Mapping[str, Sequence[Path]]) -> dict[str, str]:
     """The files of a table, by their endings: ``KINDS``."""
+    spec = with_baselines(spec, inputs)
     drawn = draw(all_tables(), spec, inputs)
     return drawn.texts() | {"json": to_json(spec) + "\n"}
 

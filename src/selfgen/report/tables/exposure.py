@@ -110,7 +110,7 @@ def _line(
     sums = accumulated(_flat(own[0]), _flat(own[1]), [length])[length] if n else None
     if sums is None:
         return Line(n, seeds, None, None, None, None)
-    base = (*key[:2], spec.baseline)
+    base = (*key[:2], spec.baseline_of(key[0], key[1]))
     names = (*key, answers, str(length))
     difference = None
     if key != base and base in sides and (other := chosen(base))[0]:
@@ -146,7 +146,7 @@ def _grid(
         ]
         for ((task, model, method), length), line in measured.items()
     ]
-    baseline = spec.labels[spec.baseline]
+    baseline = spec.baseline_label
     return Grid(
         name=f"{spec.name}-{answers}",
         title=f"Exposure bias against the oracle {spec.own.oracle}, of {ANSWERS[answers]}"
@@ -163,6 +163,7 @@ def _grid(
             " The error of a step is KL(oracle || model). AccErr: R in units of a step of"
             " G, l without exposure bias. ExAccErr: what it has more than l, in percent."
             f" Minus {baseline}: difference of R − G, paired by prompt and seed.",
+            *spec.baseline_notes,
             f"{NOT_RUN}: no answer is so long, or there is nothing to compare.",
         ),
         left=2 + many,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from selfgen.report import dose
-from selfgen.report.collect import SHARED, SHARED_NOTE, label, several
+from selfgen.report.collect import SHARED, SHARED_NOTE, several
 from selfgen.report.grid import (
     NOT_RUN,
     Box,
@@ -137,7 +137,7 @@ def _costs(line: Line) -> list[str]:
 
 def _notes(table: Numbers) -> list[str]:
     spec = table.spec
-    baseline = label(spec.labels, spec.baseline, "direct")
+    baseline = spec.baseline_label
     measures = [
         f"{title_of(metric)}: "
         + "; ".join(c.title for c in spec.columns if c.metric == metric)
@@ -162,7 +162,9 @@ def _notes(table: Numbers) -> list[str]:
             f"Smallest difference to {baseline} that is found with 80% power, in "
             f"points: {least}.",
         ]
-    notes += dose.damage(baseline, *table.fallen)
+    notes += spec.baseline_notes
+    for (fallen, parent), where in table.fallen.items():
+        notes += dose.damage(spec.labels[fallen], spec.labels[parent], where)
     notes += dose.notes(
         ((line.label, line.doses) for line in table.rows if line.decoding == "direct"),
         _tasks(table),

@@ -93,7 +93,7 @@ def draw(scores: pandas.DataFrame, spec: TableSpec[Preference]) -> Drawn:
     shared = any(column.shared_templates for column in spec.columns)
     titles = [
         *("Task", *["Model"] * many, "Method", "Pairs", "Alone", "+ preference"),
-        *("Change", f"To {spec.labels[spec.baseline]} + preference"),
+        *("Change", f"To {spec.baseline_label} + preference"),
     ]
     made = Grid(
         name=spec.name,
@@ -108,6 +108,7 @@ def draw(scores: pandas.DataFrame, spec: TableSpec[Preference]) -> Drawn:
             *scope_notes(
                 x for _, _, _, alone, more in compared for x in (alone, *more)
             ),
+            *spec.baseline_notes,
             *([SHARED_NOTE] if shared else []),
         ],
         left=3 + many,
@@ -136,7 +137,8 @@ def _compared(
             for name in (method for method in values if method in spec.own.parents):
                 names = (column.title, str(model), name)
                 alone, after = values[spec.own.parents[name]], values[name]
-                other = spec.own.baseline(name, spec.baseline)
+                base = spec.baseline_of(column.task, str(model))
+                other = spec.own.baseline(name, base)
                 others = (
                     mean_interval(after, spec.confidence, names),
                     paired_difference(after, alone, spec.confidence, names),
