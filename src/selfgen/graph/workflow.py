@@ -239,6 +239,7 @@ class Workflow:
             ],
             "kept": [
                 *tables.collected(graph)["scores"],
+                *checked.files(graph),
                 paths.MANIFESTS,
                 *(paths.fill(paths.LEAKAGE, task=task) for task in graph.config.tasks),
             ],

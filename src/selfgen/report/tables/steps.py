@@ -103,7 +103,8 @@ def _values(by_seed: Mapping[int, Rows]) -> dict[str, Values]:
 def _score(
     key: Key, name: str, values: Mapping[Key, Mapping[str, Values]], spec: TableSpec[Any]
 ) -> Score:
-    base, names = (*key[:2], spec.baseline), (*key, name)
+    base = (*key[:2], spec.baseline_of(key[0], key[1]))
+    names = (*key, name)
     own = values[key][name]
     share = name != "excess"
     difference = None
@@ -136,7 +137,7 @@ def _wrong(by_seed: Mapping[int, Rows]) -> dict[str, tuple[float, float]]:
 
 
 def _rates(lines: Mapping[Key, Line], spec: TableSpec[Any]) -> Grid:
-    baseline = spec.labels[spec.baseline]
+    baseline = spec.baseline_label
     shown: list[list[Box]] = []
     for key, line in lines.items():
         boxes: list[Box] = [bracketed(line.means[name]) for name in MEASURES[:2]]
@@ -171,6 +172,7 @@ def _rates(lines: Mapping[Key, Line], spec: TableSpec[Any]) -> Grid:
             f"▲ (▼): fewer (more) errors than {baseline}, or less (more) excess: the"
             f" {spec.percent} interval excludes 0. "
             + family_note(scores, f"the excess of {'; '.join(primary)}"),
+            *spec.baseline_notes,
             f"{NOT_RUN}: nothing to compare.",
         ),
         left=len(_titles(lines)),
