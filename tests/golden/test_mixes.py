@@ -123,6 +123,45 @@ def test_random_tokens_follow_the_unigrams_without_the_reference() -> None:
         assert abs(counts["b"][token] / 3000 - 1 / 3) < 0.04
 
 
+MASKED = rows_by("random", tokens="mask")
+
+
+def with_tokens(**named: str) -> Any:
+    """A tokenizer as ``WORDS``, whose control tokens have names."""
+    tokenizer = words(100, WORDS.chat_template)
+    for name, token in named.items():
+        setattr(tokenizer, f"{name}_token", token)
+    return tokenizer
+
+
+@pytest.mark.parametrize(
+    ("named", "token"),
+    [
+        ({"mask": "<1>", "unk": "<0>", "pad": "5"}, 1),
+        ({"unk": "<0>", "pad": "5"}, 0),
+        ({"pad": "5"}, 5),
+        ({"mask": "<2>", "pad": "<0>"}, 0),
+    ],
+)
+def test_masked_rows_read_one_token_exactly_where_bash_differs(
+    named: dict[str, str], token: int
+) -> None:
+    """Mask, else unk, else pad; EOS, which ends turns, never."""
+    spec = replace(SPEC, method=MASKED)
+    found = mix(EXAMPLES, MIXED, spec, with_tokens(**named))
+    rows = {row["id"]: row for row in found}
+    assert rows["a"]["input_ids"] == [1, 10, 11, 3, 21, token, 23, EOS]
+    assert rows["b"]["input_ids"] == [1, 12, 3, token, 24, EOS]
+    assert rows["a"]["labels"] == [-100] * 4 + [21, 22, 23, EOS]
+    assert rows["b"]["labels"] == [-100] * 3 + [21, 24, EOS]
+
+
+@pytest.mark.parametrize("named", [{}, {"unk": "<2>", "pad": "<2>"}])
+def test_without_a_token_to_mask_with(named: dict[str, str]) -> None:
+    with pytest.raises(UserError, match="mask, unk or pad token that ends no turn"):
+        mix(EXAMPLES, MIXED, replace(SPEC, method=MASKED), with_tokens(**named))
+
+
 def test_rac_reads_draft_and_turn() -> None:
     rows = made(replace(SPEC, method=rows_by("rac", correction_share=1.0)), DRAFTS)
     context = [1, 10, 11, 1, 21, 98, 97, 1, 90, 3]

@@ -158,6 +158,7 @@ LATER = {
     "control_tokens": False,
     "corrections": False,
     "loss_mean": "token",
+    "tokens": "unigram",
 }
 """Keys that came after results had been made, with what those were made with. That is not
 written, so that they are still of today's specs."""

@@ -122,9 +122,10 @@ def _experiment(name: str, experiment: Experiment) -> ExperimentSpec:
         for method, one in trained.items()
         if one.stage == baseline.stage and one.only_beta is not None
     }
+    # Where a method has several controls, figures show the first.
     controls = {
         other: method
-        for method, one in trained.items()
+        for method, one in reversed(trained.items())
         if (other := one.reads_pass_of()) in betas
     }
     curves = tuple(experiment.curves.methods) if experiment.curves else ()
