@@ -157,6 +157,7 @@ LATER = {
     "backend": "",
     "control_tokens": False,
     "corrections": False,
+    "label_smoothing": 0.0,
     "loss_mean": "token",
     "tokens": "unigram",
 }
