@@ -123,6 +123,41 @@ def test_random_tokens_follow_the_unigrams_without_the_reference() -> None:
         assert abs(counts["b"][token] / 3000 - 1 / 3) < 0.04
 
 
+BEHIND = rows_by("bash", loss_on="behind-changed")
+
+
+def test_rows_without_a_label_are_left_out_and_counted() -> None:
+    """Of two epochs a changes in the first alone and b never; a step a row. So of four
+    steps one is left, and its number is 0."""
+    spec = replace(SPEC, method=BEHIND, epochs=2, batch_size=1)
+    own = passed(
+        ("a", 0, [21, 99, 23, EOS]),
+        ("a", 1, [21, 22, 23, EOS]),
+        ("b", 0, [21, 24, EOS]),
+        ("b", 1, [21, 24, EOS]),
+    )
+    facts: Counter[str] = Counter()
+    (row,) = mix(EXAMPLES, own, spec, WORDS, facts=facts)
+    assert (row["step"], row["id"], row["epoch"]) == (0, "a", 0)
+    assert row["labels"] == [-100] * 6 + [23, EOS]
+    assert facts == {"rows_left_out": 3, "steps_left_out": 3}
+    # In a step of both, b's row alone is left out.
+    facts = Counter()
+    together = replace(spec, epochs=1, batch_size=2)
+    (row,) = mix(EXAMPLES, [own[0], own[2]], together, WORDS, facts=facts)
+    assert (row["step"], row["id"]) == (0, "a")
+    assert facts == {"rows_left_out": 1}
+    # Where the prompts are asked for too, it has labels.
+    whole = mix(EXAMPLES, [own[0], own[2]], replace(together, loss="all"), WORDS)
+    assert {row["id"] for row in whole} == {"a", "b"}
+
+
+def test_a_pass_that_changes_nothing_leaves_no_label() -> None:
+    own = passed(("a", 0, [21, 22, 23, EOS]), ("b", 0, [21, 24, EOS]))
+    with pytest.raises(UserError, match="no token differs from the reference"):
+        made(replace(SPEC, method=BEHIND), own)
+
+
 MASKED = rows_by("random", tokens="mask")
 
 

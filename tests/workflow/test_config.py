@@ -197,6 +197,10 @@ LINEAR = {"kind": "linear", "k": 1.0, "c": 0.01}
         ),
         ({"mix": "bash", "span": 0}, ["x.span", "greater than or equal to 1"]),
         (
+            {"mix": "bash", "loss_on": "behind-changed", "rounds": 2},
+            ["rounds", "behind-changed"],
+        ),
+        (
             {"mix": "bash", "schedule": {"kind": "cosine", "k": 1}},
             ["'cosine'", "linear"],
         ),

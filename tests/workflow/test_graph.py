@@ -417,6 +417,15 @@ def test_a_control_reads_the_pass_of_what_it_controls() -> None:
     assert len(g.passes("math")) == 2
 
 
+def test_a_control_has_the_labels_of_what_it_controls() -> None:
+    random = {"label": "R", "mix": "random", "control_for": "kept"}
+    with pytest.raises(UserError, match="random.control_for: found 'kept' with loss_on"):
+        with_methods(
+            kept={**BASH, "label": "Kept", "loss_on": "kept"},
+            random={**random, "parent": "sft", "stage": "second"},
+        )
+
+
 def test_a_correction_turn_of_a_methods_own() -> None:
     g = with_methods(**{"rac-2": {**RAC, "correction": "Mend it."}})
     assert g.answers("math", "rac-2", "corrected", 0).prompt.correction == "Mend it."

@@ -159,6 +159,7 @@ LATER = {
     "corrections": False,
     "label_smoothing": 0.0,
     "loss_mean": "token",
+    "loss_on": "all",
     "tokens": "unigram",
 }
 """Keys that came after results had been made, with what those were made with. That is not

@@ -30,15 +30,16 @@ def step(spec: methods.Rows, job: Job) -> dict[str, Any]:
         read_rows(*job.paths("passed")),
     )
     timed = job.paths("time_of")
+    facts: Counter[str] = Counter()
     rows = stream(
         examples_of(training_records(records, spec.rows), spec.prompt, tokenizer),
         passes,
         spec,
         tokenizer,
         tokens=tokens_of(timed) if timed else None,
+        facts=facts,
         **spec.method.more(records, passes, job.root),
     )
-    facts: Counter[str] = Counter()
     write_rows(job.output("rows"), counted(rows, facts))
     return dict(facts)
 

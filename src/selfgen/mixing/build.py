@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -49,6 +50,7 @@ def stream(
     tokens: float | None = None,
     grades: Grades | None = None,
     function: MakeRows | None = None,
+    facts: Counter[str] | None = None,
 ) -> Iterator[dict[str, Any]]:
     """``build`` from examples that are tokenised already.
 
@@ -56,6 +58,7 @@ def stream(
         tokens: how many tokens to train on instead of the epochs.
         grades: of each (id, epoch) of the pass, where the method reads them.
         function: makes the rows in the place of the method.
+        facts: receives how many rows and steps are left out, since they have no label.
     """
     instance("spec", spec, RowsSpec)
     instance("RowsSpec.method", spec.method, Mix)
@@ -67,21 +70,32 @@ def stream(
     passed = _by_address(passes, examples, steps, spec) if reads else {}
     mixing = Mixing(spec, tokenizer, examples, passed, grades or {})
     make = _checked(function) if function else spec.method.make
-    skipped = 0
+    left_out = Counter[str]()
     for number, step in steps:
-        rows = [
-            {"id": examples[i].id, "epoch": epoch, **fields}
-            for i, epoch in step
-            for fields in make(mixing, i, epoch)
-        ]
-        if spec.loss == "all":
-            for row, (i, _) in zip(rows, step, strict=True):
-                _ask_prompt(row, examples[i].prompt_ids)
-        # DPO may find no pair in a step: it is left out, and the others are counted on.
-        skipped += not rows
-        yield from ({"step": number - skipped, **row} for row in rows)
-    if skipped == len(steps):
-        raise UserError("pass: all candidates of every example have the same grade")
+        rows = []
+        for i, epoch in step:
+            for fields in make(mixing, i, epoch):
+                row = {"id": examples[i].id, "epoch": epoch, **fields}
+                if spec.loss == "all":
+                    _ask_prompt(row, examples[i].prompt_ids)
+                if _has_label(row):
+                    rows.append(row)
+                else:
+                    left_out["rows_left_out"] += 1
+        # A step without rows is left out, and the others are counted on.
+        if not rows:
+            left_out["steps_left_out"] += 1
+        number -= left_out["steps_left_out"]
+        yield from ({"step": number, **row} for row in rows)
+    if left_out["steps_left_out"] == len(steps):
+        raise UserError(f"pass: {spec.method.empty}")
+    if facts is not None:
+        facts.update(left_out)
+
+
+def _has_label(row: Fields) -> bool:
+    """Whether a row asks for anything; its first position cannot."""
+    return any(label != IGNORE for label in row["labels"][1:])
 
 
 def _ask_prompt(row: dict[str, Any], prompt: Sequence[int]) -> None:
@@ -144,7 +158,7 @@ def _checked(function: MakeRows) -> MakeRows:
         made = list(function(mixing, i, epoch))
         for fields in made:
             lengths = {len(fields[key]) for key in ("input_ids", "labels")}
-            if len(lengths) > 1 or not any(x != IGNORE for x in fields["labels"][1:]):
+            if len(lengths) > 1 or not _has_label(fields):
                 raise UserError(
                     f"function: its row of {mixing.examples[i].id} has no label, or not"
                     " as many labels as input_ids"

@@ -11,6 +11,7 @@ import copy
 import hashlib
 import json
 import logging
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -117,13 +118,16 @@ class Experiment:
     def _make(self, variant: VariantSpec) -> Finished:
         model = self._model(variant.parent)
         passed, facts = self._passed(variant)
+        left_out: Counter[str] = Counter()
         rows = mix(
             self.examples,
             passed,
             variant.rows,
             self.tokenizer,
             tokens=self._tokens(variant.match_wall_time),
+            facts=left_out,
         )
+        facts |= left_out
         curve: list[dict[str, float]] = []
         with naming(f"experiments.{self.spec.experiment}: {variant.name}"):
             model, outcome = train(
