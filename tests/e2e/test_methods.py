@@ -76,6 +76,13 @@ def test_methods_of_a_stage_take_the_same_steps(run: Flow) -> None:
     assert manifest(run, "sft-wall")["steps"] >= 3
 
 
+def test_one_schedule_takes_the_rows_of_both_stages(run: Flow) -> None:
+    sft, second = rows(run, "sft"), rows(run, "sft-continued")
+    moved = [row | {"step": row["step"] + 3} for row in second]
+    assert rows(run, "sft-whole") == sft + moved
+    assert manifest(run, "sft-whole")["steps"] == 6
+
+
 def test_the_first_round_of_a_schedule_from_0_is_plain(run: Flow) -> None:
     plain = rows(run, "sft-continued")
     first = rows(run, "rounds.r1")

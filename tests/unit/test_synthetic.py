@@ -80,6 +80,29 @@ def test_rounds_share_the_steps(done: tuple[Experiment, Path]) -> None:
     assert "rounds.r1" not in set(done[0].tables()["scores"]["method"])
 
 
+def test_one_schedule_takes_the_rows_of_both_stages(
+    done: tuple[Experiment, Path],
+) -> None:
+    facts = done[0].facts()
+    for key in ("steps", "labelled_tokens", "forwarded_tokens"):
+        both = facts["sft"][key] + facts["sft-continued"][key]
+        assert facts["sft-whole"][key] == both
+
+
+def test_fresh_rows_are_not_those_of_the_base() -> None:
+    stages = copy.deepcopy(RAW["experiments"]["words"]["stages"])
+    stages["second"] |= {"fresh_rows": True}
+    experiment = Experiment(spec("sft", "bash", stages=stages), None)
+    base, bash = experiment.spec.variants
+    assert (base.rows.rows, bash.rows.rows) == ((0, 48), (48, 96))
+    experiment.run()
+    facts = experiment.facts()
+    assert facts["bash"]["steps"] == facts["sft"]["steps"] == 3
+    passed, _ = experiment.passes.popitem()[1]
+    ids = {row["id"] for row in passed}
+    assert ids == {example.id for example in experiment.examples[48:]}
+
+
 def test_wall_time_is_that_of_pass_and_training(done: tuple[Experiment, Path]) -> None:
     facts = done[0].facts()
     bash, wall = facts["bash"], facts["sft-wall"]
@@ -186,7 +209,8 @@ def test_nothing_is_said_of_a_base_that_has_failed() -> None:
     experiment = Experiment(spec(stop=stop), None)
     experiment.run()
     assert experiment.facts()["sft"]["failed"] is True
-    assert set(experiment.facts()) == {"sft"}
+    # The other one starts from the random weights.
+    assert set(experiment.facts()) == {"sft", "sft-whole"}
     assert all(frame.empty for frame in experiment.tables().values())
 
 

@@ -153,13 +153,14 @@ def _unknown(given: Any, known: Any) -> str | None:
     return None
 
 
-LATER = {
+LATER: dict[str, Any] = {
     "backend": "",
     "control_tokens": False,
     "corrections": False,
     "label_smoothing": 0.0,
     "loss_mean": "token",
     "loss_on": "all",
+    "then": [],
     "tokens": "unigram",
 }
 """Keys that came after results had been made, with what those were made with. That is not

@@ -87,7 +87,7 @@ def _trained(graph: Graph, lengths: Lengths) -> Iterator[Work]:
         usual = most if method.pairs_from() else lengths
         cost = method.cost(*usual(graph, task, spec.prompt))
         rounds = graph.checkpoints[checkpoint].rounds
-        rows = (spec.rows[1] - spec.rows[0]) * spec.epochs
+        rows = sum((x.rows[1] - x.rows[0]) * x.epochs for x in spec.parts())
         tokens, before = (n * rows // rounds for n in (cost.trained, cost.before))
         yield Work(TRAINING, task, model, 1, tokens, before)
 

@@ -77,8 +77,9 @@ class Trained(Method):
     makes them; ``loss``, a name of ``training.spec.LOSSES``; ``graded``, whether its rows are
     made by grades of the task's main metric. ``whole_rows``: may a stage ask for the prompts
     too (``loss: all``)? ``on_dialogues``: the values that keys must have where the stage
-    trains on whole dialogues; None where it cannot. ``mixes_context``: its context differs
-    from the reference at some positions, so others can be a control for it.
+    trains on whole dialogues or joins other stages; None where it cannot.
+    ``mixes_context``: its context differs from the reference at some positions, so others can
+    be a control for it.
     ``takes_longer``: than training on the references, so others can be given its time.
     ``in_memory``: its rows are made of records and a pass alone, so synthetic experiments can
     have it.

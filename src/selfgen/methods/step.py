@@ -11,10 +11,9 @@ from selfgen import methods
 from selfgen.core import manifests
 from selfgen.core.errors import UserError
 from selfgen.core.rows import read_rows, write_rows
-from selfgen.data.examples import examples_of
 from selfgen.data.prompts import load_tokenizer
-from selfgen.data.records import read, training_records
-from selfgen.mixing.build import stream
+from selfgen.data.records import read
+from selfgen.mixing.build import joined, slicer
 from selfgen.mixing.counts import counted
 from selfgen.mixing.order import tokens_in_time
 
@@ -31,8 +30,8 @@ def step(spec: methods.Rows, job: Job) -> dict[str, Any]:
     )
     timed = job.paths("time_of")
     facts: Counter[str] = Counter()
-    rows = stream(
-        examples_of(training_records(records, spec.rows), spec.prompt, tokenizer),
+    rows = joined(
+        slicer(records, spec, tokenizer),
         passes,
         spec,
         tokenizer,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from selfgen.core.errors import UserError
@@ -27,13 +27,40 @@ def build(
     **extra: Any,
 ) -> Rows:
     """Rows ``{step, id, epoch, input_ids, labels, attention_mask}`` in training order;
-    pairs have a column ``role``, ``chosen`` or ``rejected``. ``extra`` as in ``mix``.
+    pairs have a column ``role``, ``chosen`` or ``rejected``. ``extra`` as in ``stream``.
 
     Raises UserError when the pass misses, doubles or invents an (id, epoch).
     """
-    chosen = training_records(records, spec.rows)
-    examples = examples_of(chosen, spec.prompt, tokenizer)
-    return mix(examples, passes, spec, tokenizer, **extra)
+    return [*joined(slicer(records, spec, tokenizer), passes, spec, tokenizer, **extra)]
+
+
+Slicer = Callable[[tuple[int, int]], Sequence[Example]]
+"""A slice of the training records, tokenised."""
+
+
+def slicer(records: Rows, spec: RowsSpec[Mix], tokenizer: Any) -> Slicer:
+    """Slices of ``records`` for ``joined``."""
+    return lambda rows: examples_of(
+        training_records(records, rows), spec.prompt, tokenizer
+    )
+
+
+def joined(
+    examples: Slicer,
+    passes: Rows,
+    spec: RowsSpec[Mix],
+    tokenizer: Any,
+    **extra: Any,
+) -> Iterator[dict[str, Any]]:
+    """The rows of each part of ``spec`` as ``stream`` makes them, one part after the other;
+    steps are counted on."""
+    first = 0
+    for part in spec.parts():
+        step = first
+        for row in stream(examples(part.rows), passes, part, tokenizer, **extra):
+            step = first + row["step"]
+            yield row | {"step": step}
+        first = step + 1
 
 
 def mix(*args: Any, **extra: Any) -> Rows:
@@ -52,7 +79,7 @@ def stream(
     function: MakeRows | None = None,
     facts: Counter[str] | None = None,
 ) -> Iterator[dict[str, Any]]:
-    """``build`` from examples that are tokenised already.
+    """``build`` from examples that are tokenised already, of one part of a spec.
 
     Args:
         tokens: how many tokens to train on instead of the epochs.

@@ -27,7 +27,7 @@ from selfgen.core.spec import to_json
 from selfgen.data.examples import Example, examples_of
 from selfgen.generation import ends
 from selfgen.generation.passes import pass_over
-from selfgen.mixing.build import mix
+from selfgen.mixing.build import joined
 from selfgen.mixing.order import tokens_in_time
 from selfgen.models import base
 from selfgen.synthetic import measure
@@ -119,14 +119,16 @@ class Experiment:
         model = self._model(variant.parent)
         passed, facts = self._passed(variant)
         left_out: Counter[str] = Counter()
-        rows = mix(
-            self.examples,
-            passed,
-            variant.rows,
-            self.tokenizer,
-            tokens=self._tokens(variant.match_wall_time),
-            facts=left_out,
-        )
+        rows = [
+            *joined(
+                self._slice,
+                passed,
+                variant.rows,
+                self.tokenizer,
+                tokens=self._tokens(variant.match_wall_time),
+                facts=left_out,
+            )
+        ]
         facts |= left_out
         curve: list[dict[str, float]] = []
         with naming(f"experiments.{self.spec.experiment}: {variant.name}"):
@@ -199,7 +201,7 @@ class Experiment:
             drawn = pass_over(
                 self._model(variant.generator).eval(),
                 self.tokenizer,
-                self.examples,
+                self._slice(variant.passed.rows),
                 variant.passed,
                 facts,
                 batch_size=measure.BATCH,
@@ -232,6 +234,10 @@ class Experiment:
         return model
 
     # Records
+
+    def _slice(self, rows: tuple[int, int]) -> list[Example]:
+        """A part of the training records."""
+        return self.examples[slice(*rows)]
 
     def _examples(self, rows: list[dict[str, Any]]) -> list[Example]:
         return examples_of(rows, self.spec.prompt, self.tokenizer)
