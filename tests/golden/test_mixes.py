@@ -204,6 +204,47 @@ def test_rac_reads_draft_and_turn() -> None:
     assert rows["a"]["labels"] == [-100] * len(context) + [21, 22, 23, EOS]
 
 
+def test_correction_rows_may_come_on_top() -> None:
+    """Each step has its plain rows as they are in continued SFT, and behind that of an
+    example its correction row, where it has one."""
+    spec = replace(SPEC, batch_size=1, epochs=20)
+    drafts = passed(
+        *[
+            (i, e, text)
+            for i, text in (("a", "21 98 97"), ("b", "24"))
+            for e in range(20)
+        ]
+    )
+    plain = mix(EXAMPLES, [], replace(spec, method=rows_by("plain")), WORDS)
+    for share in (0.0, 0.5, 1.0):
+        keys = {"correction_share": share}
+        instead, added = (
+            mix(
+                EXAMPLES,
+                drafts,
+                replace(spec, method=rows_by("rac", correction_rows=how, **keys)),
+                WORDS,
+            )
+            for how in ("replace", "add")
+        )
+        longer = [row for row in instead if row not in plain]
+        assert [row for row in added if row in plain] == plain
+        assert [row for row in added if row not in plain] == longer
+        assert len(added) == len(plain) + len(longer)
+        assert [row["step"] for row in added] == sorted(row["step"] for row in added)
+        assert len(longer) == {0.0: 0, 1.0: 40}.get(share, len(longer))
+    assert added[0]["id"] == added[1]["id"] and added[1]["step"] == 0
+
+
+def test_the_cost_of_correction_rows() -> None:
+    """Prompts of 10 tokens and answers of 5: a correction row reads prompt, draft, turn and
+    answer, 52 tokens; a plain one 15."""
+    own = {"label": "RAC", "mix": "rac", "parent": "sft", "stage": "second"}
+    for how, tokens in (("replace", (15 + 52) / 2), ("add", 15 + 52 / 2)):
+        rac = METHODS["rac"](**own, correction_rows=how)
+        assert abs(rac.cost(10, 5).trained - tokens) <= 1
+
+
 def test_rac_with_the_draft_of_another_example() -> None:
     spec = replace(SPEC, method=rows_by("rac", correction_share=1.0, drafts="another"))
     rows = made(spec, DRAFTS)

@@ -73,6 +73,16 @@ def test_a_control_takes_the_pass_of_what_it_controls(
         assert facts["random"][key] == facts["bash"][key] == facts["sft-continued"][key]
 
 
+def test_correction_rows_on_top_keep_steps_and_plain_labels(
+    done: tuple[Experiment, Path],
+) -> None:
+    facts = done[0].facts()
+    added, plain = facts["rac-added"], facts["sft-continued"]
+    assert added["steps"] == plain["steps"]
+    assert plain["labelled_tokens"] < added["labelled_tokens"]
+    assert added["labelled_tokens"] < 2 * plain["labelled_tokens"]
+
+
 def test_rounds_share_the_steps(done: tuple[Experiment, Path]) -> None:
     facts = done[0].facts()
     steps = [facts[name]["steps"] for name in ("rounds.r1", "rounds")]
@@ -211,7 +221,8 @@ def test_nothing_is_said_of_a_base_that_has_failed() -> None:
     assert experiment.facts()["sft"]["failed"] is True
     # The other one starts from the random weights.
     assert set(experiment.facts()) == {"sft", "sft-whole"}
-    assert all(frame.empty for frame in experiment.tables().values())
+    for frame in experiment.tables().values():
+        assert frame.empty or set(frame["method"]) == {"sft-whole"}
 
 
 def test_training_ends_when_the_base_knows_enough() -> None:

@@ -156,6 +156,7 @@ def _unknown(given: Any, known: Any) -> str | None:
 LATER: dict[str, Any] = {
     "backend": "",
     "control_tokens": False,
+    "correction_rows": "replace",
     "corrections": False,
     "label_smoothing": 0.0,
     "loss_mean": "token",

@@ -17,11 +17,16 @@ from selfgen.mixing.rows import Fields
 
 
 class RacRows(Mix):
-    """A correction row, or a plain one."""
+    """A correction row, a plain one, or both."""
 
     mix: Literal["rac"] = Field(description="Draft and correction turn as context.")
     correction_share: Share = Field(
-        default=0.5, description="Share of correction rows; the others are plain."
+        default=0.5, description="Share of the examples that have a correction row."
+    )
+    correction_rows: Literal["replace", "add"] = Field(
+        default="replace",
+        description="`replace`: in the place of the example's plain row; `add`: beside it, in"
+        " the same optimiser step.",
     )
     draft_length: Literal["full", "random"] = Field(
         default="full", description="`random`: the draft is cut after a random word."
@@ -33,14 +38,16 @@ class RacRows(Mix):
 
     def make(self, mixing: Mixing, i: int, epoch: int) -> list[Fields]:
         spec, example = mixing.spec, mixing.examples[i]
+        plain = rows.plain(example.prompt_ids, example.answer_ids)
         if not rows.is_correction(spec.seed, example.id, epoch, self.correction_share):
-            return [rows.plain(example.prompt_ids, example.answer_ids)]
+            return [plain]
         source = mixing.once(neighbours)[i] if self.drafts == "another" else i
         draft = mixing.own(source, epoch)["text"]
         if self.draft_length == "random":
             draft = cut(draft, mixing.draw("cut", i, epoch))
         context = correction_ids(mixing.tokenizer, spec.prompt, example.prompt, draft)
-        return [rows.rac(context, example.answer_ids)]
+        corrected = rows.rac(context, example.answer_ids)
+        return [plain, corrected] if self.correction_rows == "add" else [corrected]
 
 
 def neighbours(mixing: Mixing) -> list[int]:
@@ -87,8 +94,10 @@ class Rac(RacRows, Sampled, Rounds):
         return Drawing(kind="free", sampling=self.sampling)
 
     def cost(self, prompt: int, answer: int) -> Cost:
-        more = round(self.correction_share * (answer + CORRECTION_TOKENS))
-        return Cost(prompt + answer + more)
+        more = answer + CORRECTION_TOKENS
+        if self.correction_rows == "add":
+            more += prompt + answer
+        return Cost(prompt + answer + round(self.correction_share * more))
 
 
 METHOD = Rac
