@@ -15,7 +15,7 @@ from selfgen.data.examples import Example
 from selfgen.data.prompts import PromptSpec
 from selfgen.methods import METHODS, TRAINED
 from selfgen.methods.custom import load_function
-from selfgen.methods.rac import cut, neighbours
+from selfgen.methods.rac import Hint, cut, neighbours
 from selfgen.mixing.build import mix
 from selfgen.mixing.mix import Mix, Mixing
 from selfgen.mixing.spec import RowsSpec
@@ -234,6 +234,31 @@ def test_correction_rows_may_come_on_top() -> None:
         assert [row["step"] for row in added] == sorted(row["step"] for row in added)
         assert len(longer) == {0.0: 0, 1.0: 40}.get(share, len(longer))
     assert added[0]["id"] == added[1]["id"] and added[1]["step"] == 0
+
+
+@pytest.mark.parametrize(
+    ("share", "told"),
+    [(0.2, []), (0.5, [21, 22]), (0.75, [21, 22, 23]), (1.0, [21, 22, 23])],
+)
+def test_a_hint_tells_the_beginning_of_the_reference(
+    share: float, told: list[int]
+) -> None:
+    """Of a's four tokens, the last of which is EOS; a fifth of them is not one."""
+    hint = {"share": share, "text": " 50 {hint} 51"}
+    method = rows_by("rac", correction_share=1.0, hint=hint)
+    # The template of WORDS writes 90 for the turn "again" alone.
+    row = made(
+        replace(SPEC, prompt=replace(PROMPT, correction="80"), method=method), DRAFTS
+    )
+    said = [80, *([50, *told, 51] if told else [])]
+    context = [1, 10, 11, 1, 21, 98, 97, 1, *said, 3]
+    assert row["a"]["input_ids"] == [*context, 21, 22, 23, EOS]
+    assert row["a"]["labels"] == [-100] * len(context) + [21, 22, 23, EOS]
+
+
+def test_a_hint_must_stand_in_its_text() -> None:
+    with pytest.raises(UserError, match=r"text: found no \{hint\}"):
+        Hint(share=0.5, text="It begins.")
 
 
 def test_the_cost_of_correction_rows() -> None:

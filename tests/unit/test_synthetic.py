@@ -48,8 +48,15 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Experiment, Path]:
 def test_every_method_is_read(done: tuple[Experiment, Path]) -> None:
     scores = done[0].tables()["scores"]
     found = set(zip(scores["method"], scores["decoding"], strict=True))
-    methods = set(RAW["experiments"]["words"]["methods"]) - {"base"}
-    assert found == {(m, "direct") for m in methods} | {("rac", "corrected")}
+    methods = RAW["experiments"]["words"]["methods"]
+    assert found == {
+        (name, decoding)
+        for name, keys in methods.items()
+        for decoding in keys.get("decodings", ["direct"])
+        if name != "base"
+    }
+    # Plain SFT can be asked for a correction too, and a corrected answer again.
+    assert {("sft", "corrected"), ("rac", "corrected-2")} < found
     assert (scores.groupby(["method", "decoding"]).size() == 16).all()
 
 

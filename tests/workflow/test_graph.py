@@ -466,6 +466,20 @@ def test_a_correction_turn_of_a_methods_own() -> None:
     assert g.answers("math", "rac", "corrected", 0).prompt.correction != "Mend it."
 
 
+def test_each_turn_is_shown_the_answers_of_the_one_before_it() -> None:
+    g = with_methods(rac={**RAC, "decodings": ["direct", "corrected-2"]})
+    shown = {
+        decoding: INPUTS["generate_answers"](g, "math", "tiny", "rac", decoding, 0)
+        for decoding in ("direct", "corrected", "corrected-2")
+    }
+    assert "drafts" not in shown["direct"]
+    drafts = [shown[turn]["drafts"] for turn in ("corrected", "corrected-2")]
+    assert drafts == [
+        g.answers_file("math", "tiny", "rac", turn, 0)
+        for turn in ("direct", "corrected")
+    ]
+
+
 def test_too_many_rounds() -> None:
     with pytest.raises(UserError, match=r"bash.rounds: found 9, allowed: at most 6"):
         with_methods(bash={**BASH, "rounds": 9})

@@ -158,6 +158,7 @@ LATER: dict[str, Any] = {
     "control_tokens": False,
     "correction_rows": "replace",
     "corrections": False,
+    "hint": None,
     "label_smoothing": 0.0,
     "loss_mean": "token",
     "loss_on": "all",

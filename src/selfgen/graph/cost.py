@@ -112,7 +112,7 @@ def _answers(graph: Graph, lengths: Lengths) -> Iterator[Work]:
     for cell in graph.cells():
         spec = graph.answers(cell.task, cell.method, cell.decoding, cell.seed)
         prompt, answer = lengths(graph, cell.task, spec.prompt)
-        if cell.decoding == "corrected":
+        if cell.decoding != "direct":
             prompt += answer + CORRECTION_TOKENS
         rows = _held_out(graph, cell.task)
         yield _written(WRITING, cell.task, cell.model, rows, prompt, answer)

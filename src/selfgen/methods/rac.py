@@ -3,17 +3,46 @@ reading)."""
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from selfgen.core.types import Share
-from selfgen.data.prompts import correction_ids
+from selfgen.core.types import Keys, Number, Share
+from selfgen.data.prompts import answer_text, correction_ids
 from selfgen.generation.spec import Drawing
 from selfgen.methods.base import CORRECTION_TOKENS, Cost, Rounds, Sampled
 from selfgen.mixing import rows
 from selfgen.mixing.mix import Mix, Mixing
 from selfgen.mixing.rows import Fields
+
+
+class Hint(Keys):
+    """A part of the reference that the correction turn tells in training; at inference no
+    hint is given."""
+
+    share: Annotated[Number, Field(gt=0, le=1)] = Field(
+        description="Of the reference's tokens, from its beginning, rounded down."
+    )
+    text: str = Field(
+        default="\nIt begins: {hint}",
+        description="What stands behind the correction turn, around `{hint}`; nothing where"
+        " the share is less than a token.",
+    )
+
+    @model_validator(mode="after")
+    def _holds_it(self) -> Hint:
+        if "{hint}" not in self.text:
+            raise ValueError("text: found no {hint}, it must hold one")
+        return self
+
+    def told(self, tokenizer: Any, answer: Sequence[int]) -> str:
+        """What a correction turn says of a reference."""
+        told = answer_text(tokenizer, [*answer[: int(self.share * len(answer))]])
+        # A character that was cut in the middle is not told.
+        told = told.rstrip("\ufffd")
+        return told and self.text.replace("{hint}", told)
 
 
 class RacRows(Mix):
@@ -35,6 +64,9 @@ class RacRows(Mix):
         default="own",
         description="`another`: the draft of another example, a control.",
     )
+    hint: Hint | None = Field(
+        default=None, description="Tell the beginning of the reference in training."
+    )
 
     def make(self, mixing: Mixing, i: int, epoch: int) -> list[Fields]:
         spec, example = mixing.spec, mixing.examples[i]
@@ -45,7 +77,11 @@ class RacRows(Mix):
         draft = mixing.own(source, epoch)["text"]
         if self.draft_length == "random":
             draft = cut(draft, mixing.draw("cut", i, epoch))
-        context = correction_ids(mixing.tokenizer, spec.prompt, example.prompt, draft)
+        prompt = spec.prompt
+        if self.hint:
+            told = self.hint.told(mixing.tokenizer, example.answer_ids)
+            prompt = replace(prompt, correction=prompt.correction + told)
+        context = correction_ids(mixing.tokenizer, prompt, example.prompt, draft)
         corrected = rows.rac(context, example.answer_ids)
         return [plain, corrected] if self.correction_rows == "add" else [corrected]
 
@@ -94,7 +130,8 @@ class Rac(RacRows, Sampled, Rounds):
         return Drawing(kind="free", sampling=self.sampling)
 
     def cost(self, prompt: int, answer: int) -> Cost:
-        more = answer + CORRECTION_TOKENS
+        hint = round(self.hint.share * answer) if self.hint else 0
+        more = answer + CORRECTION_TOKENS + hint
         if self.correction_rows == "add":
             more += prompt + answer
         return Cost(prompt + answer + round(self.correction_share * more))

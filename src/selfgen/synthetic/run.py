@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from selfgen import methods, tasks
 from selfgen.core.errors import UserError, naming
 from selfgen.core.memory import peak_memory_mb
+from selfgen.core.names import DECODINGS
 from selfgen.core.provenance import atomic, code_digest
 from selfgen.core.rows import parquet, read_frame
 from selfgen.core.sealed import damage, seal
@@ -175,9 +176,13 @@ class Experiment:
         model.eval()
         parts: dict[str, list[pandas.DataFrame]] = {"scores": [], "positions": []}
         drafts: dict[str, list[int]] | None = None
-        for decoding in variant.decodings:
+        # Each decoding is shown the answers of the one before it.
+        asked = 1 + max(map(DECODINGS.index, variant.decodings), default=-1)
+        for decoding in DECODINGS[:asked]:
             tables = measure.read(model, self.tokenizer, self.test, drafts)
             drafts = {reading.example.id: reading.answer for reading in tables}
+            if decoding not in variant.decodings:
+                continue
             for name, table in (
                 ("scores", measure.scores(tables)),
                 ("positions", measure.positions(tables)),
