@@ -90,6 +90,17 @@ def test_correction_rows_on_top_keep_steps_and_plain_labels(
     assert added["labelled_tokens"] < 2 * plain["labelled_tokens"]
 
 
+def test_bash_can_start_from_the_base(done: tuple[Experiment, Path]) -> None:
+    """The random weights draw its tokens: nearly all of them are wrong."""
+    experiment, _ = done
+    (variant,) = (v for v in experiment.spec.variants if v.name == "bash-base")
+    assert (variant.parent, variant.generator) == (None, None)
+    facts = experiment.facts()["bash-base"]
+    for key in ("steps", "labelled_tokens", "forwarded_tokens"):
+        assert facts[key] == experiment.facts()["sft"][key]
+    assert facts["changed_tokens"] > 0.9 * facts["drawn_tokens"] > 0
+
+
 def test_rounds_share_the_steps(done: tuple[Experiment, Path]) -> None:
     facts = done[0].facts()
     steps = [facts[name]["steps"] for name in ("rounds.r1", "rounds")]
@@ -226,10 +237,10 @@ def test_nothing_is_said_of_a_base_that_has_failed() -> None:
     experiment = Experiment(spec(stop=stop), None)
     experiment.run()
     assert experiment.facts()["sft"]["failed"] is True
-    # The other one starts from the random weights.
-    assert set(experiment.facts()) == {"sft", "sft-whole"}
+    apart = {"sft-whole", "bash-base"}  # They start from the random weights.
+    assert set(experiment.facts()) == {"sft"} | apart
     for frame in experiment.tables().values():
-        assert frame.empty or set(frame["method"]) == {"sft-whole"}
+        assert frame.empty or set(frame["method"]) == apart
 
 
 def test_training_ends_when_the_base_knows_enough() -> None:

@@ -198,9 +198,10 @@ class Experiment:
         self, variant: VariantSpec
     ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
         """Rows and facts of a variant's pass; several variants may read the same."""
-        if variant.passed is None or variant.generator is None:
+        if variant.passed is None:
             return [], {}
-        key = self.digests[variant.generator] + to_json(variant.passed)
+        generator = self.digests[variant.generator] if variant.generator else ""
+        key = generator + to_json(variant.passed)
         if key not in self.passes:
             facts: dict[str, Any] = {}
             drawn = pass_over(
