@@ -118,7 +118,8 @@ def test_joined_stages_have_their_rows_one_after_the_other(tokenizer: Any) -> No
     fresh = {"rows": (10, 12), "epochs": 1, "batch_size": 1}
     sft = build(records(), [], ROWS, tokenizer)
     second = build(records(), [], replace(ROWS, **fresh), tokenizer)
-    whole = build(records(), [], replace(ROWS, then=(Epochs(**fresh),)), tokenizer)
+    joined = replace(ROWS, then=(Epochs(**fresh),))
+    whole = build(iter(records()), [], joined, tokenizer)
     assert whole == sft + [row | {"step": row["step"] + 6} for row in second]
     assert [row["step"] for row in whole[-3:]] == [5, 6, 7]
 

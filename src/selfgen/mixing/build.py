@@ -10,7 +10,7 @@ from typing import Any
 from selfgen.core.errors import UserError
 from selfgen.core.spec import instance
 from selfgen.data.examples import Example, examples_of
-from selfgen.data.records import training_records
+from selfgen.data.records import checked_records, training_records
 from selfgen.mixing.mix import Grades, MakeRows, Mix, Mixing
 from selfgen.mixing.order import Step, part_of, plan_steps, plan_tokens
 from selfgen.mixing.rows import IGNORE, Fields
@@ -40,8 +40,9 @@ Slicer = Callable[[tuple[int, int]], Sequence[Example]]
 
 def slicer(records: Rows, spec: RowsSpec[Mix], tokenizer: Any) -> Slicer:
     """Slices of ``records`` for ``joined``."""
+    kept = checked_records(records)  # which may be an iterator
     return lambda rows: examples_of(
-        training_records(records, rows), spec.prompt, tokenizer
+        training_records(kept, rows), spec.prompt, tokenizer
     )
 
 
@@ -54,6 +55,7 @@ def joined(
 ) -> Iterator[dict[str, Any]]:
     """The rows of each part of ``spec`` as ``stream`` makes them, one part after the other;
     steps are counted on."""
+    instance("spec", spec, RowsSpec)
     first = 0
     for part in spec.parts():
         step = first
