@@ -50,7 +50,8 @@ def test_every_method_is_in_the_table(run: Flow) -> None:
     table = csv.DictReader((run.root / "results/tables/main.csv").open())
     found = {(line["method"], line["decoding"]) for line in table}
     assert {"spin", "rac-dpo", "two-pass", "random"} <= {m for m, _ in found}
-    assert ("rac", "corrected") in found
+    corrected = {("rac", "corrected"), ("rac", "corrected-2"), ("sft", "corrected")}
+    assert corrected <= found
     assert not {m for m, _ in found if ".r" in m}
 
 
@@ -63,6 +64,9 @@ def test_methods_of_a_stage_take_the_same_steps(run: Flow) -> None:
         "random",
         "two-pass",
         "rac",
+        "masked",
+        "rac-hint",
+        "rac-token",
     ):
         found = manifest(run, node)
         assert (found["steps"], found["labelled_tokens"]) == (
@@ -76,6 +80,13 @@ def test_methods_of_a_stage_take_the_same_steps(run: Flow) -> None:
     assert manifest(run, "sft-wall")["steps"] >= 3
 
 
+def test_one_schedule_takes_the_rows_of_both_stages(run: Flow) -> None:
+    sft, second = rows(run, "sft"), rows(run, "sft-continued")
+    moved = [row | {"step": row["step"] + 3} for row in second]
+    assert rows(run, "sft-whole") == sft + moved
+    assert manifest(run, "sft-whole")["steps"] == 6
+
+
 def test_the_first_round_of_a_schedule_from_0_is_plain(run: Flow) -> None:
     plain = rows(run, "sft-continued")
     first = rows(run, "rounds.r1")
@@ -83,6 +94,14 @@ def test_the_first_round_of_a_schedule_from_0_is_plain(run: Flow) -> None:
     last = rows(run, "rounds")
     assert {row["step"] for row in last} == {2}
     assert any(row["input_ids"][-len(row["labels"]) :] != row["labels"] for row in last)
+
+
+def test_bash_can_start_from_the_base(run: Flow) -> None:
+    """Its tokens are the base's, and its steps and labels those of SFT."""
+    sft, bash = rows(run, "sft"), rows(run, "bash-base")
+    assert [r["labels"] for r in bash] == [r["labels"] for r in sft]
+    assert [r["input_ids"] for r in bash] != [r["input_ids"] for r in sft]
+    assert [*(run.root / "results/passes/sums/tiny/base").glob("forced-b0.5-*")]
 
 
 def test_random_tokens_stand_where_bash_differs(run: Flow) -> None:

@@ -129,14 +129,14 @@ SORTED = {"words": ["cat", "cow", "bee", "egg"]}
         ("group-words", GROUPS, "animals: bee, cat\nfoods: egg, tea", ["", "", "", ""]),
         ("group-words", GROUPS, "animals: cat, cat\nfoods: tea, egg", ["", "again", "", ""]),
         ("group-words", GROUPS, "animals: cat, tea\nfoods: tea, egg", ["", "kind", "", ""]),
-        ("group-words", GROUPS, "animals: cat, dog\nfoods: tea, egg", ["", "foreign", "", ""]),
+        ("group-words", GROUPS, "animals: cat, x\nfoods: tea, egg", ["", "foreign", "", ""]),
         # Too early, and too late.
         ("group-words", GROUPS, "animals: cat\nfoods: tea, egg", ["end", "", ""]),
         ("group-words", GROUPS, "animals: cat, bee, ", ["", "end", "end"]),
         ("group-words", GROUPS, "animals: cat, bee", ["", "end"]),
         ("group-words", GROUPS, "cat, bee\nfoods: tea, egg", ["header", "", "", ""]),
-        ("group-words", GROUPS, "foods: tea, egg\nanimals: cat", ["header", "kind", "header"]),
-        ("group-words", GROUPS, "animals: cat, animals: bee\nfoods: tea, egg", ["", "header", "", ""]),
+        ("group-words", GROUPS, "foods: tea, egg\ncat", ["header", "kind", "header"]),
+        ("group-words", GROUPS, "animals: cat, a:\nfoods: tea, egg", ["", "header", "", ""]),
         ("sort-words", SORTED, "bee, cow, cat, egg", ["", "", "", ""]),
         ("sort-words", SORTED, "bee, cat, bee, cow, egg", ["", "", "again", "", ""]),
         ("sort-words", SORTED, "bee, egg, cat, cow", ["", "order", "", ""]),
@@ -241,7 +241,10 @@ def test_spans_cover_an_answer() -> None:
     ids = [*tokenizer(text, add_special_tokens=False)["input_ids"], 2]
     found = [*measured.spans(tokenizer, ids, ",\n")]
     assert found == [(0, 13), (13, 18), (18, 29)]
-    assert [tokenizer.decode(ids[a:b]) for a, b in found[:2]] == ["animals: bee,", " cat\n"]
+    assert [tokenizer.decode(ids[a:b]) for a, b in found[:2]] == [
+        "animals: bee,",
+        " cat\n",
+    ]
 
 
 def test_rows_of_a_reading() -> None:
@@ -258,7 +261,10 @@ def test_rows_of_a_reading() -> None:
     found, facts = measured.run(model, tokenizer, rows, answers, spec)
     assert [row["due"] for row in found] == [12, 12]
     assert found[0]["free"] == [""] * 12
-    assert found[1]["free"][1] in ("foreign", "again", "end") and len(found[1]["free"]) == 2
+    assert (
+        found[1]["free"][1] in ("foreign", "again", "end")
+        and len(found[1]["free"]) == 2
+    )
     assert all(len(row["forced"]) == 12 for row in found)
     assert facts["generated_tokens"] > 0
     with pytest.raises(UserError, match="answers: found none to sort-words-test-"):
@@ -267,7 +273,7 @@ def test_rows_of_a_reading() -> None:
     with pytest.raises(UserError, match="max_new_tokens: found 30, allowed: more, for"):
         measured.run(model, tokenizer, rows, answers, short)
     rows[0]["reference"] = "zebra, " + rows[0]["reference"]
-    with pytest.raises(UserError, match="sort-words: the reference of .* is wrong"):
+    with pytest.raises(UserError, match=r"sort-words: the reference of .* is wrong"):
         measured.run(model, tokenizer, rows, answers, spec)
 
 
@@ -310,7 +316,8 @@ def test_realigned_labels_lead_to_right_steps(number: int, data: Any) -> None:
     ids = tokenizer(text, add_special_tokens=False)["input_ids"]
     cut = data.draw(st.integers(0, len(ids) - 1))
     places = data.draw(st.lists(st.integers(0, len(ids) - 1), max_size=3))
-    read = [ids[(p * 7) % len(ids)] if t in places else i for t, (i, p) in enumerate(zip(ids, range(len(ids)), strict=True))][:cut]  # fmt: skip
+    mixed = [ids[7 * t % len(ids)] if t in places else i for t, i in enumerate(ids)]
+    read = mixed[:cut]
     for _ in range(12):
         label = labels(tokenizer, PROMPT, checker, facts, [*read, 2], text)[-1]
         if label in (IGNORE, 2):

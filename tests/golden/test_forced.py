@@ -15,11 +15,12 @@ from scipy.stats import chi2
 from selfgen.core.errors import UserError
 from selfgen.core.spec import Device, Sampling
 from selfgen.data.prompts import PromptSpec
-from selfgen.generation import engines, forced
+from selfgen.generation import engines, forced, free
+from selfgen.generation.decoding import Prompt
 from selfgen.generation.spec import PassSpec
 from selfgen.generation.speculative import Cost
 from tests.golden import oracle
-from tests.golden.conftest import EOS, KINDS, SPECIAL, VOCABULARY, build, built
+from tests.golden.conftest import EOS, KINDS, SPECIAL, VOCABULARY, build, built, words
 
 BETAS = [0.0, 0.1, 0.25, 0.5, 0.9, 1.0]
 PROMPT = PromptSpec("{prompt}", "", 100, 100)
@@ -94,6 +95,27 @@ def test_onepass_equals_the_oracle(model: Any, temperature: float, beta: float) 
     spec = spec_of(kind="onepass", beta=beta, sampling=Sampling(temperature))
     rows = references(7)
     assert made(model, rows, spec, "auto") == expected(model, rows, spec)
+
+
+def test_rac_token_by_token_is_bash_with_beta_1(model: Any) -> None:
+    """The context of each label is the model's own draft up to there: at beta 1 the pass
+    fills in the greedy draft that nothing ends, as long as the reference; its last token is
+    no context, so the reference's stands there."""
+    answers = references(9)
+    spec = spec_of(beta=1.0, sampling=Sampling())
+    passed = forced.run(model, answers, spec, SPECIAL, [EOS])
+    tokens = {row["id"]: row["tokens"] for row in passed}
+    for row in answers:
+        ((_, draft),) = free.complete(
+            model,
+            words(),
+            [Prompt(row.id, row.epoch, row.prompt_ids)],
+            Sampling(),
+            seed=0,
+            max_new_tokens=len(row.answer_ids),
+            ends_turns=False,
+        )
+        assert tokens[row.id] == [*draft[:-1], row.answer_ids[-1]]
 
 
 @settings(

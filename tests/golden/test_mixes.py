@@ -15,7 +15,7 @@ from selfgen.data.examples import Example
 from selfgen.data.prompts import PromptSpec
 from selfgen.methods import METHODS, TRAINED
 from selfgen.methods.custom import load_function
-from selfgen.methods.rac import cut, neighbours
+from selfgen.methods.rac import Hint, cut, neighbours
 from selfgen.mixing.build import mix
 from selfgen.mixing.mix import Mix, Mixing
 from selfgen.mixing.spec import RowsSpec
@@ -123,11 +123,151 @@ def test_random_tokens_follow_the_unigrams_without_the_reference() -> None:
         assert abs(counts["b"][token] / 3000 - 1 / 3) < 0.04
 
 
+BEHIND = rows_by("bash", loss_on="behind-changed")
+
+
+def test_rows_without_a_label_are_left_out_and_counted() -> None:
+    """Of two epochs a changes in the first alone and b never; a step a row. So of four
+    steps one is left, and its number is 0."""
+    spec = replace(SPEC, method=BEHIND, epochs=2, batch_size=1)
+    own = passed(
+        ("a", 0, [21, 99, 23, EOS]),
+        ("a", 1, [21, 22, 23, EOS]),
+        ("b", 0, [21, 24, EOS]),
+        ("b", 1, [21, 24, EOS]),
+    )
+    facts: Counter[str] = Counter()
+    (row,) = mix(EXAMPLES, own, spec, WORDS, facts=facts)
+    assert (row["step"], row["id"], row["epoch"]) == (0, "a", 0)
+    assert row["labels"] == [-100] * 6 + [23, EOS]
+    assert facts == {"rows_left_out": 3, "steps_left_out": 3}
+    # In a step of both, b's row alone is left out.
+    facts = Counter()
+    together = replace(spec, epochs=1, batch_size=2)
+    (row,) = mix(EXAMPLES, [own[0], own[2]], together, WORDS, facts=facts)
+    assert (row["step"], row["id"]) == (0, "a")
+    assert facts == {"rows_left_out": 1}
+    # Where the prompts are asked for too, it has labels.
+    whole = mix(EXAMPLES, [own[0], own[2]], replace(together, loss="all"), WORDS)
+    assert {row["id"] for row in whole} == {"a", "b"}
+
+
+def test_a_pass_that_changes_nothing_leaves_no_label() -> None:
+    own = passed(("a", 0, [21, 22, 23, EOS]), ("b", 0, [21, 24, EOS]))
+    with pytest.raises(UserError, match="no token differs from the reference"):
+        made(replace(SPEC, method=BEHIND), own)
+
+
+MASKED = rows_by("random", tokens="mask")
+
+
+def with_tokens(**named: str) -> Any:
+    """A tokenizer as ``WORDS``, whose control tokens have names."""
+    tokenizer = words(100, WORDS.chat_template)
+    for name, token in named.items():
+        setattr(tokenizer, f"{name}_token", token)
+    return tokenizer
+
+
+@pytest.mark.parametrize(
+    ("named", "token"),
+    [
+        ({"mask": "<1>", "unk": "<0>", "pad": "5"}, 1),
+        ({"unk": "<0>", "pad": "5"}, 0),
+        ({"pad": "5"}, 5),
+        ({"mask": "<2>", "pad": "<0>"}, 0),
+    ],
+)
+def test_masked_rows_read_one_token_exactly_where_bash_differs(
+    named: dict[str, str], token: int
+) -> None:
+    """Mask, else unk, else pad; EOS, which ends turns, never."""
+    spec = replace(SPEC, method=MASKED)
+    found = mix(EXAMPLES, MIXED, spec, with_tokens(**named))
+    rows = {row["id"]: row for row in found}
+    assert rows["a"]["input_ids"] == [1, 10, 11, 3, 21, token, 23, EOS]
+    assert rows["b"]["input_ids"] == [1, 12, 3, token, 24, EOS]
+    assert rows["a"]["labels"] == [-100] * 4 + [21, 22, 23, EOS]
+    assert rows["b"]["labels"] == [-100] * 3 + [21, 24, EOS]
+
+
+@pytest.mark.parametrize("named", [{}, {"unk": "<2>", "pad": "<2>"}])
+def test_without_a_token_to_mask_with(named: dict[str, str]) -> None:
+    with pytest.raises(UserError, match="mask, unk or pad token that ends no turn"):
+        mix(EXAMPLES, MIXED, replace(SPEC, method=MASKED), with_tokens(**named))
+
+
 def test_rac_reads_draft_and_turn() -> None:
     rows = made(replace(SPEC, method=rows_by("rac", correction_share=1.0)), DRAFTS)
     context = [1, 10, 11, 1, 21, 98, 97, 1, 90, 3]
     assert rows["a"]["input_ids"] == [*context, 21, 22, 23, EOS]
     assert rows["a"]["labels"] == [-100] * len(context) + [21, 22, 23, EOS]
+
+
+def test_correction_rows_may_come_on_top() -> None:
+    """Each step has its plain rows as they are in continued SFT, and behind that of an
+    example its correction row, where it has one."""
+    spec = replace(SPEC, batch_size=1, epochs=20)
+    drafts = passed(
+        *[
+            (i, e, text)
+            for i, text in (("a", "21 98 97"), ("b", "24"))
+            for e in range(20)
+        ]
+    )
+    plain = mix(EXAMPLES, [], replace(spec, method=rows_by("plain")), WORDS)
+    for share in (0.0, 0.5, 1.0):
+        keys = {"correction_share": share}
+        instead, added = (
+            mix(
+                EXAMPLES,
+                drafts,
+                replace(spec, method=rows_by("rac", correction_rows=how, **keys)),
+                WORDS,
+            )
+            for how in ("replace", "add")
+        )
+        longer = [row for row in instead if row not in plain]
+        assert [row for row in added if row in plain] == plain
+        assert [row for row in added if row not in plain] == longer
+        assert len(added) == len(plain) + len(longer)
+        assert [row["step"] for row in added] == sorted(row["step"] for row in added)
+        assert len(longer) == {0.0: 0, 1.0: 40}.get(share, len(longer))
+    assert added[0]["id"] == added[1]["id"] and added[1]["step"] == 0
+
+
+@pytest.mark.parametrize(
+    ("share", "told"),
+    [(0.2, []), (0.5, [21, 22]), (0.75, [21, 22, 23]), (1.0, [21, 22, 23])],
+)
+def test_a_hint_tells_the_beginning_of_the_reference(
+    share: float, told: list[int]
+) -> None:
+    """Of a's four tokens, the last of which is EOS; a fifth of them is not one."""
+    hint = {"share": share, "text": " 50 {hint} 51"}
+    method = rows_by("rac", correction_share=1.0, hint=hint)
+    # The template of WORDS writes 90 for the turn "again" alone.
+    row = made(
+        replace(SPEC, prompt=replace(PROMPT, correction="80"), method=method), DRAFTS
+    )
+    said = [80, *([50, *told, 51] if told else [])]
+    context = [1, 10, 11, 1, 21, 98, 97, 1, *said, 3]
+    assert row["a"]["input_ids"] == [*context, 21, 22, 23, EOS]
+    assert row["a"]["labels"] == [-100] * len(context) + [21, 22, 23, EOS]
+
+
+def test_a_hint_must_stand_in_its_text() -> None:
+    with pytest.raises(UserError, match=r"text: found no \{hint\}"):
+        Hint(share=0.5, text="It begins.")
+
+
+def test_the_cost_of_correction_rows() -> None:
+    """Prompts of 10 tokens and answers of 5: a correction row reads prompt, draft, turn and
+    answer, 52 tokens; a plain one 15."""
+    own = {"label": "RAC", "mix": "rac", "parent": "sft", "stage": "second"}
+    for how, tokens in (("replace", (15 + 52) / 2), ("add", 15 + 52 / 2)):
+        rac = METHODS["rac"](**own, correction_rows=how)
+        assert abs(rac.cost(10, 5).trained - tokens) <= 1
 
 
 def test_rac_with_the_draft_of_another_example() -> None:

@@ -37,6 +37,26 @@ def test_bash_changes_what_is_read_and_never_what_is_asked() -> None:
     assert row["labels"] == [-100, -100, 21, 22, 23, 2]
 
 
+def test_bash_may_leave_labels_out() -> None:
+    """22 was replaced by 99. Behind it stand 23 and EOS; kept are all but it. A token that
+    was drawn and is the reference's is no change."""
+    mixed = [21, 99, 23, 2]
+    behind = rows.bash(PROMPT, ANSWER, mixed, "behind-changed")
+    assert behind["labels"] == [-100, -100, -100, -100, 23, 2]
+    kept = rows.bash(PROMPT, ANSWER, mixed, "kept")
+    assert kept["labels"] == [-100, -100, 21, -100, 23, 2]
+    assert behind["input_ids"] == kept["input_ids"] == [10, 11, 21, 99, 23, 2]
+    # Two changes: the second is behind the first.
+    mixed = [98, 22, 99, 2]
+    behind = rows.bash(PROMPT, ANSWER, mixed, "behind-changed")
+    assert behind["labels"] == [-100, -100, -100, 22, 23, 2]
+    kept = rows.bash(PROMPT, ANSWER, mixed, "kept")
+    assert kept["labels"] == [-100, -100, -100, 22, -100, 2]
+    unchanged = rows.bash(PROMPT, ANSWER, ANSWER, "behind-changed")
+    assert unchanged["labels"] == [-100] * 6
+    assert rows.bash(PROMPT, ANSWER, ANSWER, "kept") == rows.plain(PROMPT, ANSWER)
+
+
 def test_rac_labels_only_the_reference() -> None:
     row = rows.rac([10, 11, 31, 32, 40], ANSWER)
     assert row["input_ids"] == [10, 11, 31, 32, 40, 21, 22, 23, 2]

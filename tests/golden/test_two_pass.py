@@ -120,10 +120,12 @@ def test_mixed_as_the_onepass_pass(kind: str, temperature: float, beta: float) -
     assert (beta == 0) == (found == [row["input_ids"] for row in given])
 
 
-def test_training_reads_what_was_mixed() -> None:
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_training_reads_what_was_mixed(smoothing: float) -> None:
     """Greedy, a learning rate of almost nothing: each loss is the plain loss of rows that
     the offline pass has mixed."""
-    frozen = two_pass(0.5, temperature=0.0, learning_rate=1e-12, warmup_ratio=0.0)
+    still = {"learning_rate": 1e-12, "warmup_ratio": 0.0, "label_smoothing": smoothing}
+    frozen = two_pass(0.5, temperature=0.0, **still)
     _, outcome = fit(spec=frozen, banned=SPECIAL)
     loss = loss_on(build("llama"), 0.5, 0.0, seed=SPEC.seed)
     given = rows()

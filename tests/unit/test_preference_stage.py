@@ -165,6 +165,10 @@ def config(**changes: Any) -> dict[str, Any]:
             {"stage": {"loss_mean": "row"}},
             "stages.s.loss_mean: found 'row' for methods",
         ),
+        (
+            {"stage": {"label_smoothing": 0.1}},
+            "stages.s.label_smoothing: found 0.1 for methods",
+        ),
         ({"pairs": {"max_tokens": 512}}, "max_tokens: found 512, allowed: more than"),
         ({"pairs": {"template": "x"}}, r"template: found no \{prompt\}"),
         ({"pairs": {"file": "gone"}}, "preferences.ours.file: found 'gone', allowed"),

@@ -50,8 +50,8 @@ def scores() -> pd.DataFrame:
 def test_numbers() -> None:
     found = corrections.corrected(scores(), SPEC)
     assert [(column.title, *key) for column, *key in found] == [
-        ("math", "m", "rac"),
-        ("qa", "m", "rac"),
+        ("math", "m", "rac", "corrected"),
+        ("qa", "m", "rac", "corrected"),
     ]
     (math, edited), (qa, few) = found.values()
     numbers = [math.first, math.second, math.gain, math.improved, math.worsened]
@@ -61,6 +61,23 @@ def test_numbers() -> None:
     assert [qa.improved.value, qa.worsened.value] == [0.25, 0.25]
     assert qa.gain.value == pytest.approx(0.025)
     assert (qa.fixed, qa.broken) == (None, None)
+
+
+def test_a_further_turn_is_compared_with_the_one_before_it() -> None:
+    """Turn 3 of math is right, right, right, wrong: of the two that turn 2 had wrong it fixes
+    one. Without turn 2 in the table there is nothing to compare it with."""
+    third = pd.DataFrame({"id": list("abcd"), "split": "test", "strict": [1, 1, 1, 0]})
+    cell = {"task": "math", "model": "m", "method": "rac", "seed": 0}
+    more = collect_scores([(cell | {"decoding": "corrected-2"}, third)])
+    found = corrections.corrected(pd.concat([scores(), more]), SPEC)
+    ((turns, _),) = (v for k, v in found.items() if k[-1] == "corrected-2")
+    numbers = [turns.first.value, turns.second.value, turns.fixed.value]
+    assert numbers == pytest.approx([0.5, 0.75, 0.5])
+    page = corrections.draw(pd.concat([scores(), more]), SPEC).texts()
+    assert "| math | RAC, turns 2 and 3 | 50.0<br>" in page["md"]
+    assert 'math,test,strict,m,"rac, turns 2 and 3"' in page["csv"]
+    alone = pd.concat([scores()[lambda f: f["decoding"] == "direct"], more])
+    assert corrections.corrected(alone, SPEC) == {}
 
 
 def test_page() -> None:

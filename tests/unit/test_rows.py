@@ -18,7 +18,7 @@ from selfgen.methods.bash import BashRows
 from selfgen.methods.plain import PlainRows
 from selfgen.methods.rac import RacRows
 from selfgen.mixing.build import build
-from selfgen.mixing.spec import RowsSpec
+from selfgen.mixing.spec import Epochs, RowsSpec
 
 PROMPT = PromptSpec("{prompt}", "Again.", 200, 30)
 ROWS = RowsSpec(
@@ -110,6 +110,18 @@ def test_fresh_rows_are_other_examples(tokenizer: Any) -> None:  # noqa: F811
     assert not {row["id"] for row in fresh} & {row["id"] for row in same}
     with pytest.raises(UserError, match="found 12 training records, rows 10 to 20"):
         build(records(), [], replace(ROWS, rows=(10, 20)), tokenizer)
+
+
+def test_joined_stages_have_their_rows_one_after_the_other(tokenizer: Any) -> None:  # noqa: F811
+    """Two epochs of the first ten in steps of four (six steps), then one of the last two in
+    steps of one."""
+    fresh = {"rows": (10, 12), "epochs": 1, "batch_size": 1}
+    sft = build(records(), [], ROWS, tokenizer)
+    second = build(records(), [], replace(ROWS, **fresh), tokenizer)
+    joined = replace(ROWS, then=(Epochs(**fresh),))
+    whole = build(iter(records()), [], joined, tokenizer)
+    assert whole == sft + [row | {"step": row["step"] + 6} for row in second]
+    assert [row["step"] for row in whole[-3:]] == [5, 6, 7]
 
 
 def test_pass_must_match_the_examples(folder: Path, tokenizer: Any) -> None:  # noqa: F811

@@ -48,8 +48,15 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Experiment, Path]:
 def test_every_method_is_read(done: tuple[Experiment, Path]) -> None:
     scores = done[0].tables()["scores"]
     found = set(zip(scores["method"], scores["decoding"], strict=True))
-    methods = set(RAW["experiments"]["words"]["methods"]) - {"base"}
-    assert found == {(m, "direct") for m in methods} | {("rac", "corrected")}
+    methods = RAW["experiments"]["words"]["methods"]
+    assert found == {
+        (name, decoding)
+        for name, keys in methods.items()
+        for decoding in keys.get("decodings", ["direct"])
+        if name != "base"
+    }
+    # Plain SFT can be asked for a correction too, and a corrected answer again.
+    assert {("sft", "corrected"), ("rac", "corrected-2")} < found
     assert (scores.groupby(["method", "decoding"]).size() == 16).all()
 
 
@@ -73,11 +80,55 @@ def test_a_control_takes_the_pass_of_what_it_controls(
         assert facts["random"][key] == facts["bash"][key] == facts["sft-continued"][key]
 
 
+def test_correction_rows_on_top_keep_steps_and_plain_labels(
+    done: tuple[Experiment, Path],
+) -> None:
+    facts = done[0].facts()
+    added, plain = facts["rac-added"], facts["sft-continued"]
+    assert added["steps"] == plain["steps"]
+    assert plain["labelled_tokens"] < added["labelled_tokens"]
+    assert added["labelled_tokens"] < 2 * plain["labelled_tokens"]
+
+
+def test_bash_can_start_from_the_base(done: tuple[Experiment, Path]) -> None:
+    """The random weights draw its tokens: nearly all of them are wrong."""
+    experiment, _ = done
+    (variant,) = (v for v in experiment.spec.variants if v.name == "bash-base")
+    assert (variant.parent, variant.generator) == (None, None)
+    facts = experiment.facts()["bash-base"]
+    for key in ("steps", "labelled_tokens", "forwarded_tokens"):
+        assert facts[key] == experiment.facts()["sft"][key]
+    assert facts["changed_tokens"] > 0.9 * facts["drawn_tokens"] > 0
+
+
 def test_rounds_share_the_steps(done: tuple[Experiment, Path]) -> None:
     facts = done[0].facts()
     steps = [facts[name]["steps"] for name in ("rounds.r1", "rounds")]
     assert sum(steps) == facts["sft-continued"]["steps"] == 3
     assert "rounds.r1" not in set(done[0].tables()["scores"]["method"])
+
+
+def test_one_schedule_takes_the_rows_of_both_stages(
+    done: tuple[Experiment, Path],
+) -> None:
+    facts = done[0].facts()
+    for key in ("steps", "labelled_tokens", "forwarded_tokens"):
+        both = facts["sft"][key] + facts["sft-continued"][key]
+        assert facts["sft-whole"][key] == both
+
+
+def test_fresh_rows_are_not_those_of_the_base() -> None:
+    stages = copy.deepcopy(RAW["experiments"]["words"]["stages"])
+    stages["second"] |= {"fresh_rows": True}
+    experiment = Experiment(spec("sft", "bash", stages=stages), None)
+    base, bash = experiment.spec.variants
+    assert (base.rows.rows, bash.rows.rows) == ((0, 48), (48, 96))
+    experiment.run()
+    facts = experiment.facts()
+    assert facts["bash"]["steps"] == facts["sft"]["steps"] == 3
+    passed, _ = experiment.passes.popitem()[1]
+    ids = {row["id"] for row in passed}
+    assert ids == {example.id for example in experiment.examples[48:]}
 
 
 def test_wall_time_is_that_of_pass_and_training(done: tuple[Experiment, Path]) -> None:
@@ -186,8 +237,10 @@ def test_nothing_is_said_of_a_base_that_has_failed() -> None:
     experiment = Experiment(spec(stop=stop), None)
     experiment.run()
     assert experiment.facts()["sft"]["failed"] is True
-    assert set(experiment.facts()) == {"sft"}
-    assert all(frame.empty for frame in experiment.tables().values())
+    apart = {"sft-whole", "bash-base"}  # They start from the random weights.
+    assert set(experiment.facts()) == {"sft"} | apart
+    for frame in experiment.tables().values():
+        assert frame.empty or set(frame["method"]) == apart
 
 
 def test_training_ends_when_the_base_knows_enough() -> None:

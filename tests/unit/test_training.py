@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 from tests.golden.conftest import EOS, build, words
+from torch.nn.functional import cross_entropy
 
 from selfgen.core.errors import UserError
 from selfgen.core.spec import Device, Sampling
@@ -70,12 +71,16 @@ def assert_same(a: Any, b: Any, **tolerance: float) -> None:
 
 
 @pytest.mark.parametrize("mean", ["token", "row"])
-def test_micro_batches_change_nothing(mean: str) -> None:
-    spec = altered(SPEC, loss_mean=mean)
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_micro_batches_change_nothing(mean: str, smoothing: float) -> None:
+    spec = altered(SPEC, loss_mean=mean, label_smoothing=smoothing)
     whole, one = fit(spec=spec, micro_batch_tokens=10_000)
     parts, two = fit(spec=spec, micro_batch_tokens=1)
     for a, b in zip(one.curve, two.curve, strict=True):
+        assert a.keys() == b.keys()
         assert a["loss"] == pytest.approx(b["loss"], rel=1e-5)
+        if smoothing:
+            assert a["smoothed_loss"] == pytest.approx(b["smoothed_loss"], rel=1e-5)
         assert a["grad_norm"] == pytest.approx(b["grad_norm"], rel=1e-4)
     assert_same(whole, parts, rtol=1e-3, atol=1e-4)
     assert (one.steps, one.labelled_tokens) == (two.steps, two.labelled_tokens)
@@ -135,6 +140,40 @@ def test_first_step_equals_a_plain_loop(mean: str) -> None:
     _, outcome = fit(rows=batch, model=model, spec=altered(SPEC, loss_mean=mean))
     assert outcome.curve[0]["loss"] == pytest.approx(loss.item(), rel=1e-5)
     assert outcome.curve[0]["grad_norm"] == pytest.approx(norm.item(), rel=1e-4)
+
+
+@pytest.mark.parametrize("mean", ["token", "row"])
+def test_smoothed_labels_are_torchs(mean: str) -> None:
+    """What is minimised is torch's own on each row alone; the curve's ``loss`` is still the
+    cross-entropy of the labels."""
+    model = build("llama")
+    batch = rows(steps=1)
+    plain = copy.deepcopy(model).train()
+    total = causal.labelled(batch)
+    losses: dict[float, list[torch.Tensor]] = {0.0: [], 0.2: []}
+    for row in batch:
+        logits = plain(input_ids=torch.tensor([row["input_ids"]])).logits[0, :-1]
+        labels = torch.tensor(row["labels"][1:])
+        share = causal.labelled([row]) / total if mean == "token" else 1 / len(batch)
+        for smoothing, own in losses.items():
+            loss = cross_entropy(logits, labels, label_smoothing=smoothing)
+            own.append(loss * share)
+    hard, smoothed = (torch.stack(own).sum() for own in losses.values())
+    smoothed.backward()
+    norm = torch.nn.utils.clip_grad_norm_(plain.parameters(), 1.0)
+    spec = altered(SPEC, loss_mean=mean, label_smoothing=0.2)
+    _, outcome = fit(rows=batch, model=model, spec=spec)
+    assert outcome.curve[0]["smoothed_loss"] == pytest.approx(smoothed.item(), rel=1e-5)
+    assert outcome.curve[0]["loss"] == pytest.approx(hard.item(), rel=1e-5)
+    assert outcome.curve[0]["grad_norm"] == pytest.approx(norm.item(), rel=1e-4)
+    assert abs(hard.item() - smoothed.item()) > 0.01
+
+
+@pytest.mark.parametrize("keys", [{"loss_mean": "row"}, {"label_smoothing": 0.1}])
+def test_pairs_have_their_own_mean_and_labels(keys: dict[str, Any]) -> None:
+    ((key, value),) = keys.items()
+    with pytest.raises(UserError, match=f"training: found {key} {value} with pairs"):
+        fit(spec=altered(SPEC, loss=Preference(), **keys))
 
 
 def test_resumed_equals_uninterrupted(tmp_path: Path) -> None:

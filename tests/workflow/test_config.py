@@ -167,6 +167,29 @@ def test_every_problem_has_its_line() -> None:
     assert len(problems(raw)) == 3
 
 
+@pytest.mark.parametrize(
+    ("stage", "said"),
+    [
+        ({"joins": ["sft"]}, "stages.whole.joins"),
+        ({"joins": ["sft", "gone"]}, "stages.whole.joins: found 'gone'"),
+        ({"joins": ["sft", "whole"]}, "found 'whole', allowed: stages that join none"),
+        (
+            {"joins": ["sft", "second"], "epochs": 2},
+            "stages.whole.epochs: found 2, allo",
+        ),
+        ({"joins": ["sft", "second"], "loss": "all"}, "found 'sft', allowed: stages"),
+        (
+            {"joins": ["sft", "second"]},
+            "joins: found ['sft', 'second'] with methods.bash of mix 'bash'",
+        ),
+    ],
+)
+def test_what_a_stage_cannot_join(stage: dict[str, Any], said: str) -> None:
+    raw = changed("methods/bash/stage", "whole")
+    raw["stages"]["whole"] = {"learning_rate": 1e-4, **stage}
+    assert said in "\n".join(problems(raw))
+
+
 def test_cycle_of_parents() -> None:
     raw = changed("methods/sft/parent", "bash")
     assert problems(raw) == [
@@ -196,6 +219,10 @@ LINEAR = {"kind": "linear", "k": 1.0, "c": 0.01}
             ["x.rounds", "match_wall_time"],
         ),
         ({"mix": "bash", "span": 0}, ["x.span", "greater than or equal to 1"]),
+        (
+            {"mix": "bash", "loss_on": "behind-changed", "rounds": 2},
+            ["rounds", "behind-changed"],
+        ),
         (
             {"mix": "bash", "schedule": {"kind": "cosine", "k": 1}},
             ["'cosine'", "linear"],

@@ -417,11 +417,67 @@ def test_a_control_reads_the_pass_of_what_it_controls() -> None:
     assert len(g.passes("math")) == 2
 
 
+def test_a_stage_that_joins_others_has_their_rows() -> None:
+    """From the base: the rows of SFT and then those of a second stage, at a rate of its own
+    over all steps; the second stage's are fresh, so that twice as many records are built."""
+
+    def edit(raw: dict[str, Any]) -> None:
+        raw["stages"]["second"] |= {"fresh_rows": True, "batch_size": 3}
+        raw["stages"]["whole"] = {"joins": ["sft", "second"], "learning_rate": 3e-5}
+        whole = {"mix": "plain", "parent": "base", "stage": "whole"}
+        raw["methods"] = {
+            "base": raw["methods"]["base"],
+            "sft": raw["methods"]["sft"],
+            "sft-continued": raw["methods"]["sft-continued"],
+            "whole": {"label": "SFT in one schedule", **whole},
+        }
+
+    g = graph(edit)
+    parts = g.rows("math", "whole", 0).parts()
+    assert parts == [g.rows("math", name, 0) for name in ("sft", "sft-continued")]
+    assert parts[0].rows[1] == parts[1].rows[0]
+    train = g.train("math", "whole", 0)
+    assert (train.optimization.learning_rate, train.steps) == (3e-5, None)
+
+    def alone_too(raw: dict[str, Any]) -> None:
+        edit(raw)
+        del raw["methods"]["sft-continued"]
+        raw["evaluation"] = {"baseline": "sft"}
+
+    alone = graph(alone_too)
+    assert alone.records("math") == g.records("math")
+
+
+def test_a_control_has_the_labels_of_what_it_controls() -> None:
+    random = {"label": "R", "mix": "random", "control_for": "kept"}
+    with pytest.raises(
+        UserError, match=r"random.control_for: found 'kept' with loss_on"
+    ):
+        with_methods(
+            kept={**BASH, "label": "Kept", "loss_on": "kept"},
+            random={**random, "parent": "sft", "stage": "second"},
+        )
+
+
 def test_a_correction_turn_of_a_methods_own() -> None:
     g = with_methods(**{"rac-2": {**RAC, "correction": "Mend it."}})
     assert g.answers("math", "rac-2", "corrected", 0).prompt.correction == "Mend it."
     assert g.rows("math", "rac-2", 0).prompt.correction == "Mend it."
     assert g.answers("math", "rac", "corrected", 0).prompt.correction != "Mend it."
+
+
+def test_each_turn_is_shown_the_answers_of_the_one_before_it() -> None:
+    g = with_methods(rac={**RAC, "decodings": ["direct", "corrected-2"]})
+    shown = {
+        decoding: INPUTS["generate_answers"](g, "math", "tiny", "rac", decoding, 0)
+        for decoding in ("direct", "corrected", "corrected-2")
+    }
+    assert "drafts" not in shown["direct"]
+    drafts = [shown[turn]["drafts"] for turn in ("corrected", "corrected-2")]
+    assert drafts == [
+        g.answers_file("math", "tiny", "rac", turn, 0)
+        for turn in ("direct", "corrected")
+    ]
 
 
 def test_too_many_rounds() -> None:

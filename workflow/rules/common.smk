@@ -13,7 +13,7 @@ wildcard_constraints:
     model=any_of(NAMES["model"]),
     checkpoint=any_of(NAMES["checkpoint"]),
     pass_=r"[a-z0-9.-]+",
-    decoding=f"direct|corrected|{paths.VALIDATION}",
+    decoding=any_of(NAMES["decoding"]),
     seed=r"\d+",
     comparison=any_of(NAMES["comparison"]),
     table=any_of(NAMES["table"]),

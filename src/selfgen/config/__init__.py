@@ -12,7 +12,7 @@ from pydantic import Field, ValidationError, create_model, model_validator
 
 from selfgen import benchmarks
 from selfgen.benchmarks.base import Benchmark
-from selfgen.config import dialogues, errors, judging, sources, tasks
+from selfgen.config import dialogues, errors, joined, judging, sources, tasks
 from selfgen.config.dialogues import Dialogues
 from selfgen.config.judging import Judge, WinRate
 from selfgen.config.several import NameOrNames, RateOrRates
@@ -95,6 +95,13 @@ class Stage(Optimization):
         default=False,
         description="Train on as many records again, which come after those of a task's"
         " `train_rows`: a pass over them is of a model that has not seen them.",
+    )
+    joins: list[str] | None = Field(
+        default=None,
+        min_length=2,
+        description="Train on the rows of these stages, one after the other, in one schedule"
+        " with one optimizer. Only `mix: plain`; its own `epochs`, `batch_size`, `rows` and"
+        " `fresh_rows` stay at their defaults.",
     )
     loss: Literal["answers", "all"] = Field(
         default="answers",
@@ -285,6 +292,7 @@ class Config(Keys):
         sources.check(self.models, self.files, self.unpinned)
         tasks.check(self)
         dialogues.check(self)
+        joined.check(self)
         judging.check(self.evaluation.win_rates, self.judges, self.tasks, self.methods)
         for name, section in self.evaluation.benchmarks().items():
             where = f"evaluation.{benchmarks.key(name)}"

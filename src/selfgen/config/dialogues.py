@@ -49,7 +49,7 @@ def check(config: Config) -> None:
             used = config.stages[own].dialogues
             if not used:
                 continue
-            _ask_alone(f"stages.{own}.dialogues: found {used!r}", method, trained)
+            ask_alone(f"stages.{own}.dialogues: found {used!r}", method, trained)
             file = config.dialogues[used].train
             if task.validation_rows and file in DATASETS[task.dataset].sources:
                 raise ValueError(
@@ -74,7 +74,9 @@ def _check_stage(where: str, stage: Stage) -> None:
         )
 
 
-def _ask_alone(problem: str, name: str, method: Trained) -> None:
+def ask_alone(problem: str, name: str, method: Trained) -> None:
+    """Raises ValueError, which begins with ``problem``, where a method needs more than rows
+    of references."""
     where = f"methods.{name}"
     if method.on_dialogues is None:
         mixes = [x for x, kind in TRAINED.items() if kind.on_dialogues is not None]

@@ -91,7 +91,8 @@ as many rounds, since a round begins with a fresh optimiser.
 
 **Controls.** `mix: random` with `control_for: bash` puts other tokens at exactly the
 positions where the rows of `bash` differ from the reference: is it the model's own tokens
-that help, or any noise? `mix: plain` with `match_wall_time: bash` trains plainly for as long
+that help, or any noise? With `tokens: mask` one and the same token stands there, as in
+Masked Thought. `mix: plain` with `match_wall_time: bash` trains plainly for as long
 as the pass and the training of `bash` took together. Both start from the same `parent` and
 name the same `stage`.
 

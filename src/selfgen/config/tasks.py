@@ -10,6 +10,7 @@ from selfgen.core.types import Count, CountOrZero, Keys, Number, Seeds, Share, k
 from selfgen.methods import TRAINED
 from selfgen.methods.base import Trained
 from selfgen.tasks import DATASETS
+from selfgen.training.spec import NOT_OF_PAIRS
 
 if TYPE_CHECKING:
     from selfgen.config import Config
@@ -141,11 +142,13 @@ def check(config: Config) -> None:
                     f"stages.{used}.fresh_rows: found true with methods.{method} of mix"
                     f" {trained.mix!r}, which reads no records; allowed: false"
                 )
-            if recipe and recipe.loss_mean == "row" and trained.loss == "pairs":
-                raise ValueError(
-                    f"stages.{used}.loss_mean: found 'row' for methods.{method},"
-                    " whose loss is a mean over pairs; allowed: token"
-                )
+            for key, only in NOT_OF_PAIRS.items():
+                given = getattr(recipe, key, only)
+                if given != only and trained.loss == "pairs":
+                    raise ValueError(
+                        f"stages.{used}.{key}: found {given!r} for methods.{method},"
+                        f" whose loss is a mean over pairs; allowed: {only}"
+                    )
         allowed = task.methods or []
         for method in allowed:
             known(f"{where}.methods", method, config.methods)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable
-from typing import Annotated
+from typing import Annotated, Literal, get_args
 
 from pydantic import AfterValidator
 
@@ -58,9 +58,22 @@ def is_text(value: str) -> bool:
     return bool(value) and value == value.strip() and value.isprintable()
 
 
+Decoding = Literal["direct", "corrected", "corrected-2", "corrected-3"]
+DECODINGS: tuple[str, ...] = get_args(Decoding)
+"""How a method answers: each but the first is shown the answer of the one before it and the
+correction turn, and answers again."""
+
+
+def draft_of(decoding: str) -> str | None:
+    """The decoding whose answer is shown; the first is shown none."""
+    place = DECODINGS.index(decoding)
+    return DECODINGS[place - 1] if place else None
+
+
 def row_name(label: str, decoding: str) -> str:
-    """What a reader calls a row: a method's label, and whether its answer was corrected."""
-    return f"{label}, corrected once" if decoding == "corrected" else label
+    """What a reader calls a row: a method's label, and how often its answer was corrected."""
+    turns = dict(zip(DECODINGS[1:], ("once", "twice", "three times"), strict=True))
+    return f"{label}, corrected {turns[decoding]}" if decoding in turns else label
 
 
 def _text(value: str) -> str:

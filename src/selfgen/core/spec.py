@@ -153,11 +153,17 @@ def _unknown(given: Any, known: Any) -> str | None:
     return None
 
 
-LATER = {
+LATER: dict[str, Any] = {
     "backend": "",
     "control_tokens": False,
+    "correction_rows": "replace",
     "corrections": False,
+    "hint": None,
+    "label_smoothing": 0.0,
     "loss_mean": "token",
+    "loss_on": "all",
+    "then": [],
+    "tokens": "unigram",
 }
 """Keys that came after results had been made, with what those were made with. That is not
 written, so that they are still of today's specs."""

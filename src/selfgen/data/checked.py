@@ -1,9 +1,10 @@
 """Answers made of steps, each of which is right or wrong after whatever stands before it.
 
 A *step* is a piece of the answer's text, up to a delimiter or to the end of the answer; where
-a task has no delimiter, it is a character. A checker knows all right next steps after any steps before, right or wrong, of a reference or
-a model's own. So free-running and teacher-forced errors need neither alignment nor an oracle
-model, and an answer may be right without being the reference.
+a task has no delimiter, it is a character. A checker knows all right next steps after any
+steps before, right or wrong, of a reference or a model's own. So free-running and
+teacher-forced errors need neither alignment nor an oracle model, and an answer may be right
+without being the reference.
 """
 
 from __future__ import annotations
@@ -46,12 +47,11 @@ class Checker(Protocol):
 def steps_of(text: str, delimiters: str, ended: bool = True) -> list[Step]:
     """The steps of an answer. ``ended``: by EOS, and not at a limit of tokens."""
     if not delimiters:
-        *closed, last = text or " "
-        return [*map(Step, closed), Step(last.strip(), ended)]
+        return [*map(Step, text[:-1]), Step(text[-1:], ended)]
     *pieces, last = re.split(f"([{re.escape(delimiters)}])", text)
-    closed = map("".join, zip(map(str.strip, pieces[::2]), pieces[1::2], strict=True))
+    closed = zip(pieces[::2], pieces[1::2], strict=True)
     rest = [Step(last.strip(), ended)] if ended or last.strip() else []
-    return [*map(Step, closed), *rest]
+    return [*(Step(piece.strip() + mark) for piece, mark in closed), *rest]
 
 
 def written(steps: Sequence[Step], delimiters: str) -> str:

@@ -123,7 +123,8 @@ def forced_steps(
     prompts = [
         Prompt(f"{i}/{k}", 0, [*examples[i].prompt_ids, *ids])
         for (i, k), ids in begun.items()
-        if len(_cut(tokenizer, ids, delimiters, stops)) == k + 1 and ids[-1] not in stops
+        if len(_cut(tokenizer, ids, delimiters, stops)) == k + 1
+        and ids[-1] not in stops
     ]
     rest = {
         prompt.id: ids

@@ -10,7 +10,7 @@ from selfgen.data.prompts import PromptSpec
 
 @dataclass(frozen=True)
 class StepsSpec(Checked):
-    """Free-running and teacher-forced errors on a split of ``dataset``, which has a checker."""
+    """Free-running and teacher-forced errors on a split of a data set with a checker."""
 
     dataset: str
     split: str

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from selfgen.core.errors import UserError, naming
 from selfgen.core.memory import peak_memory_mb
+from selfgen.core.names import draft_of
 from selfgen.core.rows import read_rows, write_rows
 from selfgen.core.spec import Device, instance
 from selfgen.data.prompts import correction_ids, load_tokenizer, prompt_ids
@@ -48,14 +49,15 @@ def run_answers(
 ) -> Generated:
     """Answers ``{id, epoch, text, tokens, ended}`` to held-out records.
 
-    With ``spec.decoding`` ``corrected``, ``drafts`` are the direct answers.
+    ``drafts``: the answers that ``spec.decoding`` is shown (``core.names.draft_of``).
     ``gpus``: that vLLM spreads the model over; ``options`` as in ``run_free``.
     """
     instance("spec", spec, AnswersSpec)
     records = checked_records(records, ("id", "prompt"))
     drafts = checked_records(drafts, ("id", "text"))
     tokenizer = load_tokenizer(weights)
-    if spec.decoding == "corrected":
+    corrects = draft_of(spec.decoding) is not None
+    if corrects:
         texts = {draft["id"]: draft["text"] for draft in drafts}
         missing = [r["id"] for r in records if r["id"] not in texts]
         if missing:
@@ -66,7 +68,7 @@ def run_answers(
         with naming(f"record {name}"):
             ids = (
                 correction_ids(tokenizer, spec.prompt, prompt, texts[name])
-                if spec.decoding == "corrected"
+                if corrects
                 else prompt_ids(tokenizer, spec.prompt, prompt)
             )
         asked.append(Prompt(name, 0, ids))

@@ -34,8 +34,8 @@ def complete(
     """Yields the prompts of a shard and the ids of their answers, closed by a token that ends
     a turn (``ends.stops``) where it came before ``max_new_tokens``. Other control tokens are
     never generated, nor are these where ``ends_turns`` is false: then all answers have
-    ``max_new_tokens``. ``stop_at``: further tokens that end one. ``engine``, ``facts`` and ``progress`` as in ``forced.run``; a
-    ``model`` that vLLM loads knows no ``engine``.
+    ``max_new_tokens``. ``stop_at``: further tokens that end one. ``engine``, ``facts`` and
+    ``progress`` as in ``forced.run``; a ``model`` that vLLM loads knows no ``engine``.
 
     Raises UserError: numbers, rows or tokens that are none.
     """

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from selfgen.core.errors import UserError
+from selfgen.core.names import DECODINGS
 from selfgen.core.spec import Checked, Device, Sampling, Steps
 from selfgen.core.types import Count, CountOrZero, Seed, Share, one_of
 from selfgen.data.prompts import PromptSpec
@@ -69,10 +70,11 @@ class AnswersSpec(Checked):
     """Free-running answers to held-out prompts.
 
     ``decoding``: ``direct`` answers the prompt; ``corrected`` is shown the direct answer and
-    the correction turn, and answers again. ``backend``: ``vllm``, or none for our own.
+    the correction turn, and answers again; ``corrected-2`` is shown the corrected answer, and
+    so on. ``backend``: ``vllm``, or none for our own.
     """
 
-    decoding: Annotated[str, one_of("direct", "corrected")]
+    decoding: Annotated[str, one_of(*DECODINGS)]
     splits: tuple[str, ...]
     prompt: PromptSpec
     sampling: Sampling

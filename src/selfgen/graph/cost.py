@@ -90,7 +90,7 @@ def _trained(graph: Graph, lengths: Lengths) -> Iterator[Work]:
         usual = most if method.pairs_from() else lengths
         cost = method.cost(*usual(graph, task, spec.prompt))
         rounds = graph.checkpoints[checkpoint].rounds
-        rows = (spec.rows[1] - spec.rows[0]) * spec.epochs
+        rows = sum((x.rows[1] - x.rows[0]) * x.epochs for x in spec.parts())
         tokens, before = (n * rows // rounds for n in (cost.trained, cost.before))
         yield Work(TRAINING, task, model, 1, tokens, before)
 
@@ -115,7 +115,7 @@ def _answers(graph: Graph, lengths: Lengths) -> Iterator[Work]:
     for cell in [*graph.cells(), *tuning.answered(graph)]:
         spec = graph.answers(cell.task, cell.method, cell.decoding, cell.seed)
         prompt, answer = lengths(graph, cell.task, spec.prompt)
-        if cell.decoding == "corrected":
+        if cell.decoding not in ("direct", paths.VALIDATION):
             prompt += answer + CORRECTION_TOKENS
         rows = _held_out(graph, cell.task, cell.decoding)
         yield _written(WRITING, cell.task, cell.model, rows, prompt, answer)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from selfgen.config import sources as c
+from selfgen.core import names
 from selfgen.graph import (
     benchmarks,
     dialogues,
@@ -107,10 +108,12 @@ def _training(graph: Graph, task: str, model: str, checkpoint: str, seed: int) -
 def _drafts(
     graph: Graph, task: str, model: str, checkpoint: str, decoding: str, seed: int
 ) -> Files:
-    """Direct answers, which ``corrected`` is shown."""
-    if decoding != "corrected":
+    """The answers that a decoding is shown."""
+    direct = decoding == paths.VALIDATION
+    draft = None if direct else names.draft_of(decoding)
+    if draft is None:
         return {}
-    return {"drafts": graph.answers_file(task, model, checkpoint, "direct", seed)}
+    return {"drafts": graph.answers_file(task, model, checkpoint, draft, seed)}
 
 
 def _answers(

@@ -25,7 +25,7 @@ from selfgen.graph.lineage import Checkpoint, Pass
 from selfgen.graph.sources import Sources
 from selfgen.methods import Rows
 from selfgen.methods.base import Method, Trained
-from selfgen.mixing.spec import RowsSpec
+from selfgen.mixing.spec import Epochs, RowsSpec
 from selfgen.models.base import ModelSpec, tokenizer_of
 from selfgen.report.spec import Cell
 from selfgen.tasks import DATASETS
@@ -224,8 +224,10 @@ class Graph:
     def records(self, task: str) -> RecordsSpec:
         t = self.config.tasks[task]
         fresh = any(
-            isinstance(method, Trained) and self.stage(task, method).fresh_rows
+            stage.fresh_rows
             for method in self.methods(task).values()
+            if isinstance(method, Trained)
+            for stage in self._joined(task, method)
         )
         rows = {"train": t.train_rows * (1 + fresh), "validation": t.validation_rows}
         for split in DATASETS[t.dataset].splits:
@@ -269,11 +271,13 @@ class Graph:
         stage = self.stage(task, method)
         name = method.pairs_from()
         pairs = self.config.preferences[name] if name else None
+        first, *then = (self._epochs(task, one) for one in self._joined(task, method))
+        if pairs:
+            first = replace(first, rows=(0, pairs.rows))
         return RowsSpec(
+            **vars(first),
+            then=tuple(then),
             seed=seed,
-            rows=(0, pairs.rows) if pairs else self._rows(task, method),
-            epochs=stage.epochs,
-            batch_size=stage.batch_size,
             prompt=pairs.prompt() if pairs else self.prompt(task, checkpoint),
             method=method.mixed(self.metric(task), self.column(task)),
             loss=stage.loss,
@@ -337,7 +341,10 @@ class Graph:
 
     def stage(self, task: str, method: Trained) -> c.Stage:
         """The recipe by which a method trains on a task."""
-        own = self.config.tasks[task].stages.get(method.stage, method.stage)
+        return self._recipe(task, method.stage)
+
+    def _recipe(self, task: str, stage: str) -> c.Stage:
+        own = self.config.tasks[task].stages.get(stage, stage)
         return self.config.stages[own]
 
     def rates(self, task: str, method: Method) -> tuple[float, ...]:
@@ -356,13 +363,26 @@ class Graph:
                 tried.setdefault(name, set()).update(self.rates(task, method))
         return {name: sorted(rates) for name, rates in tried.items()}
 
+    def _joined(self, task: str, method: Trained) -> list[c.Stage]:
+        """The stages whose rows a method trains on: its own, or those that it joins."""
+        stage = self.stage(task, method)
+        return [self._recipe(task, name) for name in stage.joins or ()] or [stage]
+
+    def _epochs(self, task: str, stage: c.Stage) -> Epochs:
+        """The training records of a stage."""
+        n = self.config.tasks[task].train_rows
+        first = n if stage.fresh_rows else 0
+        return Epochs(
+            rows=(first, first + min(n, stage.rows or n)),
+            epochs=stage.epochs,
+            batch_size=stage.batch_size,
+        )
+
     def _decoding(self, task: str) -> Decoding:
         return self.config.tasks[task].decoding or self.config.decoding
 
     def _rows(self, task: str, method: Trained) -> tuple[int, int]:
-        n, stage = self.config.tasks[task].train_rows, self.stage(task, method)
-        first = n if stage.fresh_rows else 0
-        return first, first + min(n, stage.rows or n)
+        return self._epochs(task, self.stage(task, method)).rows
 
     def _steps(self, task: str, checkpoint: Checkpoint) -> Steps | None:
         if checkpoint.rounds == 1:

@@ -48,16 +48,14 @@ def _variant(
     graph: Graph, experiment: Experiment, task: str, name: str, seed: int
 ) -> VariantSpec:
     checkpoint, passed = graph.checkpoints[name], graph.passed(task, name)
-    parent = checkpoint.parent
-    untrained = parent is not None and graph.checkpoints[parent].parent is None
     stop, curves = experiment.stop, experiment.curves
     return VariantSpec(
         name=name,
         declared=checkpoint.declared,
-        parent=None if untrained else parent,
+        parent=_trained_one(graph, checkpoint.parent),
         rows=graph.rows(task, name, seed),
         train=graph.train(task, name, seed),
-        generator=passed.generator if passed else None,
+        generator=_trained_one(graph, passed.generator) if passed else None,
         passed=replace(passed.spec, seed=seed) if passed else None,
         match_wall_time=graph.trained_method(name).takes_time_of(),
         stop=StopSpec(stop.exact, stop.every) if stop and stop.method == name else None,
@@ -66,6 +64,11 @@ def _variant(
         if name == checkpoint.declared
         else (),
     )
+
+
+def _trained_one(graph: Graph, checkpoint: str | None) -> str | None:
+    """A checkpoint; None where it is the base, which no variant is."""
+    return checkpoint if checkpoint and graph.checkpoints[checkpoint].parent else None
 
 
 def collect(config: Synthetic) -> CollectSpec:
@@ -122,9 +125,10 @@ def _experiment(name: str, experiment: Experiment) -> ExperimentSpec:
         for method, one in trained.items()
         if one.stage == baseline.stage and one.only_beta is not None
     }
+    # Where a method has several controls, figures show the first.
     controls = {
         other: method
-        for method, one in trained.items()
+        for method, one in reversed(trained.items())
         if (other := one.reads_pass_of()) in betas
     }
     curves = tuple(experiment.curves.methods) if experiment.curves else ()

@@ -46,7 +46,7 @@ def _entries(graph: Graph) -> Iterator[Job]:
     table = functools.partial(_job, graph, all_tables())
     for name in ("main", "details", "cost"):
         yield table(name)
-    if any(cell.decoding == "corrected" for cell in graph.cells()):
+    if any(cell.decoding != "direct" for cell in graph.cells()):
         yield table("corrections")
     if (cells := tuning.tuned(graph)) or tuning.candidates(graph):
         files = tuning.baseline_files(graph)

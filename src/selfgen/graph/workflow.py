@@ -18,6 +18,7 @@ from selfgen.config import files, load
 from selfgen.config.synthetic import Synthetic
 from selfgen.config.synthetic import load as load_synthetic
 from selfgen.core.errors import UserError
+from selfgen.core.names import DECODINGS
 from selfgen.core.provenance import atomic, code_digest, spec_digest
 from selfgen.core.spec import to_json
 from selfgen.graph import (
@@ -206,6 +207,7 @@ class Workflow:
             "task": list(config.tasks),
             "model": list(config.models),
             "checkpoint": list(graph.checkpoints),
+            "decoding": [*DECODINGS, paths.VALIDATION],
             "kept": sorted(set(graph.checkpoints) - rounds),
             "round": sorted(rounds),
             "comparison": judging.names(graph),

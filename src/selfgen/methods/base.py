@@ -54,16 +54,17 @@ class Method(Keys):
             """Its name in the configuration, a key of each method's own."""
 
     label: Label = Field(description="Name in tables and figures.")
-    decodings: list[Literal["direct", "corrected"]] = Field(
+    decodings: list[names.Decoding] = Field(
         default=["direct"],
         min_length=1,
-        description="`direct` answers; `corrected` is shown it and answers again.",
+        description="`direct` answers; `corrected` is shown that answer and the correction"
+        " turn, and answers again; `corrected-2` is shown the corrected answer, and so on.",
     )
 
     @property
     def corrects(self) -> bool:
         """Whether it is shown an answer of its own and asked for a better one."""
-        return "corrected" in self.decodings
+        return any(names.draft_of(decoding) for decoding in self.decodings)
 
     def correction_turn(self) -> str | None:
         """A turn of its own that asks for a correction, in the place of the task's."""
@@ -77,8 +78,9 @@ class Trained(Method):
     makes them; ``loss``, a name of ``training.spec.LOSSES``; ``graded``, whether its rows are
     made by grades of the task's main metric. ``whole_rows``: may a stage ask for the prompts
     too (``loss: all``)? ``on_dialogues``: the values that keys must have where the stage
-    trains on whole dialogues; None where it cannot. ``mixes_context``: its context differs
-    from the reference at some positions, so others can be a control for it.
+    trains on whole dialogues or joins other stages; None where it cannot.
+    ``mixes_context``: its context differs from the reference at some positions, so others can
+    be a control for it.
     ``takes_longer``: than training on the references, so others can be given its time.
     ``in_memory``: its rows are made of records and a pass alone, so synthetic experiments can
     have it.

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from selfgen.core.types import Count, Share
 from selfgen.generation.spec import Drawing
 from selfgen.methods.base import Rounds, Sampled
 from selfgen.mixing import rows
 from selfgen.mixing.mix import Mix, Mixing
-from selfgen.mixing.rows import Fields
+from selfgen.mixing.rows import Fields, LossOn
 from selfgen.mixing.schedules import MixingRate
 
 
@@ -19,10 +19,18 @@ class BashRows(Mix):
     """The pass's tokens as context, the reference as labels."""
 
     mix: Literal["bash"] = Field(description="Self-generated tokens in the context.")
+    loss_on: LossOn = Field(
+        default="all",
+        description="Labels that are trained on. `behind-changed`: those behind a context"
+        " token that differs from the reference; `kept`: those at whose own position the"
+        " reference's token was kept. A row without any is left out.",
+    )
+
+    empty = "no token differs from the reference, so no label stands behind one"
 
     def make(self, mixing: Mixing, i: int, epoch: int) -> list[Fields]:
         example, tokens = mixing.examples[i], mixing.own(i, epoch)["tokens"]
-        return [rows.bash(example.prompt_ids, example.answer_ids, tokens)]
+        return [rows.bash(example.prompt_ids, example.answer_ids, tokens, self.loss_on)]
 
 
 class Bash(BashRows, MixingRate, Sampled, Rounds):
@@ -43,6 +51,13 @@ class Bash(BashRows, MixingRate, Sampled, Rounds):
     eos: Literal["exclude", "keep"] = Field(
         default="exclude", description="May the model draw EOS before the end?"
     )
+
+    @model_validator(mode="after")
+    def _one_round(self) -> Bash:
+        # A round has a fixed part of the steps, of which none can be left out.
+        if self.loss_on == "behind-changed" and self.rounds > 1:
+            raise ValueError("rounds: allowed with loss_on 'behind-changed': 1")
+        return self
 
     mixed_by = BashRows
     whole_rows = True

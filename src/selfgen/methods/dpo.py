@@ -36,6 +36,8 @@ class DpoRows(Candidates):
     metric: str = ""
     column: str = ""
 
+    empty = "all candidates of every example have the same grade"
+
     @property
     def answers_each(self) -> int:
         return self.candidates

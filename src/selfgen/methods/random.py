@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Mapping
-from itertools import accumulate
+from itertools import accumulate, count
 from typing import Literal
 
 from pydantic import Field
@@ -19,27 +19,64 @@ from selfgen.mixing.rows import Fields
 
 
 class RandomRows(Mix):
-    """Where the pass differs from the reference, another wrong token: one of the answers'
-    unigram distribution without the reference's token. Context is corrupted at exactly the
-    same positions, only not by what the model itself would say."""
+    """Where the pass differs from the reference, another wrong token. Context is corrupted
+    at exactly the same positions, only not by what the model itself would say."""
 
     mix: Literal["random"] = Field(
-        description="Where the rows of `control_for` differ from the reference, a token of"
-        " the answers' unigram distribution."
+        description="Another token where the rows of `control_for` differ from the"
+        " reference."
+    )
+    tokens: Literal["unigram", "mask"] = Field(
+        default="unigram",
+        description="What stands there. `unigram`: a token drawn from the answers' unigram"
+        " distribution without the reference's; `mask`: the same token everywhere, the"
+        " tokenizer's mask token, else its unk token, else its pad token (Masked Thought,"
+        " Chen et al. 2024).",
     )
 
     def make(self, mixing: Mixing, i: int, epoch: int) -> list[Fields]:
-        example, tokens = mixing.examples[i], mixing.own(i, epoch)["tokens"]
-        vocabulary, cumulated = mixing.once(unigrams)
-        mixed = list(example.answer_ids)
-        for t, (drawn, reference) in enumerate(zip(tokens, mixed, strict=True)):
-            attempt = 0
-            # Drawn again until it differs, which leaves the other tokens' shares as they are.
-            while drawn != reference and mixed[t] == reference:
-                u = mixing.draw("random", i, epoch, t, attempt) * cumulated[-1]
-                mixed[t] = vocabulary[bisect_right(cumulated, u)]
-                attempt += 1
+        example, own = mixing.examples[i], mixing.own(i, epoch)["tokens"]
+        mixed = [
+            reference if drawn == reference else self._other(mixing, i, epoch, t)
+            for t, (drawn, reference) in enumerate(
+                zip(own, example.answer_ids, strict=True)
+            )
+        ]
         return [rows.bash(example.prompt_ids, example.answer_ids, mixed)]
+
+    def _other(self, mixing: Mixing, i: int, epoch: int, t: int) -> int:
+        if self.tokens == "mask":
+            return mixing.once(mask)
+        vocabulary, cumulated = mixing.once(unigrams)
+        # Drawn again until it differs, which leaves the other tokens' shares as they are.
+        for attempt in count():
+            u = mixing.draw("random", i, epoch, t, attempt) * cumulated[-1]
+            token = vocabulary[bisect_right(cumulated, u)]
+            if token != mixing.examples[i].answer_ids[t]:
+                break
+        return token
+
+
+def mask(mixing: Mixing) -> int:
+    """The first of the tokenizer's mask, unk and pad tokens that it has and that ends no
+    turn.
+
+    Raises UserError: there is none.
+    """
+    tokenizer = mixing.tokenizer
+    ends = turns(tokenizer).stops(tokenizer.eos_token_id)
+    named = {
+        name: getattr(tokenizer, f"{name}_token_id") for name in ("mask", "unk", "pad")
+    }
+    for token in named.values():
+        if token is not None and token not in ends:
+            return token
+    found = ", ".join(f"{name} {token}" for name, token in named.items())
+    raise UserError(
+        f"random: tokens: mask needs a mask, unk or pad token that ends no turn; the"
+        f" tokenizer has {found}, and a turn ends with {sorted(ends)}; allowed here:"
+        " tokens: unigram"
+    )
 
 
 def unigrams(mixing: Mixing) -> tuple[list[int], list[int]]:
@@ -72,6 +109,12 @@ class Random(RandomRows, Trained):
 
     def check(self, methods: Mapping[str, Method]) -> None:
         comparable(self, "control_for", self.control_for, methods, mixes_context=True)
+        loss_on = getattr(methods[self.control_for], "loss_on", "all")
+        if loss_on != "all":
+            raise ValueError(
+                f"control_for: found {self.control_for!r} with loss_on {loss_on!r},"
+                " allowed: one with loss_on 'all'"
+            )
 
     def reads_pass_of(self) -> str:
         return self.control_for

@@ -11,10 +11,9 @@ from selfgen import methods
 from selfgen.core import manifests
 from selfgen.core.errors import UserError
 from selfgen.core.rows import read_rows, write_rows
-from selfgen.data.examples import examples_of
 from selfgen.data.prompts import load_tokenizer
-from selfgen.data.records import read, training_records
-from selfgen.mixing.build import stream
+from selfgen.data.records import read
+from selfgen.mixing.build import joined, slicer
 from selfgen.mixing.counts import counted
 from selfgen.mixing.order import tokens_in_time
 
@@ -30,15 +29,16 @@ def step(spec: methods.Rows, job: Job) -> dict[str, Any]:
         read_rows(*job.paths("passed")),
     )
     timed = job.paths("time_of")
-    rows = stream(
-        examples_of(training_records(records, spec.rows), spec.prompt, tokenizer),
+    facts: Counter[str] = Counter()
+    rows = joined(
+        slicer(records, spec, tokenizer),
         passes,
         spec,
         tokenizer,
         tokens=tokens_of(timed) if timed else None,
+        facts=facts,
         **spec.method.more(records, passes, job.root),
     )
-    facts: Counter[str] = Counter()
     write_rows(job.output("rows"), counted(rows, facts))
     return dict(facts)
 

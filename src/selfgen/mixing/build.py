@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from selfgen.core.errors import UserError
 from selfgen.core.spec import instance
 from selfgen.data.examples import Example, examples_of
-from selfgen.data.records import training_records
+from selfgen.data.records import checked_records, training_records
 from selfgen.mixing.mix import Grades, MakeRows, Mix, Mixing
 from selfgen.mixing.order import Step, part_of, plan_steps, plan_tokens
 from selfgen.mixing.rows import IGNORE, Fields
@@ -26,13 +27,42 @@ def build(
     **extra: Any,
 ) -> Rows:
     """Rows ``{step, id, epoch, input_ids, labels, attention_mask}`` in training order;
-    pairs have a column ``role``, ``chosen`` or ``rejected``. ``extra`` as in ``mix``.
+    pairs have a column ``role``, ``chosen`` or ``rejected``. ``extra`` as in ``stream``.
 
     Raises UserError when the pass misses, doubles or invents an (id, epoch).
     """
-    chosen = training_records(records, spec.rows)
-    examples = examples_of(chosen, spec.prompt, tokenizer)
-    return mix(examples, passes, spec, tokenizer, **extra)
+    return [*joined(slicer(records, spec, tokenizer), passes, spec, tokenizer, **extra)]
+
+
+Slicer = Callable[[tuple[int, int]], Sequence[Example]]
+"""A slice of the training records, tokenised."""
+
+
+def slicer(records: Rows, spec: RowsSpec[Mix], tokenizer: Any) -> Slicer:
+    """Slices of ``records`` for ``joined``."""
+    kept = checked_records(records)  # which may be an iterator
+    return lambda rows: examples_of(
+        training_records(kept, rows), spec.prompt, tokenizer
+    )
+
+
+def joined(
+    examples: Slicer,
+    passes: Rows,
+    spec: RowsSpec[Mix],
+    tokenizer: Any,
+    **extra: Any,
+) -> Iterator[dict[str, Any]]:
+    """The rows of each part of ``spec`` as ``stream`` makes them, one part after the other;
+    steps are counted on."""
+    instance("spec", spec, RowsSpec)
+    first = 0
+    for part in spec.parts():
+        step = first
+        for row in stream(examples(part.rows), passes, part, tokenizer, **extra):
+            step = first + row["step"]
+            yield row | {"step": step}
+        first = step + 1
 
 
 def mix(*args: Any, **extra: Any) -> Rows:
@@ -49,13 +79,15 @@ def stream(
     tokens: float | None = None,
     grades: Grades | None = None,
     function: MakeRows | None = None,
+    facts: Counter[str] | None = None,
 ) -> Iterator[dict[str, Any]]:
-    """``build`` from examples that are tokenised already.
+    """``build`` from examples that are tokenised already, of one part of a spec.
 
     Args:
         tokens: how many tokens to train on instead of the epochs.
         grades: of each (id, epoch) of the pass, where the method reads them.
         function: makes the rows in the place of the method.
+        facts: receives how many rows and steps are left out, since they have no label.
     """
     instance("spec", spec, RowsSpec)
     instance("RowsSpec.method", spec.method, Mix)
@@ -67,21 +99,32 @@ def stream(
     passed = _by_address(passes, examples, steps, spec) if reads else {}
     mixing = Mixing(spec, tokenizer, examples, passed, grades or {})
     make = _checked(function) if function else spec.method.make
-    skipped = 0
+    left_out = Counter[str]()
     for number, step in steps:
-        rows = [
-            {"id": examples[i].id, "epoch": epoch, **fields}
-            for i, epoch in step
-            for fields in make(mixing, i, epoch)
-        ]
-        if spec.loss == "all":
-            for row, (i, _) in zip(rows, step, strict=True):
-                _ask_prompt(row, examples[i].prompt_ids)
-        # DPO may find no pair in a step: it is left out, and the others are counted on.
-        skipped += not rows
-        yield from ({"step": number - skipped, **row} for row in rows)
-    if skipped == len(steps):
-        raise UserError("pass: all candidates of every example have the same grade")
+        rows = []
+        for i, epoch in step:
+            for fields in make(mixing, i, epoch):
+                row = {"id": examples[i].id, "epoch": epoch, **fields}
+                if spec.loss == "all":
+                    _ask_prompt(row, examples[i].prompt_ids)
+                if _has_label(row):
+                    rows.append(row)
+                else:
+                    left_out["rows_left_out"] += 1
+        # A step without rows is left out, and the others are counted on.
+        if not rows:
+            left_out["steps_left_out"] += 1
+        number -= left_out["steps_left_out"]
+        yield from ({"step": number, **row} for row in rows)
+    if left_out["steps_left_out"] == len(steps):
+        raise UserError(f"pass: {spec.method.empty}")
+    if facts is not None:
+        facts.update(left_out)
+
+
+def _has_label(row: Fields) -> bool:
+    """Whether a row asks for anything; its first position cannot."""
+    return any(label != IGNORE for label in row["labels"][1:])
 
 
 def _ask_prompt(row: dict[str, Any], prompt: Sequence[int]) -> None:
@@ -144,7 +187,7 @@ def _checked(function: MakeRows) -> MakeRows:
         made = list(function(mixing, i, epoch))
         for fields in made:
             lengths = {len(fields[key]) for key in ("input_ids", "labels")}
-            if len(lengths) > 1 or not any(x != IGNORE for x in fields["labels"][1:]):
+            if len(lengths) > 1 or not _has_label(fields):
                 raise UserError(
                     f"function: its row of {mixing.examples[i].id} has no label, or not"
                     " as many labels as input_ids"

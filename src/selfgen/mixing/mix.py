@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from selfgen.core.hashing import unit
 from selfgen.core.types import Keys
@@ -62,6 +62,9 @@ class Mix(Keys):
     """The keys of a method that decide its rows, and how it makes them."""
 
     mix: str
+
+    empty: ClassVar[str] = "no row has a label"
+    """What is wrong with a pass of which no row is left to train on."""
 
     @property
     def reads_pass(self) -> bool:

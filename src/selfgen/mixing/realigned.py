@@ -48,7 +48,9 @@ def labels(
                 for ids in _ids(tokenizer, prompt, checker, steps, option)
             ]
         own = list(context[begun:t])
-        fitting = (ids for ids in right if ids[: len(own)] == own and len(ids) > len(own))
+        fitting = (
+            ids for ids in right if ids[: len(own)] == own and len(ids) > len(own)
+        )
         found.append(next(fitting, [*own, IGNORE])[len(own)])
     return found
 

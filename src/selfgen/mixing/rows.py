@@ -1,8 +1,9 @@
 """Training rows: what the model reads, and what it is asked to say.
 
 ``labels`` are unshifted, as in transformers: the state at position p - 1 predicts
-``labels[p]``. In every mix the labels are the reference answer. BASH changes only what is
-read: a drawn token replaces ``input_ids[p]``, never ``labels[p]``.
+``labels[p]``. In every mix the labels are the reference answer, of which BASH may leave some
+out. BASH changes what is read: a drawn token replaces ``input_ids[p]``, never
+``labels[p]``.
 
 Source: our readings of Algorithms 1 and 2 of arXiv 2410.14655, docs/method.md.
 """
@@ -10,13 +11,17 @@ Source: our readings of Algorithms 1 and 2 of arXiv 2410.14655, docs/method.md.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from selfgen.core.errors import UserError
 from selfgen.core.hashing import unit
 
 IGNORE = -100
 """A label that is not trained on, as in transformers."""
+
+LossOn = Literal["all", "behind-changed", "kept"]
+"""Labels of a mixed answer s against its reference y that are trained on: all; y_t where
+some s_u with u < t differs from y_u; y_t where s_t itself equals y_t."""
 
 Fields = dict[str, Any]
 """Lists ``input_ids``, ``labels`` and ``attention_mask``; of a pair also its ``role``."""
@@ -27,17 +32,36 @@ def plain(prompt: Sequence[int], answer: Sequence[int]) -> Fields:
     return _row([*prompt, *answer], len(prompt), answer)
 
 
-def bash(prompt: Sequence[int], answer: Sequence[int], mixed: Sequence[int]) -> Fields:
+def bash(
+    prompt: Sequence[int],
+    answer: Sequence[int],
+    mixed: Sequence[int],
+    loss_on: LossOn = "all",
+) -> Fields:
     """The mixed answer as context, the reference as labels (Algorithm 1, our reading).
 
     ``mixed``: the pass's tokens, as long as ``answer`` and equal to it where not drawn.
+    ``loss_on``: which of the labels are trained on.
     """
     if not isinstance(mixed, Sequence) or len(mixed) != len(answer):
         raise UserError(
             f"pass: found {mixed!r:.40} as the mixed answer, needed are {len(answer)} tokens,"
             " as many as the reference has"
         )
-    return _row([*prompt, *mixed], len(prompt), answer)
+    labels = [
+        label if asked else IGNORE
+        for label, asked in zip(answer, _asked(answer, mixed, loss_on), strict=True)
+    ]
+    return _row([*prompt, *mixed], len(prompt), labels)
+
+
+def _asked(answer: Sequence[int], mixed: Sequence[int], loss_on: LossOn) -> list[bool]:
+    changed = [token != label for token, label in zip(mixed, answer, strict=True)]
+    if loss_on == "kept":
+        return [not one for one in changed]
+    if loss_on == "behind-changed":
+        return [any(changed[:t]) for t in range(len(answer))]
+    return [True] * len(answer)
 
 
 def rac(correction: Sequence[int], answer: Sequence[int]) -> Fields:
@@ -61,9 +85,9 @@ def is_correction(seed: int, example: str, epoch: int, share: float) -> bool:
     return unit(example, f"correction/{seed}/{epoch}") < share
 
 
-def _row(ids: list[int], context: int, answer: Sequence[int]) -> Fields:
+def _row(ids: list[int], context: int, labels: Sequence[int]) -> Fields:
     return {
         "input_ids": ids,
-        "labels": [IGNORE] * context + list(answer),
+        "labels": [IGNORE] * context + list(labels),
         "attention_mask": [1] * len(ids),
     }

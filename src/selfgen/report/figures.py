@@ -192,7 +192,7 @@ def _explained(table: Numbers) -> str:
     text += "."
     if any(value is not None for value in table.detectable):
         text += " (b) Filled: the interval excludes 0."
-    if any(row.decoding == "corrected" for row in table.rows):
+    if any(row.decoding != "direct" for row in table.rows):
         text += " Diamonds: corrected answers."
     return text
 

@@ -11,6 +11,7 @@ import copy
 import hashlib
 import json
 import logging
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from selfgen import methods, tasks
 from selfgen.core.errors import UserError, naming
 from selfgen.core.memory import peak_memory_mb
+from selfgen.core.names import DECODINGS
 from selfgen.core.provenance import atomic, code_digest
 from selfgen.core.rows import parquet, read_frame
 from selfgen.core.sealed import damage, seal
@@ -26,7 +28,7 @@ from selfgen.core.spec import to_json
 from selfgen.data.examples import Example, examples_of
 from selfgen.generation import ends
 from selfgen.generation.passes import pass_over
-from selfgen.mixing.build import mix
+from selfgen.mixing.build import joined
 from selfgen.mixing.order import tokens_in_time
 from selfgen.models import base
 from selfgen.synthetic import measure
@@ -117,13 +119,18 @@ class Experiment:
     def _make(self, variant: VariantSpec) -> Finished:
         model = self._model(variant.parent)
         passed, facts = self._passed(variant)
-        rows = mix(
-            self.examples,
-            passed,
-            variant.rows,
-            self.tokenizer,
-            tokens=self._tokens(variant.match_wall_time),
-        )
+        left_out: Counter[str] = Counter()
+        rows = [
+            *joined(
+                self._slice,
+                passed,
+                variant.rows,
+                self.tokenizer,
+                tokens=self._tokens(variant.match_wall_time),
+                facts=left_out,
+            )
+        ]
+        facts |= left_out
         curve: list[dict[str, float]] = []
         with naming(f"experiments.{self.spec.experiment}: {variant.name}"):
             model, outcome = train(
@@ -169,9 +176,13 @@ class Experiment:
         model.eval()
         parts: dict[str, list[pandas.DataFrame]] = {"scores": [], "positions": []}
         drafts: dict[str, list[int]] | None = None
-        for decoding in variant.decodings:
+        # Each decoding is shown the answers of the one before it.
+        asked = 1 + max(map(DECODINGS.index, variant.decodings), default=-1)
+        for decoding in DECODINGS[:asked]:
             tables = measure.read(model, self.tokenizer, self.test, drafts)
             drafts = {reading.example.id: reading.answer for reading in tables}
+            if decoding not in variant.decodings:
+                continue
             for name, table in (
                 ("scores", measure.scores(tables)),
                 ("positions", measure.positions(tables)),
@@ -187,15 +198,16 @@ class Experiment:
         self, variant: VariantSpec
     ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
         """Rows and facts of a variant's pass; several variants may read the same."""
-        if variant.passed is None or variant.generator is None:
+        if variant.passed is None:
             return [], {}
-        key = self.digests[variant.generator] + to_json(variant.passed)
+        generator = self.digests[variant.generator] if variant.generator else ""
+        key = generator + to_json(variant.passed)
         if key not in self.passes:
             facts: dict[str, Any] = {}
             drawn = pass_over(
                 self._model(variant.generator).eval(),
                 self.tokenizer,
-                self.examples,
+                self._slice(variant.passed.rows),
                 variant.passed,
                 facts,
                 batch_size=measure.BATCH,
@@ -228,6 +240,10 @@ class Experiment:
         return model
 
     # Records
+
+    def _slice(self, rows: tuple[int, int]) -> list[Example]:
+        """A part of the training records."""
+        return self.examples[slice(*rows)]
 
     def _examples(self, rows: list[dict[str, Any]]) -> list[Example]:
         return examples_of(rows, self.spec.prompt, self.tokenizer)

@@ -26,7 +26,8 @@ class StopSpec:
 class VariantSpec:
     """One model: where it starts, which pass it reads, how it is trained, what is asked.
 
-    ``generator``: the variant whose model made the pass. ``match_wall_time``: the variant
+    ``generator``: the variant whose model made the pass; without one, as without a
+    ``parent``, the base. ``match_wall_time``: the variant
     whose time it takes. ``curve_every``: steps between two readings of the validation
     split; 0: none. ``decodings`` are read on the test split; none for a round that is not
     the last.

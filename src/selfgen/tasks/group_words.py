@@ -46,9 +46,7 @@ class GroupWords:
         left = [w for w in facts[kinds[line]] if (line, w) not in listed]
         last = line + 1 == len(kinds)
         ends = "," if len(left) > 1 else "" if last else "\n"
-        return [
-            Step((head + word).strip() + ends, not ends) for word in left or [""]
-        ]
+        return [Step((head + word).strip() + ends, not ends) for word in left or [""]]
 
     def error(self, facts: Facts, before: Sequence[Step], step: Step) -> str:
         """``header``, ``kind`` (the word is of another), ``again``, ``foreign`` (no word of

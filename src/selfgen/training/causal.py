@@ -34,7 +34,14 @@ from selfgen.training.batches import (
 )
 from selfgen.training.labels import LabelLoss
 from selfgen.training.preference import PairLoss
-from selfgen.training.spec import Lora, Optimization, Preference, TrainSpec, TwoPass
+from selfgen.training.spec import (
+    NOT_OF_PAIRS,
+    Lora,
+    Optimization,
+    Preference,
+    TrainSpec,
+    TwoPass,
+)
 from selfgen.training.state import Checkpoints, Outcome
 from selfgen.training.two_pass import TwoPassLoss
 from selfgen.training.update import Update, cure
@@ -234,17 +241,19 @@ def _objective(
     model: Any, spec: TrainSpec, total: int, banned: Sequence[int]
 ) -> LabelLoss:
     """What a spec minimises; ``total``: steps of the stage."""
-    mean = spec.optimization.loss_mean
+    keys = spec.optimization
     if isinstance(spec.loss, Preference):
-        if mean != "token":
-            raise UserError(
-                f"training: found loss_mean {mean} with pairs, whose loss is a mean over"
-                " pairs; allowed: token"
-            )
+        for key, only in NOT_OF_PAIRS.items():
+            if (given := getattr(keys, key)) != only:
+                raise UserError(
+                    f"training: found {key} {given} with pairs, whose loss is a mean over"
+                    f" pairs; allowed: {only}"
+                )
         return PairLoss(model, spec.loss)
+    mean, smoothing = keys.loss_mean, keys.label_smoothing
     if isinstance(spec.loss, TwoPass):
-        return TwoPassLoss(model, spec.loss, spec.seed, total, banned, mean)
-    return LabelLoss(model, mean)
+        return TwoPassLoss(model, spec.loss, spec.seed, total, banned, mean, smoothing)
+    return LabelLoss(model, mean, smoothing)
 
 
 def _optimizer(

@@ -23,15 +23,19 @@ class LabelLoss(torch.nn.Module):
     ``input_ids`` [tokens]: rows of ``lengths`` one after the other, not padded. The state
     at ``before[i]`` is asked for ``labels[i]``. How the model reads rows: ``models.probe``.
     ``mean``: of a step's loss over its labelled tokens, or over its rows, each of which is
-    the mean over its own (``loss_mean`` of ``spec.Optimization``).
+    the mean over its own (``loss_mean`` of ``spec.Optimization``). ``smoothing``: share of
+    each label that is spread over the vocabulary (``label_smoothing`` there). What is
+    minimised is then ``smoothed_loss``; ``loss`` stays the cross-entropy of the labels.
     """
 
     names: tuple[str, ...] = ("loss",)
     """What ``means`` returns; the first is minimised, and all stand in the curve."""
 
-    def __init__(self, model: Any, mean: str = "token") -> None:
+    def __init__(self, model: Any, mean: str = "token", smoothing: float = 0.0) -> None:
         super().__init__()
-        self.model, self.mean = model, mean
+        self.model, self.mean, self.smoothing = model, mean, smoothing
+        if smoothing:
+            self.names = ("smoothed_loss", "loss")
         self.reader = probe.reader(model, gradients=True)
 
     @property
@@ -55,10 +59,17 @@ class LabelLoss(torch.nn.Module):
         lengths: list[int],
         weights: torch.Tensor | None = None,
     ) -> torch.Tensor:
+        """Sums [names] over the labels, or without smoothing the only one []."""
         logits = self.logits(input_ids, before, lengths).float()
-        if weights is None:
+        if weights is None and not self.smoothing:
             return cross_entropy(logits, labels, reduction="sum")
-        return cross_entropy(logits, labels, reduction="none") @ weights
+        losses = cross_entropy(logits, labels, reduction="none")
+        if self.smoothing:
+            # The mean of -log p over the vocabulary, without another copy of all log p.
+            even = logits.logsumexp(-1) - logits.mean(-1)
+            smoothed = torch.lerp(losses, even, self.smoothing)
+            losses = torch.stack([smoothed, losses.detach()])
+        return losses.sum(-1) if weights is None else losses @ weights
 
     def logits(
         self, input_ids: torch.Tensor, before: torch.Tensor, lengths: list[int]
@@ -110,7 +121,7 @@ class LabelLoss(torch.nn.Module):
 
     def means(self, sums: torch.Tensor, totals: tuple[int, ...]) -> torch.Tensor:
         """A micro-batch's part [names] in the means of its step."""
-        return sums[None] / totals[0]
+        return sums.view(-1) / totals[0]
 
     def forwarded(self, rows: list[TrainingRow]) -> int:
         """Tokens that go through the model in a step of rows from ``at_step``."""

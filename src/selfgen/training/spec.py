@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -52,7 +52,16 @@ class Optimization(Keys):
         description="A step's loss is the mean over its labelled tokens, or over its rows,"
         " each the mean over its own: then a token of a short answer weighs more.",
     )
+    label_smoothing: Annotated[Number, Field(ge=0, lt=1)] = Field(
+        default=0.0,
+        description="Share of each label that is spread evenly over the vocabulary, as in"
+        " torch's `cross_entropy`: a plain regulariser to hold others against.",
+    )
     lora: Lora | None = Field(default=None, description="Adapters; null: all weights.")
+
+
+NOT_OF_PAIRS: dict[str, Any] = {"loss_mean": "token", "label_smoothing": 0.0}
+"""Keys of ``Optimization`` that the loss of pairs does not read, with their only value."""
 
 
 class Preference(Keys):

@@ -74,8 +74,9 @@ class TwoPassLoss(LabelLoss):
         total: int,
         banned: Sequence[int],
         mean: str = "token",
+        smoothing: float = 0.0,
     ) -> None:
-        super().__init__(model, mean)
+        super().__init__(model, mean, smoothing)
         self.spec, self.seed, self.total = spec, seed, total
         self.draw = Sampler(Sampling(spec.temperature), banned)
 

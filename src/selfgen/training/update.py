@@ -42,9 +42,10 @@ class Update:
         if labelled(rows) == 0:
             raise UserError(f"rows: step {number} has no labelled token")
         means = self._backward(rows)
-        if not math.isfinite(means["loss"]):
+        loss = means[self.objective.names[0]]
+        if not math.isfinite(loss):
             raise self._failed(
-                rows, f"the loss of step {number} is {means['loss']}", self._rate()
+                rows, f"the loss of step {number} is {loss}", self._rate()
             )
         parameters = self.optimizer.param_groups[0]["params"]
         limit = self.keys.max_grad_norm

@@ -21,7 +21,7 @@ from selfgen.report.figures import (
 from selfgen.report.synthetic.numbers import Line, Numbers, seeds_interval
 from selfgen.report.synthetic.spec import ExperimentSpec
 from selfgen.report.synthetic.tables import LENGTHS
-from selfgen.report.tables.corrections import COLUMNS, TwoTurns, parts
+from selfgen.report.tables.corrections import COLUMNS, TwoTurns, parts, turn_name
 
 if TYPE_CHECKING:
     import pandas
@@ -282,7 +282,10 @@ def corrections(experiments: Sequence[tuple[Numbers, Line, TwoTurns]]) -> Figure
             )
     ax.set_yticks(
         range(len(experiments)),
-        [f"{n.spec.label}\n{n.spec.labels[line.method]}" for n, line, _ in experiments],
+        [
+            f"{n.spec.label}\n{turn_name(n.spec.labels[line.method], line.decoding)}"
+            for n, line, _ in experiments
+        ],
     )
     ax.set_ylim(len(experiments) - 0.5, -0.5)
     ax.set_xlabel("%")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from selfgen.core.names import draft_of
 from selfgen.evaluation.statistics import Interval
 from selfgen.report import grid
 from selfgen.report.collect import label
@@ -20,7 +21,7 @@ from selfgen.report.synthetic.numbers import (
     interval,
 )
 from selfgen.report.synthetic.spec import AblationSpec
-from selfgen.report.tables.corrections import TwoTurns, table, two_turns
+from selfgen.report.tables.corrections import TwoTurns, table, turn_name, two_turns
 
 if TYPE_CHECKING:
     import pandas
@@ -211,12 +212,12 @@ def corrected(
     for numbers in experiments:
         own = scores[scores["experiment"] == numbers.spec.name]
         for line in numbers.lines.values():
-            if line.decoding == "corrected":
+            if draft := draft_of(line.decoding):
                 cells = own[own["method"] == line.method].groupby("decoding")
-                if "direct" not in cells.groups:
+                if draft not in cells.groups:
                     continue
-                before, after = map(cells.get_group, ("direct", "corrected"))
-                names = (numbers.spec.name, line.method)
+                before, after = map(cells.get_group, (draft, line.decoding))
+                names = (numbers.spec.name, turn_name(line.method, line.decoding))
                 yield (
                     numbers,
                     line,
@@ -227,10 +228,10 @@ def corrected(
 def corrections(
     experiments: Sequence[tuple[Numbers, Line, TwoTurns]], spec: AblationSpec
 ) -> Grid:
-    """What the second turn does to answers."""
+    """What a further turn does to answers."""
     rows = [
-        ((numbers.spec.label, numbers.spec.labels[line.method]), made)
-        for numbers, line, made in experiments
+        ((n.spec.label, turn_name(n.spec.labels[line.method], line.decoding)), made)
+        for n, line, made in experiments
     ]
     return table(rows, ("Experiment", "Method"), f"{100 * spec.confidence:g}%")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from selfgen.core.names import DECODINGS, draft_of
 from selfgen.evaluation import metrics
 from selfgen.evaluation.correction import Turns, turns
 from selfgen.evaluation.statistics import (
@@ -35,8 +36,8 @@ CSV = (
     *(f"{name}{end}" for name in COLUMNS for end in ("", "_low", "_high")),
 )
 
-Key = tuple[Column, str, str]
-"""Column, model and method."""
+Key = tuple[Column, str, str, str]
+"""Column, model, method and decoding."""
 
 
 TwoTurns = tuple[Turns, Interval | None]
@@ -44,49 +45,58 @@ TwoTurns = tuple[Turns, Interval | None]
 
 
 def draw(scores: pandas.DataFrame, spec: TableSpec[Any]) -> Drawn:
-    """Each corrected cell beside its direct one: what the second turn does to answers."""
+    """Each corrected cell beside the one that it was shown: what a turn does to answers."""
     rows = corrected(scores, spec)
     many = several(scores["model"])
     words = [
-        [column.title, *[model] * many, spec.labels[method]]
-        for column, model, method in rows
+        [column.title, *[model] * many, turn_name(spec.labels[method], decoding)]
+        for column, model, method, decoding in rows
     ]
     titles = ["Column", *["Model"] * many, "Method"]
     lines = [
         [
-            *(column.task, column.split, column.metric, model, method),
+            *(column.task, column.split, column.metric, model),
+            turn_name(method, decoding),
             *(both[0].first.n, both[0].first.seeds),
             *(x for part in parts(both) for x in numbers(part)),
         ]
-        for (column, model, method), both in rows.items()
+        for (column, model, method, decoding), both in rows.items()
     ]
     grid = table([*zip(words, rows.values(), strict=True)], titles, spec.percent)
     return Drawn([grid], CSV, lines)
 
 
 def corrected(scores: pandas.DataFrame, spec: TableSpec[Any]) -> dict[Key, TwoTurns]:
-    """The two turns of all cells that have both, by the metric of their column."""
+    """The two turns of all cells that were shown another, by the metric of their column."""
     rows: dict[Key, TwoTurns] = {}
     for column in spec.columns:
         own = of_column(scores, column)
-        later = own[own["decoding"] == "corrected"]
-        for (model, method), after in later.groupby(["model", "method"], sort=False):
+        later = own[own["decoding"] != "direct"]
+        key = ["model", "method", "decoding"]
+        for (model, method, decoding), after in later.groupby(key, sort=False):
             before = own[
-                (own["decoding"] == "direct")
+                (own["decoding"] == draft_of(decoding))
                 & (own["model"] == model)
                 & (own["method"] == method)
             ]
             if before.empty:
                 continue
-            rows[column, model, method] = two_turns(
+            rows[column, model, method, decoding] = two_turns(
                 before,
                 after,
                 column.metric,
                 spec.confidence,
-                (column.title, model, spec.labels[method]),
+                (column.title, model, turn_name(spec.labels[method], decoding)),
                 graded=not metrics.right_or_wrong(column.metric),
             )
     return rows
+
+
+def turn_name(name: str, decoding: str) -> str:
+    """A row of the first correction has the name of its method; those of further ones say
+    which turns they compare."""
+    second = DECODINGS.index(decoding) + 1
+    return name if second == 2 else f"{name}, turns {second - 1} and {second}"
 
 
 def two_turns(
@@ -98,7 +108,7 @@ def two_turns(
     *,
     graded: bool = False,
 ) -> TwoTurns:
-    """What two frames of scores show: direct answers, and corrected ones."""
+    """What two frames of scores show: answers, and those that were shown them."""
     first, second = (cell_values(frame, metric) for frame in (before, after))
     edits = cell_values(after, "edited")
     made = turns(first, second, confidence, names, graded=graded)

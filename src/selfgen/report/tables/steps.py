@@ -1,4 +1,4 @@
-"""Errors of steps that a checker judges: after own steps, after the reference's, the excess."""
+"""Errors of steps that a checker judges: after own steps, the reference's, the excess."""
 
 from __future__ import annotations
 
@@ -101,7 +101,10 @@ def _values(by_seed: Mapping[int, Rows]) -> dict[str, Values]:
 
 
 def _score(
-    key: Key, name: str, values: Mapping[Key, Mapping[str, Values]], spec: TableSpec[Any]
+    key: Key,
+    name: str,
+    values: Mapping[Key, Mapping[str, Values]],
+    spec: TableSpec[Any],
 ) -> Score:
     base = (*key[:2], spec.baseline_of(key[0], key[1]))
     names = (*key, name)
