@@ -4,6 +4,8 @@ realigned labels by hand."""
 from __future__ import annotations
 
 import random
+import re
+import string
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +17,7 @@ from hypothesis import strategies as st
 from selfgen.core.errors import UserError
 from selfgen.core.spec import Device
 from selfgen.data.chat_templates import CHATML
-from selfgen.data.checked import Step, errors, facts_of, steps_of, written
+from selfgen.data.checked import Step, errors, steps_of, written
 from selfgen.data.dataset import RecordsSpec
 from selfgen.data.examples import examples_of
 from selfgen.data.prompts import PromptSpec
@@ -23,13 +25,14 @@ from selfgen.evaluation import steps as measured
 from selfgen.evaluation.metrics import METRICS
 from selfgen.evaluation.steps_spec import StepsSpec
 from selfgen.generation import ends
-from selfgen.mixing.realigned import labels
+from selfgen.mixing.realigned import Oracle
 from selfgen.mixing.rows import IGNORE
 from selfgen.models import base
 from selfgen.models.base import ModelSpec
 from selfgen.tasks import DATASETS
 
 CHECKED = {name: data for name, data in DATASETS.items() if data.checker}
+WORDS = [name for name in CHECKED if name in METRICS]
 SPLITS = {"train": 60, "validation": 20, "test": 40}
 
 
@@ -51,9 +54,10 @@ def test_steps_by_hand() -> None:
     assert steps_of("b,", ",") == [Step("b,"), Step("", True)]
     assert steps_of("b,", ",", ended=False) == [Step("b,")]
     assert steps_of("", ",") == [Step("", True)]
-    assert steps_of("+4", "") == [Step("+"), Step("4", True)]
+    assert steps_of("+4", "") == [Step("+"), Step("4"), Step("", True)]
+    assert steps_of("+4", "", ended=False) == [Step("+"), Step("4")]
     assert written([Step("a: b,"), Step("c\n"), Step("d", True)], ",\n") == "a: b, c\nd"
-    assert written([Step("+"), Step("4", True)], "") == "+4"
+    assert written([Step("+"), Step("4"), Step("", True)], "") == "+4"
 
 
 # Checkers
@@ -68,7 +72,7 @@ def test_references_are_right_and_stand_once(name: str) -> None:
     assert len({row["prompt"] for row in rows}) == len(rows)
     for row in rows:
         steps = steps_of(row["reference"], checker.delimiters)
-        assert not any(errors(checker, facts_of(row), steps))
+        assert not any(errors(checker, row["prompt"], steps))
         assert written(steps, checker.delimiters) == row["reference"]
     # More training rows change no held-out one.
     more = records(name, **SPLITS | {"train": 90})
@@ -77,7 +81,7 @@ def test_references_are_right_and_stand_once(name: str) -> None:
     ]
 
 
-@pytest.mark.parametrize("name", CHECKED)
+@pytest.mark.parametrize("name", WORDS)
 def test_any_right_way_ends_in_a_right_answer(name: str) -> None:
     """Several ways are right, and the metric takes all of them."""
     checker = CHECKED[name].checker
@@ -87,7 +91,7 @@ def test_any_right_way_ends_in_a_right_answer(name: str) -> None:
     for row in records(name, test=40):
         steps: list[Step] = []
         while not (steps and steps[-1].ended):
-            steps.append(stream.choice(checker.right(facts_of(row), steps)))
+            steps.append(stream.choice(checker.right(row["prompt"], steps)))
         text = written(steps, checker.delimiters)
         assert METRICS[name].score(text, row) == {"whole": 1.0}
         assert sorted(text.replace(",", " ").split()) == sorted(
@@ -104,63 +108,74 @@ def test_after_any_mess_something_is_right(name: str) -> None:
     assert checker
     stream = random.Random(1)
     for row in records(name, test=40):
-        facts = facts_of(row)
-        words = [*row["reference"].replace(",", " ").split(), "rubbish", ""]
+        prompt = row["prompt"]
+        marks = checker.delimiters or [""]
+        words = re.split(r"[,\s]+" if checker.delimiters else "", row["reference"])
         steps = [
-            Step(stream.choice(words) + stream.choice(checker.delimiters))
+            Step(stream.choice([*words, "?"]) + stream.choice(marks))
             for _ in range(stream.randint(1, 30))
         ]
         before = len(steps)
         while not steps[-1].ended:
-            right = checker.right(facts, steps)
+            right = checker.right(prompt, steps)
             assert len(set(right)) == len(right) > 0
             steps.append(right[-1])
             assert len(steps) < before + 40
-        assert not any(errors(checker, facts, steps)[before:])
+        assert not any(errors(checker, prompt, steps)[before:])
 
 
-GROUPS = {"animals": ["cat", "bee"], "foods": ["tea", "egg"]}
-SORTED = {"words": ["cat", "cow", "bee", "egg"]}
+GROUPS = "tea, cat, Peru, bee, egg"
+SORTED = "cat, cow, bee, egg"
 
 
 @pytest.mark.parametrize(
-    ("name", "facts", "text", "found"),
+    ("name", "text", "found"),
     [
-        ("group-words", GROUPS, "animals: bee, cat\nfoods: egg, tea", ["", "", "", ""]),
-        ("group-words", GROUPS, "animals: cat, cat\nfoods: tea, egg", ["", "again", "", ""]),
-        ("group-words", GROUPS, "animals: cat, tea\nfoods: tea, egg", ["", "kind", "", ""]),
-        ("group-words", GROUPS, "animals: cat, x\nfoods: tea, egg", ["", "foreign", "", ""]),
+        ("group-words", "animals: bee, cat\ncountries: Peru\nfoods: egg, tea", "....."),
+        ("group-words", "animals: cat, cat\ncountries: Peru\nfoods: tea, egg", ".again..."),
+        ("group-words", "animals: cat, tea\ncountries: Peru\nfoods: tea, egg", ".kind..."),
+        ("group-words", "animals: cat, x\ncountries: Peru\nfoods: tea, egg", ".foreign..."),
         # Too early, and too late.
-        ("group-words", GROUPS, "animals: cat\nfoods: tea, egg", ["end", "", ""]),
-        ("group-words", GROUPS, "animals: cat, bee, ", ["", "end", "end"]),
-        ("group-words", GROUPS, "animals: cat, bee", ["", "end"]),
-        ("group-words", GROUPS, "cat, bee\nfoods: tea, egg", ["header", "", "", ""]),
-        ("group-words", GROUPS, "foods: tea, egg\ncat", ["header", "kind", "header"]),
-        ("group-words", GROUPS, "animals: cat, a:\nfoods: tea, egg", ["", "header", "", ""]),
-        ("sort-words", SORTED, "bee, cow, cat, egg", ["", "", "", ""]),
-        ("sort-words", SORTED, "bee, cat, bee, cow, egg", ["", "", "again", "", ""]),
-        ("sort-words", SORTED, "bee, egg, cat, cow", ["", "order", "", ""]),
-        ("sort-words", SORTED, "bee, dog, cat, cow, egg", ["", "foreign", "", "", ""]),
-        ("sort-words", SORTED, "bee, cat", ["", "end"]),
-        ("sort-words", SORTED, "bee, cat, cow, egg, ", ["", "", "", "end", ""]),
+        ("group-words", "animals: cat\ncountries: Peru\nfoods: tea, egg", "end..."),
+        ("group-words", "animals: cat, bee, ", ".end end"),
+        ("group-words", "animals: cat, bee", ".end"),
+        ("group-words", "cat, bee\ncountries: Peru\nfoods: tea, egg", "header...."),
+        ("group-words", "foods: tea, egg\nPeru\ncat", "header kind header header"),
+        ("group-words", "animals: cat, a: x\ncountries: Peru\nfoods: tea, egg", ".header..."),
+        ("sort-words", "bee, cow, cat, egg", "...."),
+        ("sort-words", "bee, cat, bee, cow, egg", "..again.."),
+        ("sort-words", "bee, egg, cat, cow", ".order.."),
+        ("sort-words", "bee, dog, cat, cow, egg", ".foreign..."),
+        ("sort-words", "bee, cat", ".end"),
+        ("sort-words", "bee, cat, cow, egg, ", "...end."),
+        ("chains", "+47-98*26", ".........."),
+        # 5 is wrong after 3+4; 5-9 is 6, and 6*2 is 2: both right after what was written.
+        ("chains", "+45-96*22", "..value......."),
+        ("chains", "+47+98*26", "...sign......"),
+        ("chains", "+47-88*26", "....digit....."),
+        ("chains", "+47-98", "......end"),
+        ("chains", "+47-98*26+", ".........end."),
+        ("chains", "+4x-98*26", "..value......."),
     ],
 )  # fmt: skip
-def test_planted_errors(
-    name: str, facts: dict[str, list[str]], text: str, found: list[str]
-) -> None:
-    """One of each kind; what comes after is judged by what was really written before."""
+def test_planted_errors(name: str, text: str, found: str) -> None:
+    """One of each kind; what comes after is judged by what was really written before.
+    ``found``: a dot for each right step."""
     checker = CHECKED[name].checker
     assert checker
-    assert errors(checker, facts, steps_of(text, checker.delimiters)) == found
-    if not any(found):
+    prompt = {"group-words": GROUPS, "sort-words": SORTED, "chains": "3+4-9*2"}[name]
+    wanted = ["" if x == "." else x for x in re.findall(r"\.|\w+", found)]
+    assert errors(checker, prompt, steps_of(text, checker.delimiters)) == wanted
+    if not any(wanted):
         # Cut off before its end, the last step is none.
         cut = steps_of(text, checker.delimiters, ended=False)
-        assert errors(checker, facts, cut) == [*found[:-1], "end"]
+        last = ["end"] if checker.delimiters else []
+        assert errors(checker, prompt, cut) == [*wanted[:-1], *last]
 
 
 # Forced steps
 
-LETTERS = "abcdefghijklmnopqrstuvwxyz,: \n"
+LETTERS = string.ascii_letters + string.digits + ",: \n+-*"
 SHAPE = {
     "hidden_size": 16,
     "intermediate_size": 32,
@@ -180,7 +195,7 @@ def letters(seed: int = 10) -> tuple[Any, Any]:
             if weight.dim() == 2:
                 weight.mul_(6)
         head = model.get_output_embeddings().weight
-        for character in ",\n":
+        for character in [",", "\n", tokenizer.eos_token]:
             head[tokenizer.convert_tokens_to_ids(character)] *= 5
     return model.eval(), tokenizer
 
@@ -199,10 +214,6 @@ def test_forced_steps_are_those_of_plain_decoding(name: str) -> None:
     checker = CHECKED[name].checker
     assert checker
     rows = records(name, test=2)
-    for row in rows:
-        row["prompt"], row["reference"] = (
-            row[key].lower() for key in ("prompt", "reference")
-        )
     examples = examples_of(rows, PROMPT, tokenizer)
     found, generated = measured.forced_steps(
         model, tokenizer, examples, checker.delimiters, batch_size=4
@@ -220,6 +231,7 @@ def test_forced_steps_are_those_of_plain_decoding(name: str) -> None:
             own: list[int] = []
             while not own or (
                 own[-1] not in stops
+                and checker.delimiters
                 and tokenizer.decode(own[-1:]) not in checker.delimiters
                 and len(own) < longest
             ):
@@ -227,12 +239,13 @@ def test_forced_steps_are_those_of_plain_decoding(name: str) -> None:
             text = tokenizer.decode(own, skip_special_tokens=True)
             plain = steps_of(text, checker.delimiters, own[-1] in stops)
             # One that nothing ends may be cut at another length.
-            if own[-1] in stops or len(own) < longest:
+            if own[-1] in stops or len(own) < longest or not checker.delimiters:
                 assert step == plain[0]
-                kinds.add("ended" if step.ended else step.text[-1])
+                kinds.add("ended" if step.ended else step.text[-1:])
             else:
                 assert step.text.startswith(text.strip()) and not step.ended
-    assert generated > 0 and {"ended", ","} <= kinds
+    assert "ended" in kinds
+    assert not checker.delimiters or (generated > 0 and "," in kinds)
 
 
 def test_spans_cover_an_answer() -> None:
@@ -280,13 +293,15 @@ def test_rows_of_a_reading() -> None:
 # Realigned labels
 
 
-def asked(context: str, facts: dict[str, Any], reference: str, name: str) -> str:
+def asked(context: str, prompt: str, reference: str, name: str) -> str:
     """The labels of a context of characters, ``_`` where there is none, ``$`` for the end."""
     _, tokenizer = letters()
     checker = CHECKED[name].checker
     assert checker
     ids = tokenizer(context, add_special_tokens=False)["input_ids"]
-    found = labels(tokenizer, PROMPT, checker, facts, [*ids, 2], reference)
+    record = {"id": "r", "prompt": prompt, "reference": reference}
+    (example,) = examples_of([record], PROMPT, tokenizer)
+    found = Oracle(tokenizer, PROMPT, checker, example).labels([*ids, 2])
     signs = {IGNORE: "_", 2: "$"}
     return "".join(signs.get(i) or tokenizer.decode([i]) for i in found)
 
@@ -301,6 +316,62 @@ def test_realigned_labels_by_hand() -> None:
     assert found == "bee, caw, ca__ c___"
 
 
+def test_a_realigned_chain_by_hand() -> None:
+    """3+4-9: 5 is read for 7, so 5-9 = 6 is asked for in the place of 8."""
+    assert asked("+45-98", "3+4-9", "+47-98", "chains") == "+47-96$"
+    # A sign in the place of a value says nothing: the right value goes on.
+    assert asked("+4+-98", "3+4-9", "+47-98", "chains") == "+47-98$"
+
+
+def continued(draft: str, ended: bool, name: str, prompt: str, reference: str) -> str:
+    """A draft and how it goes on; what is not asked for stands in brackets."""
+    _, tokenizer = letters()
+    checker = CHECKED[name].checker
+    assert checker
+    record = {"id": "r", "prompt": prompt, "reference": reference}
+    (example,) = examples_of([record], PROMPT, tokenizer)
+    found = Oracle(tokenizer, PROMPT, checker, example).continued(draft, ended)
+    if found is None:
+        return "right"
+    read, labels = found
+    assert read[-1] == labels[-1] == 2
+    said = "".join(
+        tokenizer.decode([i]) if i == label else f"[{tokenizer.decode([i])}]"
+        for i, label in zip(read[:-1], labels[:-1], strict=True)
+    )
+    return said.replace("][", "")
+
+
+@pytest.mark.parametrize(
+    ("draft", "found"),
+    [
+        ("bee, cow, cat, egg", "right"),
+        # The wrong step is read, and not asked for; what is left comes behind it.
+        ("bee, cat, bee, cow, egg", "bee, cat,[ bee,] cow, egg"),
+        ("bee, egg, cat", "bee,[ egg,] cat, cow"),
+        ("dog, cat", "[dog,] bee, cat, cow, egg"),
+        # Ended too early, or cut off: that is not read.
+        ("bee, cow", "bee, cat, cow, egg"),
+        ("", "bee, cat, cow, egg"),
+    ],
+)
+def test_a_draft_goes_on_rightly_behind_its_error(draft: str, found: str) -> None:
+    reference = "bee, cat, cow, egg"
+    assert continued(draft, True, "sort-words", SORTED, reference) == found
+
+
+def test_what_was_cut_off_is_not_read() -> None:
+    reference = "bee, cat, cow, egg"
+    found = continued("bee, cow, c", False, "sort-words", SORTED, reference)
+    assert found == "bee, cow, cat, egg"
+
+
+def test_a_chain_goes_on_rightly_behind_its_error() -> None:
+    found = continued("+45-96", True, "chains", "3+4-9", "+47-98")
+    assert found == "+4[5]-96"
+    assert continued("+47-98", True, "chains", "3+4-9", "+47-98") == "right"
+
+
 @settings(max_examples=6, deadline=None)
 @given(st.integers(0, 39), st.data())
 def test_realigned_labels_lead_to_right_steps(number: int, data: Any) -> None:
@@ -310,23 +381,23 @@ def test_realigned_labels_lead_to_right_steps(number: int, data: Any) -> None:
     assert checker
     _, tokenizer = letters()
     row = records(name, test=40)[number]
-    facts = facts_of(row)
-    text = row["reference"].lower()
-    facts = {key: [word.lower() for word in words] for key, words in facts.items()}
+    prompt, text = row["prompt"], row["reference"]
+    (example,) = examples_of([row], PROMPT, tokenizer)
+    oracle = Oracle(tokenizer, PROMPT, checker, example)
     ids = tokenizer(text, add_special_tokens=False)["input_ids"]
     cut = data.draw(st.integers(0, len(ids) - 1))
     places = data.draw(st.lists(st.integers(0, len(ids) - 1), max_size=3))
     mixed = [ids[7 * t % len(ids)] if t in places else i for t, i in enumerate(ids)]
     read = mixed[:cut]
     for _ in range(12):
-        label = labels(tokenizer, PROMPT, checker, facts, [*read, 2], text)[-1]
+        label = oracle.labels([*read, 2])[-1]
         if label in (IGNORE, 2):
             break
         read.append(label)
     steps = steps_of(tokenizer.decode(read), checker.delimiters, ended=label == 2)
     if label == 2:
         before = len(steps_of(tokenizer.decode(read[:cut]), checker.delimiters, False))
-        assert not any(errors(checker, facts, steps)[before:])
+        assert not any(errors(checker, prompt, steps)[before:])
     else:
         # Not there yet, or the step that was begun is the beginning of no right one.
         done = steps_of(tokenizer.decode(read), checker.delimiters, ended=False)

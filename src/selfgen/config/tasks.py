@@ -128,6 +128,8 @@ def check(config: Config) -> None:
         for method, trained in config.methods.items():
             if not isinstance(trained, Trained):
                 continue
+            if trained.checked and method in (task.methods or config.methods):
+                _ask_checker(where, method, trained, task.dataset)
             used = task.stages.get(trained.stage, trained.stage)
             recipe = config.stages.get(used)
             own = task.methods is None or method in task.methods
@@ -180,6 +182,15 @@ def _tuned(where: str, name: str, method: Trained) -> None:
         raise ValueError(
             f"{where}: found a list with methods.{name} of {method.parts} rounds, whose"
             " rates are not tuned; allowed: one rate, or a stage of its own with one"
+        )
+
+
+def _ask_checker(where: str, name: str, method: Trained, dataset: str) -> None:
+    if DATASETS[dataset].checker is None:
+        allowed = ", ".join(n for n, data in DATASETS.items() if data.checker)
+        raise ValueError(
+            f"{where}.dataset: found {dataset!r} with methods.{name} of mix {method.mix!r};"
+            f" allowed with {allowed}"
         )
 
 

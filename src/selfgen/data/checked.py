@@ -1,25 +1,21 @@
 """Answers made of steps, each of which is right or wrong after whatever stands before it.
 
 A *step* is a piece of the answer's text, up to a delimiter or to the end of the answer; where
-a task has no delimiter, it is a character. A checker knows all right next steps after any
-steps before, right or wrong, of a reference or a model's own. So free-running and
-teacher-forced errors need neither alignment nor an oracle model, and an answer may be right
-without being the reference.
+a task has no delimiter, a character is one, and so is the end. A checker knows all right next
+steps after any steps before, right or wrong, of a reference or a model's own. So free-running
+and teacher-forced errors need neither alignment nor an oracle model, and an answer may be
+right without being the reference.
 """
 
 from __future__ import annotations
 
-import json
 import random
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from selfgen.data.dataset import Loader, RecordsSpec, record
-
-Facts = Mapping[str, Any]
-"""What a checker knows of a prompt: the record's ``answer``, as JSON."""
 
 
 @dataclass(frozen=True)
@@ -32,22 +28,22 @@ class Step:
 
 
 class Checker(Protocol):
-    """The rule of a task."""
+    """The rule of a task. ``prompt``: a record's, without the text around it."""
 
     delimiters: str
     """Characters, each of which ends a step; none: each character is one."""
 
-    def right(self, facts: Facts, before: Sequence[Step]) -> list[Step]:
+    def right(self, prompt: str, before: Sequence[Step]) -> list[Step]:
         """All right next steps, at least one, whatever stands before."""
 
-    def error(self, facts: Facts, before: Sequence[Step], step: Step) -> str:
+    def error(self, prompt: str, before: Sequence[Step], step: Step) -> str:
         """What is wrong with a step that is not right, in a word."""
 
 
 def steps_of(text: str, delimiters: str, ended: bool = True) -> list[Step]:
     """The steps of an answer. ``ended``: by EOS, and not at a limit of tokens."""
     if not delimiters:
-        return [*map(Step, text[:-1]), Step(text[-1:], ended)]
+        return [*map(Step, text), *[Step("", True)] * ended]
     *pieces, last = re.split(f"([{re.escape(delimiters)}])", text)
     closed = zip(pieces[::2], pieces[1::2], strict=True)
     rest = [Step(last.strip(), ended)] if ended or last.strip() else []
@@ -63,33 +59,23 @@ def written(steps: Sequence[Step], delimiters: str) -> str:
     return "".join(pieces)
 
 
-def errors(checker: Checker, facts: Facts, steps: Sequence[Step]) -> list[str]:
+def errors(checker: Checker, prompt: str, steps: Sequence[Step]) -> list[str]:
     """For each step nothing where it is right after those before it, else what is wrong."""
     found = []
     for k, step in enumerate(steps):
-        right = step in checker.right(facts, steps[:k])
-        found.append("" if right else checker.error(facts, steps[:k], step))
+        right = step in checker.right(prompt, steps[:k])
+        found.append("" if right else checker.error(prompt, steps[:k], step))
     return found
 
 
-def facts_of(row: Mapping[str, Any]) -> Facts:
-    """What the checker of its task knows of a record."""
-    facts: Facts = json.loads(row["answer"])
-    return facts
-
-
-Made = tuple[str, str, Facts]
-"""Prompt, reference, facts."""
-
-
-def by_rule(make: Callable[[random.Random], Made], version: int) -> Loader:
-    """Loads rows of ``make(stream)``. They depend on split, number and ``version`` alone,
-    and no prompt stands twice, in whatever split."""
+def by_rule(make: Callable[[random.Random], tuple[str, str]], version: int) -> Loader:
+    """Loads rows of ``make(stream)``, a prompt and its reference. They depend on split,
+    number and ``version`` alone, and no prompt stands twice, in whatever split."""
     return lambda _, spec: _rows(spec, make, version)
 
 
 def _rows(
-    spec: RecordsSpec, make: Callable[[random.Random], Made], version: int
+    spec: RecordsSpec, make: Callable[[random.Random], tuple[str, str]], version: int
 ) -> Iterator[dict[str, Any]]:
     # Held-out splits first, so that more training rows change none of them.
     taken: set[str] = set()
@@ -98,7 +84,7 @@ def _rows(
         while made < spec.rows[split]:
             stream = random.Random(f"{spec.dataset}/{version}/{split}/{number}")
             number += 1
-            prompt, reference, facts = make(stream)
+            prompt, reference = make(stream)
             if prompt in taken:
                 continue
             taken.add(prompt)
@@ -111,5 +97,4 @@ def _rows(
                 split=split,
                 source="selfgen",
                 licence="made by rule",
-                answer=json.dumps(facts),
             )

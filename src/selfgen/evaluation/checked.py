@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from selfgen.data.checked import Checker, errors, facts_of, steps_of
-from selfgen.evaluation.metric import Metric, gold
+from selfgen.data.checked import Checker, errors, steps_of
+from selfgen.evaluation.metric import Metric
 
 
 def whole(checker: Checker) -> Metric:
     """Is every step of an answer right? An answer is taken to end where its text does."""
 
     def score(text: str, record: Mapping[str, Any]) -> dict[str, float]:
-        gold(record)
         steps = steps_of(text, checker.delimiters)
-        return {"whole": float(not any(errors(checker, facts_of(record), steps)))}
+        return {"whole": float(not any(errors(checker, record["prompt"], steps)))}
 
     return Metric({"whole": "All steps right"}, score, right_or_wrong=True)

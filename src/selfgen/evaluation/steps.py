@@ -8,14 +8,14 @@ nothing is aligned, and no other model is asked.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from selfgen.core.errors import UserError
 from selfgen.core.memory import peak_memory_mb
 from selfgen.core.rows import read_rows, write_rows
 from selfgen.core.spec import Sampling
-from selfgen.data.checked import Checker, Step, errors, facts_of, steps_of
+from selfgen.data.checked import Checker, Step, errors, steps_of
 from selfgen.data.examples import Example, examples_of
 from selfgen.data.prompts import load_tokenizer
 from selfgen.data.records import read
@@ -64,28 +64,28 @@ def run(
     )
     rows = []
     for record, steps in zip(chosen, forced, strict=True):
-        facts, answer = facts_of(record), own[record["id"]]
+        prompt, answer = record["prompt"], own[record["id"]]
         due = steps_of(record["reference"], checker.delimiters)
-        if any(errors(checker, facts, due)):
+        if any(errors(checker, prompt, due)):
             raise UserError(f"{spec.dataset}: the reference of {record['id']} is wrong")
         written = steps_of(answer["text"], checker.delimiters, bool(answer["ended"]))
         rows.append(
             {
                 "id": record["id"],
                 "due": len(due),
-                "free": errors(checker, facts, written),
-                "forced": after(checker, facts, due, steps),
+                "free": errors(checker, prompt, written),
+                "forced": after(checker, prompt, due, steps),
             }
         )
     return rows, {"generated_tokens": generated}
 
 
 def after(
-    checker: Checker, facts: Mapping[str, Any], due: Sequence[Step], steps: list[Step]
+    checker: Checker, prompt: str, due: Sequence[Step], steps: Sequence[Step]
 ) -> list[str]:
     """As ``data.checked.errors``, but each step stands after the reference's before it."""
     return [
-        errors(checker, facts, [*due[:k], step])[-1] for k, step in enumerate(steps)
+        errors(checker, prompt, [*due[:k], step])[-1] for k, step in enumerate(steps)
     ]
 
 
@@ -123,8 +123,7 @@ def forced_steps(
     prompts = [
         Prompt(f"{i}/{k}", 0, [*examples[i].prompt_ids, *ids])
         for (i, k), ids in begun.items()
-        if len(_cut(tokenizer, ids, delimiters, stops)) == k + 1
-        and ids[-1] not in stops
+        if ids[-1] not in stops and not _closed(tokenizer, ids, delimiters, k)
     ]
     rest = {
         prompt.id: ids
@@ -150,7 +149,7 @@ def spans(
     tokenizer: Any, answer: Sequence[int], delimiters: str
 ) -> Iterator[tuple[int, int]]:
     """The tokens of each step of an answer, from and up to. A step ends with the token that
-    has its delimiter in it."""
+    has its delimiter in it, or its last character."""
     start = 0
     text = ""
     for t in range(1, len(answer)):
@@ -161,6 +160,11 @@ def spans(
     yield start, len(answer)
 
 
+def _closed(tokenizer: Any, ids: Sequence[int], delimiters: str, k: int) -> bool:
+    """Whether step ``k`` has its delimiter, or is a character."""
+    return _count(tokenizer.decode(ids, skip_special_tokens=True), delimiters) > k
+
+
 def _closing(tokenizer: Any, delimiters: str) -> frozenset[int]:
     """The tokens that have a delimiter in them."""
     ids = tokenizer.get_vocab().values()
@@ -168,8 +172,8 @@ def _closing(tokenizer: Any, delimiters: str) -> frozenset[int]:
     return frozenset(i for i, text in texts if set(delimiters) & set(text))
 
 
-def _count(text: str, characters: str) -> int:
-    return sum(map(text.count, characters))
+def _count(text: str, delimiters: str) -> int:
+    return sum(map(text.count, delimiters)) if delimiters else len(text)
 
 
 def _cut(

@@ -46,7 +46,9 @@ def _rows(graph: Graph, task: str, checkpoint: str) -> str:
     if step != "mix_rows":
         return code_digest(RULES[step].module)
     method = graph.trained_method(checkpoint)
-    modules = RULES["mix_rows"].module, methods.code(method.mix)
+    modules = [RULES["mix_rows"].module, methods.code(method.mix)]
+    if method.checked:
+        modules.append(tasks.module(graph.config.tasks[task].dataset))
     if method.graded:
         return _scored(graph, task, *modules)
     own = [source_digest(graph.root / path) for path in method.own_files().values()]

@@ -279,7 +279,9 @@ class Graph:
             then=tuple(then),
             seed=seed,
             prompt=pairs.prompt() if pairs else self.prompt(task, checkpoint),
-            method=method.mixed(self.metric(task), self.column(task)),
+            method=method.mixed(
+                self.metric(task), self.column(task), self.config.tasks[task].dataset
+            ),
             loss=stage.loss,
             steps=self._steps(task, self.checkpoints[checkpoint]),
         )

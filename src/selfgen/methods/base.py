@@ -76,7 +76,8 @@ class Trained(Method):
 
     Class variables: ``mixed_by``, the keys of it that decide its rows and the function that
     makes them; ``loss``, a name of ``training.spec.LOSSES``; ``graded``, whether its rows are
-    made by grades of the task's main metric. ``whole_rows``: may a stage ask for the prompts
+    made by grades of the task's main metric, and ``checked``, whether by the checker of its
+    data set. ``whole_rows``: may a stage ask for the prompts
     too (``loss: all``)? ``on_dialogues``: the values that keys must have where the stage
     trains on whole dialogues or joins other stages; None where it cannot.
     ``mixes_context``: its context differs from the reference at some positions, so others can
@@ -89,6 +90,7 @@ class Trained(Method):
     mixed_by: ClassVar[type[Mix]]
     loss: ClassVar[Literal["labels", "pairs", "two-pass"]] = "labels"
     graded: ClassVar[bool] = False
+    checked: ClassVar[bool] = False
     whole_rows: ClassVar[bool] = False
     on_dialogues: ClassVar[Mapping[str, Any] | None] = None
     mixes_context: ClassVar[bool] = False
@@ -131,8 +133,9 @@ class Trained(Method):
         """Files of the user's own code, by the keys that name them."""
         return {}
 
-    def mixed(self, metric: str, column: str) -> Mix:
-        """How its rows are made. ``metric`` and ``column``: how the task grades an answer."""
+    def mixed(self, metric: str, column: str, dataset: str) -> Mix:
+        """How its rows are made. ``metric`` and ``column``: how the task grades an answer;
+        ``dataset``: of the task."""
         return part(self.mixed_by, self)
 
     def cost(self, prompt: int, answer: int) -> Cost:

@@ -33,8 +33,8 @@ class BashRows(Mix):
         return [rows.bash(example.prompt_ids, example.answer_ids, tokens, self.loss_on)]
 
 
-class Bash(BashRows, MixingRate, Sampled, Rounds):
-    """Batch-Scheduled Sampling: mixed context, reference labels."""
+class Interleaved(MixingRate, Sampled, Rounds):
+    """What reads a pass of reference and own tokens."""
 
     draw: Literal["autoregressive", "onepass"] = Field(
         default="autoregressive",
@@ -52,14 +52,6 @@ class Bash(BashRows, MixingRate, Sampled, Rounds):
         default="exclude", description="May the model draw EOS before the end?"
     )
 
-    @model_validator(mode="after")
-    def _one_round(self) -> Bash:
-        # A round has a fixed part of the steps, of which none can be left out.
-        if self.loss_on == "behind-changed" and self.rounds > 1:
-            raise ValueError("rounds: allowed with loss_on 'behind-changed': 1")
-        return self
-
-    mixed_by = BashRows
     whole_rows = True
     mixes_context = True
     takes_longer = True
@@ -74,6 +66,19 @@ class Bash(BashRows, MixingRate, Sampled, Rounds):
             span=self.span,
             plain_share=self.plain_share,
         )
+
+
+class Bash(BashRows, Interleaved):
+    """Batch-Scheduled Sampling: mixed context, reference labels."""
+
+    mixed_by = BashRows
+
+    @model_validator(mode="after")
+    def _one_round(self) -> Bash:
+        # A round has a fixed part of the steps, of which none can be left out.
+        if self.loss_on == "behind-changed" and self.rounds > 1:
+            raise ValueError("rounds: allowed with loss_on 'behind-changed': 1")
+        return self
 
     @property
     def only_beta(self) -> float | None:

@@ -76,7 +76,7 @@ class Dpo(Candidates, Preference, Sampled, Trained):
     graded = True
     in_memory = False
 
-    def mixed(self, metric: str, column: str) -> DpoRows:
+    def mixed(self, metric: str, column: str, dataset: str) -> DpoRows:
         return DpoRows(
             mix="dpo", candidates=self.candidates, metric=metric, column=column
         )

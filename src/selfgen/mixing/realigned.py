@@ -1,101 +1,126 @@
 """Labels that are right after what is really read, in the place of the reference's.
 
-A checker knows all right next steps after any steps, so each position of a mixed answer can
-be asked for a token of one: a dynamic oracle (Goldberg and Nivre 2012, COLING). Our reading;
-it tests whether labels that no longer fit the context are what harms (docs/method.md).
+A checker knows all right next steps after any steps, so each position of an answer can be
+asked for a token of one: a dynamic oracle (Goldberg and Nivre 2012, COLING). Our readings;
+they test whether labels that no longer fit the context are what harms (docs/method.md).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
-from selfgen.data.checked import Checker, Facts, Step, steps_of, written
-from selfgen.data.prompts import PromptSpec, answer_ids
+from selfgen.data.checked import Checker, Step, errors, steps_of, written
+from selfgen.data.examples import Example
+from selfgen.data.prompts import PromptSpec, answer_ids, answer_text
 from selfgen.data.turns import text_ids, turns
 from selfgen.mixing.rows import IGNORE
 
+LONGER = 2
+"""Times as many steps as the reference has: a continuation that has more has no end."""
 
-def labels(
-    tokenizer: Any,
-    prompt: PromptSpec,
-    checker: Checker,
-    facts: Facts,
-    context: Sequence[int],
-    reference: str,
-) -> list[int]:
-    """A label for each position of ``context`` [answer length], the ids of an answer as it is
-    read: the next token of a right step after those before it. ``IGNORE`` where the step that
-    they have begun can be none, or nothing but the end is right. Of several right steps that
-    one is asked for which comes first in ``reference``.
-    """
-    found = []
-    begun, done = 0, -1
-    right: list[list[int]] = []
-    order = _order(reference, checker.delimiters)
-    for t in range(len(context)):
-        steps = _complete(tokenizer, context[:t], checker.delimiters)
-        if len(steps) > done:
-            begun, done = t, len(steps)
-            options = sorted(
-                checker.right(facts, steps),
-                key=lambda step: order.get(_word(step, checker.delimiters), len(order)),
+
+@dataclass(frozen=True)
+class Oracle:
+    """What is right in an answer to one example. Of several right steps that one is asked
+    for which comes first in the reference."""
+
+    tokenizer: Any
+    spec: PromptSpec
+    checker: Checker
+    example: Example
+
+    def labels(self, context: Sequence[int]) -> list[int]:
+        """A label for each position of ``context`` [answer length], the ids of an answer as
+        it is read: the next token of a right step after those before it. ``IGNORE`` where
+        the step that they have begun can be none."""
+        found = []
+        begun, done = 0, -1
+        right: list[list[int]] = []
+        for t in range(len(context)):
+            steps = self._complete(context[:t])
+            if len(steps) > done:
+                begun, done = t, len(steps)
+                right = [
+                    x for step in self._right(steps) for x in self._ids(steps, step)
+                ]
+            own = list(context[begun:t])
+            fitting = (
+                ids for ids in right if ids[: len(own)] == own and len(ids) > len(own)
             )
-            right = [
-                ids
-                for option in options
-                for ids in _ids(tokenizer, prompt, checker, steps, option)
-            ]
-        own = list(context[begun:t])
-        fitting = (
-            ids for ids in right if ids[: len(own)] == own and len(ids) > len(own)
+            found.append(next(fitting, [*own, IGNORE])[len(own)])
+        return found
+
+    def continued(self, draft: str, ended: bool) -> tuple[list[int], list[int]] | None:
+        """A draft up to and with its first wrong step, then right steps to the end: ids and
+        labels, which leave the wrong step out. Where it ended wrongly, or was cut off, that
+        is left out of what is read, too. None where there is no error, or the tokenizer joins
+        what stands before and behind one."""
+        marks = self.checker.delimiters
+        steps = steps_of(draft, marks, ended)
+        wrong = errors(self.checker, self.example.prompt, steps)
+        if not any(wrong):
+            return None
+        first = next(k for k, error in enumerate(wrong) if error)
+        closed = not steps[first].ended and self._is_closed(steps[first])
+        kept = steps[: first + closed]
+        whole = list(kept)
+        most = LONGER * len(self._order) + len(kept)
+        while not (whole and whole[-1].ended) and len(whole) < most:
+            whole.append(self._right(whole)[0])
+        before, read = (self._text_ids(part) for part in (steps[:first], kept))
+        ids = answer_ids(self.tokenizer, self.spec, written(whole, marks))
+        if read[: len(before)] != before or ids[: len(read)] != read:
+            return None
+        return ids, [*before, *[IGNORE] * (len(read) - len(before)), *ids[len(read) :]]
+
+    @cached_property
+    def _order(self) -> dict[str, int]:
+        """Where each word of the reference stands."""
+        reference = answer_text(self.tokenizer, list(self.example.answer_ids))
+        steps = steps_of(reference, self.checker.delimiters)
+        return {self._word(step): place for place, step in enumerate(steps)}
+
+    def _word(self, step: Step) -> str:
+        marks = self.checker.delimiters
+        return step.text.rstrip(marks) if marks else step.text
+
+    def _right(self, before: Sequence[Step]) -> list[Step]:
+        last = len(self._order)
+        return sorted(
+            self.checker.right(self.example.prompt, before),
+            key=lambda step: self._order.get(self._word(step), last),
         )
-        found.append(next(fitting, [*own, IGNORE])[len(own)])
-    return found
 
+    def _is_closed(self, step: Step) -> bool:
+        marks = self.checker.delimiters
+        return not marks or step.text[-1:] in set(marks)
 
-def _complete(tokenizer: Any, ids: Sequence[int], delimiters: str) -> list[Step]:
-    text = tokenizer.decode(ids, skip_special_tokens=True)
-    steps = steps_of(text, delimiters, ended=False) if text else []
-    if delimiters and steps and steps[-1].text[-1:] not in set(delimiters):
-        steps.pop()
-    return steps
+    def _complete(self, ids: Sequence[int]) -> list[Step]:
+        text = self.tokenizer.decode(ids, skip_special_tokens=True)
+        steps = steps_of(text, self.checker.delimiters, ended=False)
+        return [step for step in steps if self._is_closed(step)]
 
+    def _ids(self, before: Sequence[Step], step: Step) -> Iterator[list[int]]:
+        """The tokens of a step after some others, EOS included; none where the tokenizer
+        joins it to what stands before."""
+        steps = [*before, step]
+        first, whole = self._text_ids(before), self._text_ids(steps)
+        if step.ended:
+            spec = replace(self.spec, max_answer_tokens=len(whole) + 100)
+            text = written(steps, self.checker.delimiters)
+            whole = answer_ids(self.tokenizer, spec, text)
+        if whole[: len(first)] == first:
+            yield whole[len(first) :]
 
-def _order(reference: str, delimiters: str) -> dict[str, int]:
-    """Where each word of the reference stands."""
-    steps = steps_of(reference, delimiters)
-    return {_word(step, delimiters): place for place, step in enumerate(steps)}
-
-
-def _word(step: Step, delimiters: str) -> str:
-    return step.text.rstrip(delimiters) if delimiters else step.text
-
-
-def _ids(
-    tokenizer: Any,
-    prompt: PromptSpec,
-    checker: Checker,
-    before: Sequence[Step],
-    step: Step,
-) -> Iterator[list[int]]:
-    """The tokens of a step after some others, EOS included; none where the tokenizer joins
-    it to what stands before."""
-    own = turns(tokenizer)
-    texts = (written(x, checker.delimiters) for x in (before, [*before, step]))
-    first, whole = (
-        text_ids(
-            tokenizer,
-            own.lead + prompt.answer_prefix + text,
+    def _text_ids(self, steps: Sequence[Step]) -> list[int]:
+        own = turns(self.tokenizer)
+        text = written(steps, self.checker.delimiters)
+        return text_ids(
+            self.tokenizer,
+            own.lead + self.spec.answer_prefix + text,
             behind=own.opening,
-            control=prompt.control_tokens,
+            control=self.spec.control_tokens,
         )
-        for text in texts
-    )
-    if step.ended:
-        unlimited = replace(prompt, max_answer_tokens=len(whole) + 100)
-        text = written([*before, step], checker.delimiters)
-        whole = answer_ids(tokenizer, unlimited, text)
-    if whole[: len(first)] == first:
-        yield whole[len(first) :]

@@ -64,6 +64,11 @@ def _asked(answer: Sequence[int], mixed: Sequence[int], loss_on: LossOn) -> list
     return [True] * len(answer)
 
 
+def asked(prompt: Sequence[int], read: Sequence[int], labels: Sequence[int]) -> Fields:
+    """An answer as it is read, and what is asked at each of its positions."""
+    return _row([*prompt, *read], len(prompt), labels)
+
+
 def rac(correction: Sequence[int], answer: Sequence[int]) -> Fields:
     """Prompt, draft and correction turn as context, labelled on the reference only
     (Algorithm 2, our reading). ``correction``: ids of everything before the answer."""

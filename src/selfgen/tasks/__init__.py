@@ -6,11 +6,22 @@ Importing this is cheap: the workflow does whenever it is parsed.
 
 from __future__ import annotations
 
+from selfgen.core.errors import UserError
 from selfgen.core.registry import found, module_of
+from selfgen.data.checked import Checker
 from selfgen.data.dataset import DataSet
 from selfgen.data.pins import Source
 
 DATASETS: dict[str, DataSet] = found(__name__, "DATASET")
+
+
+def checker(dataset: str) -> Checker:
+    """What judges the steps of a data set's answers; raises UserError where nothing does."""
+    own = DATASETS[dataset].checker
+    if own is None:
+        having = ", ".join(name for name, data in DATASETS.items() if data.checker)
+        raise UserError(f"{dataset}: found no checker of its steps, allowed: {having}")
+    return own
 
 
 def module(dataset: str) -> str:

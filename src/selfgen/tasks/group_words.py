@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
-from selfgen.data.checked import Facts, Made, Step, by_rule
+from selfgen.data.checked import Step, by_rule
 from selfgen.data.dataset import DataSet
 from selfgen.data.words import KINDS
 
@@ -17,7 +17,7 @@ LEAST, MOST = 3, 6
 """Words of a kind in a prompt; each number is as frequent as the others."""
 
 
-def make(stream: random.Random) -> Made:
+def make(stream: random.Random) -> tuple[str, str]:
     """One record. The reference has the words of a kind in random order."""
     picked = {
         kind: stream.sample(words, stream.randint(LEAST, MOST))
@@ -26,42 +26,43 @@ def make(stream: random.Random) -> Made:
     words = [word for kind in picked.values() for word in kind]
     stream.shuffle(words)
     lines = (f"{kind}: {', '.join(words)}" for kind, words in picked.items())
-    return ", ".join(words), "\n".join(lines), picked
+    return ", ".join(words), "\n".join(lines)
 
 
 class GroupWords:
-    """``facts``: the words of each kind, in the order of the lines."""
+    """Lines are in the order of ``KINDS``."""
 
     delimiters = ",\n"
 
-    def right(self, facts: Facts, before: Sequence[Step]) -> list[Step]:
+    def right(self, prompt: str, before: Sequence[Step]) -> list[Step]:
         """The line is that of as many kinds as lines were begun; no line comes after the
         last kind's."""
-        kinds = list(facts)
+        kinds = list(KINDS)
         line, fresh, listed = self._state(kinds, before)
         if fresh and line + 1 == len(kinds):
             return [Step("", True)]
         line += fresh
         head = f"{kinds[line]}: " if fresh else ""
-        left = [w for w in facts[kinds[line]] if (line, w) not in listed]
+        left = [w for w in _of(kinds[line], prompt) if (line, w) not in listed]
         last = line + 1 == len(kinds)
         ends = "," if len(left) > 1 else "" if last else "\n"
         return [Step((head + word).strip() + ends, not ends) for word in left or [""]]
 
-    def error(self, facts: Facts, before: Sequence[Step], step: Step) -> str:
+    def error(self, prompt: str, before: Sequence[Step], step: Step) -> str:
         """``header``, ``kind`` (the word is of another), ``again``, ``foreign`` (no word of
         the prompt), ``end`` (a right word, but what follows it is not)."""
-        line, fresh, listed = self._state(list(facts), before)
+        kinds = list(KINDS)
+        line, fresh, listed = self._state(kinds, before)
         head, colon, word = _parts(step)
-        line = min(line + fresh, len(facts) - 1)
-        kind = list(facts)[line]
+        line = min(line + fresh, len(kinds) - 1)
+        kind = kinds[line]
         if bool(colon) != fresh or head != kind * fresh:
             return "header"
         if (line, word) in listed:
             return "again"
-        if word in facts[kind] or not word:
+        if word in _of(kind, prompt) or not word:
             return "end"
-        return "kind" if any(word in words for words in facts.values()) else "foreign"
+        return "kind" if word in prompt.split(", ") else "foreign"
 
     @staticmethod
     def _state(
@@ -75,6 +76,10 @@ class GroupWords:
             listed.add((line, _parts(step)[2]))
             fresh = step.text.endswith("\n")
         return line, fresh, listed
+
+
+def _of(kind: str, prompt: str) -> list[str]:
+    return [word for word in prompt.split(", ") if word in KINDS[kind]]
 
 
 def _parts(step: Step) -> tuple[str, str, str]:

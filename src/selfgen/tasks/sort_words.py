@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
-from selfgen.data.checked import Facts, Made, Step, by_rule
+from selfgen.data.checked import Step, by_rule
 from selfgen.data.dataset import DataSet
 from selfgen.data.words import ANIMALS, FOODS, THINGS
 
@@ -25,7 +25,7 @@ for _word in sorted([*ANIMALS, *FOODS, *THINGS]):
     BY_LETTER.setdefault(_word[0], []).append(_word)
 
 
-def make(stream: random.Random) -> Made:
+def make(stream: random.Random) -> tuple[str, str]:
     """One record. The reference has words of one letter in random order."""
     letters = [a for a, words in BY_LETTER.items() if len(words) >= MANY]
     words: list[str] = []
@@ -33,36 +33,36 @@ def make(stream: random.Random) -> Made:
         chosen = stream.sample(letters, LETTERS)
         words = stream.sample([w for a in chosen for w in BY_LETTER[a]], WORDS)
     order = sorted(stream.sample(words, WORDS), key=lambda word: word[0])
-    return ", ".join(words), ", ".join(order), {"words": words}
+    return ", ".join(words), ", ".join(order)
 
 
 class SortWords:
-    """``facts``: the words."""
+    """Of a prompt of words."""
 
     delimiters = ","
 
-    def right(self, facts: Facts, before: Sequence[Step]) -> list[Step]:
+    def right(self, prompt: str, before: Sequence[Step]) -> list[Step]:
         """Nothing but the end where all words are written."""
-        left = self._left(facts, before)
+        left = self._left(prompt, before)
         first = min((word[0] for word in left), default="")
         ends = "," if len(left) > 1 else ""
         words = [word for word in left if word[0] == first] or [""]
         return [Step(word + ends, not ends) for word in words]
 
-    def error(self, facts: Facts, before: Sequence[Step], step: Step) -> str:
+    def error(self, prompt: str, before: Sequence[Step], step: Step) -> str:
         """``again``, ``foreign`` (no word of the prompt), ``order`` (one of an earlier letter
         is left), ``end`` (a right word, but what follows it is not)."""
-        word, left = step.text.rstrip(","), self._left(facts, before)
+        word, left = step.text.rstrip(","), self._left(prompt, before)
         if word in left:
             return "end" if word[0] == min(left)[0] else "order"
-        if word in facts["words"]:
+        if word in prompt.split(", "):
             return "again"
         return "foreign" if word else "end"
 
     @staticmethod
-    def _left(facts: Facts, before: Sequence[Step]) -> list[str]:
+    def _left(prompt: str, before: Sequence[Step]) -> list[str]:
         done = {step.text.rstrip(",") for step in before}
-        return [word for word in facts["words"] if word not in done]
+        return [word for word in prompt.split(", ") if word not in done]
 
 
 load = by_rule(make, version=1)
