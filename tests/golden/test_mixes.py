@@ -413,10 +413,12 @@ def test_every_method_is_registered_by_its_mix() -> None:
 
 
 def test_the_keys_of_rows_are_keys_of_the_method() -> None:
-    """So an entry of the configuration decides them; a task's metric does the rest."""
+    """So an entry of the configuration decides them; a task's metric and its data set do the
+    rest."""
     for name, kind in TRAINED.items():
         more = set(kind.mixed_by.model_fields) - set(kind.model_fields)
-        assert more == ({"metric", "column"} if name == "dpo" else set()), name
+        graded = {"metric", "column"} if kind.graded else set()
+        assert more == graded | ({"dataset"} if kind.checked else set()), name
         assert not {"label", "decodings"} & set(kind.mixed_by.model_fields), name
 
 

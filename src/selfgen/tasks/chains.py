@@ -47,7 +47,7 @@ class Chains:
         number, part = divmod(place, 3)
         if 2 * number >= len(operations):
             return [Step("", True)]
-        sign, digit = operations[2 * number : 2 * number + 2]
+        sign, digit = operations[2 * number], operations[2 * number + 1]
         return [
             Step((sign, digit, _value(prompt, before, number, sign, int(digit)))[part])
         ]
