@@ -141,3 +141,24 @@ def test_exposure_is_measured_against_the_oracle(run: Flow) -> None:
     acc = float(by_length["4"]["acc_err"])
     excess = float(by_length["4"]["ex_acc_err"])
     assert acc == pytest.approx(4 * (1 + excess / 100), rel=1e-4)
+
+
+def test_steps_are_checked(run: Flow) -> None:
+    """After own and after reference steps, of every trained method; and the rows of readings
+    by the checker ask for what is right."""
+    table = csv.DictReader((run.root / "results/tables/steps.csv").open())
+    found = {line["method"]: line for line in table}
+    main = csv.DictReader((run.root / "results/tables/main.csv").open())
+    assert set(found) == {
+        line["method"] for line in main if line["decoding"] == "direct"
+    }
+    for line in found.values():
+        free, forced, excess = (float(line[x]) for x in ("free", "forced", "excess"))
+        assert 0 < forced <= 1 and abs(free - forced - excess) < 1e-5
+    # The same pass as BASH, other labels; the same drafts as RAC, none of another prompt.
+    bash, realigned = rows(run, "bash"), rows(run, "realigned")
+    assert [row["input_ids"] for row in bash] == [row["input_ids"] for row in realigned]
+    assert [row["labels"] for row in bash] != [row["labels"] for row in realigned]
+    for row in rows(run, "rac-inline"):
+        asked = [i for i in row["labels"] if i != -100]
+        assert asked[-1] == row["input_ids"][-1] == max(row["labels"][-1], 0)
