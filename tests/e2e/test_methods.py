@@ -49,7 +49,7 @@ def test_a_second_call_has_nothing_to_do(run: Flow) -> None:
 def test_every_method_is_in_the_table(run: Flow) -> None:
     table = csv.DictReader((run.root / "results/tables/main.csv").open())
     found = {(line["method"], line["decoding"]) for line in table}
-    assert {"spin", "rac-dpo", "two-pass", "random"} <= {m for m, _ in found}
+    assert {"spin", "rac-dpo", "two-pass", "online", "random"} <= {m for m, _ in found}
     assert ("rac", "corrected") in found
     assert not {m for m, _ in found if ".r" in m}
 
@@ -62,6 +62,7 @@ def test_methods_of_a_stage_take_the_same_steps(run: Flow) -> None:
         "rising",
         "random",
         "two-pass",
+        "online",
         "rac",
     ):
         found = manifest(run, node)
@@ -93,6 +94,26 @@ def test_random_tokens_stand_where_bash_differs(run: Flow) -> None:
             for other in (b, r)
         ]
         assert where[0] == where[1]
+
+
+def test_online_draws_count_as_a_pass(run: Flow) -> None:
+    """In the dose, and in the cost, where BASH has its pass."""
+    found = manifest(run, "online")
+    assert rows(run, "online") == rows(run, "sft-continued")
+    changed, made = found["changed_tokens"], found["generated_tokens"]
+    assert 0 < changed <= found["drawn_tokens"] < made == found["labelled_tokens"]
+    table = (run.root / "results/tables/main.md").read_text()
+    (line,) = (line for line in table.splitlines() if "| Online " in line)
+    assert f"| {100 * changed / made:.1f}" in line
+    costs = csv.DictReader((run.root / "results/tables/cost.csv").open())
+    online, bash = (
+        next(line for line in costs if line["method"] == name)
+        for name in ("bash", "online")
+    )
+    for line in (online, bash):
+        assert float(line["pass_seconds"]) > 0 < float(line["train_seconds"])
+    note = "What a method draws while it trains is a pass"
+    assert note in (run.root / "results/tables/cost.md").read_text()
 
 
 def test_pairs_are_chosen_and_rejected(run: Flow) -> None:

@@ -11,6 +11,7 @@ from selfgen.graph import benchmarks, dialogues, scoring, tables
 from selfgen.graph.rules import RULES
 from selfgen.graph.steps import Graph
 from selfgen.methods.base import Trained
+from selfgen.training.spec import LOSSES, modules
 
 
 def _records(graph: Graph, task: str) -> str:
@@ -47,6 +48,12 @@ def _rows(graph: Graph, task: str, checkpoint: str) -> str:
     return "".join([code_digest(*modules), *own])
 
 
+def _training(graph: Graph, task: str, checkpoint: str) -> str:
+    """The loop, and what only some losses compute with."""
+    loss = LOSSES[graph.trained_method(checkpoint).loss]
+    return code_digest(RULES["finetune"].module, *modules(loss))
+
+
 def _in_parts(rule: str, gathering: str) -> Callable[[Graph], str]:
     """Of a file that one job makes, or several and one that gathers their parts: the digest
     is the same however many there are."""
@@ -76,11 +83,13 @@ def _figure(graph: Graph, figure: str) -> str:
 
 def _experiment(config: Synthetic, experiment: str) -> str:
     section = config.experiments[experiment]
-    mixes = {m.mix for m in section.methods.values() if isinstance(m, Trained)}
+    trained = [m for m in section.methods.values() if isinstance(m, Trained)]
+    losses = [module for m in trained for module in modules(LOSSES[m.loss])]
     return code_digest(
         RULES["run_experiment"].module,
         tasks.module(section.task.dataset),
-        *map(methods.code, mixes),
+        *map(methods.code, {m.mix for m in trained}),
+        *losses,
     )
 
 
@@ -96,6 +105,7 @@ CODE: dict[str, Callable[..., str]] = {
     "build_records": _records,
     "generate_pass": _in_parts("generate_pass", "gather_pass"),
     "mix_rows": _rows,
+    "finetune": _training,
     "generate_answers": _in_parts("generate_answers", "gather_answers"),
     "score_answers": _scores,
     "score_lead_1": _lead_1,

@@ -88,8 +88,10 @@ def _trained(graph: Graph, lengths: Lengths) -> Iterator[Work]:
         cost = method.cost(*usual(graph, task, spec.prompt))
         rounds = graph.checkpoints[checkpoint].rounds
         rows = (spec.rows[1] - spec.rows[0]) * spec.epochs
-        tokens, before = (n * rows // rounds for n in (cost.trained, cost.before))
+        tokens, before, drawn = (n * rows // rounds for n in vars(cost).values())
         yield Work(TRAINING, task, model, 1, tokens, before)
+        if drawn:
+            yield Work(DRAWING, task, model, written=drawn)
 
 
 def _passes(graph: Graph, lengths: Lengths) -> Iterator[Work]:

@@ -9,8 +9,8 @@ from pydantic import Field, model_validator
 
 from selfgen.core.types import Share
 from selfgen.data.prompts import correction_ids
-from selfgen.generation.spec import Drawing
-from selfgen.methods.base import CORRECTION_TOKENS, Cost, Rounds, Sampled
+from selfgen.generation.spec import Drawing, Sampled
+from selfgen.methods.base import CORRECTION_TOKENS, Cost, Rounds
 from selfgen.mixing import rows
 from selfgen.mixing.mix import Mix, Mixing
 from selfgen.mixing.rows import Fields

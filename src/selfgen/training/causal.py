@@ -12,7 +12,8 @@ import math
 import os
 import time
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,14 @@ from selfgen.training.batches import (
 )
 from selfgen.training.labels import LabelLoss
 from selfgen.training.preference import PairLoss
-from selfgen.training.spec import Lora, Optimization, Preference, TrainSpec, TwoPass
+from selfgen.training.spec import (
+    Lora,
+    Online,
+    Optimization,
+    Preference,
+    TrainSpec,
+    TwoPass,
+)
 from selfgen.training.state import Checkpoints, Outcome
 from selfgen.training.two_pass import TwoPassLoss
 from selfgen.training.update import Update, cure
@@ -53,6 +61,7 @@ def train(
     spec: TrainSpec,
     *,
     banned: Sequence[int] = (),
+    stops: Collection[int] = (),
     scratch: Path | None = None,
     checkpoint_minutes: float = 10.0,
     micro_batch_tokens: int | None = None,
@@ -66,7 +75,8 @@ def train(
         rows: ``step, id, input_ids, labels`` in training order, or a Parquet file of them;
             with another loss than that of the labels also ``epoch``, and on pairs
             ``role``.
-        banned: token ids that two passes never draw.
+        banned: token ids that the model never draws while it trains.
+        stops: those of them that end an answer.
         scratch: folder for resumable state; what is found there is continued bit for bit.
         micro_batch_tokens: tokens of one forward pass (none, or 0: by device).
         compile: compile the layers (``torch.compile``): a minute more at the start,
@@ -96,10 +106,10 @@ def train(
     accelerator = _accelerator(device, precision)
     sharded = accelerator.is_fsdp2
     lora = spec.optimization.lora
-    if sharded and (lora or isinstance(spec.loss, TwoPass)):
+    if sharded and (lora or isinstance(spec.loss, TwoPass | Online)):
         raise UserError(
-            "training: found FSDP with lora or two_pass, which need the weights whole;"
-            " allowed: a launch configuration that does not shard"
+            "training: found FSDP with lora, two-pass or online, which need the weights"
+            " whole; allowed: a launch configuration that does not shard"
         )
     steps = steps_of(rows, spec.steps)
     part = spec.steps or Steps(0, len(steps), len(steps))
@@ -113,7 +123,7 @@ def train(
         model.to(accelerator.device)
         probe.reader(model, gradients=True)  # in fp32, then as it will be trained
     with accelerator.autocast():
-        objective = _objective(model, spec, part.total, banned)
+        objective = _objective(model, spec, part.total, banned, stops)
     alike = objective.reader.alike
     if sharded and (objective.reader.way == "whole" or alike):
         raise UserError(
@@ -159,8 +169,10 @@ def train(
         number = part.first + done
         batch = objective.at_step(steps[done], number)
         point = update(batch, number)
+        drawing = objective.spent()
         seconds = time.perf_counter() - started
-        outcome.add(point, batch, objective.forwarded(batch), seconds)
+        seconds -= drawing.get("generation_seconds", 0.0)
+        outcome.add(point, batch, objective.forwarded(batch), seconds, drawing)
         if progress:
             progress(outcome.steps, len(steps))
         state.save(outcome)
@@ -231,7 +243,11 @@ def _whole(accelerator: Any, wrapped: Any) -> Any:
 
 
 def _objective(
-    model: Any, spec: TrainSpec, total: int, banned: Sequence[int]
+    model: Any,
+    spec: TrainSpec,
+    total: int,
+    banned: Sequence[int],
+    stops: Collection[int],
 ) -> LabelLoss:
     """What a spec minimises; ``total``: steps of the stage."""
     mean = spec.optimization.loss_mean
@@ -244,6 +260,10 @@ def _objective(
         return PairLoss(model, spec.loss)
     if isinstance(spec.loss, TwoPass):
         return TwoPassLoss(model, spec.loss, spec.seed, total, banned, mean)
+    if isinstance(spec.loss, Online):
+        # By no statement, so that it is code of these trainings alone (``spec.modules``).
+        online = import_module(Online.module).OnlineLoss
+        return online(model, spec.loss, spec.seed, total, banned, stops, mean)
     return LabelLoss(model, mean)
 
 
