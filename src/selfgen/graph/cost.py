@@ -88,7 +88,9 @@ def _trained(graph: Graph, lengths: Lengths) -> Iterator[Work]:
         cost = method.cost(*usual(graph, task, spec.prompt))
         rounds = graph.checkpoints[checkpoint].rounds
         rows = (spec.rows[1] - spec.rows[0]) * spec.epochs
-        tokens, before, drawn = (n * rows // rounds for n in vars(cost).values())
+        tokens, before, drawn = (
+            n * rows // rounds for n in (cost.trained, cost.before, cost.drawn)
+        )
         yield Work(TRAINING, task, model, 1, tokens, before)
         if drawn:
             yield Work(DRAWING, task, model, written=drawn)
