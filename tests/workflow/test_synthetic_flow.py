@@ -33,12 +33,20 @@ def done(once: Once, warm: Warm) -> Flow:
 
 def test_tables_and_figures_are_there(done: Flow) -> None:
     table = (done.root / "results/tables/ablations-words.md").read_text()
-    for label in ("SFT continued", "BASH", "Two-pass", "RAC, corrected once", "SPIN"):
+    labels = (
+        "SFT continued",
+        "BASH",
+        "Two-pass",
+        "Online",
+        "RAC, corrected once",
+        "SPIN",
+    )
+    for label in labels:
         assert f"| {label} | " in table
     for name in ("beta", "curves", "variants-words"):
         svg = (done.root / f"results/figures/{name}.svg").read_text()
         assert svg.rstrip().endswith("</svg>")
-    assert len(list((done.root / "scratch/synthetic").iterdir())) == 22
+    assert len(list((done.root / "scratch/synthetic").iterdir())) == 26
 
 
 def test_every_kind_of_file_that_a_step_reads(done: Flow, tmp_path: Path) -> None:
