@@ -81,6 +81,7 @@ class OnlineLoss(LabelLoss):
         self, steps: Sequence[list[TrainingRow]], passes: Passes, accelerator: Any
     ) -> int:
         self.steps, self.accelerator = steps, accelerator
+        self.first = steps[0][0]["step"] if steps else 0
         accelerator.register_for_checkpointing(self.drawn)
         return 0
 
@@ -104,13 +105,12 @@ class OnlineLoss(LabelLoss):
         from accelerate.utils import gather_object
 
         started = time.perf_counter()
-        first = self.steps[0][0]["step"]
         due = (step // self.spec.every + 1) * self.spec.every
-        end = min(due, first + len(self.steps))
+        end = min(due, self.first + len(self.steps))
         references = [self._reference(row, step) for row in rows]
         for later in range(step + 1, end):
             references += [
-                self._reference(row, later) for row in self.steps[later - first]
+                self._reference(row, later) for row in self.steps[later - self.first]
             ]
         accelerator = self.accelerator
         own = references[accelerator.process_index :: accelerator.num_processes]
