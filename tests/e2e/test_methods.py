@@ -49,7 +49,7 @@ def test_a_second_call_has_nothing_to_do(run: Flow) -> None:
 def test_every_method_is_in_the_table(run: Flow) -> None:
     table = csv.DictReader((run.root / "results/tables/main.csv").open())
     found = {(line["method"], line["decoding"]) for line in table}
-    assert {"spin", "rac-dpo", "two-pass", "random"} <= {m for m, _ in found}
+    assert {"spin", "rac-dpo", "two-pass", "online", "random"} <= {m for m, _ in found}
     corrected = {("rac", "corrected"), ("rac", "corrected-2"), ("sft", "corrected")}
     assert corrected <= found
     assert not {m for m, _ in found if ".r" in m}
@@ -63,6 +63,7 @@ def test_methods_of_a_stage_take_the_same_steps(run: Flow) -> None:
         "rising",
         "random",
         "two-pass",
+        "online",
         "rac",
         "masked",
         "rac-hint",
@@ -77,7 +78,8 @@ def test_methods_of_a_stage_take_the_same_steps(run: Flow) -> None:
         manifest(run, node)["steps"] for node in ("rounds.r1", "rounds.r2", "rounds")
     ]
     assert parts == [1, 1, 1]
-    assert manifest(run, "sft-wall")["steps"] >= 3
+    for node, other in (("sft-wall", "bash"), ("online-wall", "online")):
+        assert manifest(run, node)["steps"] >= manifest(run, other)["steps"] == 3
 
 
 def test_one_schedule_takes_the_rows_of_both_stages(run: Flow) -> None:
@@ -112,6 +114,22 @@ def test_random_tokens_stand_where_bash_differs(run: Flow) -> None:
             for other in (b, r)
         ]
         assert where[0] == where[1]
+
+
+def test_online_draws_count_as_a_pass(run: Flow) -> None:
+    """In the dose, and in the cost, where BASH has its pass."""
+    found = manifest(run, "online")
+    assert rows(run, "online") == rows(run, "sft-continued")
+    changed, made = found["changed_tokens"], found["generated_tokens"]
+    assert 0 < changed <= found["drawn_tokens"] < made == found["labelled_tokens"]
+    table = (run.root / "results/tables/main.md").read_text()
+    (line,) = (line for line in table.splitlines() if "| Online " in line)
+    assert f"| {100 * changed / made:.1f}" in line
+    costs = csv.DictReader((run.root / "results/tables/cost.csv").open())
+    passes = {line["method"]: line["pass_seconds"] for line in costs}
+    assert passes["online"] and passes["bash"] and not passes["two-pass"]
+    note = "What a method draws while it trains is a pass"
+    assert note in (run.root / "results/tables/cost.md").read_text()
 
 
 def test_pairs_are_chosen_and_rejected(run: Flow) -> None:

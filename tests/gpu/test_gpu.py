@@ -24,7 +24,7 @@ from selfgen.generation.decoding import Prompt
 from selfgen.models import shapes
 from selfgen.models.loading import place
 from selfgen.training import causal
-from selfgen.training.spec import Lora, TwoPass
+from selfgen.training.spec import Lora, Online, TwoPass
 from tests.golden import test_free, test_preference, test_two_pass
 from tests.golden.conftest import KINDS, SPECIAL, build
 from tests.golden.test_forced import made, references, spec_of
@@ -45,6 +45,10 @@ OBJECTIVES = {
         test_two_pass.rows,
         replace(SPEC, loss=TwoPass(beta=0.5)),
     ),
+    "online": (
+        test_two_pass.rows,
+        replace(SPEC, loss=Online(beta=0.5, every=2)),
+    ),
 }
 
 
@@ -62,7 +66,7 @@ def fit(objective: str, device: Device, **changes: Any) -> tuple[Any, causal.Out
     rows, spec = OBJECTIVES[objective]
     model = build("llama")
     spec = replace(spec, device=device)
-    banned = SPECIAL[:2] if objective == "two-pass" else ()
+    banned = SPECIAL[:2] if objective in ("two-pass", "online") else ()
     model, outcome = causal.train(model, rows(), spec, banned=banned, **changes)
     return model.cpu(), outcome
 

@@ -29,7 +29,7 @@ from selfgen.core.spec import Device
 from selfgen.data.chat_templates import CHATML
 from selfgen.models import base, finite, loading
 from selfgen.models.base import ModelSpec
-from selfgen.training.spec import Lora, TwoPass
+from selfgen.training.spec import Lora, Online, TwoPass
 
 RISING = {"scheduler": "constant_with_warmup", "warmup_ratio": 1.0}
 """No rate in the first of two steps, half the peak in the last."""
@@ -129,6 +129,7 @@ LOSSES: dict[str, tuple[Callable[..., Any], Any]] = {
     "lora": (rows, altered(SPEC, lora=Lora(rank=4))),
     "pairs": (test_preference.pairs, test_preference.SPEC),
     "two-pass": (test_two_pass.rows, replace(SPEC, loss=TwoPass(beta=0.5))),
+    "online": (test_two_pass.rows, replace(SPEC, loss=Online(beta=0.5))),
 }
 
 

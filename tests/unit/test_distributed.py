@@ -40,7 +40,7 @@ from tests.golden.conftest import SPECIAL, build
 from tests.unit import test_broken_weights, test_training
 from dataclasses import replace
 from selfgen.core.errors import UserError
-from selfgen.training.spec import TwoPass
+from selfgen.training.spec import Online, TwoPass
 from selfgen.training import causal
 
 out, how = Path(sys.argv[1]), json.loads(sys.argv[2])
@@ -53,6 +53,7 @@ OBJECTIVES = {
     "labels": (test_training.rows, SPEC),
     "pairs": (test_preference.pairs, test_preference.SPEC),
     "two-pass": (test_two_pass.rows, replace(SPEC, loss=TwoPass(beta=0.5))),
+    "online": (test_two_pass.rows, replace(SPEC, loss=Online(beta=0.5, every=4))),
     "broken": (test_training.rows, test_broken_weights.LAST),
     "state": (test_training.rows, test_broken_weights.STILL),
 }
@@ -79,10 +80,12 @@ for name in how["objectives"]:
         continue
     if PartialState().is_main_process:
         torch.save(model.state_dict(), out / f"{name}.pt")
-        (out / f"{name}.json").write_text(json.dumps(outcome.__dict__))
+        told = outcome.facts | {"curve": outcome.curve}
+        (out / f"{name}.json").write_text(json.dumps(told))
 """
 FSDP2 = REPO / "profiles" / "launch" / "fsdp2.yaml"
-OBJECTIVES = ("labels", "pairs", "two-pass")
+OBJECTIVES = ("labels", "pairs", "two-pass", "online")
+DRAWN = ("generated_tokens", "drawn_tokens", "changed_tokens")
 Run = Callable[..., str]
 
 
@@ -144,8 +147,8 @@ def assert_same(one: Path, two: Path, name: str) -> None:
     for x, y in zip(a["curve"], b["curve"], strict=True):
         assert y["loss"] == pytest.approx(x["loss"], rel=1e-5), (name, x["step"])
         assert y["grad_norm"] == pytest.approx(x["grad_norm"], rel=1e-4)
-    for key in ("steps", "labelled_tokens", "forwarded_tokens"):
-        assert a[key] == b[key]
+    for key in ("steps", "labelled_tokens", "forwarded_tokens", *DRAWN):
+        assert a.get(key) == b.get(key)
 
 
 def test_two_processes_have_the_losses_of_one(
@@ -161,16 +164,19 @@ def test_two_processes_have_the_losses_of_one(
 def test_two_go_on_where_one_stopped_and_one_where_two_did(
     run: Run, one: Path, tmp_path: Path
 ) -> None:
-    how = {"objectives": ["labels"]}
-    for first, then in ((2, 1), (1, 2)):
-        out = tmp_path / f"{first}-{then}"
-        scratch = str(tmp_path / f"scratch{first}")
+    """Online in the middle of a window: what each has drawn for it, all know."""
+    for name, first, then in [
+        (name, *pair) for name in ("labels", "online") for pair in ((2, 1), (1, 2))
+    ]:
+        how = {"objectives": [name]}
+        out = tmp_path / f"{name}-{first}-{then}"
+        scratch = str(tmp_path / f"scratch-{name}-{first}")
         run(out, first, scratch=scratch, stop=3, **how)
         kept = sorted(p.name for p in Path(scratch).iterdir())
         assert kept == ["step-00000002", "step-00000003"]
-        assert len(curve(out, "labels")["curve"]) == 3
+        assert len(curve(out, name)["curve"]) == 3
         run(out, then, scratch=scratch, **how)
-        assert_same(one, out, "labels")
+        assert_same(one, out, name)
 
 
 @pytest.mark.slow
@@ -220,8 +226,9 @@ def test_more_processes_than_a_step_has_pairs(run: Run, tmp_path: Path) -> None:
 
 
 def test_what_needs_whole_weights_says_so(run: Run, tmp_path: Path) -> None:
-    said = run(tmp_path, 2, shared(), objectives=["two-pass"])
-    assert "found FSDP with lora or two_pass, which need the weights whole" in said
+    said = run(tmp_path, 2, shared(), objectives=["two-pass", "online"])
+    refusal = "found FSDP with lora, two-pass or online, which need the weights whole"
+    assert said.count(refusal) == 2 * 2
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@ import json
 import re
 import statistics
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,28 @@ def test_rows_of_other_methods() -> None:
     assert both[0].trained - one[0].trained == 2 * 8 * 536
     assert both[0].referred == 2 * 8 * 536
     assert both[2].written - one[2].written == 4 * 24
+
+
+def test_online_draws_what_a_pass_would() -> None:
+    """Prompts are read once more, and answers are drawn; it is no job of its own."""
+    online = {"label": "Online", "mix": "online", "parent": "sft", "stage": "second"}
+    before, after = cost.works(graph()), cost.works(graph(methods={"online": online}))
+    assert after[0].trained - before[0].trained == 8 * 536
+    assert after[0].referred == 8 * 512
+    assert after[1] == replace(before[1], written=before[1].written + 8 * 24)
+    alone = graph(methods={"online": online, "bash": online | {"label": "Other"}})
+    works = cost.works(alone)
+    assert works[1] == Work(DRAWING, "descriptions", "tiny", 0, written=2 * 8 * 24)
+    page = plan.page(
+        works,
+        works,
+        {"tiny": 10},
+        [],
+        cost.disk(alone, {"tiny": 10}, []),
+        "h100",
+        RATES,
+    )
+    assert "- What a method draws while it trains is counted with forced passes" in page
 
 
 def test_dialogues_by_hand() -> None:

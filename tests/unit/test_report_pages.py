@@ -250,6 +250,20 @@ def test_wall_time_counts_jobs_side_by_side_and_shared_passes_once():
     assert whole[0] == whole[1]
 
 
+def test_what_a_training_draws_is_a_pass_and_no_job():
+    timings = _fake_cost()
+    assert "draws while it trains" not in cost.draw(timings, SPEC).texts()["md"]
+    drew = timings[timings["method"] == "base"].assign(
+        stage="pass", seconds=4.0, wall_seconds=0.0
+    )
+    lines = cost.draw(pd.concat([timings, drew]), SPEC).texts()["md"].splitlines()
+    assert lines[5].startswith("| math | tiny | Base model | 4 | — | 6 | 15 |")
+    assert lines[-2].endswith(
+        "What a method draws while it trains is a pass, and not in its seconds of training."
+    )
+    assert lines[-1] == cost.draw(timings, SPEC).texts()["md"].splitlines()[-1]
+
+
 def _record(i, split="test"):
     words = " ".join(["word"] * 61)
     return {"id": f"q{i}", "split": split, "prompt": words, "reference": "a | b\nc"}

@@ -85,6 +85,24 @@ def test_runs_and_timings() -> None:
     assert set(timings["wall_seconds"]) == {9.0}
 
 
+def test_what_a_training_draws_counts_as_a_pass() -> None:
+    """Its seconds are apart from those of training, and its job is one."""
+    drawn = {"generated_tokens": 40, "changed_tokens": 8, "generation_seconds": 3.0}
+    drawn |= {"drawn_tokens": 10, "precision": "bf16"}
+    online = [trained(4, 40, 100) | drawn, *TRAINED[1:]]
+    runs, timings = collect_runs(SPEC, online, PASSED, ANSWERS)
+    line = runs[runs["method"] == "bash"].iloc[0]
+    assert (line["forwarded_tokens"], line["generated_tokens"]) == (100, 50 + 40)
+    assert line["changed_share"] == (5 + 8) / (50 + 40)
+    columns = ["stage", "seconds", "tokens", "dtype", "wall_seconds"]
+    found = timings[(timings["method"] == "bash") & (timings["stage"] != "answers")]
+    assert found[columns].values.tolist() == [
+        ["pass", 3.0, 40, "float32", 0.0],
+        ["pass", 2.0, 50, "float32", 9.0],
+        ["train", 2.0, 100, "float32", 9.0],
+    ]
+
+
 def test_curves() -> None:
     line = '{"step": 0, "loss": 2.5, "learning_rate": 0.1, "tokens_per_second": 9}\n'
     frame = collect_curves(SPEC, [line, "", line])

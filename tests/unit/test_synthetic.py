@@ -101,6 +101,18 @@ def test_bash_can_start_from_the_base(done: tuple[Experiment, Path]) -> None:
     assert facts["changed_tokens"] > 0.9 * facts["drawn_tokens"] > 0
 
 
+def test_what_is_drawn_online_costs_as_a_pass_does(
+    done: tuple[Experiment, Path],
+) -> None:
+    facts = done[0].facts()
+    online, bash = facts["online"], facts["bash"]
+    for key in ("steps", "labelled_tokens", "forwarded_tokens", "generated_tokens"):
+        assert online[key] == bash[key]
+    assert 0 < online["changed_tokens"] <= online["drawn_tokens"]
+    assert online["drawn_tokens"] == bash["drawn_tokens"], "the same places"
+    assert online["generation_seconds"] > 0
+
+
 def test_rounds_share_the_steps(done: tuple[Experiment, Path]) -> None:
     facts = done[0].facts()
     steps = [facts[name]["steps"] for name in ("rounds.r1", "rounds")]
@@ -133,11 +145,12 @@ def test_fresh_rows_are_not_those_of_the_base() -> None:
 
 def test_wall_time_is_that_of_pass_and_training(done: tuple[Experiment, Path]) -> None:
     facts = done[0].facts()
-    bash, wall = facts["bash"], facts["sft-wall"]
-    seconds = bash["seconds"] + bash["generation_seconds"]
-    tokens = bash["forwarded_tokens"] * seconds / bash["seconds"]
-    longest = wall["forwarded_tokens"] / wall["steps"] * 2
-    assert tokens <= wall["forwarded_tokens"] < tokens + longest
+    for one, other in (("bash", "sft-wall"), ("online", "online-wall")):
+        method, wall = facts[one], facts[other]
+        seconds = method["seconds"] + method["generation_seconds"]
+        tokens = method["forwarded_tokens"] * seconds / method["seconds"]
+        longest = wall["forwarded_tokens"] / wall["steps"] * 2
+        assert tokens <= wall["forwarded_tokens"] < tokens + longest
 
 
 def test_curves_are_read_where_they_are_asked(done: tuple[Experiment, Path]) -> None:

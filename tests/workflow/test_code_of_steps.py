@@ -67,6 +67,8 @@ def uses(workflow, job):
         method = graph.trained_method(w["checkpoint"])
         graded = scoring.names(graph.config, w["task"]) if method.graded else ()
         return [method.mix, *graded]
+    if job.rule == "finetune":
+        return ["loss: " + workflow.graph.trained_method(w["checkpoint"]).loss]
     if "benchmark" in w:
         return [w["benchmark"]]
     if job.rule in ("tabulate", "plot"):
@@ -191,6 +193,8 @@ def _others(root: Path) -> Path:
     raw["stages"]["second"]["learning_rate"] = [1e-4, 1e-3]
     raw["tasks"]["chat"]["stages"] = {"second": "sft"}
     raw["evaluation"] = {"baseline": ["sft", "sft-continued"]}
+    online = {"label": "Online", "mix": "online"}
+    raw["methods"]["online"] = online | {"parent": "sft", "stage": "second"}
     (root / "others.yaml").write_text(yaml.safe_dump(raw))
     return root / "others.yaml"
 
@@ -294,6 +298,14 @@ def test_an_entry_of_a_registry_is_code_of_what_uses_it(
     }
     changed = digests.changed(module)
     assert users <= changed <= users | importers
+
+
+def test_engines_are_code_of_trainings_that_draw_with_them(digests: Digests) -> None:
+    trainings = of(digests, "finetune")
+    online = {job for job in trainings if "loss: online" in job[1]}
+    assert online and online < trainings
+    for module in ("training.online", "generation.speculative", "generation.engines"):
+        assert digests.changed(f"selfgen.{module}") & trainings == online
 
 
 def test_figures_are_of_one_module(digests: Digests) -> None:

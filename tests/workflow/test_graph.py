@@ -26,7 +26,7 @@ from selfgen.mixing.schedules import Schedule
 from selfgen.mixing.spec import RowsSpec
 from selfgen.report.registry import all_tables
 from selfgen.report.spec import TableSpec
-from selfgen.training.spec import TrainSpec
+from selfgen.training.spec import Online, TrainSpec
 from tests.flow import CONFIGS, REPO
 
 SMALL = yaml.safe_load((Path(__file__).parent / "small.yaml").read_text())
@@ -401,13 +401,18 @@ def test_a_schedule_over_steps_reaches_pass_and_two_pass() -> None:
         moving={**BASH, "schedule": schedule},
         two={"label": "2", "mix": "two-pass", "parent": "sft", "stage": "second"}
         | {"schedule": schedule},
+        online={"label": "3", "mix": "online", "parent": "sft", "stage": "second"}
+        | {"schedule": schedule, "every": 3, "eos": "keep", "top_p": 0.5},
     )
     expected = Schedule(kind="exponential", k=0.97)
     passed = g.passed("math", "moving")
     spec = g.generation("math", passed.generator, passed.name, 0)
     assert (spec.schedule, spec.step_rows) == (expected, 4)
-    assert g.train("math", "two", 0).loss.schedule == expected
-    assert g.passed("math", "two") is None
+    for name in ("two", "online"):
+        assert g.train("math", name, 0).loss.schedule == expected
+        assert g.passed("math", name) is None
+    keys = {"every": 3, "eos": "keep", "top_p": 0.5}
+    assert g.train("math", "online", 0).loss == Online(schedule=expected, **keys)
 
 
 def test_a_control_reads_the_pass_of_what_it_controls() -> None:

@@ -34,12 +34,12 @@ def done(once: Once, warm: Warm) -> Flow:
 def test_tables_and_figures_are_there(done: Flow) -> None:
     table = (done.root / "results/tables/ablations-words.md").read_text()
     corrected = ("SFT, corrected once", "RAC, corrected once", "RAC, corrected twice")
-    for label in ("SFT continued", "BASH", "Two-pass", *corrected, "SPIN"):
+    for label in ("SFT continued", "BASH", "Two-pass", "Online", *corrected, "SPIN"):
         assert f"| {label} | " in table
     for name in ("beta", "curves", "variants-words"):
         svg = (done.root / f"results/figures/{name}.svg").read_text()
         assert svg.rstrip().endswith("</svg>")
-    assert len(list((done.root / "scratch/synthetic").iterdir())) == 38
+    assert len(list((done.root / "scratch/synthetic").iterdir())) == 42
 
 
 def test_every_kind_of_file_that_a_step_reads(done: Flow, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from selfgen.generation import engines
 from selfgen.generation.decoding import Prompt, Request, of_shard, token_ids
 from selfgen.generation.onepass import OnePass
 from selfgen.generation.sampling import Sampler
-from selfgen.generation.spec import PassSpec
+from selfgen.generation.spec import Drawing, PassSpec
 from selfgen.models import probe
 
 
@@ -116,6 +116,20 @@ def run(
     spec: PassSpec,
     banned: Sequence[int],
     stops: Collection[int],
+    **options: Any,
+) -> Iterator[dict[str, Any]]:
+    """``mixed`` as a pass of the workflow says it; ``options`` as there."""
+    instance("spec", spec, PassSpec)
+    yield from mixed(model, rows, spec, spec.seed, banned, stops, **options)
+
+
+def mixed(
+    model: Any,
+    rows: Sequence[Reference],
+    drawing: Drawing,
+    seed: int,
+    banned: Sequence[int],
+    stops: Collection[int],
     *,
     batch_size: int = 64,
     shard: int = 0,
@@ -142,21 +156,20 @@ def run(
             more may be finished than yielded.
 
     Raises:
-        UserError: a rate outside 0 to 1, ids that are not unique, an unknown engine, a spec
-            of another pass, tokens that the model does not have.
+        UserError: a rate outside 0 to 1, ids that are not unique, an unknown engine, a
+            drawing of another kind, tokens that the model does not have.
     """
-    instance("spec", spec, PassSpec)
-    if spec.kind == "free":
+    if drawing.kind == "free":
         raise UserError("PassSpec.kind: found 'free', allowed: 'forced', 'onepass'")
-    kept = set(stops) if spec.eos == "keep" else set()
-    sampler = Sampler(spec.sampling, sorted(set(banned) - kept))
+    kept = set(stops) if drawing.eos == "keep" else set()
+    sampler = Sampler(drawing.sampling, sorted(set(banned) - kept))
     chosen = of_shard(rows, batch_size, shard, shards)
     for row in chosen:
         instance("generation: a row", row, Reference)
-    masks = mixing_masks(spec.seed, chosen, spec.beta, spec.span)
+    masks = mixing_masks(seed, chosen, drawing.beta, drawing.span)
     work = [
         Request(
-            row_key(spec.seed, "token", row.epoch, row.id),
+            row_key(seed, "token", row.epoch, row.id),
             token_ids(row.id, row.prompt_ids),
             len(row.answer_ids),
             token_ids(row.id, row.answer_ids),
@@ -165,7 +178,7 @@ def run(
         )
         for row, mask in zip(chosen, masks, strict=True)
     ]
-    if spec.kind == "onepass":
+    if drawing.kind == "onepass":
         filler: engines.Engine = OnePass(probe.reader(model), sampler)
     else:
         filler = engines.make(engine, model, sampler, work, batch_size)

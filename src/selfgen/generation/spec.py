@@ -5,12 +5,38 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
+from pydantic import Field
+
 from selfgen.core.errors import UserError
 from selfgen.core.names import DECODINGS
 from selfgen.core.spec import Checked, Device, Sampling, Steps
-from selfgen.core.types import Count, CountOrZero, Seed, Share, one_of
+from selfgen.core.types import (
+    Count,
+    CountOrZero,
+    Keys,
+    Number,
+    Seed,
+    Share,
+    one_of,
+)
 from selfgen.data.prompts import PromptSpec
 from selfgen.mixing.schedules import Schedule
+
+
+class Sampled(Keys):
+    """How self-generated tokens are chosen."""
+
+    temperature: Annotated[Number, Field(ge=0)] = Field(
+        default=1.0, description="Of the self-generated tokens; 0 is greedy."
+    )
+    top_k: CountOrZero = Field(default=0, description="0 is off.")
+    top_p: Annotated[Number, Field(gt=0, le=1)] = Field(
+        default=1.0, description="1 is off."
+    )
+
+    @property
+    def sampling(self) -> Sampling:
+        return Sampling(self.temperature, self.top_k, self.top_p)
 
 
 @dataclass(frozen=True, kw_only=True)

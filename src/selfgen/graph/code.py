@@ -11,6 +11,7 @@ from selfgen.graph import benchmarks, dialogues, scoring, tables, tuning
 from selfgen.graph.rules import RULES
 from selfgen.graph.steps import Graph
 from selfgen.methods.base import Trained
+from selfgen.training.spec import LOSSES, modules
 
 
 def _records(graph: Graph, task: str) -> str:
@@ -56,7 +57,10 @@ def _rows(graph: Graph, task: str, checkpoint: str) -> str:
 
 
 def _training(graph: Graph, task: str, checkpoint: str) -> str:
-    return code_digest(RULES[tuning.step(graph, task, checkpoint)].module)
+    """The loop, and what only some losses compute with."""
+    loss = LOSSES[graph.trained_method(checkpoint).loss]
+    step = tuning.step(graph, task, checkpoint)
+    return code_digest(RULES[step].module, *modules(loss))
 
 
 def _in_parts(rule: str, gathering: str) -> Callable[[Graph], str]:
@@ -88,11 +92,13 @@ def _figure(graph: Graph, figure: str) -> str:
 
 def _experiment(config: Synthetic, experiment: str) -> str:
     section = config.experiments[experiment]
-    mixes = {m.mix for m in section.methods.values() if isinstance(m, Trained)}
+    trained = [m for m in section.methods.values() if isinstance(m, Trained)]
+    losses = [module for m in trained for module in modules(LOSSES[m.loss])]
     return code_digest(
         RULES["run_experiment"].module,
         tasks.module(section.task.dataset),
-        *map(methods.code, mixes),
+        *map(methods.code, {m.mix for m in trained}),
+        *losses,
     )
 
 

@@ -91,8 +91,12 @@ def _trained(graph: Graph, lengths: Lengths) -> Iterator[Work]:
         cost = method.cost(*usual(graph, task, spec.prompt))
         rounds = graph.checkpoints[checkpoint].rounds
         rows = sum((x.rows[1] - x.rows[0]) * x.epochs for x in spec.parts())
-        tokens, before = (n * rows // rounds for n in (cost.trained, cost.before))
+        tokens, before, drawn = (
+            n * rows // rounds for n in (cost.trained, cost.before, cost.drawn)
+        )
         yield Work(TRAINING, task, model, 1, tokens, before)
+        if drawn:
+            yield Work(DRAWING, task, model, written=drawn)
 
 
 def _passes(graph: Graph, lengths: Lengths) -> Iterator[Work]:

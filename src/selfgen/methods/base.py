@@ -14,8 +14,7 @@ from pydantic import Field
 
 from selfgen.core import names
 from selfgen.core.names import Label
-from selfgen.core.spec import Sampling
-from selfgen.core.types import Count, CountOrZero, Keys, Number, known, part
+from selfgen.core.types import Count, Keys, known, part
 from selfgen.generation.spec import Drawing
 from selfgen.mixing.mix import Mix
 
@@ -38,10 +37,11 @@ MAX_ROUNDS = 1000
 @dataclass(frozen=True)
 class Cost:
     """Tokens that training reads of an example in an epoch, at most: with gradient, and
-    ``before`` that without."""
+    ``before`` that without. ``drawn``: those of a pass that it makes itself."""
 
     trained: int
     before: int = 0
+    drawn: int = 0
 
 
 class Method(Keys):
@@ -88,7 +88,7 @@ class Trained(Method):
     """
 
     mixed_by: ClassVar[type[Mix]]
-    loss: ClassVar[Literal["labels", "pairs", "two-pass"]] = "labels"
+    loss: ClassVar[Literal["labels", "pairs", "two-pass", "online"]] = "labels"
     graded: ClassVar[bool] = False
     checked: ClassVar[bool] = False
     whole_rows: ClassVar[bool] = False
@@ -168,22 +168,6 @@ class Rounds(Trained):
     @property
     def parts(self) -> int:
         return self.rounds
-
-
-class Sampled(Keys):
-    """How self-generated tokens are chosen."""
-
-    temperature: Annotated[Number, Field(ge=0)] = Field(
-        default=1.0, description="Of the self-generated tokens; 0 is greedy."
-    )
-    top_k: CountOrZero = Field(default=0, description="0 is off.")
-    top_p: Annotated[Number, Field(gt=0, le=1)] = Field(
-        default=1.0, description="1 is off."
-    )
-
-    @property
-    def sampling(self) -> Sampling:
-        return Sampling(self.temperature, self.top_k, self.top_p)
 
 
 def comparable(

@@ -11,8 +11,8 @@ from pydantic import Field
 from selfgen.core import own_code
 from selfgen.core.errors import UserError
 from selfgen.core.types import Share
-from selfgen.generation.spec import Drawing
-from selfgen.methods.base import Sampled, Trained
+from selfgen.generation.spec import Drawing, Sampled
+from selfgen.methods.base import Trained
 from selfgen.mixing.mix import MakeRows, Mix, Mixing, Records
 from selfgen.mixing.rows import Fields
 

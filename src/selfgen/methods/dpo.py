@@ -9,8 +9,8 @@ from pydantic import Field
 
 from selfgen.core import ties
 from selfgen.core.types import CountFromTwo
-from selfgen.generation.spec import Drawing
-from selfgen.methods.base import Cost, Sampled, Trained
+from selfgen.generation.spec import Drawing, Sampled
+from selfgen.methods.base import Cost, Trained
 from selfgen.mixing import rows
 from selfgen.mixing.mix import Mix, Mixing, Records
 from selfgen.mixing.rows import Fields

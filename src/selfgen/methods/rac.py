@@ -11,8 +11,8 @@ from pydantic import Field, model_validator
 
 from selfgen.core.types import Keys, Number, Share
 from selfgen.data.prompts import answer_text, correction_ids
-from selfgen.generation.spec import Drawing
-from selfgen.methods.base import CORRECTION_TOKENS, Cost, Rounds, Sampled
+from selfgen.generation.spec import Drawing, Sampled
+from selfgen.methods.base import CORRECTION_TOKENS, Cost, Rounds
 from selfgen.mixing import rows
 from selfgen.mixing.mix import Mix, Mixing
 from selfgen.mixing.rows import Fields

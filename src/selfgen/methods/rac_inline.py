@@ -7,8 +7,8 @@ from typing import Literal
 from pydantic import Field
 
 from selfgen.core.types import Share
-from selfgen.generation.spec import Drawing
-from selfgen.methods.base import Rounds, Sampled
+from selfgen.generation.spec import Drawing, Sampled
+from selfgen.methods.base import Rounds
 from selfgen.mixing import rows
 from selfgen.mixing.mix import Mix, Mixing
 from selfgen.mixing.realigned import Oracle

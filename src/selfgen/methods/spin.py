@@ -6,8 +6,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from selfgen.generation.spec import Drawing
-from selfgen.methods.base import Cost, Rounds, Sampled
+from selfgen.generation.spec import Drawing, Sampled
+from selfgen.methods.base import Cost, Rounds
 from selfgen.mixing import rows
 from selfgen.mixing.mix import Mix, Mixing
 from selfgen.mixing.rows import Fields

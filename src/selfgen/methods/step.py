@@ -48,7 +48,7 @@ def tokens_of(paths: list[Path]) -> float:
     speed of its training."""
     facts = [manifests.read(path) for path in paths]
     passes = sum(m.get("generation_seconds", 0.0) for m in facts)
-    trained = [m for m in facts if "generation_seconds" not in m]
+    trained = [m for m in facts if "labelled_tokens" in m]
     seconds = sum(m["seconds"] for m in trained)
     if not seconds:
         raise UserError("time_of: found no manifest of a training")

@@ -234,6 +234,14 @@ def _work(
             " are, they are that. Tables, judges and data preparation need no GPU.",
             *(
                 [
+                    f"What a method draws while it trains is counted with {DRAWING}, without"
+                    " a job."
+                ]
+                if any(work.step == DRAWING and not work.jobs for work in works)
+                else []
+            ),
+            *(
+                [
                     "Whole dialogues are counted at UltraChat's mean, about"
                     f" {DIALOGUE_TOKENS} tokens."
                 ]

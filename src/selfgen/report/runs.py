@@ -45,7 +45,8 @@ def collect_runs(
     answers. A pass that several methods share is reported with each of them. Of a method's
     passes ``changed_share`` is the share of their tokens that are not the reference's, and
     ``right_drafts_share`` that of drafts which are right already; NaN where a pass is of
-    the other kind.
+    the other kind. A training that drew its rows itself counts as a pass, too: it is a row of
+    each stage, with the wall time of the job at ``train``.
     """
     import pandas as pd
 
@@ -68,7 +69,8 @@ def collect_runs(
             sum(manifest[key] for manifest in manifests_of["train", *address])
             for key in ("steps", "labelled_tokens", "forwarded_tokens")
         ]
-        passes = manifests_of["pass", *address]
+        drew = [m for m in manifests_of["train", *address] if "generated_tokens" in m]
+        passes = manifests_of["pass", *address] + drew
         generated = sum(m["generated_tokens"] for m in passes)
         doses = (
             _share(passes, "changed_tokens", "generated_tokens"),
@@ -76,6 +78,10 @@ def collect_runs(
         )
         parent = spec.parents[address[2]] or ""
         runs.append([*address, parent, *totals, generated, *doses])
+        timings += [
+            [*address, "pass", *_timing("pass", {**manifest, "wall_seconds": 0.0})]
+            for manifest in drew
+        ]
         for stage in ("pass", "train", "answers"):
             timings += [
                 [*address, stage, *_timing(stage, part)]
@@ -99,7 +105,8 @@ def _timing(stage: str, job: Mapping[str, Any]) -> list[Any]:
         if stage == "train"
         else ("generation_seconds", "generated_tokens")
     )
-    fp32 = stage == "train" or job["precision"] == "fp32"
+    # Training, what it draws included, has its weights in fp32.
+    fp32 = "labelled_tokens" in job or job["precision"] == "fp32"
     return [
         *(round(job[seconds], 1), job[tokens], job["peak_memory_mb"]),
         *(job["device"], "float32" if fp32 else "bfloat16", job["precision"]),

@@ -37,6 +37,7 @@ from selfgen.synthetic.spec import SyntheticSpec, VariantSpec
 from selfgen.tasks import DATASETS
 from selfgen.tasks.build import build
 from selfgen.training.causal import train
+from selfgen.training.spec import modules
 
 if TYPE_CHECKING:
     import pandas
@@ -138,9 +139,10 @@ class Experiment:
                 rows,
                 variant.train,
                 banned=ends.banned(model, self.tokenizer),
+                stops=ends.stops(model, self.tokenizer),
                 after_step=lambda step: self._after(variant, model, step, curve),
             )
-        facts |= {key: value for key, value in vars(outcome).items() if key != "curve"}
+        facts |= outcome.facts
         if variant.stop:
             facts["failed"] = not curve or curve[-1]["exact"] < variant.stop.exact
         finished = Finished(_weights(model), facts)
@@ -274,6 +276,7 @@ class Experiment:
                 __name__,
                 tasks.module(self.spec.records.dataset),
                 methods.code(variant.rows.method.mix),
+                *modules(type(variant.train.loss)),
             ),
             to_json(replace(self.spec, variants=(variant,), experiment="")),
             *(self.digests[other] for other in others if other),

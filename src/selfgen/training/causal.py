@@ -12,7 +12,8 @@ import math
 import os
 import time
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ from selfgen.training.preference import PairLoss
 from selfgen.training.spec import (
     NOT_OF_PAIRS,
     Lora,
+    Online,
     Optimization,
     Preference,
     TrainSpec,
@@ -60,6 +62,7 @@ def train(
     spec: TrainSpec,
     *,
     banned: Sequence[int] = (),
+    stops: Collection[int] = (),
     scratch: Path | None = None,
     checkpoint_minutes: float = 10.0,
     micro_batch_tokens: int | None = None,
@@ -73,7 +76,8 @@ def train(
         rows: ``step, id, input_ids, labels`` in training order, or a Parquet file of them;
             with another loss than that of the labels also ``epoch``, and on pairs
             ``role``.
-        banned: token ids that two passes never draw.
+        banned: token ids that the model never draws while it trains.
+        stops: those of them that end an answer.
         scratch: folder for resumable state; what is found there is continued bit for bit.
         micro_batch_tokens: tokens of one forward pass (none, or 0: by device).
         compile: compile the layers (``torch.compile``): a minute more at the start,
@@ -103,10 +107,10 @@ def train(
     accelerator = _accelerator(device, precision)
     sharded = accelerator.is_fsdp2
     lora = spec.optimization.lora
-    if sharded and (lora or isinstance(spec.loss, TwoPass)):
+    if sharded and (lora or isinstance(spec.loss, TwoPass | Online)):
         raise UserError(
-            "training: found FSDP with lora or two_pass, which need the weights whole;"
-            " allowed: a launch configuration that does not shard"
+            "training: found FSDP with lora, two-pass or online, which need the weights"
+            " whole; allowed: a launch configuration that does not shard"
         )
     steps = steps_of(rows, spec.steps)
     part = spec.steps or Steps(0, len(steps), len(steps))
@@ -120,7 +124,7 @@ def train(
         model.to(accelerator.device)
         probe.reader(model, gradients=True)  # in fp32, then as it will be trained
     with accelerator.autocast():
-        objective = _objective(model, spec, part.total, banned)
+        objective = _objective(model, spec, part.total, banned, stops)
     alike = objective.reader.alike
     if sharded and (objective.reader.way == "whole" or alike):
         raise UserError(
@@ -166,8 +170,10 @@ def train(
         number = part.first + done
         batch = objective.at_step(steps[done], number)
         point = update(batch, number)
+        drawing = objective.spent()
         seconds = time.perf_counter() - started
-        outcome.add(point, batch, objective.forwarded(batch), seconds)
+        seconds -= drawing.get("generation_seconds", 0.0)
+        outcome.add(point, batch, objective.forwarded(batch), seconds, drawing)
         if progress:
             progress(outcome.steps, len(steps))
         state.save(outcome)
@@ -238,7 +244,11 @@ def _whole(accelerator: Any, wrapped: Any) -> Any:
 
 
 def _objective(
-    model: Any, spec: TrainSpec, total: int, banned: Sequence[int]
+    model: Any,
+    spec: TrainSpec,
+    total: int,
+    banned: Sequence[int],
+    stops: Collection[int],
 ) -> LabelLoss:
     """What a spec minimises; ``total``: steps of the stage."""
     keys = spec.optimization
@@ -253,6 +263,12 @@ def _objective(
     mean, smoothing = keys.loss_mean, keys.label_smoothing
     if isinstance(spec.loss, TwoPass):
         return TwoPassLoss(model, spec.loss, spec.seed, total, banned, mean, smoothing)
+    if isinstance(spec.loss, Online):
+        # By no statement, so that it is code of these trainings alone (``spec.modules``).
+        online = import_module(Online.module).OnlineLoss
+        return online(
+            model, spec.loss, spec.seed, total, banned, stops, mean, smoothing
+        )
     return LabelLoss(model, mean, smoothing)
 
 

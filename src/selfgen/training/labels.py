@@ -1,7 +1,7 @@
 """What is minimised on ordinary rows: the mean cross-entropy of their labels.
 
 An objective is the module that the loop of ``causal.train`` runs forward. Those of
-``preference`` and ``two_pass`` derive from the one here and change what differs.
+``preference``, ``two_pass`` and ``online`` derive from the one here and change what differs.
 """
 
 from __future__ import annotations
@@ -92,6 +92,11 @@ class LabelLoss(torch.nn.Module):
     def at_step(self, rows: list[TrainingRow], step: int) -> list[TrainingRow]:
         """The rows of a step, with what ``collate`` needs to know of the step."""
         return rows
+
+    def spent(self) -> dict[str, float]:
+        """What the last ``at_step`` drew, and in which time: facts by the names that a pass
+        has for them, to be summed over the steps."""
+        return {}
 
     def groups(self, rows: list[TrainingRow]) -> list[list[TrainingRow]]:
         """The rows of a step, with those together that one forward pass must see.

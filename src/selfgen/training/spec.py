@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
 from selfgen.core.spec import Checked, Device, Steps
 from selfgen.core.types import Count, Keys, Number, Seed, Share
+from selfgen.generation.spec import Sampled
 from selfgen.mixing.schedules import MixingRate
 
 
@@ -86,12 +87,34 @@ class TwoPass(MixingRate):
     )
 
 
-LOSSES: dict[str, type[Preference] | type[TwoPass] | None] = {
+class Online(MixingRate, Sampled):
+    """Online scheduled sampling: the rows of BASH, drawn left to right by the model that is
+    being trained, just before they are trained on."""
+
+    module: ClassVar[str] = "selfgen.training.online"
+
+    eos: Literal["exclude", "keep"] = Field(
+        default="exclude", description="May the model draw EOS before the end?"
+    )
+    every: Count = Field(
+        default=1,
+        description="Rows are drawn every so many optimiser steps, for all of them at once.",
+    )
+
+
+LOSSES: dict[str, type[Preference] | type[TwoPass] | type[Online] | None] = {
     "labels": None,
     "pairs": Preference,
     "two-pass": TwoPass,
+    "online": Online,
 }
 """The keys of each loss by its name; the cross-entropy of the labels has none."""
+
+
+def modules(loss: type[Any] | None) -> tuple[str, ...]:
+    """Modules that are code of the trainings by a loss alone, by the class of its keys: what
+    generates is no code of a training that does not."""
+    return (Online.module,) if loss is Online else ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,4 +129,4 @@ class TrainSpec(Checked):
     optimization: Optimization
     device: Device
     steps: Steps | None = None
-    loss: Preference | TwoPass | None = None
+    loss: Preference | TwoPass | Online | None = None

@@ -33,6 +33,15 @@ class Outcome:
     processes: int = 1
     sharded: bool = False
     curve: list[dict[str, float]] = field(default_factory=list)
+    drawing: dict[str, float] = field(default_factory=dict)
+    """What was drawn while training, and in which time (``LabelLoss.spent``): by the names
+    that a pass has for it."""
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """All but the curve, as a manifest has it."""
+        own = {k: v for k, v in vars(self).items() if k not in ("curve", "drawing")}
+        return own | self.drawing
 
     def add(
         self,
@@ -40,8 +49,12 @@ class Outcome:
         rows: list[TrainingRow],
         forwarded: int,
         seconds: float,
+        drawing: dict[str, float],
     ) -> None:
-        """Count a step of these rows, whose entry in the curve is ``point``."""
+        """Count a step of these rows, whose entry in the curve is ``point``; ``seconds``:
+        without those of ``drawing``."""
+        for name, value in drawing.items():
+            self.drawing[name] = self.drawing.get(name, 0) + value
         self.steps += 1
         self.labelled_tokens += labelled(rows)
         self.forwarded_tokens += forwarded

@@ -25,7 +25,7 @@ def step(spec: TrainSpec, job: Job) -> dict[str, Any] | None:
         return None
     tokenizer = load_tokenizer(job.input("weights"))
     model = loading.load(job.input("weights"))
-    banned = ends.banned(model, tokenizer)
+    banned, stops = ends.banned(model, tokenizer), ends.stops(model, tokenizer)
     model, outcome = train(
         model,
         job.input("rows"),
@@ -35,6 +35,7 @@ def step(spec: TrainSpec, job: Job) -> dict[str, Any] | None:
         micro_batch_tokens=job.micro_batch_tokens,
         compile=job.compile,
         banned=banned,
+        stops=stops,
         progress=job.progress("step", resumes=True) if job.is_first() else None,
     )
     if not job.is_first():
@@ -43,5 +44,4 @@ def step(spec: TrainSpec, job: Job) -> dict[str, Any] | None:
         loading.save(model, tokenizer, folder)
     job.write({"curve": "".join(json.dumps(point) + "\n" for point in outcome.curve)})
     job.forgets(scratch)
-    facts = {key: value for key, value in vars(outcome).items() if key != "curve"}
-    return facts | {"peak_memory_mb": peak_memory_mb()}
+    return outcome.facts | {"peak_memory_mb": peak_memory_mb()}

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 STAGES = {"pass": "passes", "train": "training", "answers": "answers"}
 """Stages of a method, and what they are called in a sentence."""
+DRAWN = " What a method draws while it trains is a pass, and not in its seconds of training."
 KEY = ("task", "model", "method")
 CSV = (
     *KEY,
@@ -27,9 +28,10 @@ def draw(timings: pandas.DataFrame, spec: TableSpec[Any]) -> Drawn:
     """Seconds, tokens per second and peak memory of each stage on the machine of this run.
 
     One row a (task, model, method), in the order of ``timings``. Seconds are sums over a
-    stage's parts (the direct and the corrected answers, say) and means over seeds; tokens
-    per second are all tokens over all seconds; memory is the peak of any stage, in MB. What
-    a method does not have, or was not measured, is None.
+    stage's parts (the direct and the corrected answers, say) and means over seeds; what a
+    training draws itself counts as a pass. Tokens per second are all tokens over all seconds;
+    memory is the peak of any stage, in MB. What a method does not have, or was not measured,
+    is None.
     """
     lines = []
     for key in in_order(timings, list(KEY)):
@@ -62,7 +64,8 @@ def draw(timings: pandas.DataFrame, spec: TableSpec[Any]) -> Drawn:
         header=header,
         rows=rows,
         notes=(
-            "Seconds: mean of the seeds. A method's parent is not included.",
+            "Seconds: mean of the seeds. A method's parent is not included."
+            + DRAWN * bool(_is_drawn(timings).any()),
             _whole_run(timings),
         ),
         left=3,
@@ -83,9 +86,14 @@ def busy_seconds(jobs: pandas.DataFrame) -> float:
     return total
 
 
+def _is_drawn(timings: pandas.DataFrame) -> pandas.Series[bool]:
+    """Which passes were made by the jobs of their trainings."""
+    return (timings["stage"] == "pass") & (timings["wall_seconds"] == 0)
+
+
 def _whole_run(timings: pandas.DataFrame) -> str:
-    # A pass that methods share has a row with each of them.
-    jobs = timings.drop_duplicates(
+    # A pass that methods share has a row with each of them; what a training drew is no job.
+    jobs = timings[~_is_drawn(timings)].drop_duplicates(
         ["task", "model", "seed", "stage", "started_at", "wall_seconds"]
     )
     spent = jobs.groupby("stage")["wall_seconds"].sum()
