@@ -191,7 +191,7 @@ def test_empty_input_is_refused_in_one_line():
 
 def test_a_metric_must_exist_and_find_its_gold_answer():
     with pytest.raises(
-        UserError, match="found 'bleu', allowed: chrf, latex, numbers, ro"
+        UserError, match="found 'bleu', allowed: chrf, group-words, latex"
     ):
         score([_record(1)], [_answer(1)], ScoresSpec(("bleu",), ("test",)))
     with pytest.raises(UserError, match="r1 has no answer"):

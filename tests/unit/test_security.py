@@ -30,6 +30,8 @@ OWN_CODE = {
     ("src/selfgen/cli/main.py", "import_module"),
     # The module of a step, by another.
     ("src/selfgen/cli/step.py", "import_module"),
+    # That of a loss that draws while it trains.
+    ("src/selfgen/training/causal.py", "import_module"),
     # The module of a function of ours that runs with a time limit.
     ("src/selfgen/runtime/limited.py", "import_module"),
 }

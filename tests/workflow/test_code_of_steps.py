@@ -57,7 +57,7 @@ def uses(workflow, job):
         section = graph.experiments[w["experiment"]]
         mixes = {m.mix for m in section.methods.values()} - {"none"}
         return [section.task.dataset, *mixes]
-    if job.rule == "build_records":
+    if job.rule in ("build_records", "measure_steps"):
         return [graph.config.tasks[w["task"]].dataset]
     if job.rule in ("score_answers", "score_lead_1"):
         return scoring.names(graph.config, w["task"])
@@ -66,7 +66,8 @@ def uses(workflow, job):
             return []
         method = graph.trained_method(w["checkpoint"])
         graded = scoring.names(graph.config, w["task"]) if method.graded else ()
-        return [method.mix, *graded]
+        checked = [f"checker of {graph.config.tasks[w['task']].dataset}"]
+        return [method.mix, *graded, *checked * method.checked]
     if job.rule == "finetune":
         return ["loss: " + workflow.graph.trained_method(w["checkpoint"]).loss]
     if "benchmark" in w:
@@ -269,7 +270,7 @@ REGISTERED = [
     *(("tables", name, module_of(tables.__name__, name)) for name in all_tables()),
 ]
 USERS = {
-    "tasks": {"build_records", "run_experiment"},
+    "tasks": {"build_records", "measure_steps", "mix_rows", "run_experiment"},
     "methods": {"mix_rows", "run_experiment"},
     "metrics": {"score_answers", "score_lead_1", "mix_rows", "tabulate", "plot"},
     "benchmarks": {"answer_benchmark", "grade_benchmark", "ask_few_shot"},
@@ -285,8 +286,9 @@ def test_an_entry_of_a_registry_is_code_of_what_uses_it(
     digests: Digests, registry: str, name: str, module: str
 ) -> None:
     """And of nothing else, but what imports its module."""
+    names = {name, f"checker of {name}"} if registry == "tasks" else {name}
     users = {
-        job for job in digests.jobs if job[0] in USERS[registry] and name in job[1]
+        job for job in digests.jobs if job[0] in USERS[registry] and names & job[1]
     }
     assert users, "no configuration has it"
     modules = {entry: one for kind, entry, one in REGISTERED if kind in USERS}

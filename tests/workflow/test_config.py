@@ -481,5 +481,5 @@ def test_prompts_are_asked_for_only_where_that_is_told_apart_from_context() -> N
     raw["methods"]["two"] = {**RAC, "mix": "two-pass", "label": "Two"}
     assert problems(raw) == [
         "config: stages.second.loss: found 'all' with methods.two of mix 'two-pass';"
-        " allowed with bash, plain, rac, random"
+        " allowed with bash, plain, rac, random, realigned"
     ]

@@ -257,7 +257,7 @@ def test_a_method_makes_its_own_rows(
         ("rac", lambda text: text.replace("+ CORRECTION_TOKENS", "+ 40")),
         ("bash", lambda text: text.replace("eos=self.eos,", "")),
         ("dpo", lambda text: text.replace("2 * (prompt + answer)", "prompt")),
-        ("rac", lambda text: text.replace("Share of correction", "How many")),
+        ("rac", lambda text: text.replace("Share of the examples", "How many")),
         ("base", unused),
     ],
     ids=["cost", "pass", "another cost", "description", "base"],

@@ -123,7 +123,7 @@ def _agrees(flow: Flow) -> None:
     [
         (
             "[bleu]",
-            "metrics: found 'bleu', allowed: chrf, latex, numbers, rouge, rouge-unst",
+            "metrics: found 'bleu', allowed: chrf, group-words, latex, numbers, ro",
         ),
         ("[mine.py]", "metrics: found no file mine.py"),
         ("[numbers, latex]", "metrics: latex: found the column 'strict' twice"),

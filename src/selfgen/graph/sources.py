@@ -205,7 +205,8 @@ def _file(file: c.File) -> File:
 def model(section: c.Model) -> ModelSpec:
     """How a base model is made."""
     if isinstance(section, c.GgufModel):
-        return ModelSpec("gguf", member=section.member)
+        template = CHATS.get(section.chat)
+        return ModelSpec("gguf", member=section.member, chat_template=template)
     if isinstance(section, c.HubModel | c.LocalModel):
         return ModelSpec("folder", chat_template=CHATS.get(section.chat))
     return ModelSpec(

