@@ -81,7 +81,7 @@ def mutants(raw: dict[str, Any]) -> list[tuple[str, Path, Any]]:
             found += [(what, path, WRONG[what](value)) for what in FOR_TEXT]
         elif isinstance(value, list):
             found.append(("an empty list", path, []))
-            found.append(("one value for a list", path, 3))
+            found.append(("one value for a list", path, -3))
     return found
 
 
