@@ -59,6 +59,7 @@ def _entries(graph: Graph) -> Iterator[Job]:
         yield table("exposure", cells, _exposure(graph), errors=files)
     if cells := checked.cells(graph):
         yield table("steps", cells, errors=checked.files(graph))
+        yield table("claims", cells, errors=checked.files(graph))
     if cells := dialogues.cells(graph):
         yield table("held-out-loss", cells, losses=map(dialogues.path, cells))
     for name in judging.names(graph):
@@ -189,6 +190,8 @@ def _spec(
             asked = primary.tasks is None or task in primary.tasks
             columns.append(r.Column(task, split, column, title, shared, asked))
     evaluation = graph.config.evaluation
+    # One family: where there is a table of the declared comparisons, it is in no other.
+    declared = kind == "claims" or not checked.cells(graph)
     return r.TableSpec(
         kind=kind,
         name=name,
@@ -199,7 +202,7 @@ def _spec(
         primary=tuple(
             name
             for name in primary.methods or graph.config.methods
-            if name not in evaluation.baselines
+            if declared and name not in evaluation.baselines
         ),
         confidence=evaluation.confidence,
         cells=tuple(cells),

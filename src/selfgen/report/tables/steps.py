@@ -55,14 +55,7 @@ def draw(errors: Sequence[Rows], spec: TableSpec[Any]) -> Drawn:
     From the rows ``{id, due, free, forced}`` of each cell; seeds of a method are read
     together."""
     found = by_method(spec, errors)
-    values = {key: _values(by_seed) for key, by_seed in found.items()}
-    scores = with_holm(
-        {
-            (key, name): _score(key, name, values, spec)
-            for key in found
-            for name in MEASURES
-        }
-    )
+    scores = with_holm(compared(found, spec))
     lines = {
         key: Line(
             _mean(row["due"] for part in by_seed.values() for row in part),
@@ -77,6 +70,19 @@ def draw(errors: Sequence[Rows], spec: TableSpec[Any]) -> Drawn:
         CSV,
         [_csv(key, line) for key, line in lines.items()],
     )
+
+
+def compared(
+    found: Mapping[Key, Mapping[int, Rows]], spec: TableSpec[Any]
+) -> dict[tuple[Key, str], Score]:
+    """The measures of each method, and their differences to the baseline's; ``found``: rows
+    by seed."""
+    values = {key: _values(by_seed) for key, by_seed in found.items()}
+    return {
+        (key, name): _score(key, name, values, spec)
+        for key in found
+        for name in MEASURES
+    }
 
 
 def rates(row: Mapping[str, Any]) -> dict[str, float]:

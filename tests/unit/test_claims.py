@@ -1,0 +1,122 @@
+"""Declared comparisons: one family over scores and excess errors, and verdicts by rule."""
+
+from __future__ import annotations
+
+import csv
+import io
+import random
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from selfgen.evaluation.statistics import holm
+from selfgen.report.collect import collect_scores
+from selfgen.report.runs import RUNS
+from selfgen.report.spec import Cell, Column, TableSpec
+from selfgen.report.tables import claims, steps
+
+LABELS = {"sft": "SFT", "bash": "BASH", "rac": "RAC", "other": "Other"}
+COLUMN = Column("words", "test", "whole", "words")
+ITEMS = 60
+STEPS = 10
+
+
+def made(
+    score: dict[str, float],
+    excess: dict[str, float],
+    seeds: int = 3,
+    changed: float = 0.1,
+) -> tuple[pd.DataFrame, pd.DataFrame, list[Any], TableSpec[Any]]:
+    """Scores and steps of methods with such means, and a pass of BASH that changed so much."""
+    parts, errors, cells = [], [], []
+    for method in score:
+        for seed in range(seeds):
+            cell = Cell("words", "m", method, "direct", seed)
+            cells.append(cell)
+            stream = random.Random(f"{method}/{seed}")
+            ids = [f"i{i}" for i in range(ITEMS)]
+            whole = [float(stream.random() < score[method]) for _ in ids]
+            frame = pd.DataFrame({"id": ids, "split": "test", "whole": whole})
+            parts.append((vars(cell), frame))
+            errors.append(
+                [
+                    {
+                        "id": i,
+                        "due": STEPS,
+                        "free": [
+                            "x" * (stream.random() < 0.1 + excess[method])
+                            for _ in range(STEPS)
+                        ],
+                        "forced": ["x" * (stream.random() < 0.1) for _ in range(STEPS)],
+                    }
+                    for i in ids
+                ]
+            )
+    runs = [
+        {"task": "words", "model": "m", "method": method, "seed": seed, "parent": "sft"}
+        | {"changed_share": changed if method == "bash" else float("nan")}
+        for method in score
+        for seed in range(seeds)
+    ]
+    spec = TableSpec(
+        *("claims", "claims", "tiny", (COLUMN,), LABELS, "sft", ("bash", "rac")),
+        *(0.95, tuple(cells), None),
+    )
+    return collect_scores(parts), pd.DataFrame(runs, columns=list(RUNS)), errors, spec
+
+
+def lines(*args: Any) -> dict[tuple[str, str], dict[str, str]]:
+    text = claims.draw(*args).texts()["csv"]
+    return {(x["method"], x["measure"]): x for x in csv.DictReader(io.StringIO(text))}
+
+
+SAME = {"sft": 0.5, "bash": 0.5, "rac": 0.5, "other": 0.5}
+NONE = dict.fromkeys(SAME, 0.05)
+
+
+def test_what_is_declared_and_nothing_else_is_one_family() -> None:
+    found = lines(*made(SAME | {"bash": 0.9, "rac": 0.1}, NONE | {"bash": 0.4}))
+    assert set(found) == {(m, x) for m in ("bash", "rac") for x in ("whole", "excess")}
+    assert {line["reference"] for line in found.values()} == {"sft"}
+    corrected = holm([float(line["p"]) for line in found.values()])
+    assert [float(x["holm"]) for x in found.values()] == pytest.approx(corrected, abs=1e-5)
+    verdicts = {key: line["verdict"] for key, line in found.items()}
+    assert verdicts == {
+        ("bash", "whole"): "better",
+        ("bash", "excess"): "worse",
+        ("rac", "whole"): "worse",
+        ("rac", "excess"): "no difference shown",
+    }
+    assert all(float(line["detectable"]) > 0 for line in found.values())
+
+
+def test_the_excess_is_that_of_the_table_of_steps() -> None:
+    scores, runs, errors, spec = made(SAME, NONE | {"bash": 0.3})
+    text = steps.draw(errors, spec).texts()["csv"]
+    table = {line["method"]: line for line in csv.DictReader(io.StringIO(text))}
+    own = lines(scores, runs, errors, spec)["bash", "excess"]
+    assert own["mean"] == table["bash"]["excess"]
+    assert own["difference"] == table["bash"]["excess_difference"]
+
+
+@pytest.mark.parametrize(
+    ("change", "method", "verdict"),
+    [
+        ({"seeds": 2, "score": SAME | {"bash": 1.0}}, "bash", "no difference shown"),
+        ({"seeds": 1, "score": SAME | {"bash": 1.0}}, "bash", "better, items only"),
+        ({"changed": 0.04, "score": SAME | {"bash": 1.0}}, "bash", "no dose"),
+        ({"changed": 0.04, "score": SAME | {"rac": 1.0}}, "rac", "better"),
+        ({"score": dict.fromkeys(SAME, 0.02)}, "rac", "floor"),
+        ({"score": dict.fromkeys(SAME, 0.99)}, "rac", "ceiling"),
+    ],
+)
+def test_a_verdict_by_its_rule(change: dict[str, Any], method: str, verdict: str) -> None:
+    given = {"score": SAME, "excess": NONE} | change
+    assert lines(*made(**given))[method, "whole"]["verdict"] == verdict
+
+
+def test_what_was_not_run_is_said() -> None:
+    scores, runs, errors, spec = made(SAME, NONE)
+    scores = scores[scores["method"] != "sft"]
+    assert lines(scores, runs, errors, spec)["bash", "whole"]["verdict"] == "not run"
