@@ -80,6 +80,45 @@ def test_sampling_does_not_depend_on_the_batch(model: Any, batch_size: int) -> N
     assert run(model, rows, sampling=warm, seed=4) != expected
 
 
+def nested(groups: int) -> list[Prompt]:
+    """Prompts of groups: beginnings of one row each, with another last token, and one that
+    differs in the middle."""
+    rows = []
+    for g in range(groups):
+        row = [3 + (5 * g + 3 * j) % 28 for j in range(12 + 5 * g)]
+        for n in (*range(3, len(row), 2 + g % 3), len(row)):
+            ids = [*row[:n], 3 + (n + g) % 28]
+            rows.append(Prompt(f"g{g}/{n}", 0, ids, group=f"g{g}"))
+        rows.append(Prompt(f"g{g}", 0, row, group=f"g{g}"))
+        other = [*row[:4], 3 + (row[4] - 2) % 28, *row[5:9]]
+        rows.append(Prompt(f"g{g}/other", 0, other, group=f"g{g}"))
+    return rows
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 3, 64])
+def test_prompts_of_a_group_are_answered_as_any_other(
+    model: Any, batch_size: int
+) -> None:
+    """And what they share is read once for each that stands in the same slot."""
+    rows = nested(5)
+    alone = [Prompt(row.id, 0, row.prompt_ids) for row in rows]
+    warm = Sampling(8.0)
+    expected = run(model, alone, sampling=warm, engine="sequential")
+    facts: list[dict[str, Any]] = [{}, {}]
+    for told, each in zip(facts, (alone, rows), strict=True):
+        found = run(
+            model,
+            each,
+            sampling=warm,
+            engine="speculative",
+            batch_size=batch_size,
+            facts=told,
+        )
+        assert found == expected
+    apart, together = (told["forwarded_tokens"] for told in facts)
+    assert together < apart if batch_size < len(rows) else together == apart
+
+
 def test_epochs_of_an_example_are_different_draws(model: Any) -> None:
     ids = [5, 6, 7]
     rows = [Prompt("same", epoch, ids) for epoch in range(6)]

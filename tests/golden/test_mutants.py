@@ -31,7 +31,7 @@ from selfgen.generation import (
 from selfgen.generation.kv_cache import KVCache
 from selfgen.generation.onepass import OnePass
 from selfgen.generation.sequential import Sequential, Uncached
-from selfgen.generation.speculative import Acceptance, Speculative, Work
+from selfgen.generation.speculative import Acceptance, Speculative, Waiting, Work
 from tests.golden import test_free
 from tests.golden.conftest import EOS, VOCABULARY, built
 from tests.golden.mutation import EndlessError, Mutant, mutants
@@ -52,6 +52,7 @@ BUFFER = (
 FILLER = "a filler: nobody reads what comes of it"
 READ_AHEAD = "how far to read ahead, never what is drawn"
 EARLIER = "when finished rows leave, and memory with them"
+SHARED = "what is read again, in which order, never what is drawn"
 PREFIX = "whether a common beginning is read once or for every row"
 ALL_DRAW = "finished rows draw too, and nobody reads it"
 SOFTMAX = "the same added to all scores, or to all keys"
@@ -66,7 +67,15 @@ EQUIVALENT: dict[tuple[Any, ...], str] = {
     (Speculative._spans,): READ_AHEAD,
     (Speculative._read_on,): READ_AHEAD,
     (Speculative.__call__, "assign", 1, "larger"): BUFFER,
-    (Speculative.__call__, "if", 2): EARLIER,
+    (Speculative.__call__, "if", 3): EARLIER,
+    (Speculative.__call__, "assign", 6, "never"): SHARED,
+    (Speculative.__call__, "if", 1, "never"): SHARED,
+    (Speculative.__call__, "if", 1, "equality"): SHARED,
+    (Work.shared, "assign", 0, "larger"): SHARED,
+    (Work.shared, "assign", 1, "equality"): SHARED,
+    (Work.shared, "return", 0, "never"): SHARED,
+    (Waiting.__init__,): SHARED,
+    (Waiting.next, "if", 0, "always"): SHARED,
     (PREFIX_OF, "if", 0): PREFIX,
     (PREFIX_OF, "assign", 2, "equality"): PREFIX,
     (PREFIX_OF, "assign", 3, "larger"): PREFIX,
@@ -204,6 +213,12 @@ def answered(engine: str, kind: str = "llama") -> Any:
     return test_free.run(built(kind), test_free.prompts(9), **settings)
 
 
+def grouped(engine: str) -> Any:
+    """Free decoding of prompts that share their beginnings, a few at a time."""
+    settings = {"sampling": Sampling(8.0), "engine": engine, "batch_size": 4}
+    return test_free.run(built("llama"), test_free.nested(5), **settings)
+
+
 @cache
 def runs(engine: str) -> list[tuple[Callable[[], Any], Any]]:
     """Runs of an engine and what comes out of them.
@@ -228,6 +243,7 @@ def runs(engine: str) -> list[tuple[Callable[[], Any], Any]]:
         calls.append(partial(mixed, engine, "llama", ragged(), 0.0))
         calls.append(partial(mixed, engine, "diffllama", ragged()))
         calls.append(partial(in_parts, engine, "mistral", ragged()))
+        calls.append(partial(grouped, engine))
     if engine != "onepass":
         calls.append(partial(answered, engine))
     return [(call, call()) for call in calls]

@@ -28,7 +28,7 @@ def made(
     seeds: int = 3,
     changed: float = 0.1,
 ) -> tuple[pd.DataFrame, pd.DataFrame, list[Any], TableSpec[Any]]:
-    """Scores and steps of methods with such means, and a pass of BASH that changed so much."""
+    """Scores and steps of methods with such means, and what the pass of BASH changed."""
     parts, errors, cells = [], [], []
     for method in score:
         for seed in range(seeds):
@@ -80,7 +80,9 @@ def test_what_is_declared_and_nothing_else_is_one_family() -> None:
     assert set(found) == {(m, x) for m in ("bash", "rac") for x in ("whole", "excess")}
     assert {line["reference"] for line in found.values()} == {"sft"}
     corrected = holm([float(line["p"]) for line in found.values()])
-    assert [float(x["holm"]) for x in found.values()] == pytest.approx(corrected, abs=1e-5)
+    assert [float(x["holm"]) for x in found.values()] == pytest.approx(
+        corrected, abs=1e-5
+    )
     verdicts = {key: line["verdict"] for key, line in found.items()}
     assert verdicts == {
         ("bash", "whole"): "better",
@@ -111,7 +113,9 @@ def test_the_excess_is_that_of_the_table_of_steps() -> None:
         ({"score": dict.fromkeys(SAME, 0.99)}, "rac", "ceiling"),
     ],
 )
-def test_a_verdict_by_its_rule(change: dict[str, Any], method: str, verdict: str) -> None:
+def test_a_verdict_by_its_rule(
+    change: dict[str, Any], method: str, verdict: str
+) -> None:
     given = {"score": SAME, "excess": NONE} | change
     assert lines(*made(**given))[method, "whole"]["verdict"] == verdict
 

@@ -121,7 +121,7 @@ def forced_steps(
                 t = next(t for t in range(start, end) if choice.tokens[t] != answer[t])
                 begun[i, k] = [*answer[:t], choice.tokens[t]]
     prompts = [
-        Prompt(f"{i}/{k}", 0, [*examples[i].prompt_ids, *ids])
+        Prompt(f"{i}/{k}", 0, [*examples[i].prompt_ids, *ids], group=str(i))
         for (i, k), ids in begun.items()
         if ids[-1] not in stops and not _closed(tokenizer, ids, delimiters, k)
     ]

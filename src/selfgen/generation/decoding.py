@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeVar
 
 import torch
@@ -17,11 +17,13 @@ from selfgen.models.reader import Reader
 
 @dataclass(frozen=True)
 class Prompt:
-    """One prompt to answer; ``epoch`` tells several drafts of one example apart."""
+    """One prompt to answer; ``epoch`` tells several drafts of one example apart. Prompts of
+    one ``group`` begin alike, so an engine may read their beginning once."""
 
     id: str
     epoch: int
     prompt_ids: Sequence[int]
+    group: str = field(default="", kw_only=True)
 
     def __len__(self) -> int:
         """Tokens that are known of it."""
@@ -35,7 +37,7 @@ class Request:
     ``drawn``: the answer positions, ascending, whose token the model chooses; ``given``:
     the other tokens, and at a drawn position what the token is likely to be. A request
     without ``given`` is drawn everywhere. ``key`` addresses its draws (``rng.row_key``);
-    ``name`` stands in errors.
+    ``name`` stands in errors. ``group``: as of a ``Prompt``.
     """
 
     key: int
@@ -45,6 +47,7 @@ class Request:
     drawn: Sequence[int] = ()
     stops: frozenset[int] = frozenset()
     name: str = ""
+    group: str = ""
 
     @property
     def positions(self) -> Sequence[int]:

@@ -55,6 +55,7 @@ def complete(
             max_new_tokens,
             stops=stops,
             name=str(prompt.id),
+            group=prompt.group,
         )
         for prompt in chosen
     ]

@@ -8,12 +8,14 @@ positions are then checked from left to right: up to the first that differs from
 they are what left-to-right decoding draws, since they were made on the same context with
 the same noise; what was read behind it is read again. Why this is exact: docs/method.md.
 
-Requests that are finished make room for the next ones, so the batch stays full.
+Requests that are finished make room for the next ones, so the batch stays full. One of the
+same group comes first: what it shares with the finished one stays read.
 """
 
 from __future__ import annotations
 
 import itertools
+from collections import OrderedDict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -75,6 +77,12 @@ class Work:
             index, request, tokens, [prompt + t for t in request.positions], cached
         )
 
+    def shared(self, other: Request) -> int:
+        """Tokens of another request's prompt, but its last, that are read here already."""
+        most = min(self.cached, len(other.prompt_ids) - 1)
+        same = self.tokens[:most] == np.array(other.prompt_ids[:most])
+        return most if same.all() else int(same.argmin())
+
     @property
     def behind(self) -> int:
         """Tokens to read before the next draw."""
@@ -84,6 +92,31 @@ class Work:
     def answer(self) -> list[int]:
         end = len(self.tokens) if self.request.given else self.marks[self.front - 1] + 1
         return self.tokens[len(self.request.prompt_ids) : end].tolist()
+
+
+class Waiting:
+    """Requests that are not begun, in their order; those of a group can be asked for."""
+
+    def __init__(self, requests: Sequence[Request]) -> None:
+        groups: OrderedDict[str, deque[tuple[int, Request]]] = OrderedDict()
+        for index, request in enumerate(requests):
+            # A request without a group is one by itself.
+            name = f"group {request.group}" if request.group else str(index)
+            groups.setdefault(name, deque()).append((index, request))
+        self.groups = groups
+
+    def __bool__(self) -> bool:
+        return bool(self.groups)
+
+    def next(self, group: str) -> tuple[int, Request]:
+        """The next of a group, or, where it has none, of the first one."""
+        name = f"group {group}"
+        if name not in self.groups:
+            name = next(iter(self.groups))
+        entry = self.groups[name].popleft()
+        if not self.groups[name]:
+            del self.groups[name]
+        return entry
 
 
 @dataclass(frozen=True)
@@ -126,14 +159,20 @@ class Speculative:
         size = min(batch_size, len(requests))
         cache = KVCache(size, max(map(len, requests), default=0), self.reader.device)
         prefix = self._read_prefix(requests, cache)
-        waiting = iter(enumerate(requests))
+        waiting = Waiting(requests)
         empty = list(range(size))
         active: dict[int, Work] = {}
+        held: dict[int, Work] = {}
         while True:
-            while empty and (entry := next(waiting, None)):
-                index, request = entry
+            while empty and waiting:
+                before = held.pop(empty[-1], None)
+                group = before.request.group if before else ""
+                index, request = waiting.next(group)
                 if request.positions:
-                    active[empty.pop()] = Work.start(index, request, prefix)
+                    known = prefix
+                    if before and group and request.group == group:
+                        known = max(prefix, before.shared(request))
+                    active[empty.pop()] = Work.start(index, request, known)
                 else:
                     yield index, list(request.given)
             if not active:
@@ -144,7 +183,7 @@ class Speculative:
                 active = {new: active[old] for new, old in enumerate(kept)}
                 empty = []
             for slot in self._step(active, cache):
-                work = active.pop(slot)
+                held[slot] = work = active.pop(slot)
                 empty.append(slot)
                 yield work.index, work.answer
 
