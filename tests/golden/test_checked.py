@@ -272,13 +272,13 @@ def test_rows_of_a_reading() -> None:
     ]
     spec = StepsSpec("sort-words", "test", PROMPT, Device("cpu", "fp32"))
     found, facts = measured.run(model, tokenizer, rows, answers, spec)
-    assert [row["due"] for row in found] == [12, 12]
-    assert found[0]["free"] == [""] * 12
+    assert [row["due"] for row in found] == [18, 18]
+    assert found[0]["free"] == [""] * 18
     assert (
         found[1]["free"][1] in ("foreign", "again", "end")
         and len(found[1]["free"]) == 2
     )
-    assert all(len(row["forced"]) == 12 for row in found)
+    assert all(len(row["forced"]) == 18 for row in found)
     assert facts["generated_tokens"] > 0
     with pytest.raises(UserError, match="answers: found none to sort-words-test-"):
         measured.run(model, tokenizer, rows, answers[:1], spec)

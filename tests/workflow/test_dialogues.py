@@ -56,7 +56,7 @@ def test_dialogues_from_a_file_to_an_outcome(
                 "train_rows": 8,
                 "validation_rows": 0,
                 "test_rows": 4,
-                "max_new_tokens": 8,
+                "max_new_tokens": 26,
                 "leakage_limit": 1.0,
             }
         },
@@ -121,5 +121,5 @@ def test_dialogues_from_a_file_to_an_outcome(
     flow.write_config("talk.yaml", config)
     assert (
         flow.rules(*RUN).items()
-        >= {"mix_rows": 1, "finetune": 1, "measure_loss": 1, "tabulate": 5}.items()
+        >= {"mix_rows": 1, "finetune": 1, "measure_loss": 1, "tabulate": 7}.items()
     )

@@ -14,10 +14,10 @@ from selfgen.data.checked import Step, by_rule
 from selfgen.data.dataset import DataSet
 from selfgen.data.words import ANIMALS, FOODS, THINGS
 
-WORDS, LETTERS = 12, 5
+WORDS, LETTERS = 18, 3
 """Words of a prompt, and their first letters."""
 
-MANY = 4
+MANY = 12
 """A letter with fewer words is none."""
 
 BY_LETTER: dict[str, list[str]] = {}
