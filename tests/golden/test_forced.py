@@ -58,6 +58,20 @@ def references(n: int, seed: int = 0, longest: int = 12) -> Rows:
     return rows
 
 
+def unmixed(answers: list[forced.Reference]) -> list[dict[str, Any]]:
+    """Training rows of references, which nothing has mixed yet."""
+    return [
+        {
+            "step": 0,
+            "id": row.id,
+            "epoch": row.epoch,
+            "input_ids": [*row.prompt_ids, *row.answer_ids],
+            "labels": [-100] * len(row.prompt_ids) + list(row.answer_ids),
+        }
+        for row in answers
+    ]
+
+
 def made(
     model: Any,
     rows: Rows,

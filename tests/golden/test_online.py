@@ -36,7 +36,7 @@ from selfgen.training import causal
 from selfgen.training.online import OnlineLoss
 from selfgen.training.spec import Lora, Online, TrainSpec, TwoPass
 from tests.golden.conftest import EOS, KINDS, SPECIAL, build
-from tests.golden.test_forced import BETAS, references, spec_of
+from tests.golden.test_forced import BETAS, references, spec_of, unmixed
 from tests.golden.test_mixing import Table
 from tests.golden.test_two_pass import rows
 from tests.unit.test_prompts import folder, tokenizer  # noqa: F401 (fixtures)
@@ -144,16 +144,7 @@ def test_the_first_draw_is_that_of_the_pass(
         made["id"]: made["tokens"]
         for made in forced.run(build(kind), answers, spec, SPECIAL, [EOS])
     }
-    given = [
-        {
-            "step": 0,
-            "id": row.id,
-            "epoch": row.epoch,
-            "input_ids": [*row.prompt_ids, *row.answer_ids],
-            "labels": [-100] * len(row.prompt_ids) + list(row.answer_ids),
-        }
-        for row in answers
-    ]
+    given = unmixed(answers)
     found = mixed(build(kind).train(), given, beta=beta, **keys)
     for row, mine in zip(answers, found, strict=True):
         assert mine["input_ids"] == [*row.prompt_ids, *wanted[row.id]]

@@ -31,7 +31,7 @@ from selfgen.training import causal
 from selfgen.training.spec import Lora, TrainSpec, TwoPass
 from selfgen.training.two_pass import TwoPassLoss
 from tests.golden.conftest import EOS, KINDS, SPECIAL, build
-from tests.golden.test_forced import BETAS, references, spec_of
+from tests.golden.test_forced import BETAS, references, spec_of, unmixed
 from tests.golden.test_mixing import Table
 from tests.unit.test_training import SPEC, altered, assert_same
 from tests.unit.test_training import rows as plain_rows
@@ -104,16 +104,7 @@ def test_mixed_as_the_onepass_pass(kind: str, temperature: float, beta: float) -
         made["id"]: made["tokens"]
         for made in forced.run(build(kind), answers, spec, SPECIAL, [EOS])
     }
-    given = [
-        {
-            "step": 0,
-            "id": row.id,
-            "epoch": row.epoch,
-            "input_ids": [*row.prompt_ids, *row.answer_ids],
-            "labels": [-100] * len(row.prompt_ids) + list(row.answer_ids),
-        }
-        for row in answers
-    ]
+    given = unmixed(answers)
     found = mixed(loss_on(build(kind).train(), beta, temperature), given)
     for row, ids in zip(answers, found, strict=True):
         assert ids == [*row.prompt_ids, *wanted[row.id]]
