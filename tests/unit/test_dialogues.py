@@ -223,8 +223,8 @@ def test_specs() -> None:
         ),
         (
             "stages/sft/fresh_rows",
-            True,
-            "stages.sft.fresh_rows: found true, allowed with dialogues: false",
+            False,
+            "stages.sft.fresh_rows: found false, allowed with dialogues: true",
         ),
         (
             "dialogues/talk/test",

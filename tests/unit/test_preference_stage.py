@@ -160,7 +160,10 @@ def config(**changes: Any) -> dict[str, Any]:
     ("changes", "said"),
     [
         ({"method": {"preferences": "theirs"}}, "dpo.preferences: found 'theirs', all"),
-        ({"stage": {"fresh_rows": True}}, "stages.s.fresh_rows: found true with meth"),
+        (
+            {"stage": {"fresh_rows": False}},
+            "stages.s.fresh_rows: found false with meth",
+        ),
         (
             {"stage": {"loss_mean": "row"}},
             "stages.s.loss_mean: found 'row' for methods",

@@ -131,7 +131,6 @@ def test_one_schedule_takes_the_rows_of_both_stages(
 
 def test_fresh_rows_are_not_those_of_the_base() -> None:
     stages = copy.deepcopy(RAW["experiments"]["words"]["stages"])
-    stages["second"] |= {"fresh_rows": True}
     experiment = Experiment(spec("sft", "bash", stages=stages), None)
     base, bash = experiment.spec.variants
     assert (base.rows.rows, bash.rows.rows) == ((0, 48), (48, 96))

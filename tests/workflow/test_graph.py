@@ -209,7 +209,7 @@ EDITS = (
     {"max_new_tokens": 25},
     {"template": "{prompt}?"},
     {"train_rows": 7},
-    {"stages": {"second": "fresh"}},
+    {"stages": {"second": "same"}},
 )
 KEYS = st.fixed_dictionaries({}, optional=DRAWN)
 
@@ -229,7 +229,7 @@ def test_passes_that_differ_have_different_names(
         def edit(c: dict[str, Any]) -> None:
             c["methods"]["bash"].update(keys)
             c["tasks"]["math"].update(task)
-            c["stages"]["fresh"] = c["stages"]["second"] | {"fresh_rows": True}
+            c["stages"]["same"] = c["stages"]["second"] | {"fresh_rows": False}
 
         return graph(edit).passed("math", "bash")
 
@@ -427,7 +427,7 @@ def test_a_stage_that_joins_others_has_their_rows() -> None:
     over all steps; the second stage's are fresh, so that twice as many records are built."""
 
     def edit(raw: dict[str, Any]) -> None:
-        raw["stages"]["second"] |= {"fresh_rows": True, "batch_size": 3}
+        raw["stages"]["second"] |= {"batch_size": 3}
         raw["stages"]["whole"] = {"joins": ["sft", "second"], "learning_rate": 3e-5}
         whole = {"mix": "plain", "parent": "base", "stage": "whole"}
         raw["methods"] = {
@@ -533,3 +533,32 @@ def test_a_task_may_have_its_own_matrix() -> None:
     answers = g.answers(second, "sft", "direct", 5)
     assert answers.sampling.temperature == 0.7
     assert g.answers(first, "sft", "direct", 5).sampling.temperature == 0.0
+
+
+@pytest.mark.parametrize(
+    ("fresh", "rows"),
+    [
+        ({}, [(0, 8), (8, 16), (16, 24)]),
+        ({"second": False}, [(0, 8), (0, 8), (8, 16)]),
+        ({"third": False}, [(0, 8), (8, 16), (0, 8)]),
+        ({"second": False, "third": False}, [(0, 8), (0, 8), (0, 8)]),
+    ],
+)
+def test_each_training_reads_records_that_its_parents_have_not(
+    fresh: dict[str, bool], rows: list[tuple[int, int]]
+) -> None:
+    """Each has an order of its own as well, for records that are read again."""
+
+    def edit(c: dict[str, Any]) -> None:
+        c["stages"]["third"] = {"learning_rate": 1e-4}
+        for stage, value in fresh.items():
+            c["stages"][stage]["fresh_rows"] = value
+        c["methods"]["after"] = {**BASH, "parent": "bash", "stage": "third"}
+        c["methods"]["after"]["label"] = "After BASH"
+
+    g = graph(edit)
+    specs = [g.rows("math", name, 0) for name in ("sft", "bash", "after")]
+    assert [spec.rows for spec in specs] == rows
+    assert [spec.depth for spec in specs] == [0, 1, 2]
+    assert g.records("math").rows["train"] == max(last for _, last in rows)
+    assert g.passed("math", "after").spec.rows == rows[2]

@@ -92,9 +92,9 @@ class Stage(Optimization):
         description="Of the training records only so many, those of the lowest hash.",
     )
     fresh_rows: bool = Field(
-        default=False,
-        description="Train on as many records again, which come after those of a task's"
-        " `train_rows`: a pass over them is of a model that has not seen them.",
+        default=True,
+        description="Train on records that the parent has not been trained on: as many again,"
+        " which come after those of a task's `train_rows`. `false`: on these again.",
     )
     joins: list[str] | None = Field(
         default=None,

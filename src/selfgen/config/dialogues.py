@@ -68,9 +68,9 @@ def _check_stage(where: str, stage: Stage) -> None:
             f"{where}.rows: found {stage.rows}, allowed with dialogues: none, their number"
             f" is dialogues.{stage.dialogues}.train_rows"
         )
-    if stage.fresh_rows:
+    if not stage.fresh_rows:
         raise ValueError(
-            f"{where}.fresh_rows: found true, allowed with dialogues: false"
+            f"{where}.fresh_rows: found false, allowed with dialogues: true"
         )
 
 

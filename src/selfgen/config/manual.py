@@ -115,7 +115,7 @@ grid, and the baseline be the better one of several:
 
 ```yaml
 stages:
-  second: {learning_rate: [1.0e-5, 3.0e-5, 1.0e-4], fresh_rows: true}
+  second: {learning_rate: [1.0e-5, 3.0e-5, 1.0e-4]}
 evaluation: {baseline: [sft, sft-continued]}
 ```
 

@@ -139,10 +139,10 @@ def check(config: Config) -> None:
                 _tuned(key, method, trained)
             if recipe and recipe.loss == "all":
                 _ask_all(f"stages.{used}", method, trained)
-            if recipe and recipe.fresh_rows and trained.pairs_from():
+            if recipe and not recipe.fresh_rows and trained.pairs_from():
                 raise ValueError(
-                    f"stages.{used}.fresh_rows: found true with methods.{method} of mix"
-                    f" {trained.mix!r}, which reads no records; allowed: false"
+                    f"stages.{used}.fresh_rows: found false with methods.{method} of mix"
+                    f" {trained.mix!r}, which reads no records; allowed: true"
                 )
             for key, only in NOT_OF_PAIRS.items():
                 given = getattr(recipe, key, only)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from selfgen.config import Stage
@@ -17,6 +17,7 @@ from selfgen.core.errors import UserError
 from selfgen.core.spec import Device, Steps, to_json
 from selfgen.generation.spec import PassSpec
 from selfgen.methods.base import Method, Trained
+from selfgen.mixing.spec import Epochs
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,52 @@ def steps_of(checkpoint: Checkpoint, rows: int, stage: Stage) -> Steps | None:
         total * r // checkpoint.rounds for r in (checkpoint.round, checkpoint.round + 1)
     )
     return Steps(first, last, total)
+
+
+def records_of(
+    method: Trained,
+    methods: Mapping[str, Method],
+    stages: Callable[[Trained], Sequence[Stage]],
+    rows: int,
+) -> list[Epochs]:
+    """The training records of each stage whose rows a method trains on.
+
+    ``stages``: these stages of a method; ``rows``: training records of a stage. The records
+    are cut into parts of as many. A stage with ``fresh_rows`` reads the part behind those of
+    the trainings before it, another one the first part.
+    """
+    parts = _parts(method, methods, stages)
+    own = stages(method)
+    found = []
+    for depth, stage in enumerate(own, len(parts) - len(own)):
+        first = rows * max(0, parts[depth])
+        found.append(
+            Epochs(
+                rows=(first, first + min(rows, stage.rows or rows)),
+                epochs=stage.epochs,
+                batch_size=stage.batch_size,
+                depth=depth,
+            )
+        )
+    return found
+
+
+def _parts(
+    method: Method | None,
+    methods: Mapping[str, Method],
+    stages: Callable[[Trained], Sequence[Stage]],
+) -> list[int]:
+    """The part that each training behind a method's weights reads, its own last; -1 where
+    that reads no records."""
+    if not isinstance(method, Trained):
+        return []
+    parts = _parts(methods.get(method.parent), methods, stages)
+    for stage in stages(method):
+        if method.pairs_from() or stage.dialogues:
+            parts.append(-1)
+        else:
+            parts.append(1 + max([-1, *parts]) if stage.fresh_rows else 0)
+    return parts
 
 
 def reader(

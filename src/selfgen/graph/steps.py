@@ -123,15 +123,17 @@ class Graph:
         drawing = method.drawing(reader.round)
         if drawing is None:
             return None
-        stage, steps = self.stage(task, method), self._steps(task, reader)
+        epochs, steps = self._epochs(task, method)[0], self._steps(task, reader)
+        by_step = steps is not None or drawing.schedule is not None
         spec = PassSpec(
             **vars(drawing),
             seed=0,
-            rows=self._rows(task, method),
-            epochs=stage.epochs,
+            rows=epochs.rows,
+            epochs=epochs.epochs,
             prompt=self.prompt(task),
             device=self.device(),
-            step_rows=stage.batch_size if steps or drawing.schedule else 0,
+            step_rows=epochs.batch_size if by_step else 0,
+            depth=epochs.depth if by_step else 0,
             steps=steps,
             backend=self._backend() if drawing.kind == "free" else "",
         )
@@ -223,13 +225,11 @@ class Graph:
 
     def records(self, task: str) -> RecordsSpec:
         t = self.config.tasks[task]
-        fresh = any(
-            stage.fresh_rows
-            for method in self.methods(task).values()
-            if isinstance(method, Trained)
-            for stage in self._joined(task, method)
-        )
-        rows = {"train": t.train_rows * (1 + fresh), "validation": t.validation_rows}
+        last = [t.train_rows]
+        for method in self.methods(task).values():
+            if isinstance(method, Trained):
+                last += (part.rows[1] for part in self._epochs(task, method))
+        rows = {"train": max(last), "validation": t.validation_rows}
         for split in DATASETS[t.dataset].splits:
             rows.setdefault(split, t.test_rows)
         return RecordsSpec(
@@ -271,7 +271,7 @@ class Graph:
         stage = self.stage(task, method)
         name = method.pairs_from()
         pairs = self.config.preferences[name] if name else None
-        first, *then = (self._epochs(task, one) for one in self._joined(task, method))
+        first, *then = self._epochs(task, method)
         if pairs:
             first = replace(first, rows=(0, pairs.rows))
         return RowsSpec(
@@ -370,25 +370,22 @@ class Graph:
         stage = self.stage(task, method)
         return [self._recipe(task, name) for name in stage.joins or ()] or [stage]
 
-    def _epochs(self, task: str, stage: c.Stage) -> Epochs:
-        """The training records of a stage."""
-        n = self.config.tasks[task].train_rows
-        first = n if stage.fresh_rows else 0
-        return Epochs(
-            rows=(first, first + min(n, stage.rows or n)),
-            epochs=stage.epochs,
-            batch_size=stage.batch_size,
+    def _epochs(self, task: str, method: Trained) -> list[Epochs]:
+        """The training records of each stage whose rows a method trains on."""
+        return lineage.records_of(
+            method,
+            self.methods(task),
+            lambda trained: self._joined(task, trained),
+            self.config.tasks[task].train_rows,
         )
 
     def _decoding(self, task: str) -> Decoding:
         return self.config.tasks[task].decoding or self.config.decoding
 
-    def _rows(self, task: str, method: Trained) -> tuple[int, int]:
-        return self._epochs(task, self.stage(task, method)).rows
-
     def _steps(self, task: str, checkpoint: Checkpoint) -> Steps | None:
         if checkpoint.rounds == 1:
             return None
         method = self.trained_method(checkpoint.name)
-        first, last = self._rows(task, method)
-        return lineage.steps_of(checkpoint, last - first, self.stage(task, method))
+        stage = self.stage(task, method)
+        first, last = self._epochs(task, method)[0].rows
+        return lineage.steps_of(checkpoint, last - first, stage)
