@@ -14,7 +14,7 @@ from selfgen.data import factbook
 from selfgen.data.dataset import RecordsSpec, split_of
 from selfgen.data.records import COLUMNS
 from selfgen.tasks import news_headlines as news
-from selfgen.tasks import qa
+from selfgen.tasks import news_leads, qa
 from selfgen.tasks import wikipedia_descriptions as wikipedia
 
 
@@ -129,6 +129,20 @@ def test_news_skips_long_references(newspaper) -> None:
     )
     rows = news.load(sources, spec(max_reference_words=5))
     assert [row["id"] for row in rows] == ["news-b"]
+
+
+def test_leads_are_asked_for_and_not_shown(newspaper) -> None:
+    """The first sentence of each story that can be one: not a short one, nor a question."""
+    lead = "In spring " + story(2, 1)[:-1] + " past the mill and the old bridge."
+    sources = newspaper(
+        good=(HEADLINE.format(1), f"{lead} {story(1)}"),
+        short=(HEADLINE.format(2), story(2)),
+        asked=(HEADLINE.format(3), f"{lead[:-1]}? {story(3)}"),
+    )
+    (row,) = news_leads.load(sources, spec(max_words=95))
+    assert (row["id"], row["prompt"]) == ("lead-good", story(1, 9))
+    assert row["reference"] == lead
+    assert not list(news_leads.load(sources, spec(max_reference_words=15)))
 
 
 def test_wire_copies_share_a_split(newspaper) -> None:

@@ -39,6 +39,7 @@ MATH_ROWS = {"train": 800, "validation": 40, "test": 80, "test_template": 80}
 # the rows of a data set with its default limits: (fewest, most) that are expected
 COUNTS = {
     "news-headlines": (2_700, 3_000),
+    "news-leads": (2_200, 2_400),
     "wikipedia-descriptions": (4_000, 4_300),
     "qa": (10_000, 10_600),
     "gsm-symbolic": (1_000, 1_000),

@@ -65,8 +65,8 @@ class PassSpec(Drawing):
     """A pass over training records that writes self-generated tokens.
 
     ``step_rows`` (rows of an optimiser step), ``steps`` and ``depth`` (trainings behind that
-    one) say in which step a row will stand, where its rate depends on it. ``backend``: of a free pass, ``vllm``, or none for
-    our own.
+    one) say in which step a row will stand, where its rate depends on it. ``backend``: of a
+    free pass, ``vllm``, or none for our own.
     """
 
     seed: Seed
