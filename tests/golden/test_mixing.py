@@ -12,8 +12,12 @@ at p + 1, so the reference's first token is asked of the last prompt position:
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from selfgen.core.errors import UserError
 from selfgen.mixing import rows
@@ -55,6 +59,45 @@ def test_bash_may_leave_labels_out() -> None:
     unchanged = rows.bash(PROMPT, ANSWER, ANSWER, "behind-changed")
     assert unchanged["labels"] == [-100] * 6
     assert rows.bash(PROMPT, ANSWER, ANSWER, "kept") == rows.plain(PROMPT, ANSWER)
+
+
+@pytest.mark.parametrize(
+    ("mixed", "labels"),
+    [
+        # Nothing was drawn, or a token without a counterpart: nothing is asked behind it.
+        ([21, 22, 23, 24, 25, 2], [21, 22, 23, 24, 25, 2]),
+        ([21, 99, 23, 24, 25, 2], [21, 22, IGNORE, 24, 25, 2]),
+        # A run that leaves 22 out: behind 23, which came early, 24 is asked for. The
+        # counterpart of the reference's 24 is the second one, from where it goes on.
+        ([21, 23, 24, 24, 25, 2], [21, 22, 24, IGNORE, 25, 2]),
+        # A run that puts 99 in: 22 comes late, and 23 is asked for at its new place.
+        ([21, 99, 22, 24, 25, 2], [21, 22, IGNORE, 23, 25, 2]),
+        # What a token says at the end has nothing behind it but EOS.
+        ([21, 22, 23, 25, 99, 2], [21, 22, 23, 24, 2, IGNORE]),
+    ],
+)
+def test_labels_follow_the_counterpart_of_what_was_read(
+    mixed: list[int], labels: list[int]
+) -> None:
+    answer = [21, 22, 23, 24, 25, 2]
+    row = rows.bash(PROMPT, answer, mixed, labels="aligned")
+    assert row["input_ids"] == [*PROMPT, *mixed]
+    assert row["labels"] == [IGNORE] * len(PROMPT) + labels
+    # The reference's own labels stay where they are.
+    assert rows.bash(PROMPT, answer, mixed)["labels"][len(PROMPT) :] == answer
+
+
+@given(st.lists(st.integers(0, 3), min_size=1, max_size=12), st.data())
+def test_every_aligned_label_follows_a_token_as_the_reference_does(
+    answer: list[int], data: st.DataObject
+) -> None:
+    size = {"min_size": len(answer), "max_size": len(answer)}
+    mixed = data.draw(st.lists(st.integers(0, 4), **size))
+    labels = rows.aligned(answer, mixed)
+    assert labels[0] == answer[0]
+    pairs = set(pairwise(answer))
+    for t, label in enumerate(labels[1:], 1):
+        assert label == IGNORE or (mixed[t - 1], label) in pairs
 
 
 def test_rac_labels_only_the_reference() -> None:

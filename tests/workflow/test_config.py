@@ -224,6 +224,10 @@ LINEAR = {"kind": "linear", "k": 1.0, "c": 0.01}
             ["rounds", "behind-changed"],
         ),
         (
+            {"mix": "bash", "loss_on": "kept", "labels": "aligned"},
+            ["labels", "'reference'"],
+        ),
+        (
             {"mix": "bash", "schedule": {"kind": "cosine", "k": 1}},
             ["'cosine'", "linear"],
         ),

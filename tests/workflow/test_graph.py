@@ -453,13 +453,15 @@ def test_a_stage_that_joins_others_has_their_rows() -> None:
     assert alone.records("math") == g.records("math")
 
 
-def test_a_control_has_the_labels_of_what_it_controls() -> None:
-    random = {"label": "R", "mix": "random", "control_for": "kept"}
+@pytest.mark.parametrize("keys", [{"loss_on": "kept"}, {"labels": "aligned"}])
+def test_a_control_has_the_labels_of_what_it_controls(keys: dict[str, str]) -> None:
+    random = {"label": "R", "mix": "random", "control_for": "other"}
+    (key,) = keys
     with pytest.raises(
-        UserError, match=r"random.control_for: found 'kept' with loss_on"
+        UserError, match=rf"random.control_for: found 'other' with {key}"
     ):
         with_methods(
-            kept={**BASH, "label": "Kept", "loss_on": "kept"},
+            other={**BASH, "label": "Other", **keys},
             random={**random, "parent": "sft", "stage": "second"},
         )
 

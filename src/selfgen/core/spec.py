@@ -160,6 +160,7 @@ LATER: dict[str, Any] = {
     "corrections": False,
     "hint": None,
     "label_smoothing": 0.0,
+    "labels": "reference",
     "loss_mean": "token",
     "loss_on": "all",
     "then": [],

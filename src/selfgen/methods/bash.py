@@ -11,7 +11,7 @@ from selfgen.generation.spec import Drawing, Sampled
 from selfgen.methods.base import Rounds
 from selfgen.mixing import rows
 from selfgen.mixing.mix import Mix, Mixing
-from selfgen.mixing.rows import Fields, LossOn
+from selfgen.mixing.rows import Fields, Labels, LossOn
 from selfgen.mixing.schedules import MixingRate
 
 
@@ -26,11 +26,19 @@ class BashRows(Mix):
         " reference's token was kept. A row without any is left out.",
     )
 
+    labels: Labels = Field(
+        default="reference",
+        description="`aligned`: a token is followed by what follows its counterpart in the"
+        " reference, at whatever position that is; no label behind a token without one. For"
+        " own tokens in runs (`span`).",
+    )
+
     empty = "no token differs from the reference, so no label stands behind one"
 
     def make(self, mixing: Mixing, i: int, epoch: int) -> list[Fields]:
         example, tokens = mixing.examples[i], mixing.own(i, epoch)["tokens"]
-        return [rows.bash(example.prompt_ids, example.answer_ids, tokens, self.loss_on)]
+        answer, how = example.answer_ids, (self.loss_on, self.labels)
+        return [rows.bash(example.prompt_ids, answer, tokens, *how)]
 
 
 class Interleaved(MixingRate, Sampled, Rounds):
@@ -74,8 +82,10 @@ class Bash(BashRows, Interleaved):
     mixed_by = BashRows
 
     @model_validator(mode="after")
-    def _one_round(self) -> Bash:
+    def _fitting(self) -> Bash:
         # A round has a fixed part of the steps, of which none can be left out.
+        if self.loss_on != "all" and self.labels == "aligned":
+            raise ValueError("labels: allowed with loss_on: 'reference'")
         if self.loss_on == "behind-changed" and self.rounds > 1:
             raise ValueError("rounds: allowed with loss_on 'behind-changed': 1")
         return self

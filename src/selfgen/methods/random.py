@@ -109,12 +109,13 @@ class Random(RandomRows, Trained):
 
     def check(self, methods: Mapping[str, Method]) -> None:
         comparable(self, "control_for", self.control_for, methods, mixes_context=True)
-        loss_on = getattr(methods[self.control_for], "loss_on", "all")
-        if loss_on != "all":
-            raise ValueError(
-                f"control_for: found {self.control_for!r} with loss_on {loss_on!r},"
-                " allowed: one with loss_on 'all'"
-            )
+        for key, only in (("loss_on", "all"), ("labels", "reference")):
+            value = getattr(methods[self.control_for], key, only)
+            if value != only:
+                raise ValueError(
+                    f"control_for: found {self.control_for!r} with {key} {value!r},"
+                    f" allowed: one with {key} {only!r}"
+                )
 
     def reads_pass_of(self) -> str:
         return self.control_for

@@ -11,6 +11,7 @@ Source: our readings of Algorithms 1 and 2 of arXiv 2410.14655, docs/method.md.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from difflib import SequenceMatcher
 from typing import Any, Literal
 
 from selfgen.core.errors import UserError
@@ -22,6 +23,10 @@ IGNORE = -100
 LossOn = Literal["all", "behind-changed", "kept"]
 """Labels of a mixed answer s against its reference y that are trained on: all; y_t where
 some s_u with u < t differs from y_u; y_t where s_t itself equals y_t."""
+
+Labels = Literal["reference", "aligned"]
+"""What is asked of a mixed answer: the reference's token at the same position, or the one
+behind what has just been read."""
 
 Fields = dict[str, Any]
 """Lists ``input_ids``, ``labels`` and ``attention_mask``; of a pair also its ``role``."""
@@ -37,22 +42,40 @@ def bash(
     answer: Sequence[int],
     mixed: Sequence[int],
     loss_on: LossOn = "all",
+    labels: Labels = "reference",
 ) -> Fields:
     """The mixed answer as context, the reference as labels (Algorithm 1, our reading).
 
     ``mixed``: the pass's tokens, as long as ``answer`` and equal to it where not drawn.
-    ``loss_on``: which of the labels are trained on.
+    ``loss_on``: which of the labels are trained on; ``labels``: whether they are aligned.
     """
     if not isinstance(mixed, Sequence) or len(mixed) != len(answer):
         raise UserError(
             f"pass: found {mixed!r:.40} as the mixed answer, needed are {len(answer)} tokens,"
             " as many as the reference has"
         )
-    labels = [
+    due = aligned(answer, mixed) if labels == "aligned" else answer
+    kept = [
         label if asked else IGNORE
-        for label, asked in zip(answer, _asked(answer, mixed, loss_on), strict=True)
+        for label, asked in zip(due, _asked(answer, mixed, loss_on), strict=True)
     ]
-    return _row([*prompt, *mixed], len(prompt), labels)
+    return _row([*prompt, *mixed], len(prompt), kept)
+
+
+def aligned(answer: Sequence[int], mixed: Sequence[int]) -> list[int]:
+    """For each position of a mixed answer the token that the reference has behind the
+    counterpart of what was read last; ``IGNORE`` behind a token without one.
+
+    Counterparts are the matching blocks of the two sequences (``difflib``: the longest block,
+    then the longest on each side of it), so a token that came too early or too late is
+    followed by what follows it in the reference, at another position.
+    """
+    behind = {-1: 0}
+    matcher = SequenceMatcher(None, mixed, answer, autojunk=False)
+    for block in matcher.get_matching_blocks():
+        behind |= {block.a + i: block.b + i + 1 for i in range(block.size)}
+    found = (behind.get(t - 1, len(answer)) for t in range(len(mixed)))
+    return [answer[j] if j < len(answer) else IGNORE for j in found]
 
 
 def _asked(answer: Sequence[int], mixed: Sequence[int], loss_on: LossOn) -> list[bool]:
