@@ -89,6 +89,16 @@ def test_one_schedule_takes_the_rows_of_both_stages(run: Flow) -> None:
     assert manifest(run, "sft-whole")["steps"] == 6
 
 
+def test_aligned_labels_go_with_the_runs_of_the_same_pass(run: Flow) -> None:
+    pairs = [*zip(rows(run, "span"), rows(run, "span-aligned"), strict=True)]
+    assert all(one["input_ids"] == other["input_ids"] for one, other in pairs)
+    for one, other in pairs:
+        start = next(t for t, label in enumerate(one["labels"]) if label != -100)
+        mixed, due = one["input_ids"][start:], one["labels"][start:]
+        assert other["labels"][start:] == aligned(due, mixed)
+    assert any(one["labels"] != other["labels"] for one, other in pairs)
+
+
 def test_the_first_round_of_a_schedule_from_0_is_plain(run: Flow) -> None:
     plain = rows(run, "sft-continued")
     first = rows(run, "rounds.r1")
