@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from selfgen.mixing.rows import aligned
 from tests.conftest import Once, Warm
 from tests.flow import Flow, clone
 
@@ -53,6 +54,11 @@ def test_every_method_is_in_the_table(run: Flow) -> None:
     corrected = {("rac", "corrected"), ("rac", "corrected-2"), ("sft", "corrected")}
     assert corrected <= found
     assert not {m for m, _ in found if ".r" in m}
+    table = csv.DictReader((run.root / "results/tables/online.csv").open())
+    tokens = {line["method"]: float(line["generated_tokens"]) for line in table}
+    assert {"sft-continued", "bash", "span", "online"} <= set(tokens)
+    assert not {"random", "realigned", "rac", "sft-whole"} & set(tokens)
+    assert tokens["online"] > 0 and tokens["sft-continued"] == 0
 
 
 def test_methods_of_a_stage_take_the_same_steps(run: Flow) -> None:

@@ -176,6 +176,7 @@ FINE = (
         "passes",
         "all",
         "held-out-loss",
+        "online",
         "leakage",
         "json",
         "r1",

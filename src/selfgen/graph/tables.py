@@ -25,6 +25,7 @@ from selfgen.report.collect import NO_MODEL
 from selfgen.report.figures import FIGURES
 from selfgen.report.registry import REFERENCES, Rendering, all_tables
 from selfgen.report.tables.exposure import Exposure
+from selfgen.report.tables.online import Online
 from selfgen.report.tables.preference import Preference
 from selfgen.report.tables.verify import KnownNumbers
 from selfgen.tasks import DATASETS
@@ -52,6 +53,9 @@ def _entries(graph: Graph) -> Iterator[Job]:
         files = tuning.baseline_files(graph)
         rates = tuning.rate_files(graph)
         yield table("tuning", cells, rates=rates, references=files)
+    if online := _online(graph):
+        cells, files = checked.cells(graph), checked.files(graph)
+        yield table("online", cells, online, errors=files)
     if stages := _preference(graph):
         yield table("preference", own=stages)
     if cells := exposure.cells(graph):
@@ -224,6 +228,25 @@ def _exposure(graph: Graph) -> Exposure:
     label = graph.config.methods[oracle.method].label
     name = label + (f" ({oracle.model})" if oracle.model else "")
     return Exposure(name, tuple(oracle.lengths))
+
+
+def _online(graph: Graph) -> Online | None:
+    """Methods that draw while they train, those that draw the same before, and what they are
+    compared with."""
+    trained = {
+        name: method
+        for name, method in graph.config.methods.items()
+        if isinstance(method, Trained)
+    }
+    online = {n: m for n, m in trained.items() if m.loss == "online"}
+    stages = {(method.parent, method.stage) for method in online.values()}
+    offline = (
+        name
+        for name, method in trained.items()
+        if method.mixes_context and (method.parent, method.stage) in stages
+    )
+    shown = dict.fromkeys([*graph.config.evaluation.baselines, *offline, *online])
+    return Online(tuple(shown)) if online else None
 
 
 def _preference(graph: Graph) -> Preference | None:

@@ -39,7 +39,7 @@ def draw(timings: pandas.DataFrame, spec: TableSpec[Any]) -> Drawn:
         stages = [own[own["stage"] == stage] for stage in STAGES]
         lines.append(
             [
-                *(*key, *map(_seconds, stages), *map(_speed, stages)),
+                *(*key, *map(seconds, stages), *map(_speed, stages)),
                 None if (most := own["peak_memory_mb"].max()) != most else float(most),
                 *("/".join(map(str, own[name].unique())) for name in CSV[-3:]),
             ]
@@ -109,7 +109,8 @@ def _whole_run(timings: pandas.DataFrame) -> str:
     )
 
 
-def _seconds(stage: pandas.DataFrame) -> float | None:
+def seconds(stage: pandas.DataFrame) -> float | None:
+    """The seconds of a stage's jobs of one method, mean of the seeds; None without one."""
     if stage.empty:
         return None
     return float(stage.groupby("seed")["seconds"].sum().mean())
