@@ -19,7 +19,6 @@ from selfgen.data.checked import Checker, Step, errors, steps_of
 from selfgen.data.examples import Example, examples_of
 from selfgen.data.prompts import load_tokenizer
 from selfgen.data.records import read
-from selfgen.evaluation.exposure import forced_choices
 from selfgen.evaluation.steps_spec import StepsSpec
 from selfgen.generation import ends, engines, free
 from selfgen.generation.decoding import Prompt
@@ -97,52 +96,46 @@ def forced_steps(
     batch_size: int = 64,
 ) -> tuple[list[list[Step]], int]:
     """The teacher-forced steps of each example, as many as its reference has, and how many
-    tokens were generated for them.
+    tokens were generated for them: after the reference's steps before it each is written
+    greedily, up to a token with a delimiter in it. What the steps of an example share is read
+    once.
 
-    One pass over the references gives the greedy choice at every position. A step whose
-    choices are all the reference's is the reference's; another one is written on greedily
-    from the first choice that differs. Raises UserError: a reference that was cut off.
+    Raises UserError: a reference that was cut off.
     """
     stops = ends.stops(model, tokenizer)
-    banned = ends.banned(model, tokenizer, but=stops)
-    choices = forced_choices(model, examples, banned=banned)
-    made, begun, limit = [], {}, LONGER
-    for i, (example, choice) in enumerate(zip(examples, choices, strict=True)):
+    made: list[list[Step]] = []
+    prompts, limit = [], 1
+    for i, example in enumerate(examples):
         answer = list(example.answer_ids)
         if answer[-1] not in stops:
             raise UserError(
                 f"max_new_tokens: found {len(answer)}, allowed: more, for the reference of"
                 f" {example.id} does not fit"
             )
-        made.append(_cut(tokenizer, answer, delimiters, stops))
         for k, (start, end) in enumerate(spans(tokenizer, answer, delimiters)):
-            limit = max(limit, LONGER + end - start)
-            if choice.tokens[start:end] != answer[start:end]:
-                t = next(t for t in range(start, end) if choice.tokens[t] != answer[t])
-                begun[i, k] = [*answer[:t], choice.tokens[t]]
-    prompts = [
-        Prompt(f"{i}/{k}", 0, [*examples[i].prompt_ids, *ids], group=str(i))
-        for (i, k), ids in begun.items()
-        if ids[-1] not in stops and not _closed(tokenizer, ids, delimiters, k)
-    ]
-    rest = {
-        prompt.id: ids
-        for prompt, ids in free.complete(
-            model,
-            tokenizer,
-            prompts,
-            Sampling(),
-            seed=0,
-            max_new_tokens=limit,
-            stop_at=_closing(tokenizer, delimiters),
-            batch_size=batch_size,
-        )
-    }
-    for (i, k), ids in begun.items():
-        whole = [*ids, *rest.get(f"{i}/{k}", ())]
+            limit = max(limit, end - start + LONGER * bool(delimiters))
+            ids = [*example.prompt_ids, *answer[:start]]
+            prompts.append(Prompt(f"{i}/{k}", 0, ids, group=str(i)))
+        made.append([Step("")] * (k + 1))
+    generated = 0
+    for prompt, own in free.complete(
+        model,
+        tokenizer,
+        prompts,
+        Sampling(),
+        seed=0,
+        max_new_tokens=limit,
+        stop_at=_closing(tokenizer, delimiters),
+        batch_size=batch_size,
+    ):
+        i, k = map(int, prompt.id.split("/"))
+        before = prompt.prompt_ids[len(examples[i].prompt_ids) :]
+        text = tokenizer.decode([*before, *own], skip_special_tokens=True)
         # Of blanks alone up to the limit there is no step.
-        made[i][k] = [*_cut(tokenizer, whole, delimiters, stops), Step("")][k]
-    return made, sum(map(len, rest.values()))
+        for step in steps_of(text, delimiters, ended=own[-1] in stops)[k : k + 1]:
+            made[i][k] = step
+        generated += len(own)
+    return made, generated
 
 
 def spans(
@@ -160,11 +153,6 @@ def spans(
     yield start, len(answer)
 
 
-def _closed(tokenizer: Any, ids: Sequence[int], delimiters: str, k: int) -> bool:
-    """Whether step ``k`` has its delimiter, or is a character."""
-    return _count(tokenizer.decode(ids, skip_special_tokens=True), delimiters) > k
-
-
 def _closing(tokenizer: Any, delimiters: str) -> frozenset[int]:
     """The tokens that have a delimiter in them."""
     ids = tokenizer.get_vocab().values()
@@ -174,13 +162,6 @@ def _closing(tokenizer: Any, delimiters: str) -> frozenset[int]:
 
 def _count(text: str, delimiters: str) -> int:
     return sum(map(text.count, delimiters)) if delimiters else len(text)
-
-
-def _cut(
-    tokenizer: Any, ids: Sequence[int], delimiters: str, stops: frozenset[int]
-) -> list[Step]:
-    text = tokenizer.decode(ids, skip_special_tokens=True)
-    return steps_of(text, delimiters, ended=ids[-1] in stops)
 
 
 def step(spec: StepsSpec, job: Job) -> dict[str, Any]:

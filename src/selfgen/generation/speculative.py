@@ -109,11 +109,13 @@ class Waiting:
         return bool(self.groups)
 
     def next(self, group: str) -> tuple[int, Request]:
-        """The next of a group, or, where it has none, of the first one."""
+        """The next of a group; where it has none, of the first group that is not begun, so
+        that the requests of each come one after the other into one slot."""
         name = f"group {group}"
         if name not in self.groups:
             name = next(iter(self.groups))
         entry = self.groups[name].popleft()
+        self.groups.move_to_end(name)
         if not self.groups[name]:
             del self.groups[name]
         return entry

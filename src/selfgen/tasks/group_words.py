@@ -1,7 +1,8 @@
-"""``group-words``: words to be sorted into their kinds, made by rule; any order in a kind.
+"""``group-words``: words to be sorted into their kinds, made by rule; a line for each kind,
+any order in a line.
 
-``animals: bee, fox`` and a line for each further kind. After any steps, right is each word of
-the line's kind that the line has not got yet, with a comma while others are left.
+``bee, fox`` and the next line the next kind's. After any steps, right is each word of the
+line's kind that the line has not got yet, with a comma while others are left.
 """
 
 from __future__ import annotations
@@ -13,78 +14,61 @@ from selfgen.data.checked import Step, by_rule
 from selfgen.data.dataset import DataSet
 from selfgen.data.words import KINDS
 
-LEAST, MOST = 3, 6
+LEAST, MOST = 5, 7
 """Words of a kind in a prompt; each number is as frequent as the others."""
 
 
 def make(stream: random.Random) -> tuple[str, str]:
     """One record. The reference has the words of a kind in random order."""
-    picked = {
-        kind: stream.sample(words, stream.randint(LEAST, MOST))
-        for kind, words in KINDS.items()
-    }
-    words = [word for kind in picked.values() for word in kind]
+    lines = [
+        stream.sample(words, stream.randint(LEAST, MOST)) for words in KINDS.values()
+    ]
+    words = [word for line in lines for word in line]
     stream.shuffle(words)
-    lines = (f"{kind}: {', '.join(words)}" for kind, words in picked.items())
-    return ", ".join(words), "\n".join(lines)
+    return ", ".join(words), "\n".join(", ".join(line) for line in lines)
 
 
 class GroupWords:
-    """Lines are in the order of ``KINDS``."""
+    """Lines are in the order of ``KINDS``: how many were closed says whose turn it is."""
 
     delimiters = ",\n"
 
     def right(self, prompt: str, before: Sequence[Step]) -> list[Step]:
-        """The line is that of as many kinds as lines were begun; no line comes after the
-        last kind's."""
-        kinds = list(KINDS)
-        line, fresh, listed = self._state(kinds, before)
-        if fresh and line + 1 == len(kinds):
+        """Nothing but the end where all lines are closed."""
+        kinds = [*KINDS]
+        line, listed = _state(before)
+        if line >= len(kinds):
             return [Step("", True)]
-        line += fresh
-        head = f"{kinds[line]}: " if fresh else ""
-        left = [w for w in _of(kinds[line], prompt) if (line, w) not in listed]
+        left = [word for word in _of(kinds[line], prompt) if word not in listed]
         last = line + 1 == len(kinds)
         ends = "," if len(left) > 1 else "" if last else "\n"
-        return [Step((head + word).strip() + ends, not ends) for word in left or [""]]
+        return [Step(word + ends, not ends) for word in left or [""]]
 
     def error(self, prompt: str, before: Sequence[Step], step: Step) -> str:
-        """``header``, ``kind`` (the word is of another), ``again``, ``foreign`` (no word of
-        the prompt), ``end`` (a right word, but what follows it is not)."""
-        kinds = list(KINDS)
-        line, fresh, listed = self._state(kinds, before)
-        head, colon, word = _parts(step)
-        line = min(line + fresh, len(kinds) - 1)
-        kind = kinds[line]
-        if bool(colon) != fresh or head != kind * fresh:
-            return "header"
-        if (line, word) in listed:
+        """``again``, ``kind`` (the word is of another), ``foreign`` (no word of the prompt),
+        ``end`` (a right word, but what follows it is not, or more after the last line)."""
+        kinds = [*KINDS]
+        line, listed = _state(before)
+        word = step.text.rstrip(",\n").strip()
+        if word in listed:
             return "again"
-        if word in _of(kind, prompt) or not word:
+        if not word or line >= len(kinds) or word in _of(kinds[line], prompt):
             return "end"
         return "kind" if word in prompt.split(", ") else "foreign"
 
-    @staticmethod
-    def _state(
-        kinds: Sequence[str], before: Sequence[Step]
-    ) -> tuple[int, bool, set[tuple[int, str]]]:
-        """The line that was begun last, from 0; whether it is done; and what each has."""
-        line, fresh = -1, True
-        listed = set()
-        for step in before:
-            line = min(line + fresh, len(kinds) - 1)
-            listed.add((line, _parts(step)[2]))
-            fresh = step.text.endswith("\n")
-        return line, fresh, listed
+
+def _state(before: Sequence[Step]) -> tuple[int, set[str]]:
+    """How many lines are closed, and what the open one has."""
+    line, listed = 0, set()
+    for step in before:
+        listed.add(step.text.rstrip(",\n").strip())
+        if step.text.endswith("\n"):
+            line, listed = line + 1, set()
+    return line, listed
 
 
 def _of(kind: str, prompt: str) -> list[str]:
     return [word for word in prompt.split(", ") if word in KINDS[kind]]
-
-
-def _parts(step: Step) -> tuple[str, str, str]:
-    head, colon, word = step.text.rstrip(",\n").rpartition(":")
-    return head.strip(), colon, word.strip()
 
 
 load = by_rule(make, version=1)
@@ -92,7 +76,7 @@ load = by_rule(make, version=1)
 DATASET = DataSet(
     load,
     {},
-    template="Sort by kind: {prompt}",
+    template=f"Sort by kind, a line each for {', '.join(KINDS)}: {{prompt}}",
     metrics=("group-words",),
     shared_templates=("validation", "test"),
     checker=GroupWords(),
