@@ -88,6 +88,13 @@ def test_methods_of_a_stage_take_the_same_steps(run: Flow) -> None:
         assert manifest(run, node)["steps"] >= manifest(run, other)["steps"] == 3
 
 
+def test_no_weights_are_kept_and_nothing_is_made_again(run: Flow) -> None:
+    models = run.root / NODES
+    assert [*models.glob("*/seed0/manifest.json")]
+    assert not [*models.glob("*/seed0/weights")]
+    assert run.rules("--configfile", "methods.yaml") == {}
+
+
 def test_one_schedule_takes_the_rows_of_both_stages(run: Flow) -> None:
     sft, second = rows(run, "sft"), rows(run, "sft-continued")
     moved = [row | {"step": row["step"] + 3} for row in second]

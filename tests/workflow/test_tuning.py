@@ -112,7 +112,7 @@ def test_choices_read_validation_alone() -> None:
 def test_what_was_tried_goes_again() -> None:
     w = Workflow(graph(), "resources", ".")
     names = w.names()
-    assert set(names["round"]) == {
+    assert set(names["temporary"]) == {
         f"{method}.lr{rate}"
         for method in ("sft-continued", "bash")
         for rate in ("1e-07", "0.0005")
@@ -120,6 +120,18 @@ def test_what_was_tried_goes_again() -> None:
     assert set(names["kept"]) == {"base", "sft", "sft-continued", "bash"}
     gone = {path for job in jobs(w) for path in job.temporary}
     assert len(gone) == 4 and all(".lr" in path for path in gone)
+
+
+def test_without_kept_weights_all_go() -> None:
+    w = Workflow(graph(lambda c: c.update(keep_weights=False)), "resources", ".")
+    names = w.names()
+    assert names["kept"] == []
+    assert set(names["declared"]) == {"base", "sft", "sft-continued", "bash"}
+    gone = {path for job in jobs(w) for path in job.temporary}
+    made = {
+        path for job in jobs(w) for path in job.outputs if path.endswith("/weights")
+    }
+    assert gone == made and len(gone) == 4 + 2 * 3  # two seeds
 
 
 def test_candidates_are_read_under_all_their_seeds() -> None:
@@ -367,7 +379,7 @@ def test_another_rate_reruns_what_it_must(flow: Flow) -> None:
     anew."""
     flow.replace("tuned.yaml", "[1.0e-7, 5.0e-4]", "[1.0e-7, 5.0e-4, 1.0e-5]")
     plan = flow.rules(*CONFIGS)
-    assert plan.pop("finetune_round") == 2
+    assert plan.pop("finetune_temporary") == 2
     assert plan.pop("choose_rate") == plan.pop("finetune") == 2
     # Two points, two methods, and the one of them that may be the baseline.
     assert plan.pop("generate_answers") == plan.pop("score_answers") == 2 + 2 + 1

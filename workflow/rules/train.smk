@@ -102,15 +102,15 @@ rule finetune:
         STEP
 
 
-# The weights of all rounds but the last go once the next round has been trained, and those
-# of a learning rate that is tried once they have answered.
-use rule finetune as finetune_round with:
+# The weights of all rounds but the last go once the next round has been trained, those of a
+# learning rate that is tried once they have answered, and all with `keep_weights: false`.
+use rule finetune as finetune_temporary with:
     output:
         weights=temp(directory(paths.WEIGHTS)),
         curve=paths.CURVE,
         manifest=paths.TRAINED,
     wildcard_constraints:
-        checkpoint=any_of(NAMES["round"]),
+        checkpoint=any_of(NAMES["temporary"]),
 
 
 rule choose_rate:
@@ -123,7 +123,7 @@ rule choose_rate:
     log:
         paths.log("choose_rate", paths.RATE),
     wildcard_constraints:
-        checkpoint=any_of(NAMES["kept"]),
+        checkpoint=any_of(NAMES["declared"]),
     priority: 1
     localrule: True
     conda:

@@ -240,6 +240,11 @@ class Config(Keys):
         " generation. auto: where products of the model's shapes are measured to be at"
         " least 1.2 times as fast in it.",
     )
+    keep_weights: bool = Field(
+        default=True,
+        description="Fine-tuned weights stay. `false`: they go when no further job needs"
+        " them.",
+    )
     generation: Generation = Field(
         default=Generation(), description="Who writes answers and drafts."
     )

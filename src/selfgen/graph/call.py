@@ -17,7 +17,7 @@ FED_BY_THEMSELVES = {
     "generate_pass": "trained",
     "mix_rows": "trained",
     "finetune": "trained",
-    "finetune_round": "trained",
+    "finetune_temporary": "trained",
     "generate_answers": "answered",
 }
 """Rules whose jobs wait for other jobs of theirs, and the rule to ask for instead of

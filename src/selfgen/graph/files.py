@@ -86,7 +86,7 @@ class Missing:
 
 def jobs(workflow: Workflow) -> list[Job]:
     """All jobs that the results of a run are made by, once each."""
-    makers, rounds = list(_makers(workflow)), _rounds(workflow)
+    makers, temporary = list(_makers(workflow)), _temporary(workflow)
     seen: set[str] = set()
     found, todo = [], list(_targets(workflow))
     while todo:
@@ -94,7 +94,7 @@ def jobs(workflow: Workflow) -> list[Job]:
         if path in seen:
             continue
         seen.add(path)
-        if job := _job_of(workflow, makers, rounds, path):
+        if job := _job_of(workflow, makers, temporary, path):
             seen.update(job.outputs)
             found.append(job)
             todo += job.inputs
@@ -206,7 +206,7 @@ def _outputs(
 
 
 def _job_of(
-    workflow: Workflow, makers: Makers, rounds: Collection[str], path: str
+    workflow: Workflow, makers: Makers, temporary: Collection[str], path: str
 ) -> Job | None:
     """The job that makes a file; None of a download or a file of the user's own."""
     for rule, templates, pattern in makers:
@@ -220,14 +220,13 @@ def _job_of(
                 wildcards,
                 tuple(each_of(read)),
                 outputs,
-                tuple(weights) if wildcards.get("checkpoint") in rounds else (),
+                tuple(weights) if wildcards.get("checkpoint") in temporary else (),
             )
     return None
 
 
-def _rounds(workflow: Workflow) -> set[str]:
-    """Checkpoints whose weights go once the next round has been trained, or a learning rate
-    been tried."""
+def _temporary(workflow: Workflow) -> set[str]:
+    """Checkpoints whose weights go when nothing needs them any more."""
     if isinstance(workflow.graph, Synthetic):
         return set()
-    return set(workflow.names()["round"])
+    return set(workflow.names()["temporary"])

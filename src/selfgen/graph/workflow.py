@@ -197,19 +197,21 @@ class Workflow:
         return to_json(benchmarks.limits(self.graph, wildcards.benchmark))
 
     def names(self) -> dict[str, list[str]]:
-        """The values of each wildcard, and those that only some rules take. ``round``: the
-        checkpoints that are no result, those of rates among them."""
+        """The values of each wildcard, and those that only some rules take. ``declared``: the
+        checkpoints that are results, unlike those of rounds and rates; ``temporary``: those
+        whose weights go when nothing needs them any more."""
         graph, config = self.graph, self.graph.config
-        rounds = {
-            n for n, checkpoint in graph.checkpoints.items() if n != checkpoint.declared
-        }
+        every = set(graph.checkpoints)
+        declared = {n for n in every if n == graph.checkpoints[n].declared}
+        temporary = every - declared if config.keep_weights else every
         return {
             "task": list(config.tasks),
             "model": list(config.models),
             "checkpoint": list(graph.checkpoints),
             "decoding": [*DECODINGS, paths.VALIDATION],
-            "kept": sorted(set(graph.checkpoints) - rounds),
-            "round": sorted(rounds),
+            "declared": sorted(declared),
+            "kept": sorted(every - temporary),
+            "temporary": sorted(temporary),
             "comparison": judging.names(graph),
             "judged": benchmarks.judged(graph),
             "few_shot": benchmarks.few_shot(graph),
