@@ -7,9 +7,10 @@ import io
 from typing import Any
 
 import pytest
-from tests.judged import NONE, SAME, made
+from tests.judged import NONE, SAME, STEPS, made
 
 from selfgen.evaluation.statistics import holm
+from selfgen.report import figures
 from selfgen.report.tables import claims, steps
 
 
@@ -67,3 +68,29 @@ def test_what_was_not_run_is_said() -> None:
     scores, runs, errors, spec = made(SAME, NONE)
     scores = scores[scores["method"] != "sft"]
     assert lines(scores, runs, errors, spec)["bash", "whole"]["verdict"] == "not run"
+
+
+def test_the_figure_of_steps_shows_what_is_declared() -> None:
+    """By place, and by the number of steps where that differs; each line's points are shares
+    of the answers that have such a step."""
+    _, _, errors, spec = made(SAME, NONE | {"bash": 0.3})
+    figure = figures.steps_figure(errors, spec)
+    (ax,) = figure.axes
+    drawn = {line.get_label(): line for line in ax.lines if line.get_linestyle() == "-"}
+    assert set(drawn) == {"SFT", "BASH", "RAC"}
+    own = [
+        row
+        for cell, part in zip(spec.cells, errors, strict=True)
+        for row in part
+        if cell.method == "bash"
+    ]
+    third = 100 * sum(bool(row["free"][2]) for row in own) / len(own)
+    assert drawn["BASH"].get_ydata()[2] == pytest.approx(third)
+    for part in errors:
+        for row in part[::2]:
+            row |= {"due": 5, "free": row["free"][:4], "forced": row["forced"][:5]}
+    upper, lower = figures.steps_figure(errors, spec).axes
+    assert len(upper.lines[0].get_xdata()) == STEPS
+    assert [*lower.lines[0].get_xdata()] == [5, STEPS]
+    for kind in figures.KINDS:
+        assert len(figures.render(figure, kind)) > 5_000

@@ -98,7 +98,11 @@ def tables(graph: Graph) -> dict[str, Job]:
 @functools.cache
 def figures(graph: Graph) -> dict[str, Job]:
     """All figures of a configuration by name."""
-    return {name: _job(graph, FIGURES, name) for name in FIGURES}
+    jobs = {name: _job(graph, FIGURES, name) for name in ("main", "curves")}
+    if cells := checked.cells(graph):
+        steps = _job(graph, FIGURES, "step-errors", cells, errors=checked.files(graph))
+        jobs["step-errors"] = steps
+    return jobs
 
 
 def samples(graph: Graph) -> r.TableSpec[None]:
@@ -194,8 +198,9 @@ def _spec(
             asked = primary.tasks is None or task in primary.tasks
             columns.append(r.Column(task, split, column, title, shared, asked))
     evaluation = graph.config.evaluation
-    # One family: where there is a table of the declared comparisons, it is in no other.
-    declared = kind == "claims" or not checked.cells(graph)
+    # One family: where there is a table of the declared comparisons, it is in no other; the
+    # figure of steps shows the declared methods and tests nothing.
+    declared = kind in ("claims", "step-errors") or not checked.cells(graph)
     return r.TableSpec(
         kind=kind,
         name=name,

@@ -14,11 +14,20 @@ import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ParamSpec
 
+from selfgen.evaluation.statistics import mean_interval
 from selfgen.report.collect import NO_MODEL, SHARED, in_order, several
 from selfgen.report.measure import Line, Numbers, main_table
-from selfgen.report.registry import Rendering, frame, score_frame
+from selfgen.report.registry import (
+    Rendering,
+    Rows,
+    by_method,
+    frame,
+    rows,
+    score_frame,
+)
 from selfgen.report.spec import TableSpec
 from selfgen.report.tables.details import title as title_of
+from selfgen.report.tables.steps import rates
 
 if TYPE_CHECKING:
     import pandas
@@ -167,11 +176,11 @@ def main_figure(
         dagger = f" {SHARED}" if column.shared_templates else ""
         title = textwrap.fill(f"{column.title}{dagger}", 22)
         ax.set_title(f"{title}\nn = {table.size(i)}")
-    for axes, (title, units, value, rows) in zip(grid, parts, strict=True):
+    for axes, (title, units, value, lines) in zip(grid, parts, strict=True):
         for i, ax in enumerate(axes):
-            _dots(ax, rows, i, value, styles(spec))
+            _dots(ax, lines, i, value, styles(spec))
             ax.set_xlabel(units[i])
-        axes[0].set_yticks(range(len(rows)), _names(rows))
+        axes[0].set_yticks(range(len(lines)), _names(lines))
         axes[0].text(
             -0.03,
             1.02,
@@ -293,7 +302,95 @@ def curves_figure(curves: pandas.DataFrame, spec: TableSpec[Any]) -> Figure:
     return figure
 
 
+@styled
+def steps_figure(errors: Sequence[Rows], spec: TableSpec[Any]) -> Figure:
+    """Errors of steps that a checker judges, by their place in the answer: after own steps
+    (lines), and after the reference's (dashes).
+
+    A panel a task and model; the declared methods and what they are compared with. Below,
+    where the references have different numbers of steps, the excess by that number, with its
+    interval.
+    """
+    found = by_method(spec, errors)
+    shown = {
+        key: by_seed
+        for key, by_seed in found.items()
+        if key[2] in {*spec.primary, spec.baseline_of(*key[:2])}
+    }
+    places = list(dict.fromkeys(key[:2] for key in shown))
+    sizes = {row["due"] for s in shown.values() for part in s.values() for row in part}
+    by_size = len(sizes) > 1
+    size = (max(4.6, 0.4 + 2.4 * len(places)), 2.7 + 2.0 * by_size)
+    figure, axes = panels(1 + by_size, len(places), size)
+    looks = styles(spec)
+    for column, place in enumerate(places):
+        axes[0][column].set_title(
+            ", ".join(place) if several(m for _, m in places) else place[0]
+        )
+        for key, by_seed in shown.items():
+            if key[:2] == place:
+                look = (looks.get(key[2], (GREY, "-"))[0], spec.labels[key[2]])
+                _by_place(axes[0][column], by_seed, *look)
+                if by_size:
+                    _by_size(axes[1][column], by_seed, *look, spec.confidence, key)
+    titles = [("step of the answer", "wrong steps, %\n(dashes: after reference)")]
+    titles.append(("steps of the reference", "excess error, points"))
+    for line, (x, y) in zip(axes, titles, strict=False):
+        line[0].set_ylabel(y)
+        for ax in line:
+            ax.set_xlabel(x)
+            ax.grid(axis="y", color=LIGHT, linewidth=0.5)
+            ax.set_axisbelow(True)
+    legend(figure, axes, 1.9)
+    return figure
+
+
+def _by_place(ax: Axes, by_seed: Mapping[int, Rows], colour: str, label: str) -> None:
+    every = [row for rows in by_seed.values() for row in rows]
+    for side, line in (("free", "-"), ("forced", "--")):
+        wrong = [
+            [bool(row[side][k]) for row in every if k < min(len(row[side]), row["due"])]
+            for k in range(max(row["due"] for row in every))
+        ]
+        # The last places are those of few answers.
+        kept = [x for x in wrong if len(x) >= 0.2 * len(wrong[0])]
+        ax.plot(
+            range(1, len(kept) + 1),
+            [100 * sum(x) / len(x) for x in kept],
+            line,
+            color=colour,
+            linewidth=1.2,
+            label=label if side == "free" else None,
+        )
+
+
+def _by_size(
+    ax: Axes,
+    by_seed: Mapping[int, Rows],
+    colour: str,
+    label: str,
+    confidence: float,
+    names: tuple[str, ...],
+) -> None:
+    sizes = sorted({row["due"] for rows in by_seed.values() for row in rows})
+    means = [
+        mean_interval(
+            {
+                seed: {r["id"]: rates(r)["excess"] for r in rows if r["due"] == size}
+                for seed, rows in by_seed.items()
+            },
+            confidence,
+            (*names, str(size)),
+        )
+        for size in sizes
+    ]
+    ax.plot(sizes, [100 * m.value for m in means], color=colour, label=label)
+    low, high = ([100 * getattr(m, side) for m in means] for side in ("low", "high"))
+    ax.fill_between(sizes, low, high, color=colour, alpha=0.15, linewidth=0)
+
+
 FIGURES: dict[str, Rendering[Figure]] = {
     "main": Rendering(main_figure, {"scores": score_frame, "runs": frame}),
     "curves": Rendering(curves_figure, {"curves": frame}),
+    "step-errors": Rendering(steps_figure, {"errors": rows}),
 }

@@ -17,20 +17,20 @@ from selfgen.data.words import ANIMALS, FOODS, THINGS
 WORDS, LETTERS = 18, 3
 """Words of a prompt, and their first letters."""
 
-MANY = 12
-"""A letter with fewer words is none."""
+_EACH = 12
+"""Words of a letter: few, so that a small model learns which letter each begins with."""
 
 BY_LETTER: dict[str, list[str]] = {}
-for _word in sorted([*ANIMALS, *FOODS, *THINGS]):
-    BY_LETTER.setdefault(_word[0], []).append(_word)
+for _letter in "bcmpst":
+    _words = [w for w in (*ANIMALS, *FOODS, *THINGS) if w.startswith(_letter)]
+    BY_LETTER[_letter] = sorted(random.Random(_letter).sample(_words, _EACH))
 
 
 def make(stream: random.Random) -> tuple[str, str]:
     """One record. The reference has words of one letter in random order."""
-    letters = [a for a, words in BY_LETTER.items() if len(words) >= MANY]
     words: list[str] = []
     while len({word[0] for word in words}) < LETTERS:
-        chosen = stream.sample(letters, LETTERS)
+        chosen = stream.sample([*BY_LETTER], LETTERS)
         words = stream.sample([w for a in chosen for w in BY_LETTER[a]], WORDS)
     order = sorted(stream.sample(words, WORDS), key=lambda word: word[0])
     return ", ".join(words), ", ".join(order)
