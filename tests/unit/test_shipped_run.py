@@ -134,16 +134,23 @@ def test_ship_copies_a_run_without_its_samples(tmp_path: Path) -> None:
     rate.write_text("chosen")
     place = rate.with_name("manifest.json")
     manifests.write(place, "choose_rate", "{}", {}, "", [rate], {})
+    steps = run / "steps" / "a" / "m" / "bash" / "seed0.parquet"
+    steps.parent.mkdir(parents=True)
+    steps.write_text("wrong")
+    place = steps.with_suffix(".json")
+    manifests.write(place, "measure_steps", "{}", {}, "", [steps], {})
     ship.ship(run, tmp_path / "out")
-    copied = {p.name for p in (tmp_path / "out" / "tuning").rglob("*") if p.is_file()}
-    assert copied == {"rate.json"}
+    for folder, name in (("tuning", "rate.json"), ("steps", "seed0.parquet")):
+        copied = (p for p in (tmp_path / "out" / folder).rglob("*") if p.is_file())
+        assert [path.name for path in copied] == [name]
     kept = pd.read_parquet(tmp_path / "out" / "judgments" / "x" / "seed0.parquet")
     assert list(kept.columns) == ["id", "won"]
     found = {
         p.relative_to(tmp_path / "out").as_posix() for p in tmp_path.rglob("out/*/*")
     }
     assert found == {
-        *("tables/main.md", "figures/a.svg", "collected/b", "judgments/x", "tuning/a")
+        *("tables/main.md", "figures/a.svg", "collected/b", "judgments/x", "tuning/a"),
+        "steps/a",
     }
     with pytest.raises(UserError, match="no folder tables"):
         ship.ship(tmp_path, tmp_path / "other")

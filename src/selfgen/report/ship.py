@@ -17,13 +17,14 @@ from selfgen.core.provenance import sha256
 from selfgen.core.rows import WRITTEN, read_table
 
 FOLDERS = ("tables", "figures", "collected")
-CHOICES = "tuning"
-"""The folder of what was chosen on validation, where there is a choice."""
+BESIDE = ("tuning", "steps")
+"""Folders of what tables read beside what is collected: choices on validation, and errors of
+steps that a checker judged. Not every run has them."""
 
 
 def ship(results: Path, out: Path) -> None:
     """Copy what ``results`` shows to the empty or missing folder ``out``; judgments, and
-    what was chosen on validation, where there are any.
+    ``BESIDE``, where there are any.
 
     Raises:
         UserError: a part of the run is missing, or not as it was made.
@@ -40,18 +41,24 @@ def ship(results: Path, out: Path) -> None:
             to = out / path.relative_to(results)
             to.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, to)
-    for path in sorted((results / CHOICES).rglob("*.json")):
-        if path.name != "manifest.json":
-            manifests.held(path, made=True)
-            to = out / path.relative_to(results)
-            to.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, to)
+    for path in (p for folder in BESIDE for p in _files(results / folder)):
+        manifests.held(path, made=True)
+        to = out / path.relative_to(results)
+        to.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, to)
     for path in sorted((results / "judgments").rglob("*.parquet")):
         manifests.held(path, made=True)
         to = out / path.relative_to(results)
         to.parent.mkdir(parents=True, exist_ok=True)
         table = read_table(path).drop_columns("reply")
         pyarrow.parquet.write_table(table, to, **WRITTEN)
+
+
+def _files(folder: Path) -> list[Path]:
+    """What stands in a folder but manifests."""
+    found = sorted(path for path in folder.rglob("*") if path.is_file())
+    vouching = {path.with_suffix(".json") for path in found if path.suffix != ".json"}
+    return [p for p in found if p.name != "manifest.json" and p not in vouching]
 
 
 def _made(results: Path) -> Iterator[Path]:
