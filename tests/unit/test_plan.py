@@ -165,6 +165,10 @@ def test_disk_by_hand() -> None:
     assert disk.rows == 4 * 4 * 8 * 536
     assert disk.state == 24 * tiny
     assert disk.peak == 2 * big + (4 + 16 + 4 + 24) * tiny + disk.rows
+    # SFT, from which the others start, and one on the way.
+    gone = Graph(found.config.model_copy(update={"keep_weights": False}))
+    disk = cost.disk(gone, sizes, works)
+    assert (disk.kept, disk.rounds) == (4 * tiny, 2 * 4 * tiny)
 
 
 def test_state_of_a_training(tmp_path: Path) -> None:

@@ -17,9 +17,10 @@ PARAMETERS = {
     "pythia-2.8b": (2_775_208_960, 2_517_652_480),
     "pythia-6.9b": (6_857_302_016, 6_444_163_072),
     "mistral-7b": (7_241_732_096, None),
+    "smollm2-135m": (134_515_008, None),
 }
 """All of them, and those outside the embeddings: the table in EleutherAI/pythia's README;
-Mistral's from the size of its weights in bf16."""
+the others' from the sizes of their weights in bf16."""
 
 
 @pytest.mark.parametrize("name", shapes.SHAPES)

@@ -1,5 +1,7 @@
 # Wildcards, and what rules that run a model have in common.
 NAMES = GRAPH.names()
+# Weights that are not kept go once they are read, so that goes before further training.
+READING = 0 if GRAPH.keeps_weights else 2
 HEAVY = {"mem": memory(GRAPH.model_gb), "runtime": "8h", "gpu": GRAPH.gpus()}
 
 

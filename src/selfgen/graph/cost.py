@@ -225,7 +225,7 @@ def _parameters(graph: Graph, name: str) -> int:
 
     model = graph.config.models[name]
     with torch.device("meta"):
-        if isinstance(model, c.HubModel) and model.shape:
+        if isinstance(model, c.HubModel | c.GgufModel) and model.shape:
             return shapes.build(model.shape).num_parameters()
         if isinstance(model, c.RandomModel):
             from selfgen.models.base import create
@@ -245,12 +245,16 @@ def disk(graph: Graph, sizes: dict[str, int], works: Sequence[Work]) -> Disk:
     """What the run leaves on the disk; ``sizes`` of base models, and all ``works``."""
     kept: Counter[str] = Counter()
     rounds: Counter[str] = Counter()
+    keeps = graph.config.keep_weights
+    parents = {checkpoint.parent for checkpoint in graph.checkpoints.values()}
     for _, model, checkpoint, _ in graph.trained():
         if checkpoint == graph.checkpoints[checkpoint].declared:
-            kept[model] += 1
+            kept[model] += keeps or checkpoint in parents
             rounds[model] += graph.checkpoints[checkpoint].rounds > 1
-    # Trainings go before answers, so all rates that are tried may lie there at once.
-    rounds.update(cell.model for cell in tuning.points(graph))
+    # Trainings go before answers, so all rates that are tried may lie there at once; where
+    # no weights are kept, answers go first.
+    points = Counter(cell.model for cell in tuning.points(graph))
+    rounds += points if keeps else Counter(dict.fromkeys(kept, 1))
     models = graph.config.models.items()
     bases = {k: (sizes[k], isinstance(model, c.HubModel)) for k, model in models}
     return report.disk(bases, kept, rounds, works)

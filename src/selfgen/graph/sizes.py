@@ -198,7 +198,7 @@ def _shape(graph: Graph, name: str) -> dict[str, Any]:
     if isinstance(model, c.RandomModel):
         vocabulary = len(model.characters or ()) or 256
         return {"vocab_size": vocabulary, **model.architecture}
-    if isinstance(model, c.HubModel) and model.shape:
+    if isinstance(model, c.HubModel | c.GgufModel) and model.shape:
         return SHAPES[model.shape]
     for folder in (
         graph.sources.folder(model),

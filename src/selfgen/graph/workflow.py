@@ -104,6 +104,11 @@ class Workflow:
         replies = f"{resources}/replies"
         self.folders = {"root": root, "scratch": "scratch", "replies": replies}
 
+    @property
+    def keeps_weights(self) -> bool:
+        """Whether fine-tuned weights stay when nothing needs them any more."""
+        return isinstance(self.graph, Synthetic) or self.graph.config.keep_weights
+
     def spec(self, rule: str, wildcards: Any) -> str:
         """What a step reads, as canonical JSON."""
         text = to_json(self._ask(SPECS[rule], wildcards))
@@ -203,7 +208,7 @@ class Workflow:
         graph, config = self.graph, self.graph.config
         every = set(graph.checkpoints)
         declared = {n for n in every if n == graph.checkpoints[n].declared}
-        temporary = every - declared if config.keep_weights else every
+        temporary = every - declared if self.keeps_weights else every
         return {
             "task": list(config.tasks),
             "model": list(config.models),

@@ -36,10 +36,21 @@ SHAPES: dict[str, dict[str, Any]] = {
         "max_position_embeddings": 32768,
         "sliding_window": 4096,
     },
+    "smollm2-135m": {
+        "model_type": "llama",
+        "vocab_size": 49152,
+        "hidden_size": 576,
+        "intermediate_size": 1536,
+        "num_hidden_layers": 30,
+        "num_attention_heads": 9,
+        "num_key_value_heads": 3,
+        "max_position_embeddings": 8192,
+        "tie_word_embeddings": True,
+    },
 }
-"""``config.json`` of EleutherAI/pythia-{1b,2.8b,6.9b}-deduped and mistralai/Mistral-7B-v0.1,
-as far as it sets sizes; parameters are held against the published counts in
-tests/unit/test_shapes.py."""
+"""``config.json`` of EleutherAI/pythia-{1b,2.8b,6.9b}-deduped, mistralai/Mistral-7B-v0.1 and
+HuggingFaceTB/SmolLM2-135M, as far as it sets sizes; parameters are held against the published
+counts in tests/unit/test_shapes.py."""
 
 
 def build(name: str, seed: int = 0) -> Any:
