@@ -302,6 +302,18 @@ def test_a_metric_that_is_no_score_is_refused():
         _table([_part("bash", FLAT)], column)
 
 
+def test_a_column_at_the_floor_gives_way_to_another_of_its_task():
+    """It stays in the CSV, and where it is all that a task has."""
+    hard = Column("sum", "hard", "rougeL", "Hard")
+    low = [_part(name, [0.02] * 4, hard) for name in ("sft-continued", "bash")]
+    both = [_part("sft-continued", FLAT), _part("bash", HIGH), *low]
+    drawn = _table(both, hard, SUM)
+    assert "Hard" not in drawn["md"].splitlines()[2]
+    assert "every method is under 10% there: Hard (main.csv)" in drawn["md"]
+    assert ",hard," in drawn["csv"]
+    assert "Hard<br>n = 4, floor" in _table(low, hard)["md"]
+
+
 def test_latex_escapes_and_compiles(tmp_path):
     labels = LABELS | {"bash": r"B&SH 50% $x$ #1 {a}~^\ <b> a_b — β ▲ 'q'"}
     column = Column("sum", "test", "rougeL", 'A long_title & 100% of "it"', True)

@@ -157,29 +157,30 @@ def main_figure(
     compared = [
         row for row in table.rows if any(s and s.difference for s in row.scores)
     ]
-    percent = [f"{title_of(column.metric)}, %" for column in spec.columns]
+    columns = [(i, spec.columns[i]) for i in table.shown]
+    percent = [f"{title_of(column.metric)}, %" for _, column in columns]
     parts = [("(a) Score", percent, "mean", list(table.rows))]
     if compared:
         title = f"(b) Against {spec.baseline_label}"
-        points = ["difference, points"] * len(spec.columns)
+        points = ["difference, points"] * len(columns)
         parts.append((title, points, "difference", compared))
     heights = [len(rows) + 0.4 for *_, rows in parts]
-    width = 0.3 + 0.065 * max(map(len, _names(table.rows))) + 1.5 * len(spec.columns)
+    width = 0.3 + 0.065 * max(map(len, _names(table.rows))) + 1.5 * len(columns)
     figure, grid = panels(
         len(parts),
-        len(spec.columns),
+        len(columns),
         (max(4.6, width), 1.2 + 0.22 * sum(heights)),
         sharey="row",
         gridspec_kw={"height_ratios": heights},
     )
-    for ax, (i, column) in zip(grid[0], enumerate(spec.columns), strict=True):
+    for ax, (i, column) in zip(grid[0], columns, strict=True):
         dagger = f" {SHARED}" if column.shared_templates else ""
         title = textwrap.fill(f"{column.title}{dagger}", 22)
         ax.set_title(f"{title}\nn = {table.size(i)}")
     for axes, (title, units, value, lines) in zip(grid, parts, strict=True):
-        for i, ax in enumerate(axes):
+        for ax, (i, _), unit in zip(axes, columns, units, strict=True):
             _dots(ax, lines, i, value, styles(spec))
-            ax.set_xlabel(units[i])
+            ax.set_xlabel(unit)
         axes[0].set_yticks(range(len(lines)), _names(lines))
         axes[0].text(
             -0.03,

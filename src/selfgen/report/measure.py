@@ -101,6 +101,20 @@ class Numbers:
     detectable: tuple[float | None, ...]
     fallen: dict[tuple[str, str], dict[str, Difference]]
 
+    @property
+    def shown(self) -> list[int]:
+        """The columns that people are shown: without those at the floor where the task has
+        another one that is not."""
+        columns = self.spec.columns
+        off = {
+            c.task for c, floor in zip(columns, self.floors, strict=True) if not floor
+        }
+        return [
+            i
+            for i, column in enumerate(columns)
+            if not (self.floors[i] and column.task in off)
+        ]
+
     def size(self, column: int) -> int:
         """The number of items of a column; 0 when nothing was run."""
         return max(

@@ -76,7 +76,7 @@ def _grid(table: Numbers) -> Grid:
     header: list[Box] = [
         *["Model"] * many,
         "Method",
-        *(_header(table, i) for i in range(len(table.spec.columns))),
+        *(_header(table, i) for i in table.shown),
         *(dose.header(i, tasks) for i in shown),
         *("Seeds", "Steps"),
         Entry("Labelled tokens", below="thousands"),
@@ -86,7 +86,7 @@ def _grid(table: Numbers) -> Grid:
         [
             *[line.model] * many,
             line.label,
-            *(_entry(score, table.spec.confidence) for score in line.scores),
+            *(_entry(line.scores[i], table.spec.confidence) for i in table.shown),
             *(dose.box(line.doses, i, tasks) for i in shown),
             str(line.seeds) if line.seeds else NOT_RUN,
             *_costs(line),
@@ -138,22 +138,26 @@ def _costs(line: Line) -> list[str]:
 def _notes(table: Numbers) -> list[str]:
     spec = table.spec
     baseline = spec.baseline_label
+    columns = [spec.columns[i] for i in table.shown]
     measures = [
         f"{title_of(metric)}: "
-        + "; ".join(c.title for c in spec.columns if c.metric == metric)
-        for metric in dict.fromkeys(column.metric for column in spec.columns)
+        + "; ".join(c.title for c in columns if c.metric == metric)
+        for metric in dict.fromkeys(column.metric for column in columns)
     ]
     notes = [
         f"{'. '.join(measures)}.",
         f"Brackets: {spec.percent} interval over seeds and items (docs/statistics.md).",
         *scope_notes(
-            score.mean for line in table.rows for score in line.scores if score
+            score.mean
+            for line in table.rows
+            for i in table.shown
+            if (score := line.scores[i])
         ),
     ]
     if least := ", ".join(
-        f"{column.title} {100 * value:.1f}"
-        for column, value in zip(spec.columns, table.detectable, strict=True)
-        if value is not None
+        f"{spec.columns[i].title} {100 * value:.1f}"
+        for i in table.shown
+        if (value := table.detectable[i]) is not None
     ):
         notes += [
             f"▲ (▼): better (worse) than {baseline}: the {spec.percent} interval "
@@ -170,15 +174,20 @@ def _notes(table: Numbers) -> list[str]:
         _tasks(table),
         baseline,
     )
-    if any(table.floors):
+    if any(table.floors[i] for i in table.shown):
         notes.append("Floor: every method is under 10%; read no ranking from it.")
-    if any(column.shared_templates for column in spec.columns):
+    if left := [c.title for c in spec.columns if c not in columns]:
+        notes.append(
+            f"Left out, since every method is under 10% there: {'; '.join(left)}"
+            " (main.csv)."
+        )
+    if any(column.shared_templates for column in columns):
         notes.append(SHARED_NOTE)
     notes.append(
         "Steps and tokens: the method's own stage of training without its parent's, "
         "summed over tasks, mean of the seeds."
     )
-    if any(score is None for line in table.rows for score in line.scores):
+    if any(line.scores[i] is None for line in table.rows for i in table.shown):
         notes.append(f"{NOT_RUN}: not run, or does not apply.")
     return notes
 
