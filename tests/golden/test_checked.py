@@ -124,26 +124,20 @@ def test_after_any_mess_something_is_right(name: str) -> None:
         assert not any(errors(checker, prompt, steps)[before:])
 
 
-GROUPS = "tea, cat, Peru, bee, egg"
+GROUPS = "tea, cat, cow, bee, egg"
 SORTED = "cat, cow, bee, egg"
 
 
 @pytest.mark.parametrize(
     ("name", "text", "found"),
     [
-        ("group-words", "bee, cat\nPeru\negg, tea", "....."),
-        ("group-words", "cat, cat\nPeru\ntea, egg", ".again..."),
-        ("group-words", "cat, tea\nPeru\ntea, egg", ".kind..."),
-        ("group-words", "cat, x\nPeru\ntea, egg", ".foreign..."),
-        # Too early, and too late.
-        ("group-words", "cat\nPeru\ntea, egg", "end..."),
-        ("group-words", "cat, bee, ", ".end end"),
-        ("group-words", "cat, bee", ".end"),
-        ("group-words", "bee, cat\nPeru\negg, tea\n", "....end."),
-        ("group-words", "bee, cat\nPeru\negg, tea\ntea", "....end end"),
-        # The number of the line says whose turn it is.
-        ("group-words", "bee, cat\negg, tea\nPeru", "..kind kind kind"),
-        ("group-words", "bee, cat, Peru\negg, tea", ".end kind kind kind"),
+        ("group-words", "bee, cat, cow, egg, tea", "....."),
+        ("group-words", "cow, cat, bee, tea, egg", "....."),
+        ("group-words", "cat, cat, bee, cow, tea, egg", ".again...."),
+        # "cow" is left, so what follows is out of order until it is written.
+        ("group-words", "cat, bee, tea, egg, cow", "..order order."),
+        ("group-words", "cat, bee, tea, egg", "..order order"),
+        ("group-words", "cat, bee, tea, cow, egg", "..order.."),
         ("sort-words", "bee, cow, cat, egg", "...."),
         ("sort-words", "bee, cat, bee, cow, egg", "..again.."),
         ("sort-words", "bee, egg, cat, cow", ".order.."),
@@ -215,7 +209,7 @@ def test_forced_steps_are_those_of_plain_decoding(name: str) -> None:
     model, tokenizer = letters()
     checker = CHECKED[name].checker
     assert checker
-    rows = records(name, test=2)
+    rows = records(name, test=4)
     examples = examples_of(rows, PROMPT, tokenizer)
     found, generated = measured.forced_steps(
         model, tokenizer, examples, checker.delimiters, batch_size=4

@@ -6,11 +6,6 @@ _ANIMALS = (
     "ant bear bee camel cat cow deer dog duck eagle fox frog goat goose horse lion monkey"
     " mouse owl pig rabbit seal shark sheep snake spider tiger turtle whale wolf"
 )
-_COUNTRIES = (
-    "Austria Brazil Canada Chile China Cuba Egypt France Ghana Greece Haiti India Iran Iraq"
-    " Ireland Italy Japan Kenya Malta Mexico Nepal Norway Peru Poland Qatar Russia Spain"
-    " Sweden Syria Turkey"
-)
 _FOODS = (
     "apple bacon bread butter cake carrot cheese cherry coffee egg garlic grape honey lemon"
     " mango milk onion peach pear pepper pizza plum potato rice salad salt soup sugar tea"
@@ -36,9 +31,5 @@ _THINGS = (
 )
 
 ANIMALS = _ANIMALS.split()
-COUNTRIES = _COUNTRIES.split()
 FOODS = _FOODS.split()
 THINGS = _THINGS.split()
-
-KINDS = {"animals": ANIMALS, "countries": COUNTRIES, "foods": FOODS}
-"""By the name of the kind."""

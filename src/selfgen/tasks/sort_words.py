@@ -1,17 +1,14 @@
 """``sort-words``: words to be sorted by their first letters, made by rule; any order where
 these are the same.
-
-After any steps, right is each word that is not written yet and whose letter comes first of
-those, with a comma while others are left.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
 
-from selfgen.data.checked import Step, by_rule
+from selfgen.data.checked import by_rule
 from selfgen.data.dataset import DataSet
+from selfgen.data.sorting import Sorted
 from selfgen.data.words import ANIMALS, FOODS, THINGS
 
 WORDS, LETTERS = 18, 3
@@ -36,34 +33,7 @@ def make(stream: random.Random) -> tuple[str, str]:
     return ", ".join(words), ", ".join(order)
 
 
-class SortWords:
-    """Of a prompt of words."""
-
-    delimiters = ","
-
-    def right(self, prompt: str, before: Sequence[Step]) -> list[Step]:
-        """Nothing but the end where all words are written."""
-        left = self._left(prompt, before)
-        first = min((word[0] for word in left), default="")
-        ends = "," if len(left) > 1 else ""
-        words = [word for word in left if word[0] == first] or [""]
-        return [Step(word + ends, not ends) for word in words]
-
-    def error(self, prompt: str, before: Sequence[Step], step: Step) -> str:
-        """``again``, ``foreign`` (no word of the prompt), ``order`` (one of an earlier letter
-        is left), ``end`` (a right word, but what follows it is not)."""
-        word, left = step.text.rstrip(","), self._left(prompt, before)
-        if word in left:
-            return "end" if word[0] == min(left)[0] else "order"
-        if word in prompt.split(", "):
-            return "again"
-        return "foreign" if word else "end"
-
-    @staticmethod
-    def _left(prompt: str, before: Sequence[Step]) -> list[str]:
-        done = {step.text.rstrip(",") for step in before}
-        return [word for word in prompt.split(", ") if word not in done]
-
+CHECKER = Sorted(lambda word: word[0])
 
 load = by_rule(make, version=1)
 
@@ -73,5 +43,5 @@ DATASET = DataSet(
     template="Sort by first letter: {prompt}",
     metrics=("sort-words",),
     shared_templates=("validation", "test"),
-    checker=SortWords(),
+    checker=CHECKER,
 )

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from selfgen.evaluation.checked import whole
-from selfgen.tasks.group_words import GroupWords
+from selfgen.tasks.group_words import CHECKER
 
-METRIC = whole(GroupWords())
+METRIC = whole(CHECKER)

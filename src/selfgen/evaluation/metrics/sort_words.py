@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from selfgen.evaluation.checked import whole
-from selfgen.tasks.sort_words import SortWords
+from selfgen.tasks.sort_words import CHECKER
 
-METRIC = whole(SortWords())
+METRIC = whole(CHECKER)
