@@ -193,6 +193,7 @@ def _others(root: Path) -> Path:
     raw["methods"]["own"] = own | {"parent": "sft", "stage": "second"}
     raw["stages"]["second"]["learning_rate"] = [1e-4, 1e-3]
     raw["tasks"]["chat"]["stages"] = {"second": "sft"}
+    raw["tasks"]["leads"] = raw["tasks"]["chat"] | {"dataset": "news-leads"}
     raw["evaluation"] = {"baseline": ["sft", "sft-continued"]}
     online = {"label": "Online", "mix": "online"}
     raw["methods"]["online"] = online | {"parent": "sft", "stage": "second"}

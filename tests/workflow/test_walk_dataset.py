@@ -59,7 +59,7 @@ def test_a_data_set_of_one_file(
     done = flow.snakemake(*run, "--", "results/leakage/sums.json")
     assert done.returncode == 0, done.stdout
     records = read(flow.root / "results/records/sums.parquet")
-    assert [row["split"] for row in records].count("train") == 8
+    assert [row["split"] for row in records].count("train") == 16  # for two stages
     row = next(row for row in records if row["split"] == "test")
     a, b = map(int, row["prompt"].split(" + "))
     assert row["answer"] == str(a + b)
