@@ -23,6 +23,9 @@ smoke: .venv/ready ## the wiring, on random weights, in its own folder
 synthetic: .venv/ready ## small models from nothing: ablations with intervals, an hour
 	$(RUN) --directory runs/synthetic --configfile config/synthetic.yaml
 
+evidence: .venv/ready ## checked steps, all arms, tuned rates, five seeds: can be stopped and goes on
+	$(RUN) --directory runs/evidence --configfile config/evidence.yaml
+
 test: .venv/ready ## the fast suite
 	$(PYTEST) -m "not slow"
 
@@ -61,4 +64,4 @@ clean: ## what a run made, but not downloads and not .venv
 help:
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
-.PHONY: reproduce quick smoke synthetic test test-slow test-all lint resume report plan clean help
+.PHONY: reproduce quick smoke synthetic evidence test test-slow test-all lint resume report plan clean help
