@@ -27,8 +27,11 @@ RUNS = {
     "preference": ["config.yaml", "more/preference.yaml"],
 }
 """Runs of the workflow, and the configuration files of each."""
-PAGES = {ROOT / "README.md": "laptop", ROOT / "docs" / "synthetic.md": "synthetic"}
-"""Pages, and the run that each shows."""
+PAGES = {
+    ROOT / "README.md": ["laptop"],
+    ROOT / "docs" / "synthetic.md": ["synthetic"],
+}
+"""Pages, and the runs that each shows."""
 
 
 def graph(run: str) -> Graph:
@@ -85,7 +88,8 @@ if __name__ == "__main__":
         for folder, files in (("tables", drawn(name)), ("figures", figures(name))):
             for file, content in files.items():
                 (REFERENCE / name / folder / file).write_bytes(content)
-    for page, name in PAGES.items():
-        text = page.read_text(encoding="utf-8")
-        shown = ship.shown(REFERENCE / name, page)
-        page.write_text(ship.show(text, shown), encoding="utf-8")
+    for page, names in PAGES.items():
+        for name in names:
+            text = page.read_text(encoding="utf-8")
+            shown = ship.shown(REFERENCE / name, page)
+            page.write_text(ship.show(text, shown), encoding="utf-8")

@@ -173,5 +173,15 @@ def test_show_replaces_what_stands_between_the_marks() -> None:
     once = ship.show(page, {"x": "new\n"})
     assert once == "a <!-- x -->\n\nnew\n\n<!-- /x --> b"
     assert ship.show(once, {"x": "new\n"}) == once
-    with pytest.raises(UserError, match="<!-- y -->"):
+    with pytest.raises(UserError, match="found <!-- x -->, allowed: y"):
         ship.show(page, {"y": "new"})
+    with pytest.raises(UserError, match="found <!-- x --> without <!-- /x -->"):
+        ship.show("<!-- x -->", {"x": "new"})
+
+
+def test_a_page_shows_several_runs() -> None:
+    page = "<!-- one/x -->\n\nold\n\n<!-- /one/x --> <!-- two/x --> <!-- /two/x -->"
+    found = ship.show(page, {"one/x": "new", "one/y": "more"})
+    assert found == page.replace("old", "new")
+    with pytest.raises(UserError, match="no mark of three/x"):
+        ship.show(page, {"three/x": "new"})

@@ -7,8 +7,9 @@ redistributed.
 from __future__ import annotations
 
 import os
+import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from selfgen.core import manifests
@@ -17,6 +18,8 @@ from selfgen.core.provenance import sha256
 from selfgen.core.rows import WRITTEN, read_table
 
 FOLDERS = ("tables", "figures", "collected")
+_MARK = re.compile(r"<!-- ([\w-]+(?:/[\w-]+)?) -->")
+
 BESIDE = ("tuning", "steps")
 """Folders of what tables read beside what is collected: choices on validation, and errors of
 steps that a checker judged. Not every run has them."""
@@ -78,34 +81,39 @@ def _made(results: Path) -> Iterator[Path]:
             yield path
 
 
-def show(readme: str, texts: dict[str, str]) -> str:
-    """``readme`` with each of ``texts``, by name, between its marks, ``<!-- name -->`` and
-    ``<!-- /name -->``.
+def show(page: str, texts: Mapping[str, str]) -> str:
+    """``page`` with the text of each of its marks, ``<!-- name -->`` to ``<!-- /name -->``.
+    Marks of other runs than those of ``texts`` (what stands before ``/`` in a name) stay.
 
     Raises:
-        UserError: a mark is missing.
+        UserError: there is no mark; one has no text, or no end.
     """
-    for name, text in texts.items():
-        before, opening, rest = readme.partition(f"<!-- {name} -->")
+    runs = {name.rpartition("/")[0] for name in texts}
+    marks = [m for m in _MARK.findall(page) if m.rpartition("/")[0] in runs]
+    if not marks:
+        raise UserError(f"page: found no mark of {' or '.join(sorted(texts))}")
+    for name in marks:
+        if name not in texts:
+            raise UserError(f"page: found <!-- {name} -->, allowed: {', '.join(texts)}")
+        before, opening, rest = page.partition(f"<!-- {name} -->")
         _, closing, after = rest.partition(f"<!-- /{name} -->")
         if not closing:
-            raise UserError(f"README: found no <!-- {name} --> ... <!-- /{name} -->")
-        readme = f"{before}{opening}\n\n{text.strip()}\n\n{closing}{after}"
-    return readme
+            raise UserError(f"page: found <!-- {name} --> without <!-- /{name} -->")
+        page = f"{before}{opening}\n\n{texts[name].strip()}\n\n{closing}{after}"
+    return page
 
 
 def shown(out: Path, page: Path) -> dict[str, str]:
-    """What ``page`` shows of the run shipped in ``out``, by the name of its marks."""
-    tables = {
-        path.stem: path.read_text(encoding="utf-8")
+    """What ``page`` can show of the run shipped in ``out``, by mark: ``run/table``, and
+    ``run/time``, where there is a table of costs that ends with it."""
+    figures = os.path.relpath(out / "figures", page.parent)
+    texts = {
+        path.stem: path.read_text(encoding="utf-8").replace(
+            "](../figures/", f"]({figures}/"
+        )
         for path in sorted((out / "tables").glob("*.md"))
     }
-    if "main" in tables:
+    if "cost" in texts:
         # The last note of the cost page is about the whole run.
-        time = tables["cost"].splitlines()[-1].removeprefix("- ")
-        return {"results": tables["main"], "time": time, "cost": tables["cost"]}
-    figures = os.path.relpath(out / "figures", page.parent)
-    shown = {name: text for name, text in tables.items() if name != "costs"}
-    return shown | {
-        "figures": shown["figures"].replace("](../figures/", f"]({figures}/")
-    }
+        texts["time"] = texts["cost"].splitlines()[-1].removeprefix("- ")
+    return {f"{out.name}/{name}": text for name, text in texts.items()}
