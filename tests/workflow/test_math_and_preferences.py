@@ -71,7 +71,7 @@ def test_math_and_preferences(
         "tasks": {
             "math": {
                 "dataset": "hendrycks-math",
-                "train_rows": 8,
+                "train_rows": 6,
                 "validation_rows": 0,
                 "test_rows": 4,
                 "max_new_tokens": 16,
