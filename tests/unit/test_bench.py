@@ -135,6 +135,7 @@ def _faults() -> dict[str, float]:
     return {"seconds": 3.0, "faults": seen[-1] - seen[0]}
 
 
+@pytest.mark.slow
 def test_a_run_apart_has_the_allocator_as_it_comes() -> None:
     device = torch.device("cpu")
     kept, not_kept = (

@@ -259,6 +259,7 @@ def test_a_token_is_sent_to_the_hub_alone_and_never_shown(
     assert sent["elsewhere"] == ""
 
 
+@pytest.mark.slow
 def test_what_cannot_be_had_ends_in_one_line(
     server: HubServer, fetch: Fetch, start: Callable[..., subprocess.Popen[str]]
 ) -> None:

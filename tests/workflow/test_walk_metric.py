@@ -63,6 +63,7 @@ def without(flow: Flow, tmp_path: Path) -> Flow:
     return flow
 
 
+@pytest.mark.slow
 def test_chrf_as_a_column(
     without: Flow, tmp_path: Path, warm: Callable[[Flow], None]
 ) -> None:
