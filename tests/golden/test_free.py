@@ -119,6 +119,27 @@ def test_prompts_of_a_group_are_answered_as_any_other(
     assert together < apart if batch_size < len(rows) else together == apart
 
 
+def test_each_group_has_a_slot(model: Any) -> None:
+    """With as many slots as groups nothing is read twice: it costs what each group costs
+    alone, one request after the other."""
+
+    def forwarded(rows: list[Prompt], slots: int) -> int:
+        facts: dict[str, Any] = {}
+        options = {"seed": 3, "max_new_tokens": 4, "ends_turns": False}
+        options |= {"engine": "speculative", "facts": facts, "batch_size": slots}
+        made = free.complete(model, words(), rows, Sampling(8.0), **options)
+        assert len(list(made)) == len(rows)
+        return int(facts["forwarded_tokens"])
+
+    groups = []
+    for g in range(4):
+        row = [3 + (5 * g + 3 * j) % 28 for j in range(20)]
+        prompts = ((n, [*row[:n], 3 + (n + g) % 28]) for n in range(4, 20, 4))
+        groups.append([Prompt(f"{g}/{n}", 0, x, group=str(g)) for n, x in prompts])
+    together = forwarded([row for rows in groups for row in rows], len(groups))
+    assert together == sum(forwarded(rows, 1) for rows in groups)
+
+
 def test_epochs_of_an_example_are_different_draws(model: Any) -> None:
     ids = [5, 6, 7]
     rows = [Prompt("same", epoch, ids) for epoch in range(6)]
