@@ -33,15 +33,6 @@ def test_order_does_not_depend_on_the_file() -> None:
     ]
 
 
-def test_a_training_behind_another_has_another_order() -> None:
-    ids, lengths = [f"e{i:03d}" for i in range(50)], [10] * 50
-    orders = {
-        str(plan_steps(ids, lengths, epochs=2, batch_size=8, seed=0, depth=depth))
-        for depth in range(3)
-    }
-    assert len(orders) == 3
-
-
 def test_steps_hold_similar_lengths() -> None:
     ids = [f"e{i:03d}" for i in range(256)]
     lengths = [(i * 97) % 256 for i in range(256)]

@@ -549,8 +549,6 @@ def test_a_task_may_have_its_own_matrix() -> None:
 def test_each_training_reads_records_that_its_parents_have_not(
     fresh: dict[str, bool], rows: list[tuple[int, int]]
 ) -> None:
-    """Each has an order of its own as well, for records that are read again."""
-
     def edit(c: dict[str, Any]) -> None:
         c["stages"]["third"] = {"learning_rate": 1e-4}
         for stage, value in fresh.items():
@@ -561,6 +559,5 @@ def test_each_training_reads_records_that_its_parents_have_not(
     g = graph(edit)
     specs = [g.rows("math", name, 0) for name in ("sft", "bash", "after")]
     assert [spec.rows for spec in specs] == rows
-    assert [spec.depth for spec in specs] == [0, 1, 2]
     assert g.records("math").rows["train"] == max(last for _, last in rows)
     assert g.passed("math", "after").spec.rows == rows[2]

@@ -167,7 +167,7 @@ def test_a_field_counts_in_its_own_step(changed: Changed) -> None:
     [
         lambda text: text.replace("WINDOW = 8\n", "WINDOW = 9\n"),
         lambda text: text.replace("for epoch in range(epochs)", "for epoch in (0,)"),
-        lambda text: text.replace('f"order/{depth}/{seed}/{epoch}"', 'f"order/{seed}"'),
+        lambda text: text.replace('f"order/{seed}/{epoch}"', 'f"order/{seed}"'),
         lambda text: text + "\n\nUNUSED = None\n",
     ],
     ids=["constant", "loop", "string", "new name"],

@@ -158,7 +158,6 @@ LATER: dict[str, Any] = {
     "control_tokens": False,
     "correction_rows": "replace",
     "corrections": False,
-    "depth": 0,
     "hint": None,
     "label_smoothing": 0.0,
     "labels": "reference",

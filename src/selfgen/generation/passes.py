@@ -125,7 +125,6 @@ def rates(
             epochs=spec.epochs,
             batch_size=spec.step_rows,
             seed=spec.seed,
-            depth=spec.depth,
         )
         rate_of = {
             address: rate_at(spec.schedule, spec.beta, number, len(steps))

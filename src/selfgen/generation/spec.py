@@ -64,9 +64,9 @@ class Drawing(Checked):
 class PassSpec(Drawing):
     """A pass over training records that writes self-generated tokens.
 
-    ``step_rows`` (rows of an optimiser step), ``steps`` and ``depth`` (trainings behind that
-    one) say in which step a row will stand, where its rate depends on it. ``backend``: of a
-    free pass, ``vllm``, or none for our own.
+    ``step_rows`` (rows of an optimiser step) and ``steps`` say in which step a row will
+    stand, where its rate depends on it. ``backend``: of a free pass, ``vllm``, or none for
+    our own.
     """
 
     seed: Seed
@@ -75,7 +75,6 @@ class PassSpec(Drawing):
     prompt: PromptSpec
     device: Device
     step_rows: CountOrZero = 0
-    depth: CountOrZero = 0
     steps: Steps | None = None
     backend: Annotated[str, one_of("", "vllm")] = ""
 

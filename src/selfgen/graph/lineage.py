@@ -106,14 +106,13 @@ def records_of(
     parts = _parts(method, methods, stages)
     own = stages(method)
     found = []
-    for depth, stage in enumerate(own, len(parts) - len(own)):
-        first = rows * max(0, parts[depth])
+    for part, stage in zip(parts[-len(own) :], own, strict=True):
+        first = rows * max(0, part)
         found.append(
             Epochs(
                 rows=(first, first + min(rows, stage.rows or rows)),
                 epochs=stage.epochs,
                 batch_size=stage.batch_size,
-                depth=depth,
             )
         )
     return found

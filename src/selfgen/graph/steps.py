@@ -124,7 +124,6 @@ class Graph:
         if drawing is None:
             return None
         epochs, steps = self._epochs(task, method)[0], self._steps(task, reader)
-        by_step = steps is not None or drawing.schedule is not None
         spec = PassSpec(
             **vars(drawing),
             seed=0,
@@ -132,8 +131,7 @@ class Graph:
             epochs=epochs.epochs,
             prompt=self.prompt(task),
             device=self.device(),
-            step_rows=epochs.batch_size if by_step else 0,
-            depth=epochs.depth if by_step else 0,
+            step_rows=epochs.batch_size if steps or drawing.schedule else 0,
             steps=steps,
             backend=self._backend() if drawing.kind == "free" else "",
         )

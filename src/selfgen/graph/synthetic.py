@@ -53,11 +53,10 @@ def _variant(
         name=name,
         declared=checkpoint.declared,
         parent=_trained_one(graph, checkpoint.parent),
-        # All stages have one order, as in the shipped run.
-        rows=replace(graph.rows(task, name, seed), depth=0),
+        rows=graph.rows(task, name, seed),
         train=graph.train(task, name, seed),
         generator=_trained_one(graph, passed.generator) if passed else None,
-        passed=replace(passed.spec, seed=seed, depth=0) if passed else None,
+        passed=replace(passed.spec, seed=seed) if passed else None,
         match_wall_time=graph.trained_method(name).takes_time_of(),
         stop=StopSpec(stop.exact, stop.every) if stop and stop.method == name else None,
         curve_every=curves.every if curves and name in curves.methods else 0,

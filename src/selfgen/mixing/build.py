@@ -140,11 +140,7 @@ def _steps(
 ) -> Iterator[tuple[int, Step]]:
     ids = [example.id for example in examples]
     lengths = [len(example) for example in examples]
-    options = {
-        "batch_size": spec.batch_size,
-        "seed": spec.seed,
-        "depth": spec.depth,
-    }
+    options = {"batch_size": spec.batch_size, "seed": spec.seed}
     if tokens is not None:
         return part_of(plan_tokens(ids, lengths, tokens=tokens, **options), None)
     return part_of(plan_steps(ids, lengths, epochs=spec.epochs, **options), spec.steps)

@@ -31,14 +31,12 @@ def plan_steps(
     epochs: int,
     batch_size: int,
     seed: int,
-    depth: int = 0,
 ) -> list[Step]:
     """Steps of ``(example index, epoch)``; every example once an epoch.
 
     An epoch is shuffled, cut into windows of ``WINDOW`` batches, each window sorted by
     length and cut into batches, and the batches shuffled: rows of a step have similar
-    lengths and little padding. The last step of an epoch may be smaller. ``depth``: trainings
-    behind this one; each has an order of its own.
+    lengths and little padding. The last step of an epoch may be smaller.
 
     Raises UserError: there is no row, or there are more than memory can hold.
     """
@@ -47,7 +45,7 @@ def plan_steps(
     return [
         step
         for epoch in range(epochs)
-        for step in _epoch(ids, lengths, epoch, batch_size, seed, depth)
+        for step in _epoch(ids, lengths, epoch, batch_size, seed)
     ]
 
 
@@ -75,14 +73,13 @@ def plan_tokens(
     tokens: float,
     batch_size: int,
     seed: int,
-    depth: int = 0,
 ) -> list[Step]:
     """As many steps of the same plan, over as many epochs, as ``tokens`` allow: at least
     one, and the last is the one that reaches them."""
     steps: list[Step] = []
     epoch, read = 0, 0
     while read < tokens or not steps:
-        for step in _epoch(ids, lengths, epoch, batch_size, seed, depth):
+        for step in _epoch(ids, lengths, epoch, batch_size, seed):
             steps.append(step)
             read += sum(lengths[i] for i, _ in step)
             if read >= tokens:
@@ -97,16 +94,11 @@ def is_plain(seed: int, example: str, epoch: int, share: float) -> bool:
 
 
 def _epoch(
-    ids: Sequence[str],
-    lengths: Sequence[int],
-    epoch: int,
-    batch_size: int,
-    seed: int,
-    depth: int,
+    ids: Sequence[str], lengths: Sequence[int], epoch: int, batch_size: int, seed: int
 ) -> list[Step]:
     if not ids:
         raise UserError("rows: there is no training record")
-    stream = random.Random(f"order/{depth}/{seed}/{epoch}")
+    stream = random.Random(f"order/{seed}/{epoch}")
     # Sorted first, so that the order of the records file cannot matter.
     order = sorted(range(len(ids)), key=lambda i: ids[i])
     stream.shuffle(order)

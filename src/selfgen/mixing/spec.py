@@ -15,13 +15,11 @@ Method = TypeVar("Method")
 @dataclass(frozen=True, kw_only=True)
 class Epochs(Checked):
     """So many epochs of the slice ``rows`` of training records, ``batch_size`` of them an
-    optimiser step. ``depth``: trainings behind the weights that it starts from, which gives
-    it an order of its own."""
+    optimiser step."""
 
     rows: tuple[CountOrZero, Count]
     epochs: Count
     batch_size: Count
-    depth: CountOrZero = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +30,6 @@ class RowsSpec(Checked, Generic[Method]):
     stage that joins others. ``method``: a ``mixing.mix.Mix``, the keys of the
     method that decide its rows. ``loss``: of the ``answers``, or of the prompts too
     (``all``). ``steps``: a part of the stage's steps (a round).
-    ``depth``: as that of ``Epochs``.
     """
 
     seed: Seed
@@ -43,7 +40,6 @@ class RowsSpec(Checked, Generic[Method]):
     method: Method
     loss: Annotated[str, one_of("answers", "all")] = "answers"
     steps: Steps | None = None
-    depth: CountOrZero = 0
     then: tuple[Epochs, ...] = ()
 
     def parts(self) -> list[RowsSpec[Method]]:
