@@ -37,6 +37,19 @@ def test_what_is_declared_and_nothing_else_is_one_family() -> None:
     assert all(float(line["detectable"]) > 0 for line in found.values())
 
 
+def test_seeds_needed_are_those_that_find_the_aim() -> None:
+    """Not with one seed, which says nothing of others; with three, a number that agrees with
+    what these find."""
+    scores = SAME | {"bash": 0.9, "rac": 0.1}
+    for line in lines(*made(scores, NONE)).values():
+        needed, found = line["seeds_needed"], float(line["detectable"])
+        assert (needed == "3") == (found <= claims.AIM)
+        assert needed == f"over {claims.MOST_SEEDS}" or 3 <= int(needed)
+    assert {
+        x["seeds_needed"] for x in lines(*made(scores, NONE, seeds=1)).values()
+    } == {""}
+
+
 def test_the_excess_is_that_of_the_table_of_steps() -> None:
     scores, runs, errors, spec = made(SAME, NONE | {"bash": 0.3})
     text = steps.draw(errors, spec).texts()["csv"]

@@ -273,6 +273,30 @@ def test_smallest_detectable_of_few_seeds_is_that_of_a_t_test():
         assert power == pytest.approx(0.8, abs=0.003)
 
 
+def test_seeds_needed_are_those_of_a_t_test() -> None:
+    """Of 40 seeds whose differences vary by 1: as many as a t test with known power needs."""
+    error = crossed.Error(np.array(1 / 40), np.array(0.0), 40, 500)
+    true = (39 / stats.chi2.median(39)) ** 0.5
+
+    def power(seeds: int, difference: float) -> float:
+        reach = stats.t.ppf(0.975, seeds - 1)
+        return float(
+            stats.nct.sf(reach, seeds - 1, difference * seeds**0.5 / true)
+            + stats.nct.cdf(-reach, seeds - 1, difference * seeds**0.5 / true)
+        )
+
+    for difference in (0.6, 1.0, 2.0):
+        expected = next(k for k in range(3, 99) if power(k, difference) > 0.8)
+        assert crossed.seeds_needed(error, difference, 0.95, 30) == expected
+    assert crossed.seeds_needed(error, 0.1, 0.95, 30) is None
+
+
+def test_items_that_differ_are_not_made_good_by_seeds() -> None:
+    error = crossed.Error(np.array(0.01), np.array(1.0), 5, 100)
+    assert crossed.seeds_needed(error, 2.5, 0.95, 1000) is None
+    assert crossed.seeds_needed(error, 3.0, 0.95, 1000) == 3
+
+
 def test_a_table_of_a_hundred_cells_takes_less_than_two_seconds():
     rng = np.random.default_rng(8)
     a, b = (_values(rng.normal(size=(3, 200))) for _ in range(2))

@@ -11,6 +11,7 @@ docs/statistics.md says the method in plain words, and how often its intervals c
 
 from __future__ import annotations
 
+import bisect
 import functools
 from dataclasses import dataclass
 
@@ -110,9 +111,12 @@ def critical(share: Array, seeds: int, items: int, confidence: float) -> Array:
     return np.interp(np.arcsin(np.sqrt(np.clip(share, 0, 1))), angles, values)
 
 
-def smallest_detectable(error: Error, confidence: float, power: float = 0.8) -> Array:
+def smallest_detectable(
+    error: Error, confidence: float, power: float = 0.8, *, seeds: int | None = None
+) -> Array:
     """The true differences that intervals tell from 0 with probability ``power``, where
-    errors are as large as ``error``.
+    errors are as large as ``error``; with ``seeds``, those of a run over so many seeds and
+    the same items, of which ``error`` is known from this one.
 
     Of few seeds an estimated variance is below the true one more often than not: that of the
     seeds is raised by the median of its error, so that half of the answers are too large.
@@ -120,14 +124,16 @@ def smallest_detectable(error: Error, confidence: float, power: float = 0.8) -> 
     from scipy.special import ndtr
     from scipy.stats import chi2
 
+    seeds = seeds or error.seeds
     by_seeds, by_items = (x[..., None] for x in (error.by_seeds, error.by_items))
     drawn, weights = np.ones(1), np.ones(1)
     if error.seeds > 1:
         by_seeds = by_seeds * (error.seeds - 1) / chi2.median(error.seeds - 1)
-        drawn, weights = _chi_square(error.seeds - 1, 40)
+        by_seeds = by_seeds * (error.seeds / seeds)
+        drawn, weights = _chi_square(seeds - 1, 40)
     true = by_seeds + by_items
-    again = Error(by_seeds * drawn, by_items + 0 * drawn, error.seeds, error.items)
-    reach = critical(again.share, error.seeds, error.items, confidence)
+    again = Error(by_seeds * drawn, by_items + 0 * drawn, seeds, error.items)
+    reach = critical(again.share, seeds, error.items, confidence)
     reach = reach * np.sqrt(again.variance / np.where(true > 0, true, 1))
     low = np.zeros_like(true)
     high = low + 2 * reach.max() + 10
@@ -137,6 +143,26 @@ def smallest_detectable(error: Error, confidence: float, power: float = 0.8) -> 
         enough = found[..., None] > power * weights.sum()
         low, high = np.where(enough, low, middle), np.where(enough, middle, high)
     return ((low + high) / 2 * np.sqrt(true))[..., 0]
+
+
+def seeds_needed(
+    error: Error, difference: float, confidence: float, most: int
+) -> int | None:
+    """The fewest seeds, from three on, with which a true ``difference`` is found with 80 %
+    power, the items as they are; None where more than ``most`` are needed, or nothing is
+    known of how much seeds differ."""
+    if error.seeds == 1:
+        return None
+
+    def missed(seeds: int) -> bool:
+        found = smallest_detectable(error, confidence, seeds=seeds)
+        return float(found) > difference
+
+    # More seeds find more, so those that miss come first.
+    enough = 3 + bisect.bisect_left(
+        range(3, most + 1), True, key=lambda k: not missed(k)
+    )
+    return enough if enough <= most else None
 
 
 @functools.lru_cache(maxsize=256)

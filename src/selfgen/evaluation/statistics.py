@@ -8,7 +8,7 @@ into seeds and items. docs/statistics.md has the method in plain words, and its 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -46,12 +46,14 @@ class Difference(Interval):
     """A mean paired difference, its two-sided p-value, and ``detectable``: the smallest
     true difference that is found with 80 % power where errors are as large as here.
 
-    ``over_seeds``: both sides have enough seeds to say what others would show.
+    ``over_seeds``: both sides have enough seeds to say what others would show; ``error``:
+    its variance, None where nothing varies.
     """
 
     p: float = 1.0
     detectable: float = 0.0
     over_seeds: bool = False
+    error: crossed.Error | None = field(default=None, compare=False, repr=False)
 
     @property
     def sign(self) -> int:
@@ -120,6 +122,7 @@ def paired_difference(
         p=float(p[0]),
         detectable=float(detectable),
         over_seeds=min(len(a), len(b), len(pairs)) >= LEAST_SEEDS,
+        error=error,
     )
 
 

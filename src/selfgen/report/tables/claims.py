@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from selfgen.evaluation import crossed
 from selfgen.report.collect import label, several
 from selfgen.report.dose import LITTLE
 from selfgen.report.grid import NOT_RUN, Box, Grid, bracketed, numbers, scope_notes
@@ -30,11 +31,16 @@ CSV = (
     *("task", "split", "model", "method", "decoding", "measure", "reference"),
     *("n", "seeds", "mean", "low", "high"),
     *("difference", "difference_low", "difference_high", "p", "holm", "detectable"),
-    *("changed_share", "verdict"),
+    *("seeds_needed", "changed_share", "verdict"),
 )
 
 CEILING = 1 - FLOOR
 """A score where every method has more leaves no room for a difference."""
+
+AIM = 0.025
+"""A difference that a run should be able to find."""
+MOST_SEEDS = 30
+"""More are not looked for."""
 
 EXCESS = "excess"
 
@@ -54,6 +60,14 @@ class Claim:
     better: int = 1
     changed: float | None = None
     out: str = ""
+
+    def seeds_needed(self, confidence: float) -> str:
+        """How many seeds would find a difference of ``AIM``; empty where that is not known."""
+        difference = self.score.difference if self.score else None
+        if difference is None or difference.error is None or difference.seeds == 1:
+            return ""
+        found = crossed.seeds_needed(difference.error, AIM, confidence, MOST_SEEDS)
+        return str(found) if found else f"over {MOST_SEEDS}"
 
     def verdict(self, confidence: float) -> str:
         """A word, by a rule: docs/statistics.md."""
@@ -140,6 +154,7 @@ def _grid(claims: Sequence[Claim], spec: TableSpec[Any]) -> Grid:
                 bracketed(difference, sign="+"),
                 NOT_RUN if holm is None else f"{holm:.3f}",
                 f"{100 * detectable:.1f}" if detectable else NOT_RUN,
+                claim.seeds_needed(spec.confidence) or NOT_RUN,
                 NOT_RUN if claim.changed is None else f"{100 * claim.changed:.1f}",
                 claim.verdict(spec.confidence),
             ]
@@ -151,7 +166,8 @@ def _grid(claims: Sequence[Claim], spec: TableSpec[Any]) -> Grid:
         f" {spec.baseline_label}, in percent (scale: {spec.scale}).",
         header=[
             *("Task", *["Model"] * many, "Method", "Measure", "Mean", "Difference"),
-            *("p, corrected", "Found with 80% power", "Context changed", "Verdict"),
+            *("p, corrected", "Found with 80% power", f"Seeds to find {100 * AIM:g}"),
+            *("Context changed", "Verdict"),
         ],
         rows=shown,
         notes=(
@@ -161,6 +177,8 @@ def _grid(claims: Sequence[Claim], spec: TableSpec[Any]) -> Grid:
             " after the reference's; less is better.",
             f"p: corrected by Holm for all {sum(c.score is not None for c in claims)}"
             " comparisons of this table; not with fewer than three seeds.",
+            f"Seeds to find {100 * AIM:g}: the fewest with which a true difference of"
+            f" {100 * AIM:g} points is found with 80% power, as far as these seeds can say.",
             "Verdict: better or worse where the corrected p is below"
             f" {1 - spec.confidence:.2g}, or, of fewer seeds, where the interval excludes 0"
             " (items only); no dose: the pass changed less than"
@@ -186,7 +204,8 @@ def _line(claim: Claim, spec: TableSpec[Any]) -> list[Any]:
             if difference
             else [None] * 3
         ),
-        *(claim.changed, claim.verdict(spec.confidence)),
+        *(claim.seeds_needed(spec.confidence), claim.changed),
+        claim.verdict(spec.confidence),
     ]
 
 
