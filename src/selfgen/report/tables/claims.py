@@ -62,7 +62,7 @@ class Claim:
     out: str = ""
 
     def seeds_needed(self, confidence: float) -> str:
-        """How many seeds would find a difference of ``AIM``; empty where that is not known."""
+        """How many seeds would find a difference of ``AIM``; empty where nobody knows."""
         difference = self.score.difference if self.score else None
         if difference is None or difference.error is None or difference.seeds == 1:
             return ""
