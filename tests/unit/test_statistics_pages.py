@@ -1,13 +1,11 @@
-"""docs/statistics.md says what is simulated, and docs/statistics-changes.md what changed."""
+"""docs/statistics.md says what is simulated."""
 
 from __future__ import annotations
 
 import re
 
 import pytest
-from tests import coverage, marks
-
-from selfgen.report import ship
+from tests import coverage
 
 ERROR = 0.003
 """A standard error of the simulation; sums of another CPU may also round differently."""
@@ -36,19 +34,3 @@ def test_intervals_cover_marks_hold_and_differences_are_found() -> None:
             [float(x) for x in re.findall(number, part)] for part in (text, shown)
         )
         assert ours == pytest.approx(theirs, abs=ERROR), name
-
-
-def test_the_page_of_changes_has_every_mark_that_changed() -> None:
-    page = marks.PAGE.read_text(encoding="utf-8")
-    assert ship.show(page, marks.texts()) == page
-
-
-def test_marks_of_a_cell_and_why_they_changed() -> None:
-    table = (
-        "| M | A<br>n = 4 | N |\n| :-- | --: | --: |\n| x | 1.0 ▲▲<br>[0.1, 2.0] | 8 |"
-    )
-    cells = marks.cells("t", table)
-    assert cells == {("t", "x", "A"): "1.0 ▲▲<br>[0.1, 2.0]"}
-    assert (
-        marks.mark(cells["t", "x", "A"]) == "▲▲" and marks.mark("1.0<br>[0, 2]") == ""
-    )

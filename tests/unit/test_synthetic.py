@@ -293,7 +293,18 @@ def test_which_methods_are_on_the_beta_axis() -> None:
         ("bash-long", "sft-long"),
         ("bash-rounds", "sft-rounds"),
         ("rounds-rising", "sft-rounds"),
+        ("bash", "masked"),
+        ("bash", "sft-wall"),
+        ("bash-base", "sft"),
+        ("online", "bash"),
+        ("online-10", "bash"),
+        ("behind", "bash"),
+        ("kept", "bash"),
+        ("aligned", "span"),
+        ("two-pass", "bash"),
     }
+    chains = synthetic.tables(load(SHIPPED)).experiments[1]
+    assert {("realigned", "bash"), ("realigned-50", "bash-50")} <= set(chains.pairs)
 
 
 @pytest.mark.parametrize(

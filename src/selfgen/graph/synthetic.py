@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from typing import Any
 
 from selfgen.config.synthetic import Experiment, Synthetic
 from selfgen.graph import paths
 from selfgen.graph.steps import Graph
 from selfgen.methods.base import Trained
+from selfgen.mixing.schedules import MixingRate
 from selfgen.report.synthetic.render import figure_names, table_names
 from selfgen.report.synthetic.spec import AblationSpec, CollectSpec, ExperimentSpec
 from selfgen.synthetic.spec import StopSpec, SyntheticSpec, VariantSpec
+
+BASH = {"mix": "bash", "loss_on": "all", "labels": "reference"}
+"""What a reading of BASH may have otherwise."""
+
+DRAWN: dict[str, Any] = {
+    **{"parent": None, "stage": None, "parts": 1, "beta": None, "schedule": None},
+    **{"span": 1, "draw": "autoregressive", "plain_share": 0.0, "temperature": 1.0},
+}
+"""What decides own tokens, and what it is where a method has no such key."""
 
 
 def spec(config: Synthetic, experiment: str, seed: int) -> SyntheticSpec:
@@ -120,10 +131,11 @@ def results(config: Synthetic) -> dict[str, list[str]]:
 def _experiment(name: str, experiment: Experiment) -> ExperimentSpec:
     trained = _trained(experiment)
     baseline = trained[experiment.baseline]
+    # At 1 nothing of the reference is read, which is another method.
     betas = {
         method: one.only_beta
         for method, one in trained.items()
-        if one.stage == baseline.stage and one.only_beta is not None
+        if one.stage == baseline.stage and one.only_beta not in (None, 1)
     }
     # Where a method has several controls, figures show the first.
     controls = {
@@ -165,11 +177,12 @@ def _trained(experiment: Experiment) -> dict[str, Trained]:
 
 
 def _pairs(experiment: Experiment) -> Iterator[tuple[str, str]]:
-    """BASH against its random-token control, and against plain SFT of the same stage and
-    rounds, where that is not the baseline."""
+    """BASH against its random-token control, against plain SFT for its time, and against
+    that of the same stage and rounds, where that is not the baseline; other readings of BASH
+    against BASH."""
     trained = _trained(experiment)
     for name, method in trained.items():
-        if other := method.reads_pass_of():
+        if other := method.reads_pass_of() or method.takes_time_of():
             yield other, name
     for name, method in trained.items():
         for other, plain in trained.items():
@@ -183,3 +196,19 @@ def _pairs(experiment: Experiment) -> Iterator[tuple[str, str]]:
                 )
             ):
                 yield name, other
+            reads = _drawn_alike(method, plain) and _is(BASH, plain)
+            if reads and not _is(BASH, method):
+                yield name, other
+
+
+def _is(values: Mapping[str, Any], method: Trained) -> bool:
+    """Whether the keys of a method have some values, or are not there."""
+    return all(getattr(method, key, value) == value for key, value in values.items())
+
+
+def _drawn_alike(method: Trained, other: Trained) -> bool:
+    """Whether two methods draw own tokens alike, from the same parent in the same stage."""
+    return isinstance(method, MixingRate) and all(
+        getattr(method, key, value) == getattr(other, key, value)
+        for key, value in DRAWN.items()
+    )
