@@ -65,7 +65,7 @@ def test_it_is_a_run_of_the_shipped_configuration(spec: AblationSpec) -> None:
 
 def test_the_excess_error_falls() -> None:
     """The one claim that was made beforehand: BASH lowers the excess error of extraction, at
-    every beta, with a p-value that survives the correction. No claim is made for exact match."""
+    every beta, by p-values that survive the correction. None is made for exact match."""
     rows = pd.read_csv(RUN / "tables" / "ablations.csv")
     declared = rows[(rows["experiment"] == "extraction") & (rows["primary"] == 1)]
     assert set(declared["method"]) == {"bash-10", "bash", "bash-50", "bash-75"}
