@@ -287,21 +287,22 @@ def test_which_methods_are_on_the_beta_axis() -> None:
     assert found.middle() == ("sft-continued", "bash", "random")
     assert not {"sft", "sft-continued", "sft-long", "bash-long"} & set(found.compared)
     assert {"spin", "rac", "sft-wall", "bash-10"} <= set(found.compared)
-    assert set(found.pairs) == {
+    plain = {("bash", "sft-wall"), ("bash-base", "sft"), ("bash-long", "sft-long")}
+    rounds = {(name, "sft-rounds") for name in ("bash-rounds", "rounds-rising")}
+    controls = {
         *found.controls.items(),
         ("bash-long", "random-long"),
-        ("bash-long", "sft-long"),
-        ("bash-rounds", "sft-rounds"),
-        ("rounds-rising", "sft-rounds"),
         ("bash", "masked"),
-        ("bash", "sft-wall"),
-        ("bash-base", "sft"),
-        ("online", "bash"),
-        ("online-10", "bash"),
-        ("behind", "bash"),
-        ("kept", "bash"),
+    }
+    knobs = (
+        "onepass greedy span two-pass bash-rounds online online-10 behind kept aligned"
+    )
+    at_half = "half linear exponential inverse-sigmoid falling rounds-rising"
+    assert set(found.pairs) == {
+        *(plain | rounds | controls),
+        *((name, "bash") for name in knobs.split()),
+        *((name, "bash-50") for name in at_half.split()),
         ("aligned", "span"),
-        ("two-pass", "bash"),
     }
     chains = synthetic.tables(load(SHIPPED)).experiments[1]
     assert {("realigned", "bash"), ("realigned-50", "bash-50")} <= set(chains.pairs)

@@ -178,8 +178,8 @@ def _trained(experiment: Experiment) -> dict[str, Trained]:
 
 def _pairs(experiment: Experiment) -> Iterator[tuple[str, str]]:
     """BASH against its random-token control, against plain SFT for its time, and against
-    that of the same stage and rounds, where that is not the baseline; other readings of BASH
-    against BASH."""
+    that of the same stage and rounds, where that is not the baseline; what is BASH but for a
+    knob or a reading, against BASH."""
     trained = _trained(experiment)
     for name, method in trained.items():
         if other := method.reads_pass_of() or method.takes_time_of():
@@ -197,13 +197,24 @@ def _pairs(experiment: Experiment) -> Iterator[tuple[str, str]]:
             ):
                 yield name, other
             reads = _drawn_alike(method, plain) and _is(BASH, plain)
-            if reads and not _is(BASH, method):
+            if (reads and not _is(BASH, method)) or _turned(method, plain):
                 yield name, other
 
 
 def _is(values: Mapping[str, Any], method: Trained) -> bool:
     """Whether the keys of a method have some values, or are not there."""
     return all(getattr(method, key, value) == value for key, value in values.items())
+
+
+def _turned(method: Trained, other: Trained) -> bool:
+    """Whether a method is another one, plain BASH, with some knob turned but beta."""
+    return (
+        other.only_beta is not None
+        and method.only_beta is None
+        and isinstance(method, MixingRate)
+        and (method.beta, method.parent, method.stage)
+        == (other.only_beta, other.parent, other.stage)
+    )
 
 
 def _drawn_alike(method: Trained, other: Trained) -> bool:

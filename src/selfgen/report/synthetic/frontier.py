@@ -153,7 +153,7 @@ def table(
         notes=[
             "Mean of the seeds that fall to the level between two measured steps, on the line"
             f" between them, with its {percent} t-interval over seeds; validation prompts."
-            " Difference: to the first method, paired by seed, in points."
+            " Difference: to the first method, over the seeds that both have, in points."
             f" {NOT_RUN}: fewer than two seeds.",
             "Exploratory. The models that are compared have been trained for different"
             " numbers of steps, and at different learning rates.",

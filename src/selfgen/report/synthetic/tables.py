@@ -240,7 +240,8 @@ def controls(
     scores: pandas.DataFrame, experiments: Sequence[Numbers], spec: AblationSpec
 ) -> Grid:
     """BASH against the random-token control (is it the model's own tokens?), and against
-    plain SFT of the same time, or length and rounds; other readings of BASH against it."""
+    plain SFT of the same time, or length and rounds; and what is BASH but for one knob,
+    against it."""
     cells: dict[tuple[tuple[str, ...], str], Score] = {}
     words: dict[tuple[str, ...], list[str]] = {}
     for numbers in experiments:
@@ -268,8 +269,8 @@ def controls(
     return Grid(
         name="controls",
         title="Direct comparisons: own tokens against random ones at exactly the same"
-        " positions, BASH against plain SFT of the same time, or length and rounds, and other"
-        " readings of BASH against BASH, in points.",
+        " positions, BASH against plain SFT of the same time, or length and rounds, and"
+        " what is BASH but for one knob against BASH, in points.",
         header=[
             *("Experiment", "Method", "Minus"),
             *(TITLES[m] for m in COMPARED),
