@@ -20,7 +20,7 @@ quick: .venv/ready ## summarization with three methods: a first table in ten min
 smoke: .venv/ready ## the wiring, on random weights, in its own folder
 	$(RUN) --directory runs/smoke --configfile config/smoke.yaml
 
-synthetic: .venv/ready ## small models from nothing: ablations with intervals, 75 minutes
+synthetic: .venv/ready ## small models from nothing: ablations with intervals, over an hour
 	$(RUN) --directory runs/synthetic --configfile config/synthetic.yaml
 
 evidence: .venv/ready ## checked steps, all arms, tuned rates, five seeds: can be stopped and goes on

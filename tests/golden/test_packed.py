@@ -69,3 +69,16 @@ def test_the_sliding_window_counts() -> None:
             other[11 - back] = 30
             changed = (packed(model, [other])[11] - states[11]).abs().max() > 1e-6
             assert bool(changed) == seen
+
+
+def test_bf16_on_a_cpu_is_fp32_rounded_once() -> None:
+    """Also under autocast, which would round queries, keys and values of its own again."""
+    layout = attention.Packed([5, 3], torch.device("cpu"))
+    torch.manual_seed(0)
+    half = [torch.randn(8, heads, 16).bfloat16() for heads in (4, 2, 2)]
+    whole = layout.attend(0, *(x.float() for x in half), None, None, 0.0)
+    for autocast in (False, True):
+        with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+            found = layout.attend(0, *half, None, None, 0.0)
+        assert found.dtype == torch.bfloat16
+        assert torch.equal(found, whole.bfloat16())

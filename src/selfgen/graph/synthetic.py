@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
 from selfgen.config.synthetic import Experiment, Synthetic
 from selfgen.graph import paths
 from selfgen.graph.steps import Graph
 from selfgen.methods.base import Trained
+from selfgen.methods.bash import Bash
 from selfgen.mixing.schedules import MixingRate
 from selfgen.report.synthetic.render import figure_names, table_names
 from selfgen.report.synthetic.spec import AblationSpec, CollectSpec, ExperimentSpec
 from selfgen.synthetic.spec import StopSpec, SyntheticSpec, VariantSpec
-
-BASH = {"mix": "bash", "loss_on": "all", "labels": "reference"}
-"""What a reading of BASH may have otherwise."""
-
-DRAWN: dict[str, Any] = {
-    **{"parent": None, "stage": None, "parts": 1, "beta": None, "schedule": None},
-    **{"span": 1, "draw": "autoregressive", "plain_share": 0.0, "temperature": 1.0},
-}
-"""What decides own tokens, and what it is where a method has no such key."""
 
 
 def spec(config: Synthetic, experiment: str, seed: int) -> SyntheticSpec:
@@ -196,14 +187,8 @@ def _pairs(experiment: Experiment) -> Iterator[tuple[str, str]]:
                 )
             ):
                 yield name, other
-            reads = _drawn_alike(method, plain) and _is(BASH, plain)
-            if (reads and not _is(BASH, method)) or _turned(method, plain):
+            if _turned(method, plain) or _relabelled(method, plain):
                 yield name, other
-
-
-def _is(values: Mapping[str, Any], method: Trained) -> bool:
-    """Whether the keys of a method have some values, or are not there."""
-    return all(getattr(method, key, value) == value for key, value in values.items())
 
 
 def _turned(method: Trained, other: Trained) -> bool:
@@ -217,9 +202,11 @@ def _turned(method: Trained, other: Trained) -> bool:
     )
 
 
-def _drawn_alike(method: Trained, other: Trained) -> bool:
-    """Whether two methods draw own tokens alike, from the same parent in the same stage."""
-    return isinstance(method, MixingRate) and all(
-        getattr(method, key, value) == getattr(other, key, value)
-        for key, value in DRAWN.items()
+def _relabelled(method: Trained, other: Trained) -> bool:
+    """Whether a method is BASH as another one is, but for which labels are asked for."""
+    plain = {"label": other.label, "loss_on": "all", "labels": "reference"}
+    return (
+        isinstance(method, Bash)
+        and method != other
+        and method.model_copy(update=plain) == other
     )
