@@ -19,7 +19,7 @@ rule generate_answers:
     resources:
         **HEAVY,
         shards=1,
-        batch_size=64,
+        batch_size=256,
     params:
         **step("generate_answers"),
     shell:

@@ -20,7 +20,7 @@ rule generate_pass:
     resources:
         **HEAVY,
         shards=1,
-        batch_size=64,
+        batch_size=256,
     params:
         **step("generate_pass"),
     shell:

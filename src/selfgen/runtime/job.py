@@ -50,7 +50,7 @@ class Job:
     scratch: Path | None = None
     replies: Path | None = None
     limits: str = ""
-    batch_size: int = 64
+    batch_size: int = 256
     shard: int = 0
     shards: int = 1
     engine: str = "auto"

@@ -17,6 +17,10 @@ from selfgen.training.labels import LabelLoss
 from selfgen.training.spec import Optimization
 
 
+SMALL = 1e15
+"""The square of a smaller gradient is a number in fp32 by far."""
+
+
 @dataclass(frozen=True)
 class Update:
     """An optimiser step: gradients of the mean loss of its rows, and what follows.
@@ -58,7 +62,9 @@ class Update:
         self.optimizer.step()
         self.scheduler.step()
         self.optimizer.zero_grad(set_to_none=True)
-        if broken := self._broken():
+        # Moments of AdamW are means of gradients and of their squares.
+        small = self.keys.optimizer == "adamw" and min(norm, limit) < SMALL
+        if broken := self._broken(state=not small):
             raise self._failed(rows, f"after step {number}, {broken}", rate)
         return {
             "step": number,
@@ -77,22 +83,23 @@ class Update:
         found = cure(self.keys, self.precision, rate)
         return UserError(f"training: {what}; its rows are {ids}; {found}")
 
-    def _broken(self) -> str | None:
-        """What of the weights, or else of the optimiser's state, is not finite; None where
-        all is."""
-        weights, state = [], []
+    def _broken(self, state: bool) -> str | None:
+        """What of the weights, or else of the optimiser's ``state`` where that is asked, is
+        not finite; None where all is."""
+        weights, moments = [], []
         for name, parameter in self.passes.module.named_parameters():
             if not parameter.requires_grad:
                 continue
             name = name.removeprefix("module.").removeprefix("model.")
             weights.append((name, _own(parameter)))
-            for key, value in self.optimizer.state.get(parameter, {}).items():
+            kept = self.optimizer.state.get(parameter, {}) if state else {}
+            for key, value in kept.items():
                 if key != "step" and isinstance(value, torch.Tensor):
-                    state.append((f"the optimizer's {key} of {name}", _own(value)))
-        failed = not finite.all_finite([part for _, part in weights + state])
+                    moments.append((f"the optimizer's {key} of {name}", _own(value)))
+        failed = not finite.all_finite([part for _, part in weights + moments])
         if not self._summed([failed])[0]:
             return None
-        return self._told(weights) or self._told(state)
+        return self._told(weights) or self._told(moments)
 
     def _told(self, parts: list[tuple[str, torch.Tensor]]) -> str | None:
         found = finite.counts(parts)
