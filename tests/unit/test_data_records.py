@@ -27,7 +27,7 @@ from pathlib import Path
 sys.path.insert(0, {folder!r})
 import test_data_records as t
 t.install()
-t.build(t.SPEC, {{}}).to_parquet(sys.argv[1])
+t.build(t.SPEC, {{}})[0].to_parquet(sys.argv[1])
 """
 SPEC = RecordsSpec("notes", "made-up", {"test": 5, "train": 20})
 
@@ -56,7 +56,7 @@ def _made_up(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_rows_of_lowest_hash_in_order() -> None:
-    built = build(SPEC, {})
+    built, _ = build(SPEC, {})
     assert tuple(built.column_names) == COLUMNS
     assert built["split"][:] == ["train"] * 20 + ["test"] * 5
     ids = [f"row-{i}" for i in range(100) if split_of(f"row-{i}") == "train"]
@@ -65,7 +65,7 @@ def test_rows_of_lowest_hash_in_order() -> None:
 
 
 def test_parquet_keeps_rows_and_bytes(tmp_path: Path) -> None:
-    build(SPEC, {}).to_parquet(tmp_path / "here.parquet")
+    build(SPEC, {})[0].to_parquet(tmp_path / "here.parquet")
     digests = {hashlib.sha256((tmp_path / "here.parquet").read_bytes()).hexdigest()}
     for seed in ("1", "2"):
         path = tmp_path / f"{seed}.parquet"
@@ -76,7 +76,7 @@ def test_parquet_keeps_rows_and_bytes(tmp_path: Path) -> None:
         digests.add(hashlib.sha256(path.read_bytes()).hexdigest())
     assert len(digests) == 1
     rows = read(path)
-    assert rows == build(SPEC, {}).to_list()
+    assert rows == build(SPEC, {})[0].to_list()
     assert read(path, ["test"]) == [row for row in rows if row["split"] == "test"]
 
 
@@ -105,7 +105,7 @@ def test_ids_are_unique(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setitem(DATASETS, "made-up", DataSet(twice, {}))
     with pytest.raises(UserError, match="more than once: same"):
         build(RecordsSpec("t", "made-up", {"train": 3}), {})
-    built = build(RecordsSpec("t", "made-up", {"train": 1}), {})
+    built, _ = build(RecordsSpec("t", "made-up", {"train": 1}), {})
     path = tmp_path / "twice.parquet"
     built.select([0, 0]).to_parquet(path)
     with pytest.raises(UserError, match=r"twice\.parquet: ids stand more than once"):

@@ -51,8 +51,8 @@ def test_both_formats_and_both_schemas_are_read_alike(tmp_path: Path) -> None:
     [
         ('{"prompt": "p", "chosen": "c"}', 1, "line 1: needed are prompt, chosen, rej"),
         ('{"prompt": "p", "chosen": [], "rejected": "r"}', 1, "line 1: needed are"),
-        ("[1]", 1, "line 1 is no object"),
-        ("no json", 1, "not a file of JSON lines or Parquet"),
+        ("[1]", 1, "line 1: found .1., allowed: an object of columns"),
+        ("no json", 1, "line 1: found broken JSON at column 1: Expecting value"),
         (
             '{"prompt": "p", "chosen": "c", "rejected": "r"}',
             2,
@@ -65,7 +65,7 @@ def test_what_is_no_pair(tmp_path: Path, text: str, rows: int, said: str) -> Non
     path.write_text(text + "\n")
     with pytest.raises(UserError, match=said):
         read(path, rows)
-    with pytest.raises(UserError, match="not a file of JSON lines or Parquet"):
+    with pytest.raises(UserError, match=r"missing\.parquet: cannot be read as parquet"):
         read(tmp_path / "missing.parquet", 1)
 
 

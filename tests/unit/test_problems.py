@@ -70,7 +70,7 @@ def spec(dataset: str, train: int, validation: int, test: int) -> RecordsSpec:
 
 
 def test_gsm8k(gsm8k: dict[str, Path]) -> None:
-    rows = build(spec("gsm8k", 16, 4, 5), gsm8k).to_list()
+    rows = build(spec("gsm8k", 16, 4, 5), gsm8k)[0].to_list()
     by_split = {
         split: {row["prompt"] for row in rows if row["split"] == split}
         for split in ("train", "validation", "test")
@@ -85,14 +85,14 @@ def test_gsm8k(gsm8k: dict[str, Path]) -> None:
 
 
 def test_all_of_gsm8k_may_be_trained_on(gsm8k: dict[str, Path]) -> None:
-    rows = build(spec("gsm8k", 20, 0, 5), gsm8k).to_list()
+    rows = build(spec("gsm8k", 20, 0, 5), gsm8k)[0].to_list()
     assert [row["split"] for row in rows] == ["train"] * 20 + ["test"] * 5
     with pytest.raises(UserError, match=r"split train of gsm8k has 19 rows, asked 20"):
         build(spec("gsm8k", 20, 1, 5), gsm8k)
 
 
 def test_math(hendrycks: dict[str, Path]) -> None:
-    rows = build(spec("hendrycks-math", 2, 0, 2), hendrycks).to_list()
+    rows = build(spec("hendrycks-math", 2, 0, 2), hendrycks)[0].to_list()
     found = {row["id"]: row for row in rows}
     assert {name: row["split"] for name, row in found.items()} == {
         "math-train/algebra/1": "train",
@@ -106,7 +106,7 @@ def test_math(hendrycks: dict[str, Path]) -> None:
 
 
 def test_math_is_graded_as_latex(hendrycks: dict[str, Path]) -> None:
-    rows = build(spec("hendrycks-math", 2, 0, 2), hendrycks).to_list()
+    rows = build(spec("hendrycks-math", 2, 0, 2), hendrycks)[0].to_list()
     said = {
         "math-test/algebra/3": r"It is 0.5, or $\frac12$.",
         "math-test/algebra/4": "",
@@ -124,10 +124,10 @@ def test_math_is_graded_as_latex(hendrycks: dict[str, Path]) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("no json", "main.jsonl: not a file of JSON lines"),
-        ('["list"]', "main.jsonl: not a file of JSON lines"),
+        ("no json", "main.jsonl: line 1: found broken JSON at column 1"),
+        ('["list"]', "main.jsonl: line 1: found .* allowed: an object of columns"),
         ('{"problem": "x"}', "main.jsonl: line 1: needed are the texts problem, sol"),
-        ("version https://git-lfs", "not a file of JSON lines"),
+        ("version https://git-lfs", "main.jsonl: line 1: found broken JSON at"),
     ],
 )
 def test_what_is_no_such_file(hendrycks: dict[str, Path], text: str, said: str) -> None:

@@ -139,3 +139,43 @@ def test_zephyr(tokenizer: Any) -> None:
     )
     other.add_special_tokens({"bos_token": "<s>"})
     assert other.decode(prompts.prompt_ids(other, spec, "Hi")) == f"<s>{begin}"
+
+
+def test_a_long_dialogue_loses_its_earliest_turns(tokenizer: Any) -> None:
+    """By hand: ChatML in bytes. Each turn goes whole, the system's stays, words go last."""
+    system = {"role": "system", "content": "Brief."}
+    turns = [
+        {"role": role, "content": f"{role[0]}{n}"}
+        for n in (1, 2)
+        for role in ("user", "assistant")
+    ]
+    spec = replace(SPEC, template="{prompt}")
+
+    def text(max_tokens: int) -> str:
+        small = replace(spec, max_prompt_tokens=max_tokens)
+        ids = prompts.prompt_ids(tokenizer, small, "third one", [system, *turns])
+        assert len(ids) <= max_tokens
+        return tokenizer.decode(ids)
+
+    def whole(*said: str) -> str:
+        roles = {"u": "user", "a": "assistant", "B": "system", "t": "user"}
+        body = (f"<|im_start|>{roles[x[0]]}\n{x}<|im_end|>\n" for x in said)
+        return "".join(body) + "<|im_start|>assistant\n"
+
+    longest = len(prompts.prompt_ids(tokenizer, spec, "third one", [system, *turns]))
+    first = len(prompts.prompt_ids(tokenizer, spec, "third one", [system, *turns[2:]]))
+    last = len(prompts.prompt_ids(tokenizer, spec, "third one", [system]))
+    assert text(longest) == whole("Brief.", "u1", "a1", "u2", "a2", "third one")
+    assert text(longest - 1) == whole("Brief.", "u2", "a2", "third one")
+    assert text(first) == whole("Brief.", "u2", "a2", "third one")
+    assert text(first - 1) == text(last) == whole("Brief.", "third one")
+    assert text(last - 1) == whole("Brief.", "third")
+    asked = prompts.correction_ids(
+        tokenizer,
+        replace(spec, max_prompt_tokens=first),
+        "third one",
+        "d",
+        [system, *turns],
+    )
+    shown = whole("Brief.", "u2", "a2", "third one") + "d<|im_end|>\n"
+    assert tokenizer.decode(asked).startswith(shown)

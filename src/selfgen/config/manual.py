@@ -123,6 +123,30 @@ Both are [chosen on validation](../docs/method.md#what-is-chosen-on-validation),
 task and base model; `results/tables/tuning.md` shows every score and every choice. Each rate
 of the grid is one more training of each method of the stage, under the first seed.
 
+**Your own data.** A section of `tasks` with `dataset: file`:
+
+```yaml
+tasks:
+  support:
+    dataset: file
+    files: {train: data/train.jsonl, test: data/test.csv}
+    prompt: "{title}\\n\\n{question}"
+    reference: answer
+    id: ticket
+    source: our help desk
+    licence: internal
+    metrics: [rouge, chrf]
+    train_rows: 512
+    test_rows: 128
+    max_new_tokens: 128
+```
+
+`files: data/tickets.jsonl` alone is split by the hash of what is asked, so that no prompt
+stands in two splits. Files of a hub are named in the section `files`, by repository and
+commit. `messages: conversation` takes dialogues in chat form: the last answer is the
+reference, and all turns before it are asked. A row that cannot be read is named by file,
+line and column.
+
 **Add a task.** Add a section to `tasks` with a `dataset` of the list below. Its name is
 part of paths: lower-case letters and digits, with single `-` between them and `.` before
 digits (`gpt-3.5`), at most 64 characters. All names of a configuration are made so.

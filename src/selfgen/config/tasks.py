@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from selfgen.config.own_rows import Rows
 from selfgen.core.types import Count, CountOrZero, Keys, Number, Seeds, Share, known
 from selfgen.methods import TRAINED
 from selfgen.methods.base import Trained
@@ -14,10 +15,6 @@ from selfgen.training.spec import NOT_OF_PAIRS
 
 if TYPE_CHECKING:
     from selfgen.config import Config
-
-    Dataset = str
-else:  # What pydantic reads, a type checker cannot.
-    Dataset = Literal[tuple(DATASETS)]
 
 CORRECTION = "Compare this with the task and write the corrected, final answer."
 """The turn after the draft that asks for a correction; our wording (paper: unknown)."""
@@ -40,10 +37,9 @@ class Decoding(Keys):
     )
 
 
-class Task(Keys):
+class Task(Rows):
     """A task: a data set, how much of it, and how long its texts may be."""
 
-    dataset: Dataset = Field(description="Which records to build.")
     train_rows: Count = Field(description="Training records.")
     validation_rows: CountOrZero = Field(
         default=32, description="Validation records: hyperparameters are chosen there."

@@ -163,6 +163,7 @@ LATER: dict[str, Any] = {
     "labels": "reference",
     "loss_mean": "token",
     "loss_on": "all",
+    "own": None,
     "then": [],
     "tokens": "unigram",
 }

@@ -5,12 +5,14 @@ Importing this module is cheap: the workflow imports every data set whenever it 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from selfgen.core.hashing import unit
+from selfgen.data.columns import Columns
 from selfgen.data.pins import Source
 from selfgen.data.text import too_long
 
@@ -22,11 +24,22 @@ VALIDATION_SHARE = 0.05
 
 
 @dataclass(frozen=True)
+class OwnSpec:
+    """What the configuration says of a user's own rows: of which columns a record is made,
+    where they are from, and whether rows that are no records are skipped."""
+
+    columns: Columns
+    source: str
+    licence: str
+    skip: bool = False
+
+
+@dataclass(frozen=True)
 class RecordsSpec:
     """Which data set becomes the records of a task, and how many rows of each split.
 
     Units: ``max_words`` words of prompt, ``max_reference_words`` words of reference,
-    ``templates`` problem templates (math only).
+    ``templates`` problem templates (math only). ``own``: of ``dataset: file`` only.
     """
 
     task: str
@@ -35,6 +48,7 @@ class RecordsSpec:
     max_words: int | None = None
     max_reference_words: int | None = None
     templates: int | None = None
+    own: OwnSpec | None = None
 
     def fits(self, prompt: str, reference: str) -> bool:
         """Whether both are short enough."""
@@ -44,6 +58,7 @@ class RecordsSpec:
 
 
 Loader = Callable[[dict[str, Path], RecordsSpec], Iterator[dict[str, Any]]]
+"""A generator may return facts for the manifest."""
 
 
 @dataclass(frozen=True)
@@ -90,8 +105,10 @@ def record(
     licence: str,
     answer: str | None = None,
     kind: str | None = None,
+    history: Sequence[Mapping[str, str]] = (),
 ) -> dict[str, Any]:
-    """One row of a data set; ``prompt`` is raw content, without any instruction."""
+    """One row of a data set; ``prompt`` is raw content, without any instruction.
+    ``history``: the turns before it."""
     return {
         "id": ident,
         "task": task,
@@ -102,6 +119,7 @@ def record(
         "source": source,
         "licence": licence,
         "kind": kind,
+        "history": json.dumps([*history], ensure_ascii=False) if history else None,
     }
 
 

@@ -12,9 +12,7 @@ from typing import Any
 from selfgen.core.errors import UserError, naming
 from selfgen.core.hashing import unit
 from selfgen.data import tables
-from selfgen.data.turns import dialogue_ids
-
-ROLES = ("system", "user", "assistant")
+from selfgen.data.turns import ROLES, dialogue_ids
 
 
 def read(path: Path, rows: int, tokenizer: Any) -> dict[str, array[int]]:

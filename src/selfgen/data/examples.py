@@ -8,7 +8,8 @@ from typing import Any
 
 from selfgen.core.errors import naming
 from selfgen.data.prompts import PromptSpec, answer_ids, prompt_ids
-from selfgen.data.records import checked_records
+from selfgen.data.records import checked_records, history_of
+from selfgen.data.turns import Messages
 
 KEYS = ("id", "prompt", "reference")
 """What a record must have."""
@@ -16,12 +17,14 @@ KEYS = ("id", "prompt", "reference")
 
 @dataclass(frozen=True)
 class Example:
-    """One record: its prompt as text and as ids, its closed answer as ids."""
+    """One record: its prompt as text and as ids, its closed answer as ids, and the turns
+    before its prompt."""
 
     id: str
     prompt: str
     prompt_ids: list[int]
     answer_ids: list[int]
+    history: Messages = ()
 
     def __len__(self) -> int:
         """Tokens of the plain row."""
@@ -37,10 +40,11 @@ def examples_of(
     """
     examples = []
     for record in checked_records(records, KEYS):
+        history = history_of(record)
         with naming(f"record {record['id']}"):
             ids = (
-                prompt_ids(tokenizer, prompt, record["prompt"]),
+                prompt_ids(tokenizer, prompt, record["prompt"], history),
                 answer_ids(tokenizer, prompt, record["reference"]),
             )
-        examples.append(Example(record["id"], record["prompt"], *ids))
+        examples.append(Example(record["id"], record["prompt"], *ids, history))
     return examples

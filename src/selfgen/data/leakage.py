@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from selfgen.core.errors import UserError
-from selfgen.data import records
+from selfgen.data.records import asked_text, read
 
 if TYPE_CHECKING:
     from selfgen.runtime.job import Job
@@ -72,10 +72,10 @@ def check(records: list[dict[str, Any]], spec: LeakageSpec) -> dict[str, Any]:
     training: set[str] = set()
     for row in records:
         if row["split"] == "train":
-            training.add(row["prompt"])
+            training.add(asked_text(row))
         else:
             held_out.setdefault(row["split"], []).append(row)
-            asked.update(_grams(words(row["prompt"]), spec.ngram))
+            asked.update(_grams(words(asked_text(row)), spec.ngram))
     seen = {
         gram
         for prompt in training
@@ -84,7 +84,7 @@ def check(records: list[dict[str, Any]], spec: LeakageSpec) -> dict[str, Any]:
     }
     splits = {}
     for split, rows in held_out.items():
-        leaking = [row["id"] for row in rows if _leaks(row["prompt"], seen, spec)]
+        leaking = [row["id"] for row in rows if _leaks(asked_text(row), seen, spec)]
         share = len(leaking) / len(rows)
         is_shared = split in spec.shared_templates
         if share > spec.limit and not is_shared:
@@ -96,7 +96,7 @@ def check(records: list[dict[str, Any]], spec: LeakageSpec) -> dict[str, Any]:
             "n": len(rows),
             "share": share,
             "leaking": leaking,
-            "exact_duplicates": sum(row["prompt"] in training for row in rows),
+            "exact_duplicates": sum(asked_text(row) in training for row in rows),
             "shared_templates": is_shared,
         }
     return {
@@ -117,7 +117,7 @@ def _refuse_duplicates(records: list[dict[str, Any]], task: str) -> None:
     first: dict[str, dict[str, Any]] = {}
     twice = []
     for row in records:
-        other = first.setdefault(row["prompt"], row)
+        other = first.setdefault(asked_text(row), row)
         if other["split"] != row["split"]:
             twice.append((other, row))
     if twice:
@@ -132,6 +132,6 @@ def _refuse_duplicates(records: list[dict[str, Any]], task: str) -> None:
 def step(spec: LeakageSpec, job: Job) -> dict[str, Any]:
     """The report on records, which is the manifest. Fails where held-out prompts stand in
     training."""
-    report = check(records.read(job.input("records")), spec)
+    report = check(read(job.input("records")), spec)
     logging.info("%s", report)
     return report

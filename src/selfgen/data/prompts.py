@@ -6,7 +6,7 @@ trained on cannot differ from the one it is asked with.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,26 +69,49 @@ def load_tokenizer(folder: Path | str) -> Any:
     return tokenizer
 
 
-def prompt_ids(tokenizer: Any, spec: PromptSpec, prompt: str) -> list[int]:
-    """Token ids of the user message and the opening of the answer.
+def prompt_ids(
+    tokenizer: Any, spec: PromptSpec, prompt: str, history: Messages = ()
+) -> list[int]:
+    """Token ids of the user message and the opening of the answer; ``history``: the turns
+    before it, of which the earliest go first where all is longer than
+    ``spec.max_prompt_tokens``, but for those of the system.
 
     A prompt longer than ``spec.max_prompt_tokens`` loses words from its end until it fits:
     the text of the template around it always stays whole. With ``spec.cut_after`` it loses
     lines instead, and where none is left characters, as posts do in tldr_dataset.py of
     vwxyzjn/summarize_from_feedback_details.
     """
-    return _fitting(tokenizer, spec, prompt)[1]
+    return _fitting(tokenizer, spec, prompt, history)[1]
 
 
-def _fitting(tokenizer: Any, spec: PromptSpec, prompt: str) -> tuple[str, list[int]]:
-    """What is left of a prompt, and its ids."""
+def _fitting(
+    tokenizer: Any, spec: PromptSpec, prompt: str, history: Messages
+) -> tuple[list[Mapping[str, str]], list[int]]:
+    """What is left of a prompt and the turns before it, and its ids."""
+    kept = list(history)
 
     def ids_of(text: str) -> list[int]:
-        return _ids(tokenizer, spec, [_user(spec, text)])
+        return _ids(tokenizer, spec, [*kept, _user(spec, text)])
 
     ids = ids_of(prompt)
-    if len(ids) <= spec.max_prompt_tokens:
-        return prompt, ids
+    while len(ids) > spec.max_prompt_tokens and _shorten(kept):
+        ids = ids_of(prompt)
+    if len(ids) > spec.max_prompt_tokens:
+        prompt, ids = _cut(spec, prompt, ids_of)
+    return [*kept, _user(spec, prompt)], ids
+
+
+def _shorten(history: list[Mapping[str, str]]) -> bool:
+    """Takes the earliest turn of a user away, with what answers it; False where none is."""
+    asked = [i for i, turn in enumerate(history) if turn["role"] == "user"]
+    if asked:
+        del history[asked[0] : (asked[1] if len(asked) > 1 else len(history))]
+    return bool(asked)
+
+
+def _cut(
+    spec: PromptSpec, prompt: str, ids_of: Callable[[str], list[int]]
+) -> tuple[str, list[int]]:
     if spec.cut_after:
         return _without_lines(spec, prompt, ids_of)
     words = prompt.split(" ")
@@ -129,7 +152,11 @@ def _no_room(spec: PromptSpec, ids: list[int]) -> UserError:
 
 
 def correction_ids(
-    tokenizer: Any, spec: PromptSpec, prompt: str, draft: str
+    tokenizer: Any,
+    spec: PromptSpec,
+    prompt: str,
+    draft: str,
+    history: Messages = (),
 ) -> list[int]:
     """Token ids of prompt, draft, correction turn and the opening of the second answer.
 
@@ -139,9 +166,9 @@ def correction_ids(
     """
     keeps_turns(tokenizer)
     sound([draft])
-    left, _ = _fitting(tokenizer, spec, prompt)
+    left, _ = _fitting(tokenizer, spec, prompt, history)
     messages = [
-        _user(spec, left),
+        *left,
         {"role": "assistant", "content": spec.answer_prefix + draft},
         {"role": "user", "content": spec.correction},
     ]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import collections
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from selfgen.core.errors import UserError, naming
 from selfgen.core.rows import read_table
-from selfgen.data.turns import sound
+from selfgen.data.turns import Messages, sound
 
 COLUMNS = (
     "id",
@@ -21,6 +22,7 @@ COLUMNS = (
     "source",
     "licence",
     "kind",
+    "history",
 )
 SPLITS = ("train", "validation", "test", "test_template")
 
@@ -41,6 +43,22 @@ def read(path: Path, splits: Iterable[str] | None = None) -> list[dict[str, Any]
     check_ids(rows, str(path))
     wanted = None if splits is None else set(splits)
     return [row for row in rows if wanted is None or row["split"] in wanted]
+
+
+def history_of(record: Mapping[str, Any]) -> Messages:
+    """The turns before a record's prompt; mostly none."""
+    given = record.get("history") or "[]"
+    turns: Messages = json.loads(given) if isinstance(given, str) else given
+    return turns
+
+
+def asked_text(record: Mapping[str, Any]) -> str:
+    """All that a record asks, as one text: its prompt, or a dialogue that ends with it."""
+    turns = [*history_of(record)]
+    if not turns:
+        return record["prompt"]
+    turns.append({"role": "user", "content": record["prompt"]})
+    return "\n\n".join(f"{turn['role']}: {turn['content']}" for turn in turns)
 
 
 def check_ids(rows: list[dict[str, Any]], where: str) -> None:

@@ -36,6 +36,9 @@ _PRIVATE = 0xE000
 
 Messages = Sequence[Mapping[str, str]]
 
+ROLES = ("system", "user", "assistant")
+"""Of a message."""
+
 
 @dataclass(frozen=True)
 class Turns:

@@ -16,7 +16,7 @@ from selfgen.core.names import draft_of
 from selfgen.core.rows import read_rows, write_rows
 from selfgen.core.spec import Device, instance
 from selfgen.data.prompts import correction_ids, load_tokenizer, prompt_ids
-from selfgen.data.records import checked_records, read
+from selfgen.data.records import checked_records, history_of, read
 from selfgen.generation import engines, free, vllm_backend
 from selfgen.generation.decoding import Prompt
 from selfgen.generation.spec import AnswersSpec, PassSpec
@@ -64,12 +64,12 @@ def run_answers(
             raise UserError(f"drafts: missing for {len(missing)} ids: {missing[:3]}")
     asked = []
     for record in records:
-        name, prompt = record["id"], record["prompt"]
+        name, prompt, history = record["id"], record["prompt"], history_of(record)
         with naming(f"record {name}"):
             ids = (
-                correction_ids(tokenizer, spec.prompt, prompt, texts[name])
+                correction_ids(tokenizer, spec.prompt, prompt, texts[name], history)
                 if corrects
-                else prompt_ids(tokenizer, spec.prompt, prompt)
+                else prompt_ids(tokenizer, spec.prompt, prompt, history)
             )
         asked.append(Prompt(name, 0, ids))
     model, facts = load(weights, spec.device, spec.backend, gpus)

@@ -35,7 +35,9 @@ def each_of(files: Files) -> list[str]:
 
 
 def _sources(graph: Graph, task: str) -> Files:
-    """Wheels and files of a task."""
+    """Wheels and files of a task; a user's own are named by split and number."""
+    if own := graph.sources.own_files(task):
+        return dict(own)
     names = DATASETS[graph.config.tasks[task].dataset].sources
     return {name: graph.sources.path(name) for name in names}
 

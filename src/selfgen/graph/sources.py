@@ -11,7 +11,9 @@ from typing import TypeVar
 from selfgen import benchmarks
 from selfgen.config import Config
 from selfgen.config import sources as c
+from selfgen.config.own_rows import FILE
 from selfgen.core.errors import UserError
+from selfgen.core.types import hint
 from selfgen.data import catalog
 from selfgen.data.chat_templates import BARE, CHATML, CHATS
 from selfgen.data.listing import MODEL_FILES, folder_of
@@ -70,6 +72,7 @@ class Sources:
                     f"config: models.{name}.path: found no folder {model.path}"
                 )
         for name, task in config.tasks.items():
+            self.own_files(name)
             read = DATASETS[task.dataset].sources
             if missing := [x for x in read if x not in self.files | self.wheels]:
                 raise UserError(
@@ -114,6 +117,37 @@ class Sources:
                         f"config: {where}: found {place!r:.160} as the place of its download,"
                         f" which is that of {other} too"
                     )
+
+    def own_files(self, task: str) -> dict[str, str]:
+        """The files of a task of the user's own rows, as ``SPLIT.NUMBER``; none of others.
+
+        Raises UserError: a path or a pattern that no file has.
+        """
+        section = self.config.tasks[task]
+        if section.dataset != FILE:
+            return {}
+        found: dict[str, str] = {}
+        for split, given in section.by_split().items():
+            places = [place for name in given for place in self._own(task, split, name)]
+            found |= {f"{split}.{number}": p for number, p in enumerate(places)}
+        return found
+
+    def _own(self, task: str, split: str, name: str) -> list[str]:
+        """The files of a name in ``files``, of a path, or of a pattern of paths."""
+        if name in self.files:
+            return [self.path(name)]
+        if Path(name).is_file():
+            return [name]
+        path = Path(name)
+        start = Path(path.anchor)
+        found = sorted(str(p) for p in start.glob(str(path.relative_to(start))))
+        if not found:
+            near = sorted(str(p) for p in path.parent.glob("*") if p.is_file())
+            said = hint(name, near[:20]) if near else ", and none in its folder"
+            raise UserError(
+                f"config: tasks.{task}.files.{split}: found no file {name}{said}"
+            )
+        return found
 
     def wheel(self, where: str, name: str) -> WheelSpec:
         """A wheel by its name; raises UserError, which says ``where``."""

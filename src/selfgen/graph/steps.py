@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from selfgen import config as c
+from selfgen.config.own_rows import FILE
 from selfgen.config.tasks import Decoding
 from selfgen.core.errors import UserError, naming
 from selfgen.core.spec import Device, Sampling, Steps
@@ -231,7 +232,13 @@ class Graph:
         for split in DATASETS[t.dataset].splits:
             rows.setdefault(split, t.test_rows)
         return RecordsSpec(
-            task, t.dataset, rows, t.max_words, t.max_reference_words, t.templates
+            task,
+            t.dataset,
+            rows,
+            t.max_words,
+            t.max_reference_words,
+            t.templates,
+            t.own_spec() if t.dataset == FILE else None,
         )
 
     def leakage(self, task: str) -> LeakageSpec:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from selfgen.core.errors import UserError
 from selfgen.core.rows import read_rows, write_rows
 from selfgen.data.listing import singles
-from selfgen.data.records import read
+from selfgen.data.records import asked_text, read
 from selfgen.judge import pairs
 from selfgen.judge.client import Judge, Progress, judge_of, others
 from selfgen.judge.pairs import Pair
@@ -43,7 +43,13 @@ def matched(
             f"pairs: {len(missing)} answers without an opponent: {', '.join(missing[:3])}"
         )
     return [
-        Pair(i, chosen[i]["prompt"], text, others[i], reference=chosen[i]["reference"])
+        Pair(
+            i,
+            asked_text(chosen[i]),
+            text,
+            others[i],
+            reference=chosen[i]["reference"],
+        )
         for i, text in texts.items()
     ]
 

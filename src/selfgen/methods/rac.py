@@ -81,7 +81,9 @@ class RacRows(Mix):
         if self.hint:
             told = self.hint.told(mixing.tokenizer, example.answer_ids)
             prompt = replace(prompt, correction=prompt.correction + told)
-        context = correction_ids(mixing.tokenizer, prompt, example.prompt, draft)
+        context = correction_ids(
+            mixing.tokenizer, prompt, example.prompt, draft, example.history
+        )
         corrected = rows.rac(context, example.answer_ids)
         return [plain, corrected] if self.correction_rows == "add" else [corrected]
 

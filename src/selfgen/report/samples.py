@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from selfgen.core.rows import read_rows
 from selfgen.core.text import shown
-from selfgen.data.records import read
+from selfgen.data.records import asked_text, read
 from selfgen.report.collect import label
 from selfgen.report.grid import NOT_RUN, markdown_block
 from selfgen.report.registry import Rows, by_method
@@ -45,7 +45,7 @@ def samples_page(
         lines += ["", f"## {task}, {split}"]
         held_out.sort(key=lambda r: hashlib.sha256(r["id"].encode()).hexdigest())
         for record in held_out[:k]:
-            lines += ["", f"### {_inline(record['id'])}", "", _cut(record["prompt"])]
+            lines += ["", f"### {_inline(record['id'])}", "", _cut(asked_text(record))]
             lines += ["", "| Method | Answer |", "|:--|:--|"]
             lines.append(f"| *Reference* | {_inline(record['reference'])} |")
             for (_, model, method, decoding), texts in own.items():

@@ -112,7 +112,7 @@ def _corrected(
     example: Example, prompt: PromptSpec, tokenizer: Any, draft: list[int]
 ) -> Example:
     text = tokenizer.decode(draft, skip_special_tokens=True)
-    ids = correction_ids(tokenizer, prompt, example.prompt, text)
+    ids = correction_ids(tokenizer, prompt, example.prompt, text, example.history)
     return Example(example.id, example.prompt, ids, example.answer_ids)
 
 

@@ -73,9 +73,9 @@ class Experiment:
     def __init__(self, spec: SyntheticSpec, scratch: Path | None) -> None:
         self.spec, self.scratch = spec, scratch
         self.model, self.tokenizer = base.create(spec.model)
-        made = build(spec.records, {}).to_list()
+        made, _ = build(spec.records, {})
         by_split: dict[str, list[dict[str, Any]]] = {}
-        for row in made:
+        for row in made.to_list():
             by_split.setdefault(row["split"], []).append(row)
         self.examples = self._examples(by_split["train"])
         self.test = self._held_out(by_split["test"])

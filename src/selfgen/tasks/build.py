@@ -21,10 +21,14 @@ if TYPE_CHECKING:
     from selfgen.runtime.job import Job
 
 
-def build(spec: RecordsSpec, sources: dict[str, Path]) -> datasets.Dataset:
+def build(
+    spec: RecordsSpec, sources: dict[str, Path]
+) -> tuple[datasets.Dataset, dict[str, Any]]:
     """The rows that ``spec`` asks for: of each split those of the lowest hash of id.
 
     The hash orders them too, so fewer rows of a split are a prefix of more.
+
+    Returns them, and facts of those that were left out.
 
     Raises:
         UserError: an unknown data set or split, a missing source, fewer rows than
@@ -54,29 +58,62 @@ def build(spec: RecordsSpec, sources: dict[str, Path]) -> datasets.Dataset:
         asked_for * RECORD_BYTES,
         "lower train_rows or test_rows",
     )
-    by_split: dict[str, list[dict[str, Any]]] = collections.defaultdict(list)
-    for row in dataset.load(sources, spec):
-        by_split[row["split"]].append(row)
+    picked = {split: Lowest(asked) for split, asked in spec.rows.items()}
+    loaded: Any = dataset.load(sources, spec)
+    while True:
+        try:
+            row = next(loaded)
+        except StopIteration as end:
+            facts = end.value or {}
+            break
+        if row["split"] in picked:
+            picked[row["split"]].add(row)
     rows = []
     for split in (s for s in SPLITS if s in spec.rows):
-        asked, records = spec.rows[split], by_split[split]
-        if len(records) < asked:
+        asked, found = spec.rows[split], picked[split].seen
+        if found < asked:
             raise UserError(
-                f"task {spec.task}: split {split} of {spec.dataset} has {len(records)} "
-                f"rows, asked {asked}"
+                f"task {spec.task}: split {split} of {spec.dataset} has {found} rows,"
+                f" asked {asked}"
             )
-        rows += sorted(records, key=lambda row: (unit(row["id"], "pick"), row["id"]))[
-            :asked
-        ]
+        rows += picked[split].rows()
     check_ids(rows, f"task {spec.task}")
     features = datasets.Features({name: datasets.Value("string") for name in COLUMNS})
     columns = {name: [row[name] for row in rows] for name in COLUMNS}
-    return datasets.Dataset.from_dict(columns, features=features)
+    return datasets.Dataset.from_dict(columns, features=features), facts
+
+
+class Lowest:
+    """The rows of the lowest hash of id among those that are added, in that order; never many
+    more than these ``count`` are kept."""
+
+    def __init__(self, count: int) -> None:
+        self.count, self.seen = count, 0
+        self._kept: list[tuple[float, str, int, dict[str, Any]]] = []
+        self._limit = 1.0
+
+    def add(self, row: dict[str, Any]) -> None:
+        self.seen += 1
+        place = unit(row["id"], "pick")
+        if place <= self._limit:
+            self._kept.append((place, row["id"], self.seen, row))
+        if len(self._kept) > 2 * self.count + 1000:
+            self._cut()
+
+    def _cut(self) -> None:
+        self._kept.sort(key=lambda item: item[:3])
+        del self._kept[self.count :]
+        if self._kept and len(self._kept) == self.count:
+            self._limit = self._kept[-1][0]
+
+    def rows(self) -> list[dict[str, Any]]:
+        self._cut()
+        return [row for *_, row in self._kept]
 
 
 def step(spec: RecordsSpec, job: Job) -> dict[str, Any]:
     """The records of a task, from its sources."""
-    built = build(spec, {name: path for name, (path,) in job.inputs.items()})
+    built, facts = build(spec, {name: path for name, (path,) in job.inputs.items()})
     with atomic(job.output("records")) as partial:
         built.to_parquet(partial, **WRITTEN)
-    return {"rows": dict(collections.Counter(built["split"]))}
+    return {"rows": dict(collections.Counter(built["split"])), **facts}

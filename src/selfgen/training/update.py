@@ -16,7 +16,6 @@ from selfgen.training.batches import Passes, TrainingRow, labelled
 from selfgen.training.labels import LabelLoss
 from selfgen.training.spec import Optimization
 
-
 SMALL = 1e15
 """The square of a smaller gradient is a number in fp32 by far."""
 
