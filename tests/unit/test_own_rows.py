@@ -164,7 +164,8 @@ WRONG = {
     ),
     "misspelt.jsonl": (
         GOOD.replace("question", "qestion"),
-        r"a row has no `question`, allowed: answer, qestion; nearest: qestion$",
+        r"no row is a record: .*misspelt\.jsonl: line 1 has no `question`, allowed: answer,"
+        r" qestion; nearest: qestion$",
     ),
     "sometimes.jsonl": (
         GOOD + '{"answer": "c"}\n' * 2,

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from selfgen.config import files
+from selfgen.core import places
 from selfgen.core.errors import UserError
 from selfgen.core.memory import total
 from selfgen.core.types import hint
@@ -18,7 +19,7 @@ from selfgen.graph.files import Missing, missing, unmade
 from selfgen.graph.rules import RULES
 from selfgen.graph.workflow import open_workflow
 
-ROOT = Path(__file__).parents[3]
+ROOT = places.root()
 DEFAULT = Path("config/config.yaml")
 
 SHOWN = 3

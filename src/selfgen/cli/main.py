@@ -36,6 +36,7 @@ GROUPS = {
         "plan": "what a configuration takes: tokens, GPU-hours, disk, judges' prices",
     },
     "A run": {
+        "run": "run a configuration, in its folder: tables, figures, models",
         "resume": "go on with a run that was killed",
         "cancel": "cancel the Slurm jobs that a killed run left behind",
     },
@@ -69,7 +70,7 @@ def main(argv: list[str] | None = None) -> int:
         logging.getLogger(noisy).setLevel(logging.WARNING)
     process.search_less_for_cycles()
     argv = sys.argv[1:] if argv is None else argv
-    fetches = argv[:1] == ["resume"] or argv[:2] == ["step", "fetch_hub"]
+    fetches = argv[:1] in (["resume"], ["run"]) or argv[:2] == ["step", "fetch_hub"]
     for name, value in DEFAULTS.items():
         if not (fetches and name == "HF_HUB_OFFLINE"):
             os.environ.setdefault(name, value)

@@ -4,12 +4,13 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from selfgen.config import files, load
+from selfgen.core import places
 from selfgen.core.errors import UserError
 from selfgen.graph import cost, sizes
 from selfgen.graph.steps import Graph
 from selfgen.report import plan
 
-ROOT = Path(__file__).parents[3]
+ROOT = places.root()
 BENCH = ROOT / "docs" / "reference" / "bench" / "h200"
 
 

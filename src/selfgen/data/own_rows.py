@@ -195,44 +195,62 @@ class Faults:
         )
 
 
+@dataclass
+class Seen:
+    """What was read before, as numbers: ids, and what records say."""
+
+    ids: set[int] = field(default_factory=set)
+    said: set[int] = field(default_factory=set)
+
+    def once(self, own: Own, named: bool) -> None:
+        """Raises Fault where a record says what another says, or has its id; ``named``:
+        whether a column says the id."""
+        what = int(digest(own)[:15], 16)
+        if what in self.said:
+            raise Fault("same")
+        if named:
+            name = int(hashlib.sha256(own.id.encode()).hexdigest()[:15], 16)
+            if name in self.ids:
+                raise Fault("twice", said=f", {own.id!r:.60}")
+            self.ids.add(name)
+        self.said.add(what)
+
+
+def records_of(
+    rows: Iterable[tuple[str, Mapping[str, Any]]],
+    columns: Columns,
+    faults: Faults,
+    seen: Seen,
+) -> Iterator[Own]:
+    """The records of rows, each with where it stands. One that says what another says, or has
+    its id, is a fault like any other. All of ``faults`` are known when the last is out."""
+    for where, row in rows:
+        try:
+            own = record_of(row, columns)
+            seen.once(own, bool(columns.id))
+        except Fault as fault:
+            faults.add(where, fault)
+        else:
+            yield own
+
+
 def read(
     paths: Iterable[Path], columns: Columns, faults: Faults
 ) -> Iterator[tuple[int, Own]]:
-    """The records of the rows of some files, each with the place of its file: one that says
-    what another says, or has its id, is a fault like any other. All of ``faults`` are known
-    when the last row is out. Two numbers a row are kept.
+    """``records_of`` the rows of some files, each with the place of its file. Two numbers a
+    row are kept.
 
-    Raises UserError: a file that cannot be read, or none of whose rows has a column.
+    Raises UserError: a file that cannot be read or has no rows, or none of whose rows has a
+    column.
     """
-    ids: set[int] = set()
-    said: set[int] = set()
+    seen = Seen()
     for place, path in enumerate(paths):
-        rows = sound_rows = 0
-        first: Fault | None = None
-        for where, row in tables.read(path):
-            rows += 1
-            try:
-                own = record_of(row, columns)
-                _once(own, ids, said, bool(columns.id))
-            except Fault as fault:
-                first = first or fault
-                faults.add(where, fault)
-                continue
-            sound_rows += 1
+        found, before = 0, faults.counts.copy()
+        for own in records_of(tables.read(path), columns, faults, seen):
+            found += 1
             yield place, own
-        if not rows:
+        failed = faults.counts - before
+        if not found and not failed:
             raise UserError(f"{path}: found no rows, allowed: at least one")
-        if not sound_rows and first and first.kind == "missing":
-            raise UserError(f"{path}: a row {first}")
-
-
-def _once(own: Own, ids: set[int], said: set[int], named: bool) -> None:
-    what = int(digest(own)[:15], 16)
-    if what in said:
-        raise Fault("same")
-    if named:
-        name = int(hashlib.sha256(own.id.encode()).hexdigest()[:15], 16)
-        if name in ids:
-            raise Fault("twice", said=f", {own.id!r:.60}")
-        ids.add(name)
-    said.add(what)
+        if not found and failed["missing"]:
+            raise UserError(f"no row is a record: {faults.first['missing']}")

@@ -6,7 +6,6 @@ its manifest beside it. Downloads are shared by all scales and lie elsewhere.
 
 from __future__ import annotations
 
-import os
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
@@ -138,10 +137,3 @@ def log(rule: str, template: str = "") -> str:
     while parts and "{" not in parts[-1]:
         parts.pop()
     return f"logs/{'/'.join([rule, *parts]).removesuffix('.parquet')}.log"
-
-
-def resources(root: str) -> str:
-    """The folder of downloads. It is relative, so that a moved clone reruns nothing."""
-    return os.path.relpath(
-        os.environ.get("SELFGEN_RESOURCES", PurePath(root) / "resources")
-    )

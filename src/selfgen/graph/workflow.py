@@ -17,6 +17,7 @@ from typing import Any
 from selfgen.config import files, load
 from selfgen.config.synthetic import Synthetic
 from selfgen.config.synthetic import load as load_synthetic
+from selfgen.core import places
 from selfgen.core.errors import UserError
 from selfgen.core.names import DECODINGS
 from selfgen.core.provenance import atomic, code_digest, spec_digest
@@ -315,7 +316,7 @@ def open_workflow(
     """
     for path in files_given:
         files.check(Path(path))
-    resources = paths.resources(str(root))
+    resources = places.resources(root)
     if set("{}") & set(resources):
         raise UserError(
             f"{resources}: downloads cannot lie in a folder with braces, which Snakemake"
