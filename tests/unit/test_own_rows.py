@@ -222,7 +222,7 @@ def records(
     """All rows of some files, through the step's function."""
     rows = settings.pop("rows", {"train": 1, "test": 1})
     own = OwnSpec(settings.pop("columns", COLUMNS), "us", "internal", **settings)
-    spec = RecordsSpec("t", "file", rows, own=own)
+    spec = RecordsSpec("t", "file", rows, own_rows=own)
     assert from_json(RecordsSpec, to_json(spec)) == spec
     built, facts = build(spec, paths)
     return built.to_list(), facts
@@ -408,7 +408,7 @@ def test_files_of_a_task_are_found(tmp_path: Path, monkeypatch: Any) -> None:
         "train.1": "b.jsonl",
         "test.0": str(tmp_path / "tests.csv"),
     }
-    assert graph.records("t").own == OwnSpec(COLUMNS, "our help desk", "internal")
+    assert graph.records("t").own_rows == OwnSpec(COLUMNS, "our help desk", "internal")
     named = configured(TASK | {"files": "mine"}, files={"mine": {"path": "b.jsonl"}})
     assert INPUTS["build_records"](Graph(named), "t") == {"all.0": "b.jsonl"}
     with pytest.raises(

@@ -15,14 +15,14 @@ RESOURCES = "SELFGEN_RESOURCES"
 
 
 def root() -> Path:
-    """The folder of the Snakefile, ``workflow``, ``profiles`` and ``config``: the checkout, or
+    """The folder of Snakefile, ``workflow``, ``profiles`` and ``config``: the checkout, or
     the copy that travels in the package."""
     checkout = PACKAGE.parents[1]
     return checkout if (checkout / "Snakefile").is_file() else PACKAGE / INSTALLED
 
 
 def resources(root: Path) -> str:
-    """The folder of downloads: in the checkout, else the user's cache. It is relative, so that a
+    """The folder of downloads: in the checkout, or the user's cache; relative, so that a
     moved checkout reruns nothing."""
     if given := os.environ.get(RESOURCES):
         return os.path.relpath(given)

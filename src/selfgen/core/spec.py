@@ -163,7 +163,7 @@ LATER: dict[str, Any] = {
     "labels": "reference",
     "loss_mean": "token",
     "loss_on": "all",
-    "own": None,
+    "own_rows": None,
     "then": [],
     "tokens": "unigram",
 }

@@ -39,7 +39,7 @@ class RecordsSpec:
     """Which data set becomes the records of a task, and how many rows of each split.
 
     Units: ``max_words`` words of prompt, ``max_reference_words`` words of reference,
-    ``templates`` problem templates (math only). ``own``: of ``dataset: file`` only.
+    ``templates`` problem templates (math only). ``own_rows``: of ``dataset: file`` only.
     """
 
     task: str
@@ -48,7 +48,7 @@ class RecordsSpec:
     max_words: int | None = None
     max_reference_words: int | None = None
     templates: int | None = None
-    own: OwnSpec | None = None
+    own_rows: OwnSpec | None = None
 
     def fits(self, prompt: str, reference: str) -> bool:
         """Whether both are short enough."""

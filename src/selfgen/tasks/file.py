@@ -28,8 +28,10 @@ def load(
     Raises UserError: rows that are no records, unless they are skipped; those are counted in
     the facts that are returned.
     """
-    if (own := spec.own) is None:
-        raise UserError(f"task {spec.task}: found no columns, allowed: RecordsSpec.own")
+    if (own := spec.own_rows) is None:
+        raise UserError(
+            f"task {spec.task}: found no columns, allowed: RecordsSpec.own_rows"
+        )
     faults = Faults()
     splits = [name.partition(".")[0] for name in sources]
     validates = "validation" in splits
