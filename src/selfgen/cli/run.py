@@ -1,5 +1,5 @@
-"""Run a configuration: a call of Snakemake in its folder, with all cores. What is there already
-is not made again, and a run that was stopped goes on."""
+"""Run a configuration: a call of Snakemake in its folder, with all cores. What is there is not
+made again, and a run that was stopped goes on."""
 
 from __future__ import annotations
 
