@@ -1,14 +1,16 @@
-"""Whether a configuration and its run are sound: what is wrong in its keys, what no machine
-has, and what is missing behind results that stand."""
+"""Whether a configuration and its run are sound: what is wrong in its keys, data and models,
+what no machine has, and what is missing behind results that stand."""
 
 from __future__ import annotations
 
+import logging
 import os
 import shlex
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from selfgen.cli import where
 from selfgen.config import files
 from selfgen.core import places
 from selfgen.core.errors import UserError
@@ -16,7 +18,9 @@ from selfgen.core.memory import total
 from selfgen.core.types import hint
 from selfgen.graph import sizes
 from selfgen.graph.files import Missing, missing, unmade
+from selfgen.graph.readiness import Readiness
 from selfgen.graph.rules import RULES
+from selfgen.graph.steps import Graph
 from selfgen.graph.workflow import open_workflow
 
 ROOT = places.root()
@@ -27,16 +31,7 @@ SHOWN = 3
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument(
-        "config",
-        type=Path,
-        nargs="?",
-        default=DEFAULT,
-        help=f"a configuration file; {DEFAULT} by default",
-    )
-    parser.add_argument(
-        "--directory", type=Path, default=Path(), help="where the run lies"
-    )
+    where.add_arguments(parser, DEFAULT)
     parser.add_argument(
         "--memory",
         metavar="GB",
@@ -51,11 +46,9 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace) -> None:
-    path = args.config.absolute()
+    path, folder = where.found(args)
     raw = files.read(path)
-    if not args.directory.is_dir():
-        raise UserError(f"--directory: found {args.directory}, allowed: a folder")
-    os.chdir(args.directory)
+    os.chdir(folder)
     workflow = open_workflow(raw, [path], ROOT)
     sizes.check(workflow.graph, int(args.memory * 1e9) if args.memory else total())
     found = missing(workflow)
@@ -65,17 +58,23 @@ def run(args: Namespace) -> None:
         gone = [file for one in found if one.rule == args.files for file in one.files]
         print("\n".join(gone), end="\n" if gone else "")
         return
+    logging.getLogger("selfgen").setLevel(logging.WARNING)
+    ready = Readiness(workflow.graph) if isinstance(workflow.graph, Graph) else None
+    for line in ready.lines() if ready else ():
+        print(line, flush=True)
     which = ["--configfile", str(args.config)] if args.config != DEFAULT else []
-    where = ["--directory", str(args.directory)] if args.directory != Path() else []
+    given = ["--directory", str(args.directory)] if args.directory else []
     for line in lines(
         found,
-        shlex.join(["selfgen", "check", str(args.config), *where]),
-        shlex.join(["snakemake", "--cores", "all", *which, *where]),
+        shlex.join(["selfgen", "check", str(args.config), *given]),
+        shlex.join(["snakemake", "--cores", "all", *which, *given]),
     ):
         print(line)
     if found:
         number = sum(len(one.files) for one in found)
         raise UserError(f"missing behind results: {number} files")
+    if ready and ready.problems:
+        raise UserError("\n".join(ready.problems))
     left, whole = unmade(workflow)
     unmade_ones = f"; {left} of {whole} results are to be made" if left else ""
     print(f"nothing is missing{unmade_ones}")

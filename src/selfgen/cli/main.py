@@ -32,6 +32,7 @@ DEFAULTS = {
 
 GROUPS = {
     "Before a run": {
+        "new": "a first configuration for rows and a model of yours",
         "check": "what is wrong in a configuration, or missing behind its results",
         "plan": "what a configuration takes: tokens, GPU-hours, disk, judges' prices",
     },
@@ -70,7 +71,10 @@ def main(argv: list[str] | None = None) -> int:
         logging.getLogger(noisy).setLevel(logging.WARNING)
     process.search_less_for_cycles()
     argv = sys.argv[1:] if argv is None else argv
-    fetches = argv[:1] in (["resume"], ["run"]) or argv[:2] == ["step", "fetch_hub"]
+    fetches = argv[:1] in (["new"], ["resume"], ["run"]) or argv[:2] == [
+        "step",
+        "fetch_hub",
+    ]
     for name, value in DEFAULTS.items():
         if not (fetches and name == "HF_HUB_OFFLINE"):
             os.environ.setdefault(name, value)

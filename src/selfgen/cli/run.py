@@ -1,5 +1,5 @@
-"""Run a configuration: a call of Snakemake in its folder, with all cores. What is there is not
-made again, and a run that was stopped goes on."""
+"""Run a configuration: a call of Snakemake in its folder, with all cores. What is there is
+not made again, and a run that was stopped goes on."""
 
 from __future__ import annotations
 
@@ -10,26 +10,13 @@ import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
+from selfgen.cli import where
 from selfgen.core import places
-from selfgen.core.errors import UserError
 from selfgen.graph import paths
-
-NAME = "config.yaml"
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument(
-        "config",
-        type=Path,
-        nargs="?",
-        default=Path(NAME),
-        help=f"a configuration, or a folder with {NAME}; ./{NAME} by default",
-    )
-    parser.add_argument(
-        "--directory",
-        type=Path,
-        help="where results go, and where paths begin; the configuration's folder by default",
-    )
+    where.add_arguments(parser, Path(where.NAME))
     parser.add_argument("--cores", default="all", help="how many; all by default")
     parser.add_argument(
         "snakemake", nargs=argparse.REMAINDER, help="more for Snakemake, after --"
@@ -37,14 +24,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace) -> None:
-    given = args.config / NAME if args.config.is_dir() else args.config
-    if not given.is_file():
-        raise UserError(
-            f"{given}: found no configuration; `selfgen new DATA MODEL` writes one"
-        )
-    path = given.absolute()
-    folder = (args.directory or path.parent).absolute()
-    folder.mkdir(parents=True, exist_ok=True)
+    path, folder = where.found(args)
     more = args.snakemake[1:] if args.snakemake[:1] == ["--"] else args.snakemake
     command = [sys.executable, "-m", "snakemake"]
     command += ["--snakefile", str(places.root() / "Snakefile")]

@@ -28,6 +28,19 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
+def commit_of(spec: HubSpec) -> str:
+    """The commit that a revision, such as a branch, is now.
+
+    Raises UserError: no such repository or revision, or no leave to read it.
+    """
+    from huggingface_hub import HfApi
+
+    api = HfApi()
+    where: dict[str, Any] = {"repo_id": spec.repo, "repo_type": spec.kind}
+    found = _asked(spec, lambda: api.repo_info(**where, revision=spec.revision).sha)
+    return str(found)
+
+
 def fetch(spec: HubSpec, listing: Path) -> None:
     """The files of ``spec`` in the folder beside ``listing``, which is written last.
 
