@@ -27,9 +27,6 @@ def selfgen(tmp_path_factory: pytest.TempPathFactory) -> Path:
     subprocess.run(build, check=True, capture_output=True)
     (wheel,) = folder.glob("selfgen-*.whl")
     venv.create(folder / "env", with_pip=False)
-    site = next((folder / "env").glob("lib/python*/site-packages"))
-    others = next(Path(p) for p in sys.path if p.endswith("site-packages"))
-    (site / "others.pth").write_text(f"{others}\n")
     install = [
         *pip,
         "--python",
@@ -38,7 +35,10 @@ def selfgen(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "--no-deps",
         str(wheel),
     ]
-    subprocess.run(install, check=True, capture_output=True)
+    subprocess.run([*install, str(wheel)], check=True, capture_output=True)
+    site = next((folder / "env").glob("lib/python*/site-packages"))
+    others = next(Path(p) for p in sys.path if p.endswith("site-packages"))
+    (site / "others.pth").write_text(f"{others}\n")
     return folder / "env" / "bin" / "selfgen"
 
 
@@ -70,9 +70,22 @@ prepare(ModelSpec("random", None, CHATML, "llama", shape, 0), None, Path("tiny")
 
 @pytest.mark.slow
 def test_from_the_wheel_to_a_table(selfgen: Path, tmp_path: Path) -> None:
-    words = ["red", "blue", "green", "stone", "river", "cloud", "lamp", "door", "table", "chair", "horse", "train"]
+    words = [
+        "red",
+        "blue",
+        "green",
+        "stone",
+        "river",
+        "cloud",
+        "lamp",
+        "door",
+        "table",
+        "chair",
+        "horse",
+        "train",
+    ]
     stream = random.Random(0)
-    made = {tuple(stream.sample(words, 3)) for _ in range(600)}
+    made = {tuple(stream.sample(words, 3)) for _ in range(500)}
     with (tmp_path / "tickets.jsonl").open("w") as file:
         for a, b, c in sorted(made):
             row = {"question": f"Which of {a}, {b}, {c}?", "answer": f"{b}, as {a}."}
