@@ -9,28 +9,35 @@ if TYPE_CHECKING:
     from selfgen.core.errors import UserError
     from selfgen.core.spec import Sampling
     from selfgen.data.columns import Columns
-    from selfgen.library.rows import bash_rows, rac_rows, random_rows
+    from selfgen.library.refresh import FreshRows, OnlineCollator
+    from selfgen.library.rows import bash_rows, rac_rows, random_rows, sft_rows
 
 __version__ = "0.1.0"
 
 _PLACES = {
     "Columns": "data.columns",
+    "FreshRows": "library.refresh",
+    "OnlineCollator": "library.refresh",
     "Sampling": "core.spec",
     "UserError": "core.errors",
     "bash_rows": "library.rows",
     "rac_rows": "library.rows",
     "random_rows": "library.rows",
+    "sft_rows": "library.rows",
 }
 """Where names of the library are: imported when they are asked for, since some import torch
 and the workflow imports this whenever it is parsed."""
 
 __all__ = [
     "Columns",
+    "FreshRows",
+    "OnlineCollator",
     "Sampling",
     "UserError",
     "bash_rows",
     "rac_rows",
     "random_rows",
+    "sft_rows",
 ]
 
 

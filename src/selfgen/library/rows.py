@@ -25,7 +25,7 @@ from selfgen.methods.bash import BashRows
 from selfgen.methods.rac import RacRows
 from selfgen.methods.random import RandomRows
 from selfgen.mixing.mix import Mix, Mixing
-from selfgen.mixing.rows import IGNORE, Fields, Labels, LossOn
+from selfgen.mixing.rows import IGNORE, Fields, Labels, LossOn, plain
 from selfgen.mixing.spec import RowsSpec
 
 if TYPE_CHECKING:
@@ -35,6 +35,30 @@ Progress = Callable[[int, int], None]
 
 CHUNK = 512
 """Records that are in memory with their tokens, and in a part of the folder ``out``."""
+
+
+def sft_rows(
+    data: Data,
+    tokenizer: Any,
+    *,
+    columns: Columns | None = None,
+    skip_bad_rows: bool = False,
+    template: str = "{prompt}",
+    max_prompt_tokens: int = 512,
+    max_answer_tokens: int = 512,
+) -> datasets.Dataset:
+    """The references alone, as ``bash_rows`` returns rows: plain fine-tuning, the baseline of
+    all others."""
+    prompt = PromptSpec(template, CORRECTION, max_prompt_tokens, max_answer_tokens)
+    found = records(data, columns, skip_bad_rows=skip_bad_rows)
+    chunks = range(0, len(found), CHUNK)
+    store = parts.Parts(None, [], len(chunks))
+    for number, first in enumerate(chunks):
+        some = examples_of(found[first : first + CHUNK], prompt, tokenizer)
+        rows = [plain(e.prompt_ids, e.answer_ids) for e in some]
+        named = zip(some, rows, strict=True)
+        store.keep(number, [{"id": e.id, "epoch": 0, **row} for e, row in named])
+    return store.dataset()
 
 
 def bash_rows(
