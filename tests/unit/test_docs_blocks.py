@@ -1,0 +1,81 @@
+"""The commands and code of docs/your-data.md and docs/trainers.md, run as they stand."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import selfgen
+from selfgen.cli.main import main
+from selfgen.data.chat_templates import CHATML
+from selfgen.data.prompts import load_tokenizer
+from selfgen.models import base, loading
+from selfgen.models.base import ModelSpec
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+def block(page: str, kind: str) -> str:
+    text = (DOCS / page).read_text(encoding="utf-8")
+    (found,) = re.findall(rf"^```{kind}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    return found
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("here")
+    shape = {
+        "hidden_size": 32,
+        "intermediate_size": 48,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+    }
+    tiny = ModelSpec("random", None, CHATML, "llama", shape, 0)
+    base.prepare(tiny, None, out / "my-model")
+    names = [f"{a}{b}{c}" for a in "bcdf" for b in "aeio" for c in "klmnprst"]
+    with (out / "tickets.jsonl").open("w") as file:
+        for one, other in zip(names * 3, names[1:] * 3 + names[:3], strict=False):
+            row = {"question": f"Is {one} {other}?", "answer": f"{other}, {one}."}
+            file.write(json.dumps(row) + "\n")
+    return out
+
+
+def test_the_commands_of_your_data(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`run` is the walk of tests/e2e/test_walk_own_data.py, which types the same."""
+    lines = [
+        shlex.split(x, comments=True) for x in block("your-data.md", "sh").splitlines()
+    ]
+    assert [line[:2] for line in lines] == [
+        ["selfgen", x] for x in ("new", "check", "run")
+    ]
+    for _, *arguments in lines[:2]:
+        monkeypatch.chdir(folder)
+        assert main(arguments) == 0
+    assert (folder / "tickets" / "config.yaml").is_file()
+
+
+def test_the_code_of_trainers(folder: Path) -> None:
+    made: dict[str, Any] = {
+        "model": loading.load(folder / "my-model"),
+        "tokenizer": load_tokenizer(folder / "my-model"),
+        "data": [{"prompt": f"Say {n}.", "completion": f"So: {n}."} for n in range(6)],
+    }
+    exec(block("trainers.md", "python"), made)
+    text = (DOCS / "trainers.md").read_text(encoding="utf-8")
+    columns = re.findall(r"^\| (`[^|]+`) \|", text, re.MULTILINE)
+    named = {name for cell in columns for name in re.findall(r"`(\w+)`", cell)}
+    assert set(made["rows"].column_names) == named == set(made["control"].column_names)
+    assert set(made["corrections"].column_names) == named - {"changed"}
+    assert set(made["plain"].column_names) == named - {"changed"}
+    for name in ("FreshRows", "OnlineCollator", "Columns"):
+        assert f"selfgen.{name}" in text and hasattr(selfgen, name)
+    assert set(selfgen.__all__) <= set(dir(selfgen))
+    with pytest.raises(AttributeError, match="no attribute 'bash_row'"):
+        _ = selfgen.bash_row
