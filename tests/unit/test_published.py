@@ -24,7 +24,7 @@ def listed(tmp_path: Path) -> dict[str, Path]:
 
 
 def records(listed: dict[str, Path], dataset: str, **rows: int) -> list[dict[str, Any]]:
-    return build(RecordsSpec("t", dataset, rows), listed).to_list()
+    return build(RecordsSpec("t", dataset, rows), listed)[0].to_list()
 
 
 def test_tldr(listed: dict[str, Path]) -> None:

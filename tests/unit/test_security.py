@@ -28,6 +28,8 @@ OWN_CODE = {
     ("src/selfgen/core/registry.py", "import_module"),
     # A verb, by a table of the package.
     ("src/selfgen/cli/main.py", "import_module"),
+    # Those of the library's own names, when they are asked for.
+    ("src/selfgen/__init__.py", "import_module"),
     # The module of a step, by another.
     ("src/selfgen/cli/step.py", "import_module"),
     # That of a loss that draws while it trains.

@@ -194,6 +194,15 @@ def _others(root: Path) -> Path:
     raw["stages"]["second"]["learning_rate"] = [1e-4, 1e-3]
     raw["tasks"]["chat"]["stages"] = {"second": "sft"}
     raw["tasks"]["leads"] = raw["tasks"]["chat"] | {"dataset": "news-leads"}
+    (root / "rows.jsonl").write_text("")
+    raw["tasks"]["mine"] = raw["tasks"]["chat"] | {
+        "dataset": "file",
+        "files": str(root / "rows.jsonl"),
+        "prompt": "question",
+        "reference": "answer",
+        "source": "us",
+        "licence": "none",
+    }
     raw["evaluation"] = {"baseline": ["sft", "sft-continued"]}
     online = {"label": "Online", "mix": "online"}
     raw["methods"]["online"] = online | {"parent": "sft", "stage": "second"}
