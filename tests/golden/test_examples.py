@@ -85,6 +85,7 @@ def ours(
     return trained, [point["loss"] for point in outcome.curve]
 
 
+@pytest.mark.slow
 def test_bash_with_trl(folder: Path, data: Path, tmp_path: Path) -> None:
     found = losses_of("bash_with_trl", data, folder, tmp_path / "out")
     rows = selfgen.bash_rows(data, folder, beta=0.25, seed=0, precision="fp32")
@@ -92,6 +93,7 @@ def test_bash_with_trl(folder: Path, data: Path, tmp_path: Path) -> None:
     assert found == pytest.approx(wanted, rel=1e-3)
 
 
+@pytest.mark.slow
 def test_rac_with_lora(folder: Path, data: Path, tmp_path: Path) -> None:
     found = losses_of("rac_with_lora", data, folder, tmp_path / "out")
     rows = selfgen.rac_rows(
@@ -106,6 +108,7 @@ def test_rac_with_lora(folder: Path, data: Path, tmp_path: Path) -> None:
     assert changed == {name for name in before if name.endswith("_proj.weight")}
 
 
+@pytest.mark.slow
 def test_rounds(folder: Path, data: Path, tmp_path: Path) -> None:
     """The second epoch's rows are drawn by the model that the first has trained."""
     found = losses_of("rounds", data, folder, tmp_path / "out")
@@ -130,6 +133,7 @@ def test_rounds(folder: Path, data: Path, tmp_path: Path) -> None:
     assert fresh.dataset[:]["labels"] == first["labels"][:]
 
 
+@pytest.mark.slow
 def test_online(folder: Path, data: Path, tmp_path: Path) -> None:
     """The first batch is that of BASH; later ones are not, for the model has changed."""
     found = losses_of("online", data, folder, tmp_path / "out")
