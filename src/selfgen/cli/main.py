@@ -42,6 +42,7 @@ GROUPS = {
         "cancel": "cancel the Slurm jobs that a killed run left behind",
     },
     "After a run": {
+        "export": "save rows, drafts or a trained model for others, with a card",
         "ship": "copy tables, figures, scores and judgments into the documents",
     },
     "Measurements of this code": {
