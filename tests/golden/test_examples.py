@@ -19,13 +19,12 @@ from transformers import TrainingArguments
 
 import selfgen
 from selfgen.core.spec import Device
-from selfgen.data.chat_templates import CHATML
 from selfgen.data.prompts import load_tokenizer
 from selfgen.library.refresh import whole
-from selfgen.models import base, loading
-from selfgen.models.base import ModelSpec
+from selfgen.models import loading
 from selfgen.training import causal
 from selfgen.training.spec import Lora, Optimization, TrainSpec
+from tests.tiny import tiny
 
 pytest.importorskip("trl")
 
@@ -39,15 +38,7 @@ BATCH = 4
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("tiny")
-    shape = {
-        "hidden_size": 32,
-        "intermediate_size": 48,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 4,
-    }
-    base.prepare(ModelSpec("random", None, CHATML, "llama", shape, 0), None, out)
-    return out
+    return tiny(tmp_path_factory.mktemp("tiny"))
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,6 @@ import torch
 import selfgen
 from selfgen.config.tasks import CORRECTION
 from selfgen.core.spec import Device, Sampling
-from selfgen.data.chat_templates import CHATML
 from selfgen.data.prompts import PromptSpec, load_tokenizer
 from selfgen.generation.passes import run_pass
 from selfgen.generation.spec import PassSpec
@@ -24,8 +23,8 @@ from selfgen.methods.rac import RacRows
 from selfgen.methods.random import RandomRows
 from selfgen.mixing.build import build
 from selfgen.mixing.spec import RowsSpec
-from selfgen.models import base, loading
-from selfgen.models.base import ModelSpec
+from selfgen.models import loading
+from tests.tiny import tiny
 
 DATA = [
     {"id": f"r{n}", "prompt": f"Say {n}.", "reference": f"Here it is: {n * 7}."}
@@ -38,16 +37,7 @@ GIVEN: dict[str, Any] = {"seed": 3, "epochs": 2, "max_answer_tokens": 24}
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("tiny")
-    shape = {
-        "hidden_size": 32,
-        "intermediate_size": 48,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 4,
-        "num_key_value_heads": 2,
-    }
-    base.prepare(ModelSpec("random", None, CHATML, "llama", shape, 0), None, out)
-    return out
+    return tiny(tmp_path_factory.mktemp("tiny"))
 
 
 @pytest.fixture(scope="module")

@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.tiny import tiny
 
 import selfgen
 from selfgen.cli.main import main
-from selfgen.data.chat_templates import CHATML
 from selfgen.data.prompts import load_tokenizer
-from selfgen.models import base, loading
-from selfgen.models.base import ModelSpec
+from selfgen.models import loading
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -29,14 +28,7 @@ def block(page: str, kind: str) -> str:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("here")
-    shape = {
-        "hidden_size": 32,
-        "intermediate_size": 48,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 4,
-    }
-    tiny = ModelSpec("random", None, CHATML, "llama", shape, 0)
-    base.prepare(tiny, None, out / "my-model")
+    tiny(out / "my-model")
     names = [f"{a}{b}{c}" for a in "bcdf" for b in "aeio" for c in "klmnprst"]
     with (out / "tickets.jsonl").open("w") as file:
         for one, other in zip(names * 3, names[1:] * 3 + names[:3], strict=False):

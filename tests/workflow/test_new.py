@@ -16,12 +16,10 @@ import yaml
 from selfgen import config
 from selfgen.cli.main import main
 from selfgen.core.errors import UserError
-from selfgen.data.chat_templates import CHATML
 from selfgen.data.columns import Columns
 from selfgen.data.look import Lengths, Look, guess, look
 from selfgen.graph.starter import Speed, Start, sized
-from selfgen.models import base
-from selfgen.models.base import ModelSpec
+from tests.tiny import tiny
 
 WORDS = [
     "red",
@@ -67,15 +65,7 @@ def rows(count: int = 400) -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("model") / "tiny"
-    shape = {
-        "hidden_size": 32,
-        "intermediate_size": 48,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 4,
-    }
-    base.prepare(ModelSpec("random", None, CHATML, "llama", shape, 0), None, out)
-    return out
+    return tiny(tmp_path_factory.mktemp("model") / "tiny")
 
 
 @pytest.fixture
