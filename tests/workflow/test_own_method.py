@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from selfgen.core.errors import UserError
+from selfgen.graph.workflow import open_workflow
 from tests.flow import REPO, Flow
 
 PAGE = (REPO / "docs" / "own-method.md").read_text(encoding="utf-8")
@@ -64,3 +66,20 @@ def test_a_function_that_is_not_there(flow: Flow, tmp_path: Path) -> None:
     done = flow.snakemake("-n", "--configfile", "small.yaml", "more.yaml")
     assert done.returncode != 0
     assert "methods.swapped.function: found no file methods/swapped.py" in done.stdout
+
+
+def test_without_a_checkout_it_lies_in_the_folder_of_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An installed package has its workflow in a folder that nobody writes to."""
+    monkeypatch.chdir(tmp_path)
+    raw = yaml.safe_load((REPO / "tests/workflow/small.yaml").read_text())
+    own = {"label": "Own", "mix": "custom", "function": "own.py:rows"}
+    raw["methods"]["own"] = own | {"parent": "sft", "stage": "second"}
+    installed = tmp_path / "site" / "_run"
+    with pytest.raises(
+        UserError, match=r"methods\.own\.function: found no file own\.py"
+    ):
+        open_workflow(raw, [], installed)
+    (tmp_path / "own.py").write_text("def rows(mixing, i, epoch): ...")
+    assert open_workflow(raw, [], installed).folders["root"] == "."

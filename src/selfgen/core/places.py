@@ -21,6 +21,12 @@ def root() -> Path:
     return checkout if (checkout / "Snakefile").is_file() else PACKAGE / INSTALLED
 
 
+def own_code(root: Path) -> Path:
+    """Where functions of the user's own are looked for: in the checkout, or in the folder of
+    the run, where there is none."""
+    return Path() if root.name == INSTALLED else root
+
+
 def resources(root: Path) -> str:
     """The folder of downloads: in the checkout, or the user's cache; relative, so that a
     moved checkout reruns nothing."""

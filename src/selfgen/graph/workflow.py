@@ -326,13 +326,14 @@ def open_workflow(
         config = load_synthetic(raw)
         sizes.check(config)
         return Workflow(config, resources, os.path.relpath(root))
-    graph = Graph(load(raw), root, resources)
+    code = places.own_code(root)
+    graph = Graph(load(raw), code, resources)
     sizes.check(graph)
     graph.check_models()
     judging.check(graph)
     benchmarks.check(graph)
     tables.tables(graph)  # reads the file of known numbers
-    return Workflow(graph, resources, os.path.relpath(root))
+    return Workflow(graph, resources, os.path.relpath(code))
 
 
 __all__ = ["UserError", "Workflow", "files", "open_workflow"]
