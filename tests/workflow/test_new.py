@@ -6,6 +6,9 @@ import json
 import os
 import random
 import re
+import shutil
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -19,6 +22,7 @@ from selfgen.core.errors import UserError
 from selfgen.data.columns import Columns
 from selfgen.data.look import Lengths, Look, guess, look
 from selfgen.graph.starter import Speed, Start, sized
+from tests.hub_server import serve
 from tests.tiny import tiny
 
 WORDS = [
@@ -246,3 +250,44 @@ def test_large_models_are_trained_with_care() -> None:
     raw, _ = sized(adapted, Speed(1e4, 1e4, 0.1), 60)
     assert raw["stages"]["second"]["lora"] == {"rank": 16, "alpha": 32}
     assert raw["stages"]["sft"]["learning_rate"] == 2e-4
+
+
+def test_a_model_of_a_hub_is_fetched_and_pinned(tmp_path: Path, model: Path) -> None:
+    """A branch becomes the commit that it is now, and nothing is fetched twice."""
+    shutil.copytree(model, tmp_path / "served/models/lab/tiny")
+    write(tmp_path / "rows.jsonl", rows())
+    ours = {k: v for k, v in os.environ.items() if not k.startswith("HF_")}
+
+    def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "selfgen", *arguments]
+        return subprocess.run(
+            command,
+            cwd=tmp_path,
+            env=ours | environment,
+            capture_output=True,
+            text=True,
+        )
+
+    with serve(tmp_path / "served") as hub:
+        hub.aliases.add("main")
+        online = {
+            "HF_ENDPOINT": hub.url,
+            "HF_HOME": str(tmp_path / "home"),
+            "SELFGEN_RESOURCES": str(tmp_path / "resources"),
+        }
+        done = run("new", "rows.jsonl", "lab/tiny", "--minutes", "9", **online)
+        assert done.returncode == 0, done.stderr
+        raw = yaml.safe_load((tmp_path / "rows/config.yaml").read_text())
+        commit = hub.commit("model", "lab/tiny")
+        section = {"kind": "hub", "repo": "lab/tiny", "revision": commit}
+        assert raw["models"] == {"base": section}
+        fetched = len(hub.seen)
+        done = run("check", "rows", **online)
+        assert done.returncode == 0, done.stderr
+        assert "models.base: LlamaForCausalLM, read flat" in done.stdout
+        assert len(hub.seen) == fetched
+        done = run("new", "rows.jsonl", "lab/none", "--out", "other", **online)
+        assert done.returncode == 1 and "lab/none" in done.stderr.splitlines()[-1]
+    done = run("new", "rows.jsonl", "nowhere", "--out", "other")
+    assert "model: found no folder nowhere, allowed: one, or owner/name" in done.stderr
+    assert not (tmp_path / "other").exists()
