@@ -71,3 +71,11 @@ def test_the_code_of_trainers(folder: Path) -> None:
     assert set(selfgen.__all__) <= set(dir(selfgen))
     with pytest.raises(AttributeError, match="no attribute 'bash_row'"):
         _ = selfgen.bash_row
+
+
+def test_the_page_of_the_library_has_every_name() -> None:
+    text = (DOCS / "api.md").read_text(encoding="utf-8")
+    headings = re.findall(r"^## `(\w+)`$", text, re.MULTILINE)
+    assert headings == selfgen.__all__
+    assert "    beta: float = 0.25,\n" in text and " at 0x" not in text
+    assert "- `max_prompt_tokens`, `max_answer_tokens`: longer prompts" in text

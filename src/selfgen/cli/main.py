@@ -50,7 +50,7 @@ GROUPS = {
         "agreement": "how often proxies prefer what a judge preferred",
     },
     "This project": {
-        "manual": "write the manual of the configuration, or check it",
+        "manual": "write the manual and the page of the library, or check them",
         "completion": "print what makes a shell complete these verbs",
     },
     "The workflow": {

@@ -1,5 +1,5 @@
-"""Write the manual and the schemas of the configuration, or check that they are in step with
-the code."""
+"""Write the manual and the schemas of the configuration and the page of the library, or check
+that they are in step with the code."""
 
 from argparse import ArgumentParser, Namespace
 from difflib import unified_diff
@@ -19,12 +19,17 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="Markdown to write; the schemas lie beside it",
     )
     parser.add_argument(
+        "--library", type=Path, default=Path("docs/api.md"), help="page of the library"
+    )
+    parser.add_argument(
         "--check", action="store_true", help="write nothing; fail with a diff"
     )
 
 
 def run(args: Namespace) -> None:
-    texts = {args.out: manual()}
+    from selfgen.library.page import page  # which imports torch
+
+    texts = {args.out: manual(), args.library: page()}
     texts |= {args.out.with_name(name): schema(name) for name in SCHEMAS}
     stale: list[str] = []
     for path, text in texts.items():
