@@ -4,6 +4,8 @@ them."""
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -170,7 +172,7 @@ def test_every_form_of_data_gives_the_same_rows(
 
 
 def test_a_call_that_was_killed_goes_on(
-    model: Any, tokenizer: Any, tmp_path: Path, monkeypatch: Any
+    folder: Path, model: Any, tokenizer: Any, tmp_path: Path, monkeypatch: Any
 ) -> None:
     monkeypatch.setattr(library, "CHUNK", 4)
     wanted = selfgen.bash_rows(DATA, model, tokenizer, **GIVEN).to_list()
@@ -193,6 +195,12 @@ def test_a_call_that_was_killed_goes_on(
     for change in ({"beta": 0.5}, {"seed": 4}):
         with pytest.raises(selfgen.UserError, match="with rows of other data, another"):
             selfgen.bash_rows(DATA, model, tokenizer, out=out, **(GIVEN | change))
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    selfgen.bash_rows(DATA, copy, out=tmp_path / "of", **GIVEN)
+    selfgen.bash_rows(DATA, copy, out=tmp_path / "of", **GIVEN)
+    os.utime(copy / "model.safetensors")  # as if it had been trained on
+    with pytest.raises(selfgen.UserError, match="with rows of other data, another"):
+        selfgen.bash_rows(DATA, copy, out=tmp_path / "of", **GIVEN)
     (tmp_path / "used").mkdir()
     (tmp_path / "used" / "notes.txt").write_text("mine")
     with pytest.raises(selfgen.UserError, match="with other files, allowed: none"):

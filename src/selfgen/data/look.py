@@ -33,7 +33,7 @@ MANY = 10**6
 @dataclass
 class Look:
     """``rows`` that are records, ``faults`` of others; how many of which split; ``inside``:
-    references that stand in their own prompt; ``answers``: how many prompts stand with more
+    references that stand in their own prompt; ``several``: how many prompts stand with more
     than one reference. ``sample``: those of the lowest hash."""
 
     rows: int = 0

@@ -89,10 +89,12 @@ def table(rows: Iterable[dict[str, Any]]) -> pyarrow.Table:
 
 
 def identity(model: Any) -> str:
-    """What tells a model from another: its folder, or its class, configuration and some of
-    each weight."""
+    """What tells a model from another: its folder with sizes and times of the weights in it,
+    or its class and some of each weight."""
     if isinstance(model, str | Path):
-        return str(Path(model).absolute())
+        files = [(f, f.stat()) for f in sorted(Path(model).glob("*.safetensors"))]
+        known = [(f.name, s.st_size, s.st_mtime_ns) for f, s in files]
+        return f"{Path(model).absolute()} {known}"
     digest = hashlib.sha256(type(model).__name__.encode())
     for name, weight in model.named_parameters():
         some = weight.detach().flatten()[:64].float().cpu()
