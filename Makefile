@@ -8,10 +8,14 @@ PIP_ARGS ?=
 WORKERS ?= 2
 BIN := .venv/bin
 PYTEST := $(BIN)/pytest --numprocesses $(WORKERS) --dist worksteal
-RUN := SELFGEN_PROGRESS=terminal $(BIN)/snakemake --logger timeleft --cores $(CORES)
+RUN := $(BIN)/snakemake --cores $(CORES)
 
-reproduce: .venv/ready ## the laptop scale: tables and figures in results/
+help: ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+reproduce: .venv/ready ## the laptop scale: tables and figures in results/, held against the shipped ones
 	$(RUN)
+	@$(BIN)/selfgen verify
 
 quick: .venv/ready ## summarization with three methods: a first table in ten minutes
 	$(RUN) --directory runs/quick --configfile config/quick.yaml
@@ -46,14 +50,20 @@ lint: .venv/ready ## check formats, lint and types
 resume: .venv/ready ## go on after a crash, as it was called: make resume DIRECTORY=runs/paper ARGS="..."
 	$(BIN)/selfgen resume --directory $(DIRECTORY) -- $(ARGS)
 
-report: .venv/ready ## report.html of the laptop run
-	$(BIN)/snakemake --report report.html
+report: .venv/ready ## the laptop run as one page, report.html
+	$(BIN)/selfgen report
+
+archive: .venv/ready ## the laptop run as one zip for an archive with a DOI, archive.zip
+	$(BIN)/selfgen archive
+
+docs: .venv/ready ## the documentation as a site, in site/
+	$(BIN)/python docs/_site/build.py site
 
 plan: .venv/ready ## what a configuration takes: make plan CONFIG=config/paper.yaml
 	$(BIN)/selfgen plan $(CONFIG)
 
 clean: ## what a run made, but not downloads and not .venv
-	rm -rf results runs logs benchmarks scratch report.html .snakemake
+	rm -rf results runs logs benchmarks scratch site report.html snakemake.html archive.zip .snakemake
 
 .venv/ready: envs/requirements.txt pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -61,7 +71,10 @@ clean: ## what a run made, but not downloads and not .venv
 	$(BIN)/python -m pip install $(PIP_ARGS) --no-deps -e .
 	touch $@
 
-help:
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
+# Validators that tests hold this repository against; what needs them is skipped without.
+.venv-standards/ready: envs/standards.txt
+	$(PYTHON) -m venv .venv-standards
+	.venv-standards/bin/python -m pip install $(PIP_ARGS) -r envs/standards.txt
+	touch $@
 
-.PHONY: reproduce quick smoke synthetic evidence test test-slow test-all lint resume report plan clean help
+.PHONY: reproduce quick smoke synthetic evidence test test-slow test-all lint resume report archive docs plan clean help

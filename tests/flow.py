@@ -40,8 +40,12 @@ class Flow:
     def snakemake(
         self, *arguments: str, **more: str
     ) -> subprocess.CompletedProcess[str]:
-        """One call by absolute path: no virtual environment is on PATH. ``more``:
-        variables of its environment."""
+        """One call by absolute path: no virtual environment is on PATH. Snakemake says it in
+        its own lines. ``more``: variables of its environment."""
+        return self.plain("-p", *arguments, **more)
+
+    def plain(self, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+        """As ``snakemake``, in the lines that a user sees."""
         private = ("PYTHONPATH", "VIRTUAL_ENV", "SELFGEN_RESOURCES")
         environment = {k: v for k, v in os.environ.items() if k not in private}
         environment["PATH"] = "/usr/bin:/bin"

@@ -1,4 +1,4 @@
-"""A Hugging Face hub on loopback: what its clients ask for to list and to download.
+"""A Hugging Face hub on loopback: what its clients ask for to list, download and upload.
 
 Folders ``models/ORG/NAME/`` and ``datasets/ORG/NAME/`` below a root are repositories of one
 commit, which is named after their contents. Files over ``LARGE`` bytes are on another host,
@@ -7,6 +7,7 @@ as large files of the real hub are.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import re
@@ -39,7 +40,8 @@ class HubServer(ThreadingHTTPServer):
     of a repository and the token that it needs, ``gated``: those who ask for it get 403.
     ``pins``: commits of repositories that bear the name of a real one's. ``aliases``:
     revisions that every repository has, too. ``renamed``: what listings call a file,
-    ``sizes``: the bytes that they say it has."""
+    ``sizes``: the bytes that they say it has. ``uploads``: the token of those who may write
+    what is not there yet; ``sent``: large files by their hash."""
 
     daemon_threads = True
 
@@ -55,6 +57,8 @@ class HubServer(ThreadingHTTPServer):
         self.renamed: dict[str, str] = {}
         self.sizes: dict[str, int] = {}
         self.ranges = True
+        self.uploads = ""
+        self.sent: dict[str, bytes] = {}
         self.lock = threading.Lock()
 
     @property
@@ -104,6 +108,82 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.route()
+
+    def do_POST(self) -> None:
+        self.upload()
+
+    def do_PUT(self) -> None:
+        self.upload()
+
+    def upload(self) -> None:
+        """A repository is made, told which files come how, given the large ones one by one
+        and the others with the commit. Only with the token ``uploads``."""
+        path = unquote(urlsplit(self.path).path)
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        if path.startswith("/lfs/"):
+            self.server.sent[path.rpartition("/")[2]] = body
+            self.reply(200, {})
+            return
+        if self.headers.get("Authorization") != f"Bearer {self.server.uploads}":
+            self.refuse(401, "", "Invalid username or password.")
+            return
+        patterns = (
+            (r"/api/repos/create", self.create),
+            (r"/api/validate-yaml", self.validate),
+            (r"/api/(model|dataset)s/([^/]+/[^/]+)/preupload/main", self.preupload),
+            (r"/(?:(dataset)s/)?([^/]+/[^/]+)\.git/info/lfs/objects/batch", self.batch),
+            (r"/api/(model|dataset)s/([^/]+/[^/]+)/commit/main", self.committed),
+        )
+        for pattern, answer in patterns:
+            if found := re.fullmatch(pattern, path):
+                answer(body, *found.groups())
+                return
+        self.refuse(404, "", "no such endpoint")
+
+    def create(self, body: bytes) -> None:
+        asked = json.loads(body)
+        repo = f"{asked['organization']}/{asked['name']}"
+        kind = asked.get("type", "model")
+        (self.server.root / f"{kind}s" / repo).mkdir(parents=True)
+        self.reply(200, {"url": f"{self.server.url}/{repo}", "name": repo})
+
+    def validate(self, body: bytes) -> None:
+        assert json.loads(body)["content"].startswith("---\n")
+        self.reply(200, {"errors": [], "warnings": []})
+
+    def preupload(self, body: bytes, kind: str, repo: str) -> None:
+        modes = {True: "lfs", False: "regular"}
+        files = [
+            {"path": file["path"], "uploadMode": modes[file["size"] > LARGE]}
+            | {"shouldIgnore": False, "oid": None}
+            for file in json.loads(body)["files"]
+        ]
+        self.reply(200, {"files": files})
+
+    def batch(self, body: bytes, kind: str | None, repo: str) -> None:
+        objects = [
+            one
+            | {"actions": {"upload": {"href": f"{self.server.url}/lfs/{one['oid']}"}}}
+            for one in json.loads(body)["objects"]
+        ]
+        self.reply(200, {"transfer": "basic", "objects": objects})
+
+    def committed(self, body: bytes, kind: str, repo: str) -> None:
+        for line in map(json.loads, body.splitlines()):
+            value = line["value"]
+            if line["key"] == "header":
+                continue
+            if line["key"] == "file":
+                content = base64.b64decode(value["content"])
+            else:
+                content = self.server.sent[value["oid"]]
+                assert hashlib.sha256(content).hexdigest() == value["oid"]
+            path = self.server.root / f"{kind}s" / repo / value["path"]
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        oid = self.server.commit(kind, repo)
+        url = f"{self.server.url}/{repo}/commit/{oid}"
+        self.reply(200, {"success": True, "commitOid": oid, "commitUrl": url})
 
     def route(self) -> None:
         path = unquote(urlsplit(self.path).path)

@@ -13,32 +13,60 @@ import yaml
 from snakemake.utils import update_config
 
 from selfgen import config
+from selfgen.cli.plan import BENCH
 from selfgen.config import synthetic as synthetic_config
-from selfgen.graph import synthetic, tables
+from selfgen.graph import cost, measuring, paths, synthetic, tables
 from selfgen.graph.steps import Graph
-from selfgen.report import plot, ship, tabulate
+from selfgen.measures.registry import PLACES
+from selfgen.report import plan, plot, ship, style, tabulate, took
+from selfgen.report.grid import to_markdown
+from selfgen.report.measured import Found, words
+from selfgen.report.measured import figures as measured_figures
+from selfgen.report.measured import step as pages
+from selfgen.report.scales import Planned, table
 from selfgen.report.synthetic.render import measure, render_figures, render_tables
+from selfgen.report.took import Took
 
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "docs" / "reference"
+README = ROOT / "README.md"
 SYNTHETIC = REFERENCE / "synthetic"
 RUNS = {
-    "laptop": ["config.yaml"],
-    "preference": ["config.yaml", "more/preference.yaml"],
+    "laptop": [ROOT / "config" / "config.yaml"],
+    "evidence": [
+        ROOT / "config" / "evidence.yaml",
+        REFERENCE / "evidence" / "seeds.yaml",
+    ],
+    # Of an earlier laptop scale, which is shipped with it
+    "preference": [REFERENCE / "preference" / "config.yaml"],
 }
 """Runs of the workflow, and the configuration files of each."""
 PAGES = {
-    ROOT / "README.md": ["laptop"],
+    README: ["laptop"],
     ROOT / "docs" / "synthetic.md": ["synthetic"],
+    ROOT / "docs" / "findings.md": ["evidence", "laptop"],
 }
 """Pages, and the runs that each shows."""
+SCALES = {
+    "smoke": "make smoke",
+    "quick": "make quick",
+    "laptop": "make reproduce",
+    "synthetic": "make synthetic",
+    "evidence": "make evidence, one of its five seeds",
+}
+"""Scales with a command of their own; those with a shipped run are shown."""
+PLANNED = ("gsm8k", "paper")
+"""Scales that were not run, of which the plan is shown."""
+GPU = "h100"
+MEASURES = REFERENCE / "measures"
+MEASURE_PAGE = ROOT / "docs" / "measure.md"
 
 
 def graph(run: str) -> Graph:
     """The graph of a run's configuration."""
     merged: dict[str, Any] = {}
     for name in RUNS[run]:
-        update_config(merged, yaml.safe_load((ROOT / "config" / name).read_text()))
+        update_config(merged, yaml.safe_load(name.read_text()))
     return Graph(config.load(merged), ROOT)
 
 
@@ -78,6 +106,66 @@ def figures(run: str) -> dict[str, bytes]:
     }
 
 
+def measured() -> dict[str, Found]:
+    """What the instrument found on the laptop's models, by task, from the rows that are
+    shipped."""
+    raw: dict[str, Any] = {}
+    for name in (ROOT / "config/config.yaml", ROOT / "config/more/measure.yaml"):
+        update_config(raw, yaml.safe_load(name.read_text()))
+    known = Graph(config.load(raw), ROOT)
+    found = {}
+    for path in sorted((MEASURES / "measured").glob("*/*")):
+        task, model = path.parent.name, path.name
+        spec = measuring.page(known, task, model)
+        files = [
+            MEASURES / paths.of_cell(paths.MEASURED, cell).removeprefix("results/")
+            for cell in measuring.compared(known, task, model)
+        ]
+        found[task] = pages.found(spec, files)
+    return found
+
+
+def measures(found: Found, task: str) -> dict[str, bytes]:
+    """Files of its page, by name."""
+    texts = {f"{task}.{kind}": text.encode() for kind, text in found.texts().items()}
+    drawn = {
+        f"{task}-{name}.svg": style.render(figure, "svg")
+        for name in PLACES
+        if (figure := measured_figures.places(found, name)) is not None
+    }
+    return texts | drawn
+
+
+def said(found: Found, task: str) -> str:
+    """What docs/measure.md shows of it."""
+    lines = [f"- {line}." for line in words.answers(found)]
+    pictures = [
+        f"![{title}](reference/measures/{task}-{name}.svg)"
+        for name, (title, _, _) in PLACES.items()
+        if (MEASURES / f"{task}-{name}.svg").is_file()
+    ]
+    return "\n".join([*lines, "", *pictures])
+
+
+def scales() -> str:
+    """What each scale takes, as Markdown."""
+    shown: dict[str, tuple[str, Took | Planned]] = {
+        name: (command, took.read(REFERENCE / name))
+        for name, command in SCALES.items()
+        if (REFERENCE / name / took.FILE).is_file()
+    }
+    for name in PLANNED:
+        path = ROOT / "config" / f"{name}.yaml"
+        found = Graph(config.load(yaml.safe_load(path.read_text())), ROOT)
+        sizes, works = cost.parameters(found), cost.works(found, cost.expected)
+        rates = plan.rates(BENCH)
+        hours = sum(plan.hours(w, sizes[w.model], GPU, rates) for w in works)
+        disk = cost.disk(found, sizes, cost.works(found))
+        command = f"snakemake --configfile config/{name}.yaml"
+        shown[name] = (command, Planned(GPU, hours, disk))
+    return to_markdown(table(shown))
+
+
 def _synthetic() -> Any:
     raw = yaml.safe_load((ROOT / "config" / "synthetic.yaml").read_text())
     return synthetic.tables(synthetic_config.load(raw))
@@ -93,3 +181,15 @@ if __name__ == "__main__":
             text = page.read_text(encoding="utf-8")
             shown = ship.shown(REFERENCE / name, page)
             page.write_text(ship.show(text, shown), encoding="utf-8")
+    said_by_task = {}
+    for task, found in measured().items():
+        for file, content in measures(found, task).items():
+            (MEASURES / file).write_bytes(content)
+        said_by_task[f"measures/{task}"] = said(found, task)
+    if said_by_task:
+        page = MEASURE_PAGE.read_text(encoding="utf-8")
+        MEASURE_PAGE.write_text(ship.show(page, said_by_task), encoding="utf-8")
+    README.write_text(
+        ship.show(README.read_text(encoding="utf-8"), {"scales": scales()}),
+        encoding="utf-8",
+    )

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from selfgen.core.errors import UserError
     from selfgen.core.spec import Sampling
     from selfgen.data.columns import Columns
+    from selfgen.library.measure import measure
     from selfgen.library.refresh import FreshRows, OnlineCollator
     from selfgen.library.rows import bash_rows, rac_rows, random_rows, sft_rows
 
@@ -21,6 +22,7 @@ _PLACES = {
     "Sampling": "core.spec",
     "UserError": "core.errors",
     "bash_rows": "library.rows",
+    "measure": "library.measure",
     "rac_rows": "library.rows",
     "random_rows": "library.rows",
     "sft_rows": "library.rows",
@@ -35,6 +37,7 @@ __all__ = [
     "Sampling",
     "UserError",
     "bash_rows",
+    "measure",
     "rac_rows",
     "random_rows",
     "sft_rows",

@@ -130,7 +130,10 @@ def test_a_failed_job_is_tried_with_more_memory(
 
 def test_nothing_is_lost_or_done_twice(slurm: lab.Lab, flow: Flow) -> None:
     """A long training is interrupted with Ctrl-C, then the run is killed while its job goes
-    on, and last the job comes to its time limit."""
+    on, and last the job comes to its time limit.
+
+    What trains is halted before each, so that no machine is fast enough to end it first.
+    """
     since = len(slurm.jobs())
     config = configuration()
     config["stages"]["sft"] |= {"epochs": STEPS // 2}
@@ -164,6 +167,7 @@ def test_nothing_is_lost_or_done_twice(slurm: lab.Lab, flow: Flow) -> None:
 
     interrupted = started()
     until(lambda: step() > 20)
+    os.kill(_trainer(flow.root), signal.SIGSTOP)
     interrupted.send_signal(signal.SIGINT)
     assert interrupted.wait(60) != 0
     until(lambda: not slurm.live())
@@ -173,13 +177,14 @@ def test_nothing_is_lost_or_done_twice(slurm: lab.Lab, flow: Flow) -> None:
     killed = started()
     until(lambda: log.exists() and "resumed after step" in log.read_text())
     until(lambda: step() > reached + 20)
+    os.kill(_trainer(flow.root), signal.SIGSTOP)
     killed.kill()
     killed.wait()
     assert named(slurm, since, "finetune")[-1]["JobState"] == "RUNNING"
     assert "LockException" in flow.snakemake(*command, *target).stdout
 
-    # Halted, it surely comes to the end of its minute, on however fast a machine; and within
-    # the two of the next try to its own end, on however slow a one.
+    # It comes to the end of its minute, and within the two of the next try to its own end, on
+    # however slow a machine.
     short = ["--set-resources", often, "finetune:runtime=attempt"]
     last = resumed(flow.root, [*target[1:], *command, *short])
     until(lambda: len(named(slurm, since, "finetune")) == 3)

@@ -5,14 +5,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import pytest
 
+from selfgen import config
 from selfgen.core.spec import from_json
+from selfgen.graph import tables
 from selfgen.graph.sources import WHEELS
+from selfgen.graph.steps import Graph
 from selfgen.report import plot, tabulate
 from selfgen.report.spec import TableSpec
 from tests.flow import Flow, clone
@@ -23,7 +25,7 @@ CONFIG = "config/smoke.yaml"
 def snakemake(flow: Flow, folder: Path, *arguments: str) -> str:
     """In a folder of its own, as ``make smoke`` does."""
     elsewhere = ("--cores", "2", "--directory", str(folder), "--configfile", CONFIG)
-    done = flow.snakemake(*elsewhere, *arguments)
+    done = flow.plain(*elsewhere, *arguments)
     assert done.returncode == 0, done.stdout
     return done.stdout
 
@@ -38,22 +40,26 @@ def test_smoke_runs_to_its_tables(tmp_path: Path, warm: Callable[[Flow], None]) 
     flow = clone(tmp_path / "clone", *(w.filename for w in WHEELS.values()))
     warm(flow)
     run = partial(snakemake, flow, tmp_path / "run")
-    output = run("--logger", "timeleft")
-    left = re.findall(r"(\d+) of (\d+) jobs done, about \d+ (?:s|min) left", output)
-    assert left, output
-    done, planned = zip(*left, strict=True)
-    assert list(map(int, done)) == sorted(map(int, done)) and len(set(planned)) == 1
-    assert "steps (100%) done" in output  # Snakemake's own lines are still there
+    output = run()
+    line = r"^\[ *(\d+)/(\d+)\] \w+ ?\S*: \d+ s(?:, about \d+ (?:s|min) left)?$"
+    done, planned = zip(*re.findall(line, output, re.MULTILINE), strict=True)
+    (total,) = set(planned)
+    assert list(map(int, done)) == [*range(1, int(total) + 1)], output
+    assert f"\n{total} of {total} jobs done in " in output and " left\n" in output
+    assert len(output.splitlines()) < int(total) + 10, output
     results = tmp_path / "run/results"
-    assert (results / "tables" / "main.tex").read_text().count("\\toprule") == 1
+    # One float, whatever the number of its panels.
+    main = (results / "tables" / "main.tex").read_text()
+    assert main.count("\\caption{") == main.count("\\label{tab:main}") == 1
     assert "Nothing to be done" in run()
     for path in (results / "tables").glob("*.json"):
         spec = from_json(TableSpec, path.read_text())
         drawn = tabulate.texts(spec, _collected(results))
         for kind, text in drawn.items():
             assert path.with_suffix(f".{kind}").read_text() == text, spec.name
+    figures = tables.figures(Graph(config.load(flow.config(CONFIG))))
     for name in ("main", "curves"):
-        drawn = plot.images(replace(spec, kind=name, name=name), _collected(results))
+        drawn = plot.images(figures[name].spec, _collected(results))
         for kind, content in drawn.items():
             assert (results / "figures" / f"{name}.{kind}").read_bytes() == content
     report = tmp_path / "report.html"

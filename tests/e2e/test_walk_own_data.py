@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import re
 import subprocess
 import sys
@@ -14,6 +13,8 @@ import venv
 from pathlib import Path
 
 import pytest
+
+from tests.tiny import tickets
 
 REPO = Path(__file__).parents[2]
 
@@ -70,26 +71,8 @@ prepare(ModelSpec("random", None, CHATML, "llama", shape, 0), None, Path("tiny")
 
 @pytest.mark.slow
 def test_from_the_wheel_to_a_table(selfgen: Path, tmp_path: Path) -> None:
-    words = [
-        "red",
-        "blue",
-        "green",
-        "stone",
-        "river",
-        "cloud",
-        "lamp",
-        "door",
-        "table",
-        "chair",
-        "horse",
-        "train",
-    ]
-    stream = random.Random(0)
-    made = {tuple(stream.sample(words, 3)) for _ in range(500)}
-    with (tmp_path / "tickets.jsonl").open("w") as file:
-        for a, b, c in sorted(made):
-            row = {"question": f"Which of {a}, {b}, {c}?", "answer": f"{b}, as {a}."}
-            file.write(json.dumps(row) + "\n")
+    lines = [json.dumps(row) for row in tickets(500)]
+    (tmp_path / "tickets.jsonl").write_text("\n".join(lines))
     python = [str(selfgen.with_name("python")), "-c", MODEL]
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
     subprocess.run(python, cwd=tmp_path, env=environment, check=True)

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from selfgen.core.errors import UserError
 from selfgen.core.spec import Device
 from selfgen.data.chat_templates import CHATML
-from selfgen.data.checked import Step, errors, steps_of, written
+from selfgen.data.checked import Step, errors, spans, steps_of, written
 from selfgen.data.dataset import RecordsSpec
 from selfgen.data.examples import examples_of
 from selfgen.data.prompts import PromptSpec
@@ -248,7 +248,7 @@ def test_spans_cover_an_answer() -> None:
     _, tokenizer = letters()
     text = "animals: bee, cat\nfoods: tea"
     ids = [*tokenizer(text, add_special_tokens=False)["input_ids"], 2]
-    found = [*measured.spans(tokenizer, ids, ",\n")]
+    found = [*spans(tokenizer, ids, ",\n")]
     assert found == [(0, 13), (13, 18), (18, 29)]
     assert [tokenizer.decode(ids[a:b]) for a, b in found[:2]] == [
         "animals: bee,",
@@ -310,6 +310,14 @@ def test_realigned_labels_by_hand() -> None:
     # can only be "cow". "cat" is left then, so the second "cow" and "egg" are begun wrongly.
     found = asked("bee, cow, cow, egg", SORTED, reference, "sort-words")
     assert found == "bee, caw, ca__ c___"
+
+
+def test_realigned_labels_stay_the_reference_s_while_these_are_right() -> None:
+    """ "dog" is read for "cow", and again at its own place: there the reference goes on with
+    "bee". The passed over "cow" is asked for where nothing else of its kind is left."""
+    prompt, reference = "egg, dog, bee, cat, cow", "cat, cow, dog, bee, egg"
+    found = asked("cat, dog, dog, bee, egg", prompt, reference, "group-words")
+    assert found == "cat, cog, b___ bee, c___"
 
 
 def test_a_realigned_chain_by_hand() -> None:

@@ -233,3 +233,23 @@ def test_what_keeps_old_rows_is_refused(
     arguments = TrainingArguments(str(tmp_path), report_to="none")
     with pytest.raises(selfgen.UserError, match="of 10 records, allowed: one each"):
         twice.on_epoch_begin(arguments, None, None, model=adapted)
+
+
+@pytest.mark.slow
+def test_compare_models(folder: Path, data: Path, tmp_path: Path) -> None:
+    other, out = tiny(tmp_path / "other", num_hidden_layers=1), tmp_path / "out"
+    call = [sys.executable, "examples/compare_models.py"]
+    done = subprocess.run(
+        [*call, str(data), str(folder), str(other), str(out)],
+        cwd=REPO,
+        env=os.environ | {"HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": ""},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    found = json.loads((out / "measure.json").read_text())["measures"]
+    assert {line["model"] for line in found} == {"first", "second"}
+    assert all(
+        line["difference"] is not None for line in found if line["model"] == "second"
+    )
+    assert "Exposure bias of first, second" in (out / "measure.html").read_text()

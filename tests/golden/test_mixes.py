@@ -9,12 +9,12 @@ from typing import Any, get_args
 
 import pytest
 
+from selfgen.core import own_code
 from selfgen.core.errors import UserError
 from selfgen.core.spec import Steps
 from selfgen.data.examples import Example
 from selfgen.data.prompts import PromptSpec
 from selfgen.methods import METHODS, TRAINED
-from selfgen.methods.custom import load_function
 from selfgen.methods.rac import Hint, cut, neighbours
 from selfgen.mixing.build import mix
 from selfgen.mixing.mix import Mix, Mixing
@@ -392,14 +392,14 @@ def test_a_function_of_ones_own(tmp_path: Path) -> None:
         "    return [{'input_ids': [1, 2], 'labels': [-100, -100]}]\n"
     )
     spec = replace(SPEC, method=rows_by("custom", function="own.py:masked"))
-    rows = made(spec, [], function=load_function(f"{file}:masked"))
+    rows = made(spec, [], function=own_code.function(f"{file}:masked", "function"))
     assert rows == made(replace(SPEC, method=rows_by("plain")), [])
     with pytest.raises(UserError, match=r"row of . has no label"):
-        made(spec, [], function=load_function(f"{file}:empty"))
+        made(spec, [], function=own_code.function(f"{file}:empty", "function"))
     with pytest.raises(UserError, match="has no function nothing"):
-        load_function(f"{file}:nothing")
+        own_code.function(f"{file}:nothing", "function")
     with pytest.raises(UserError, match="No such file"):
-        load_function(f"{tmp_path / 'none.py'}:masked")
+        own_code.function(f"{tmp_path / 'none.py'}:masked", "function")
 
 
 def test_every_method_is_registered_by_its_mix() -> None:

@@ -151,7 +151,7 @@ print(json.dumps({
     "asked": [c.turns for c in asked],
     "plan": [[a.what, a.requests] for a in cost.asked(graph)],
     "table": tables.tables(graph)["riddles"].inputs,
-    "manual": "### `evaluation.riddles`" in manual(),
+    "manual": "## `evaluation.riddles`" in manual(),
 }))
 """
 

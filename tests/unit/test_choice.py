@@ -21,6 +21,7 @@ from selfgen.core.spec import Device, from_json, to_json
 from selfgen.core.ties import TIE
 from selfgen.evaluation.choice import Candidate, ChoiceSpec, best, measured
 from selfgen.evaluation.statistics import paired_difference
+from selfgen.report import tabulate
 from selfgen.report.collect import cell_values, collect_scores
 from selfgen.report.measure import main_table
 from selfgen.report.registry import with_baselines
@@ -223,13 +224,22 @@ def test_each_task_is_compared_with_its_own_reference(tmp_path: Path) -> None:
                 assert score.primary == (line.method == "bash")
     ((pair, where),) = table.fallen.items()
     assert pair == ("sft-continued", "sft")
-    assert set(where) == {"two"}, "where it is the reference"
+    assert set(where) == {"two"}, "where it is the baseline"
     text = main.draw(scores, runs, spec).texts()["md"]
-    assert "▲ (▼): better (worse) than the reference: " in text
+    assert "▲ (▼): better (worse) than the baseline: " in text
     assert (
-        "The reference is the best on validation of SFT, SFT continued (table tuning): one:"
+        "The baseline is the best on validation of SFT, SFT continued (table tuning): one:"
         " SFT; two: SFT continued."
     ) in text
+
+
+def test_the_table_of_choices_without_any_learning_rate(tmp_path: Path) -> None:
+    """Of a grid that is empty, Snakemake passes no file and no name."""
+    resolved(tmp_path, "sft", "sft-continued")
+    files = {"references": [tmp_path / "0.json", tmp_path / "1.json"]}
+    spec = table_spec(REFERENCES, "tuning")
+    text = tabulate.texts(spec, files)["md"]
+    assert "SFT continued" in text and "one" in text
 
 
 def test_one_reference_for_all_tasks_is_called_by_its_name(tmp_path: Path) -> None:

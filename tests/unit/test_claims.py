@@ -10,7 +10,7 @@ import pytest
 from tests.judged import NONE, SAME, STEPS, made
 
 from selfgen.evaluation.statistics import holm
-from selfgen.report import figures
+from selfgen.report import figures, style
 from selfgen.report.tables import claims, steps
 
 
@@ -105,5 +105,5 @@ def test_the_figure_of_steps_shows_what_is_declared() -> None:
     upper, lower = figures.steps_figure(errors, spec).axes
     assert len(upper.lines[0].get_xdata()) == STEPS
     assert [*lower.lines[0].get_xdata()] == [5, STEPS]
-    for kind in figures.KINDS:
-        assert len(figures.render(figure, kind)) > 5_000
+    for kind in style.KINDS:
+        assert len(style.render(figure, kind)) > 5_000

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from tests.tiny import tiny
 
 import selfgen
 from selfgen.cli.main import main
+from selfgen.config import Config, checked
 from selfgen.data.prompts import load_tokenizer
 from selfgen.models import loading
 
@@ -71,6 +73,32 @@ def test_the_code_of_trainers(folder: Path) -> None:
     assert set(selfgen.__all__) <= set(dir(selfgen))
     with pytest.raises(AttributeError, match="no attribute 'bash_row'"):
         _ = selfgen.bash_row
+
+
+@pytest.mark.slow
+def test_the_page_of_measures(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its command and its code find the same; its key is one of the configuration."""
+    (tmp_path / "my-model").symlink_to(folder / "my-model")
+    lines = dict.fromkeys((folder / "tickets.jsonl").read_text().splitlines(True))
+    (tmp_path / "tickets.jsonl").write_text("".join([*lines][:80]))
+    monkeypatch.chdir(tmp_path)
+    command, *arguments = shlex.split(block("measure.md", "sh"))
+    assert command == "selfgen"
+    assert main(arguments) == 0
+    page = json.loads(Path("measure/measure.json").read_text())
+    said = {line["measure"]: line["value"] for line in page["measures"]}
+    Path("measure").rename("command")
+    made: dict[str, Any] = {}
+    exec(block("measure.md", "python"), made)
+    numbers = made["numbers"].set_index("measure").value
+    assert dict(numbers) == pytest.approx(said)
+    assert made["page"] == Path("measure/measure.html") and made["page"].is_file()
+    keys = yaml.safe_load(block("measure.md", "yaml"))
+    raw = yaml.safe_load((DOCS.parent / "tests/workflow/small.yaml").read_text())
+    config = checked(Config, raw | keys)
+    assert config.evaluation.measure and config.evaluation.measure.prompts == 64
 
 
 def test_the_page_of_the_library_has_every_name() -> None:

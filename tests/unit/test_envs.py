@@ -17,16 +17,19 @@ def pins(name: str) -> list[str]:
 
 
 PINS, VLLM = pins("requirements.txt"), pins("vllm.txt")
+STANDARDS = pins("standards.txt")
 
 
 def test_every_pin_is_exact() -> None:
-    assert all(re.fullmatch(r"[\w.-]+==[\w.]+", pin) for pin in [*PINS, *VLLM])
+    assert all(
+        re.fullmatch(r"[\w.-]+==[\w.]+", pin) for pin in [*PINS, *VLLM, *STANDARDS]
+    )
     assert "torch==2.13.0" in PINS
 
 
-def test_conda_takes_the_same_pins() -> None:
+def test_the_environment_of_the_rules_is_that_of_the_pins() -> None:
     spec = yaml.safe_load((ROOT / "envs" / "selfgen.yaml").read_text())
-    assert spec["dependencies"][-1]["pip"] == PINS
+    assert spec["dependencies"][-1]["pip"] == ["-r requirements.txt"]
 
 
 def test_every_dependency_is_pinned() -> None:

@@ -22,8 +22,9 @@ from selfgen.config.synthetic import load as load_synthetic
 from selfgen.core.errors import UserError
 from selfgen.core.names import MAX_LABEL
 from selfgen.core.text import shown
-from selfgen.report import figures
-from selfgen.report.grid import Entry, Grid, to_csv, to_latex, to_markdown
+from selfgen.report import style
+from selfgen.report.grid import Entry, Grid, to_csv, to_markdown
+from selfgen.report.latex import to_latex
 from selfgen.report.samples import samples_page
 from selfgen.report.spec import Cell, Column, TableSpec
 
@@ -231,8 +232,8 @@ def read_latex(text: str) -> str:
 
 def test_latex_shows_labels_as_they_are() -> None:
     text = to_latex(grid())
-    body = text.partition(r"\midrule" + "\n")[2].partition(r"\bottomrule")[0]
-    lines = [line for line in body.splitlines() if not line.startswith(" & ")]
+    parts = re.findall(r"\\midrule\n(.*?)\\bottomrule", text, re.DOTALL)
+    lines = [x for part in parts for x in part.splitlines() if not x.startswith(" & ")]
     assert not any(line.startswith(("[", "*")) for line in lines)
     shown = [line.partition(" & ")[0] for line in lines]
     assert [read_latex(one) for one in shown[: len(NASTY)]] == list(NASTY)
@@ -260,17 +261,17 @@ def test_csv_and_specs_hold_labels_as_they_are() -> None:
     assert json.loads(json.dumps(NASTY)) == list(NASTY)
 
 
-@figures.styled
+@style.styled
 def drawn(labels: tuple[str, ...]) -> Any:
     """Labels at all places where figures have them: legend, axes, titles, rows."""
-    figure, axes = figures.panels(1, 1, (6, 8))
+    figure, axes = style.panels(1, 1, (6, 8))
     ax = axes[0][0]
     for i, label in enumerate(labels):
         ax.plot([0, 1], [i, i], label=label)
     ax.set_yticks(range(len(labels)), labels)
     ax.set_title(labels[0])
     ax.set_xlabel(labels[1])
-    figures.legend(figure, axes)
+    style.legend(figure, axes)
     return figure
 
 
@@ -280,13 +281,13 @@ def test_figures_show_labels_as_they_are(monkeypatch: pytest.MonkeyPatch) -> Non
     figure = drawn(NASTY)
     entries = figure.legends[0].get_texts()
     assert [text.get_text() for text in entries] == list(NASTY)
-    for kind in figures.KINDS:
-        assert figures.render(figure, kind)
-    svg = figures.render(figure, "svg").decode()
+    for kind in style.KINDS:
+        assert style.render(figure, kind)
+    svg = style.render(figure, "svg").decode()
     ElementTree.fromstring(svg)  # noqa: S314
     assert "<script" not in svg
-    monkeypatch.setitem(figures.STYLE, "svg.fonttype", "none")
-    page = ElementTree.fromstring(figures.render(drawn(NASTY), "svg"))  # noqa: S314
+    monkeypatch.setitem(style.STYLE, "svg.fonttype", "none")
+    page = ElementTree.fromstring(style.render(drawn(NASTY), "svg"))  # noqa: S314
     texts = [
         "".join(node.itertext())
         for node in page.iter("{http://www.w3.org/2000/svg}text")
@@ -338,7 +339,7 @@ def test_log_lines_and_errors_control_no_terminal(
     """Whatever a line quotes: what a model or an endpoint wrote, the name of a file."""
     path = tmp_path / "a\x1b[31m.yaml"
     monkeypatch.setattr(logging.getLogger(), "handlers", [])
-    assert cli.main(["verify", str(path)]) != 0
+    assert cli.main(["check", str(path)]) != 0
     logging.getLogger("selfgen").warning("an answer: %s", CONTROLS)
     said = capsys.readouterr().err
     assert "an answer: a␀b␛[31mred␇" in said

@@ -1,14 +1,17 @@
-"""The manual says what the configuration is, and config/README.md is that manual."""
+"""The reference says what the configuration is, and docs/configuration.md is that reference;
+what the guide shows, config/README.md, is a configuration."""
 
 from __future__ import annotations
 
 import inspect
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import yaml
+from snakemake.utils import update_config
 
 from selfgen import config
 from selfgen.benchmarks import BENCHMARKS
@@ -36,11 +39,11 @@ def _classes() -> set[type]:
 
 
 def _sections() -> dict[str, str]:
-    parts = manual().split("\n### ")[1:]
+    parts = manual().split("\n## ")[1:]
     return {part.partition("\n")[0]: part for part in parts}
 
 
-def test_the_readme_is_in_step(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_page_is_in_step(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     assert main(["manual", "--check"]) == 0, "run `selfgen manual`"
 
@@ -48,10 +51,11 @@ def test_the_readme_is_in_step(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_stale_file_fails_with_a_diff(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = tmp_path / "README.md"
-    assert main(["manual", "--out", str(path)]) == 0
+    path = tmp_path / "configuration.md"
+    where = ["--out", str(path), "--schemas", str(tmp_path)]
+    assert main(["manual", *where]) == 0
     path.write_text(path.read_text().replace("| `beta` | number", "| `beta` | text"))
-    assert main(["manual", "--check", "--out", str(path)]) == 1
+    assert main(["manual", "--check", *where]) == 1
     shown = capsys.readouterr().err.splitlines()
     assert any(line.startswith("-| `beta` | text") for line in shown)
     assert any(line.startswith("+| `beta` | number") for line in shown)
@@ -116,8 +120,18 @@ def test_the_text_is_the_same_in_every_process() -> None:
         assert done.stdout.decode() == manual()
 
 
-def test_the_example_method_is_valid() -> None:
-    example = manual().partition("```yaml\n")[2].partition("```")[0]
-    raw = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
-    raw["methods"] |= yaml.safe_load(example)["methods"]
-    assert config.load(raw).methods["bash-50"].beta == 0.5
+def test_what_the_guide_shows_is_valid() -> None:
+    """The first block is a whole file, every other one lies on top of the laptop scale."""
+    guide = (ROOT / "config" / "README.md").read_text(encoding="utf-8")
+    whole, *more = map(
+        yaml.safe_load,
+        re.findall(r"^```yaml\n(.*?)^```", guide, re.DOTALL | re.MULTILINE),
+    )
+    assert config.load(whole).methods["bash"].mix == "bash"
+    assert len(more) > 4
+    for block in more:
+        merged = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
+        update_config(merged, block)
+        loaded = config.load(merged)
+        if "bash-50" in block.get("methods", {}):
+            assert loaded.methods["bash-50"].beta == 0.5

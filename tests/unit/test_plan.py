@@ -264,7 +264,7 @@ def test_what_cannot_be_planned(
         return capsys.readouterr().err.strip().splitlines()[-1]
 
     assert "found 'tpu', allowed: a100, h100" in said(str(SMALL), "--gpu", "tpu")
-    assert "none.yaml: cannot be read" in said(str(tmp_path / "none.yaml"))
+    assert "none.yaml: found no such file" in said(str(tmp_path / "none.yaml"))
     synthetic = str(REPO / "config" / "synthetic.yaml")
     assert "not a configuration of the graph" in said(synthetic)
     assert "needed are train.json" in said(str(SMALL), "--bench", str(tmp_path))

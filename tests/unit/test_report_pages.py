@@ -1,11 +1,13 @@
 """Collecting, the details, cost and samples pages, and the figures."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from selfgen.evaluation.text import SHAPE
-from selfgen.report import figures
+from selfgen.report import figures, style
 from selfgen.report.collect import collect_scores
 from selfgen.report.samples import samples_page
 from selfgen.report.spec import Cell, Column, TableSpec
@@ -26,6 +28,7 @@ COLUMNS = (
 )
 HOW = (LABELS, "sft-continued", ("bash", "rac"), 0.95)
 SPEC = TableSpec("main", "main", "laptop", COLUMNS, *HOW, (), None)
+STAGES = replace(SPEC, own=figures.Stages({"bash": "sft"}, ()))
 
 
 def _fake_scores():
@@ -135,7 +138,7 @@ def test_shipped_scores_draw_the_same_again(tmp_path):
         drawn = (main.draw(s, r, SPEC), details.draw(s, SPEC))
         texts.append([text for table in drawn for text in table.texts().values()])
         figure = figures.main_figure(s, r, SPEC)
-        files.append([figures.render(figure, kind) for kind in ("png", "svg", "pdf")])
+        files.append([style.render(figure, kind) for kind in ("png", "svg", "pdf")])
     assert texts[0] == texts[1]
     assert files[0] == files[1]
     assert all(text.endswith("\n") and not text.endswith("\n\n") for text in texts[0])
@@ -144,8 +147,8 @@ def test_shipped_scores_draw_the_same_again(tmp_path):
 
 def test_curves_are_the_same_bytes_twice_and_undated():
     def draw():
-        figure = figures.curves_figure(_fake_curves(), SPEC)
-        return [figures.render(figure, kind) for kind in ("png", "svg", "pdf")]
+        figure = figures.curves_figure(_fake_curves(), STAGES)
+        return [style.render(figure, kind) for kind in ("png", "svg", "pdf")]
 
     first = draw()
     assert first == draw()
@@ -165,10 +168,33 @@ def test_the_main_figure_without_a_baseline_has_scores_only():
 
 
 def test_a_method_has_one_look_and_known_ones_are_fixed():
-    looks = figures.styles(SPEC)
-    assert looks["sft-continued"] == (figures.BLACK, "-")
-    assert looks["base"] == (figures.GREY, "-")
-    assert len({looks[method] for method in ("sft", "bash", "rac")}) == 3
+    mixes = {"sft": "plain", "sft-continued": "plain", "bash": "bash", "rac": "rac"}
+    mixes |= {"base": "none", "bash-50": "bash", "mine": "a-package-s"}
+    looks = style.looks(mixes, "sft-continued")
+    assert looks["sft-continued"] == (style.BLACK, "D", "-")
+    assert looks["base"].colour == style.GREY
+    assert looks["bash"] == (style.BLUE, "o", "-")
+    assert looks["bash-50"] == (style.lighter(style.BLUE, 0.3), "o", "--")
+    assert len({(look.colour, look.line) for look in looks.values()}) == len(mixes)
+    assert style.lighter("#004080", 0.5) == "#80A0C0"
+
+
+def test_a_stage_begins_where_its_parent_ends():
+    """And pairs, whose loss has another unit, have a row of their own."""
+    lines = [
+        ("qa", "m", method, 0, step, loss, 1e-4)
+        for method, steps, loss in (("sft", 4, 3.0), ("bash", 2, 2.0), ("dpo", 2, 0.7))
+        for step in range(steps)
+    ]
+    names = ["task", "model", "method", "seed", "step", "loss", "learning_rate"]
+    parents = {"sft": "base", "bash": "sft", "dpo": "bash"}
+    spec = replace(SPEC, own=figures.Stages(parents, ("dpo",)))
+    figure = figures.curves_figure(pd.DataFrame(lines, columns=names), spec)
+    (tokens, pairs) = figure.axes
+    drawn = {line.get_label(): list(line.get_xdata()) for line in tokens.lines}
+    assert drawn == {"SFT": [0, 1, 2, 3], "BASH": [4, 5]}
+    assert [list(line.get_xdata()) for line in pairs.lines] == [[6, 7]]
+    assert "pair" in pairs.get_ylabel()
 
 
 def test_details_by_hand():
@@ -224,11 +250,10 @@ def test_cost_by_hand():
     ]
     lines = texts["md"].splitlines()
     assert lines[4:6] == [
-        "| math | tiny | BASH | 11 | 21 | 8 | 10 | 20 | 10 | 950 "
-        "| cpu, float32, highest |",
-        "| math | tiny | Base model | — | — | 6 | — | — | 10 | — "
-        "| cpu, float32, highest |",
+        "| math | BASH | 11 | 21 | 8 | 10 | 20 | 10 | 950 |",
+        "| math | Base model | — | — | 6 | — | — | 10 | — |",
     ]
+    assert "- Machine: cpu, float32, highest." in lines
     # 1000 to 1390 and, after a pause, 9000 to 9180
     assert lines[-1] == (
         "- Whole run: 8 jobs that run a model took 10 minutes of wall time, 10 minutes "
@@ -236,11 +261,23 @@ def test_cost_by_hand():
     )
 
 
+def test_costs_of_several_models_and_machines_say_which():
+    other = _fake_cost().assign(model="small", device="cuda")
+    both = pd.concat([_fake_cost(), other])
+    lines = cost.draw(both, SPEC).texts()["md"].splitlines()
+    assert lines[4].startswith("| math | tiny | BASH |")
+    assert lines[4].endswith("| cpu, float32, highest |")
+    assert lines[6].startswith("| math | small | BASH |")
+    assert lines[6].endswith("| cuda, float32, highest |")
+    assert not any(line.startswith("- Machine") for line in lines)
+
+
 def test_wall_time_counts_jobs_side_by_side_and_shared_passes_once():
     jobs = pd.DataFrame(
         {"started_at": [0.0, 2.0, 9.0], "wall_seconds": [8.0, 3.0, 1.0]}
     )
     assert cost.busy_seconds(jobs) == 9.0
+    assert cost.busy_seconds(jobs, pause=1.0) == 10.0
     timings = _fake_cost()
     shared = timings[timings["stage"] == "pass"].assign(method="rac")
     whole = [
@@ -257,8 +294,8 @@ def test_what_a_training_draws_is_a_pass_and_no_job():
         stage="pass", seconds=4.0, wall_seconds=0.0
     )
     lines = cost.draw(pd.concat([timings, drew]), SPEC).texts()["md"].splitlines()
-    assert lines[5].startswith("| math | tiny | Base model | 4 | — | 6 | 15 |")
-    assert lines[-2].endswith(
+    assert lines[5].startswith("| math | Base model | 4 | — | 6 | 15 |")
+    assert lines[-3].endswith(
         "What a method draws while it trains is a pass, and not in its seconds of training."
     )
     assert lines[-1] == cost.draw(timings, SPEC).texts()["md"].splitlines()[-1]
@@ -308,5 +345,5 @@ def test_samples_do_not_depend_on_the_order_of_the_records():
 
 @pytest.mark.parametrize("kind", ["pdf", "svg", "png"])
 def test_every_kind_of_figure_has_content(kind):
-    figure = figures.curves_figure(_fake_curves(), SPEC)
-    assert len(figures.render(figure, kind)) > 5_000
+    figure = figures.curves_figure(_fake_curves(), STAGES)
+    assert len(style.render(figure, kind)) > 5_000

@@ -80,10 +80,18 @@ def test_the_places_of_the_page_exist() -> None:
 
 
 def test_the_workflow_loads_no_library_of_models() -> None:
-    """Every job of a cluster reads the workflow anew."""
-    look = "import sys, selfgen.graph.workflow; print(*sys.modules)"
+    """Every job of a cluster reads the workflow anew, with the registry of tables."""
+    look = """
+import sys
+from pathlib import Path
+from selfgen.config import files
+from selfgen.graph.workflow import open_workflow
+path = Path("config/config.yaml")
+open_workflow(files.read(path), [path], Path()).results()
+print(*sys.modules)
+"""
     command = [sys.executable, "-c", look]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
     loaded = set(done.stdout.split())
-    assert "selfgen.graph.steps" in loaded
+    assert "selfgen.graph.steps" in loaded and "selfgen.report.tables.main" in loaded
     assert not loaded & {"torch", "transformers", "accelerate", "pandas", "scipy"}

@@ -24,6 +24,8 @@ IMPORTS = ("exec_module", "import_module")
 OWN_CODE = {
     # A method or a metric of the user's own, from a file that the configuration names.
     ("src/selfgen/core/own_code.py", "exec_module"),
+    # Or from a package that the user installed and names.
+    ("src/selfgen/core/own_code.py", "import_module"),
     # The modules of a package of ours: data sets, metrics.
     ("src/selfgen/core/registry.py", "import_module"),
     # A verb, by a table of the package.

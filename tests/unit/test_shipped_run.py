@@ -13,9 +13,9 @@ from selfgen.core import manifests, ties
 from selfgen.core.errors import UserError
 from selfgen.core.spec import from_json
 from selfgen.evaluation.statistics import paired_difference
-from selfgen.graph import paths
+from selfgen.graph import paths, tuning
 from selfgen.graph.steps import Graph
-from selfgen.report import ship
+from selfgen.report import ship, took
 from selfgen.report.collect import cell_values
 from selfgen.report.spec import TableSpec
 
@@ -53,7 +53,7 @@ def test_the_shipped_run_is_of_its_configuration(run: Path, graph: Graph) -> Non
         expected[graph.answers_file(*checkpoint, cell.decoding, cell.seed)] = answers
         if graph.config.methods[cell.method].mix != "none":
             weights = graph.weights(*checkpoint, cell.seed)
-            expected[weights] = graph.train(cell.task, cell.method, cell.seed)
+            expected[weights] = tuning.train(graph, cell.task, cell.method, cell.seed)
         if passed := graph.pass_file(*checkpoint, cell.seed):
             made = graph.passed(cell.task, cell.method)
             expected[passed] = graph.generation(
@@ -101,7 +101,7 @@ def test_no_prompt_and_no_answer_is_shipped() -> None:
 def test_the_shipped_wins_are_those_of_the_shipped_scores(run: Path) -> None:
     """A difference below the tolerance is a tie."""
     paths = sorted((run / "judgments").rglob("*.parquet"))
-    assert paths
+    assert paths or run.name == "evidence"
     for path in paths:
         rows = pd.read_parquet(path)
         scores = zip(rows["score"], rows["opponent_score"], strict=True)
@@ -111,6 +111,26 @@ def test_the_shipped_wins_are_those_of_the_shipped_scores(run: Path) -> None:
 def test_readme_shows_the_shipped_run() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert ship.show(readme, ship.shown(RUN, ROOT / "README.md")) == readme
+    assert ship.show(readme, {"scales": shipped.scales()}) == readme
+
+
+def test_findings_show_the_shipped_runs() -> None:
+    page = ROOT / "docs" / "findings.md"
+    text = page.read_text(encoding="utf-8")
+    for name in shipped.PAGES[page]:
+        assert ship.show(text, ship.shown(REFERENCE / name, page)) == text
+
+
+@pytest.mark.slow
+def test_the_page_of_measures_is_drawn_again() -> None:
+    page = shipped.MEASURE_PAGE.read_text(encoding="utf-8")
+    found = shipped.measured()
+    assert list(found) == ["group"]
+    for task, one in found.items():
+        for name, content in shipped.measures(one, task).items():
+            assert (shipped.MEASURES / name).read_bytes() == content, name
+        said = {f"measures/{task}": shipped.said(one, task)}
+        assert ship.show(page, said) == page
 
 
 def test_ship_copies_a_run_without_its_samples(tmp_path: Path) -> None:
@@ -139,7 +159,8 @@ def test_ship_copies_a_run_without_its_samples(tmp_path: Path) -> None:
     steps.write_text("wrong")
     place = steps.with_suffix(".json")
     manifests.write(place, "measure_steps", "{}", {}, "", [steps], {})
-    ship.ship(run, tmp_path / "out")
+    ship.ship(run, tmp_path / "out", tmp_path / "downloads")
+    assert (tmp_path / "out" / took.FILE).is_file()
     for folder, name in (("tuning", "rate.json"), ("steps", "seed0.parquet")):
         copied = (p for p in (tmp_path / "out" / folder).rglob("*") if p.is_file())
         assert [path.name for path in copied] == [name]
@@ -153,19 +174,19 @@ def test_ship_copies_a_run_without_its_samples(tmp_path: Path) -> None:
         "steps/a",
     }
     with pytest.raises(UserError, match="no folder tables"):
-        ship.ship(tmp_path, tmp_path / "other")
+        ship.ship(tmp_path, tmp_path / "other", tmp_path)
     for name in ("tables/main.md", "figures/a.svg", "collected/b"):
         (run / name).write_text("BASH 100.0")
         with pytest.raises(UserError, match=f"{name}: not as it was made"):
-            ship.ship(run, tmp_path / "other")
+            ship.ship(run, tmp_path / "other", tmp_path)
         (run / name).write_text(name)
     rate.write_text("another")
     with pytest.raises(UserError, match="changed since choose_rate made it"):
-        ship.ship(run, tmp_path / "other")
+        ship.ship(run, tmp_path / "other", tmp_path)
     rate.write_text("chosen")
     judgments.write_bytes(b"")
     with pytest.raises(UserError, match="changed since judge_answers made it"):
-        ship.ship(run, tmp_path / "other")
+        ship.ship(run, tmp_path / "other", tmp_path)
 
 
 def test_show_replaces_what_stands_between_the_marks() -> None:

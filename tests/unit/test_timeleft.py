@@ -1,4 +1,4 @@
-"""The estimate of the time left: hand-worked, and in the lines of a real run."""
+"""The estimate of the time left, hand-worked."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snakemake_logger_plugin_timeleft import Estimate
+from snakemake_logger_plugin_selfgen.estimate import Estimate
 
 
 def test_one_job_at_a_time() -> None:

@@ -19,7 +19,7 @@ from selfgen.core.spec import Device, Sampling
 from selfgen.generation import free
 from selfgen.generation.decoding import Prompt
 from selfgen.training import causal
-from selfgen.training.spec import Lora, Optimization, Preference, TrainSpec
+from selfgen.training.spec import Lora, Optimization, Own, Preference, TrainSpec
 
 SPEC = TrainSpec(
     seed=0,
@@ -167,6 +167,64 @@ def test_smoothed_labels_are_torchs(mean: str) -> None:
     assert outcome.curve[0]["loss"] == pytest.approx(hard.item(), rel=1e-5)
     assert outcome.curve[0]["grad_norm"] == pytest.approx(norm.item(), rel=1e-4)
     assert abs(hard.item() - smoothed.item()) > 0.01
+
+
+@pytest.mark.parametrize("mean", ["token", "row"])
+def test_cross_entropy_as_a_loss_of_ones_own_changes_nothing(mean: str) -> None:
+    def own(logits: Any, labels: Any, inputs: Any) -> Any:
+        return cross_entropy(logits, labels, reduction="none")
+
+    spec = altered(SPEC, loss_mean=mean)
+    built_in, one = fit(spec=spec)
+    same, two = fit(spec=spec, loss_function=own, micro_batch_tokens=40)
+    for a, b in zip(one.curve, two.curve, strict=True):
+        assert b["own_loss"] == b["loss"] == pytest.approx(a["loss"], rel=1e-5)
+    assert_same(built_in, same, rtol=1e-3, atol=1e-4)
+
+
+def test_a_loss_of_ones_own_is_told_what_stands_in_the_context() -> None:
+    """The labels of a row and, at each, the token that is read there: by hand."""
+    row = {"step": 0, "id": "a", "input_ids": [4, 5, 9, 7], "labels": [-100, 5, 6, 7]}
+    other = {"step": 0, "id": "b", "input_ids": [3, 8], "labels": [-100, 8]}
+    seen = []
+
+    def own(logits: Any, labels: Any, inputs: Any) -> Any:
+        seen.append((labels.tolist(), inputs.tolist(), logits.dtype))
+        return logits.logsumexp(-1) * 0 + torch.where(inputs != labels, 3.0, 1.0)
+
+    _, outcome = fit(rows=[row, other], loss_function=own)
+    ((labels, read, dtype),) = seen
+    assert dtype == torch.float32
+    assert sorted(zip(labels, read, strict=True)) == [(5, 5), (6, 9), (7, 7), (8, 8)]
+    assert outcome.curve[0]["own_loss"] == (1 + 3 + 1 + 1) / 4
+    assert outcome.curve[0]["grad_norm"] == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (
+            {"loss_function": lambda a, b, c: a.sum()},
+            r"found shape \[\], allowed: a loss",
+        ),
+        (
+            {"loss_function": lambda a, b, c: 1.0},
+            "found float, allowed: a loss for each",
+        ),
+        (
+            {"loss_function": print, "spec": altered(SPEC, label_smoothing=0.1)},
+            "a loss of its own with another or with label_smoothing",
+        ),
+        ({"loss_function": print, "spec": replace(SPEC, loss=Preference())}, "another"),
+        (
+            {"spec": replace(SPEC, loss=Own(loss_function="mine.py:loss"))},
+            "found the address mine.py:loss",
+        ),
+    ],
+)
+def test_a_loss_of_ones_own_that_is_none(changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        fit(**changes)
 
 
 @pytest.mark.parametrize("keys", [{"loss_mean": "row"}, {"label_smoothing": 0.1}])

@@ -57,7 +57,7 @@ def uses(workflow, job):
         section = graph.experiments[w["experiment"]]
         mixes = {m.mix for m in section.methods.values()} - {"none"}
         return [section.task.dataset, *mixes]
-    if job.rule in ("build_records", "measure_steps"):
+    if job.rule in ("build_records", "measure_steps", "measure_model", "show_measures"):
         return [graph.config.tasks[w["task"]].dataset]
     if job.rule in ("score_answers", "score_lead_1"):
         return scoring.names(graph.config, w["task"])
@@ -280,7 +280,14 @@ REGISTERED = [
     *(("tables", name, module_of(tables.__name__, name)) for name in all_tables()),
 ]
 USERS = {
-    "tasks": {"build_records", "measure_steps", "mix_rows", "run_experiment"},
+    "tasks": {
+        "build_records",
+        "measure_steps",
+        "measure_model",
+        "show_measures",
+        "mix_rows",
+        "run_experiment",
+    },
     "methods": {"mix_rows", "run_experiment"},
     "metrics": {"score_answers", "score_lead_1", "mix_rows", "tabulate", "plot"},
     "benchmarks": {"answer_benchmark", "grade_benchmark", "ask_few_shot"},
@@ -320,7 +327,8 @@ def test_engines_are_code_of_trainings_that_draw_with_them(digests: Digests) -> 
         assert digests.changed(f"selfgen.{module}") & trainings == online
 
 
-def test_figures_are_of_one_module(digests: Digests) -> None:
-    changed = digests.changed("selfgen.report.figures")
-    assert {step for step, _ in changed} == {"plot", "render_ablations"}
+def test_figures_are_of_one_style(digests: Digests) -> None:
+    changed = digests.changed("selfgen.report.style")
+    drawing = {"plot", "render_ablations", "show_measures"}
+    assert {step for step, _ in changed} == drawing
     assert of(digests, "plot") <= changed

@@ -241,6 +241,10 @@ LINEAR = {"kind": "linear", "k": 1.0, "c": 0.01}
         ),
         ({"mix": "rac", "drafts": "another", "rounds": 2}, ["x.rounds", "another"]),
         ({"mix": "custom", "function": "mine.py"}, ["x.function", "pattern"]),
+        (
+            {"mix": "custom", "function": "a.py:f", "loss_function": "mine.py"},
+            ["x.loss_function", "pattern"],
+        ),
     ],
 )
 def test_methods_that_do_not_fit(keys: dict[str, Any], words: list[str]) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,7 @@ from selfgen.cli.main import main
 from selfgen.core.rows import read_rows
 from selfgen.models import loading
 from tests.flow import Flow
+from tests.hub_server import serve
 
 RUN = Path("results")
 ADDRESS = "descriptions/tiny"
@@ -70,6 +74,38 @@ def test_rows_and_drafts_are_a_dataset(flow: Flow, export: Any) -> None:
         (rights,) = {(r["source"], r["licence"]) for r in records.values()}
         assert f"- Data: {rights[0]}; licence: {rights[1]}." in body
         assert str(flow.root) not in body
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("what", "kind"), [("rows", "dataset"), ("model", "model")])
+def test_the_user_s_own_command_pushes_it_to_a_hub(
+    export: Any, flow: Flow, tmp_path: Path, what: str, kind: str
+) -> None:
+    """``hf upload`` with the user's token; what is there then is what was exported."""
+    assert export(what, "--method", "bash", "--out", "mine")[0] == 0
+    with serve(tmp_path / "hub") as hub:
+        hub.uploads = "hf_mine"
+        hf = Path(sys.executable).parent / "hf"
+        of_kind = ["--repo-type", "dataset"] if kind == "dataset" else []
+        call = [hf, "upload", "me/bash-rows", "mine", *of_kind]
+        # Without the hub's own protocol for large files, which the server does not speak.
+        where = {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "home")}
+        where |= {"HF_HUB_DISABLE_XET": "1"}
+        done = subprocess.run(
+            call,
+            cwd=flow.root,
+            env=os.environ | where | {"HF_TOKEN": hub.uploads, "HF_HUB_OFFLINE": "0"},
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+        pushed = hub.files(kind, "me/bash-rows")
+    out = flow.root / "mine"
+    wanted = {p.relative_to(out).as_posix(): p for p in out.rglob("*") if p.is_file()}
+    assert {name: path.read_bytes() for name, path in pushed.items()} == {
+        name: path.read_bytes() for name, path in wanted.items()
+    }
+    assert bool(hub.sent) == (what == "model")  # whose weights come apart
 
 
 def test_a_model_is_loaded_by_transformers(flow: Flow, export: Any) -> None:

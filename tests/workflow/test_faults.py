@@ -152,7 +152,7 @@ def test_a_run_is_killed_and_called_again(flow: Flow) -> None:
     assert f" {job}" in said
     command = shlex.split(said.partition(" go on with: ")[2])
     assert command[:5] == ["selfgen", "resume", "--directory", str(flow.root), "--"]
-    assert command[5:] == [*RUN, *target]
+    assert command[5:] == ["-p", *RUN, *target]
 
     hold.unlink()
     while children(job):
@@ -179,10 +179,18 @@ def test_a_run_is_killed_and_called_again(flow: Flow) -> None:
 
 
 def children(pid: int, named: bytes = b"") -> list[int]:
-    """Its children whose command line has some text."""
-    found = Path(f"/proc/{pid}/task").glob("*/children")
-    jobs = [child for path in found for child in path.read_text().split()]
-    return [int(j) for j in jobs if named in Path(f"/proc/{j}/cmdline").read_bytes()]
+    """Its children whose command line has some text; any may end while it is looked at."""
+
+    def read(path: Path) -> bytes:
+        try:
+            return path.read_bytes()
+        except (FileNotFoundError, ProcessLookupError):
+            return b""
+
+    tasks = Path(f"/proc/{pid}/task").glob("*/children")
+    jobs = [int(child) for path in tasks for child in read(path).split()]
+    commands = {job: read(Path(f"/proc/{job}/cmdline")) for job in jobs}
+    return [job for job, command in commands.items() if command and named in command]
 
 
 @pytest.fixture

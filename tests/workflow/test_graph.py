@@ -24,6 +24,7 @@ from selfgen.graph.steps import Graph
 from selfgen.methods import Rows
 from selfgen.mixing.schedules import Schedule
 from selfgen.mixing.spec import RowsSpec
+from selfgen.report.figures import FIGURES
 from selfgen.report.registry import all_tables
 from selfgen.report.spec import TableSpec
 from selfgen.training.spec import Online, TrainSpec
@@ -125,7 +126,8 @@ def test_specs_survive_the_command_line(values: dict[str, Any]) -> None:
         again = from_json(Rows if isinstance(spec, RowsSpec) else type(spec), text)
         if isinstance(spec, TableSpec) and spec.own:
             # Its type is told by the kind of the table.
-            own = from_json(all_tables()[spec.kind].own, to_json(again.own))
+            kind = {**all_tables(), **FIGURES}[spec.kind]
+            own = from_json(kind.own, to_json(again.own))
             again = replace(again, own=own)
         assert again == spec
         assert to_json(again) == text

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -81,8 +84,8 @@ def test_what_is_missing_behind_results_is_planned_by_nobody_and_found(
     assert line.startswith(f"{rule}: {len(gone)} missing ({', '.join(gone)}); ")
     assert "results/collected/manifests.json" in line
     assert line.endswith(
-        f"anew: selfgen check small.yaml --files {rule} | xargs -rn 1 snakemake --cores all"
-        " --configfile small.yaml --"
+        f"anew: selfgen check small.yaml --files {rule} | xargs -rn 1 selfgen run"
+        " small.yaml --"
     )
     assert checked("--files", rule) == (0, gone, "")
 
@@ -103,7 +106,23 @@ def test_a_run_that_lies_elsewhere(
     monkeypatch.chdir(tmp_path)
     code, (line,), _ = checked("--directory", str(flow.root))
     assert code == 1
-    assert line.endswith(f"--configfile small.yaml --directory {flow.root} --")
+    assert line.endswith(f"run small.yaml --directory {flow.root} --")
+
+
+def test_the_call_that_makes_it_anew_with_files_on_top(flow: Flow) -> None:
+    (gone, *_) = remove(flow, GONE["mix_rows"])
+    (flow.root / "more.yaml").write_text("scale: ours\n")
+    call = [sys.executable, "-m", "selfgen", "run", "small.yaml", "--with", "more.yaml"]
+    done = subprocess.run(
+        [*call, "--", "-n", gone],
+        cwd=flow.root,
+        env=os.environ | {"PYTHONPATH": str(flow.root / "src")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "mix_rows" in done.stdout + done.stderr
 
 
 def test_results_that_are_not_made_yet_are_not_missing(

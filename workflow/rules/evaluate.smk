@@ -145,6 +145,45 @@ rule measure_steps:
         STEP
 
 
+rule measure_model:
+    """What the instrument for exposure bias reads of a checkpoint (docs/measure.md)."""
+    input:
+        unpack(inputs("measure_model")),
+    output:
+        read=paths.MEASURED,
+        manifest=paths.manifest(paths.MEASURED),
+    log:
+        paths.log("measure_model", paths.MEASURED),
+    priority: READING
+    conda:
+        CONDA
+    threads: model_threads
+    resources:
+        **HEAVY,
+    params:
+        **step("measure_model"),
+    shell:
+        STEP
+
+
+rule show_measures:
+    """What the instrument found of the methods of a task, on a page."""
+    input:
+        unpack(inputs("show_measures")),
+    output:
+        **paths.MEASURES,
+        manifest=paths.manifest(paths.MEASURES["html"]),
+    log:
+        paths.log("show_measures", paths.MEASURES["html"]),
+    localrule: True
+    conda:
+        CONDA
+    params:
+        **step("show_measures"),
+    shell:
+        STEP
+
+
 rule measure_loss:
     """Loss of a checkpoint on held-out dialogues, packed as those that it was trained on."""
     input:

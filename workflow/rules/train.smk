@@ -96,6 +96,8 @@ rule finetune:
         checkpoint_minutes=10,
         # Tokens of a forward pass; 0: by device, and halved when memory runs out.
         micro_batch_tokens=0,
+        # Trackers by their names in accelerate, with commas: tensorboard, wandb, mlflow, ...
+        report_to="",
     params:
         **step("finetune"),
     shell:

@@ -8,10 +8,8 @@ import os
 import shlex
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 from selfgen.cli import where
-from selfgen.config import files
 from selfgen.core import places
 from selfgen.core.errors import UserError
 from selfgen.core.memory import total
@@ -24,14 +22,13 @@ from selfgen.graph.steps import Graph
 from selfgen.graph.workflow import open_workflow
 
 ROOT = places.root()
-DEFAULT = Path("config/config.yaml")
 
 SHOWN = 3
 """Names of files that a line shows."""
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    where.add_arguments(parser, DEFAULT)
+    where.add_arguments(parser)
     parser.add_argument(
         "--memory",
         metavar="GB",
@@ -46,10 +43,10 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace) -> None:
-    path, folder = where.found(args)
-    raw = files.read(path)
-    os.chdir(folder)
-    workflow = open_workflow(raw, [path], ROOT)
+    asked = where.found(args)
+    raw = asked.raw()
+    os.chdir(asked.folder)
+    workflow = open_workflow(raw, asked.paths, ROOT)
     sizes.check(workflow.graph, int(args.memory * 1e9) if args.memory else total())
     found = missing(workflow)
     if args.files and args.files not in RULES:
@@ -62,12 +59,14 @@ def run(args: Namespace) -> None:
     ready = Readiness(workflow.graph) if isinstance(workflow.graph, Graph) else None
     for line in ready.lines() if ready else ():
         print(line, flush=True)
-    which = ["--configfile", str(args.config)] if args.config != DEFAULT else []
-    given = ["--directory", str(args.directory)] if args.directory else []
+    which = [str(args.config)] if args.config else []
+    which += [word for path in args.more for word in ("--with", str(path))]
+    which += ["--directory", str(args.directory)] if args.directory else []
+    anew = ["selfgen", "run", *which] if which else ["snakemake", "--cores", "all"]
     for line in lines(
         found,
-        shlex.join(["selfgen", "check", str(args.config), *given]),
-        shlex.join(["snakemake", "--cores", "all", *which, *given]),
+        shlex.join(["selfgen", "check", *which]),
+        shlex.join(anew),
     ):
         print(line)
     if found:
@@ -80,7 +79,7 @@ def run(args: Namespace) -> None:
     print(f"nothing is missing{unmade_ones}")
 
 
-def lines(found: Sequence[Missing], check: str, snakemake: str) -> Iterator[str]:
+def lines(found: Sequence[Missing], check: str, run: str) -> Iterator[str]:
     """A line for each rule whose files are missing, and the commands by which they are listed
     and made anew."""
     for one in found:
@@ -89,7 +88,7 @@ def lines(found: Sequence[Missing], check: str, snakemake: str) -> Iterator[str]
         if one.rule is None:
             yield f"files of yours: {what}; {stand}; bring them back"
         else:
-            anew = f"{check} --files {one.rule} | xargs -rn 1 {snakemake} --"
+            anew = f"{check} --files {one.rule} | xargs -rn 1 {run} --"
             yield f"{one.rule}: {what}; {stand}; anew: {anew}"
 
 

@@ -8,7 +8,6 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from selfgen.cli import where
-from selfgen.config import files
 from selfgen.core import places
 from selfgen.core.errors import UserError
 from selfgen.core.provenance import atomic
@@ -19,7 +18,7 @@ from selfgen.graph.workflow import open_workflow
 
 def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("what", choices=("rows", "drafts", "model"))
-    where.add_arguments(parser, Path(where.NAME))
+    where.add_arguments(parser)
     parser.add_argument("--task", help="its name; the only one by default")
     parser.add_argument("--method", required=True, help="its name")
     parser.add_argument(
@@ -30,15 +29,15 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace) -> None:
-    path, folder = where.found(args)
-    raw = files.read(path)
+    asked = where.found(args)
+    raw = asked.raw()
     out = args.out.absolute()
     if out.exists():
         raise UserError(f"--out: found {args.out}, allowed: a folder that is not there")
-    os.chdir(folder)
-    graph = open_workflow(raw, [path], places.root()).graph
+    os.chdir(asked.folder)
+    graph = open_workflow(raw, asked.paths, places.root()).graph
     if not isinstance(graph, Graph):
-        raise UserError(f"{path}: not a configuration of the graph")
+        raise UserError(f"{asked.paths[0]}: not a configuration of the graph")
     export = Export.of(graph, args.method, args.task, args.model, args.seed)
     save = {"rows": export.rows, "drafts": export.drafts, "model": export.weights}
     with atomic(out) as partial:

@@ -38,19 +38,26 @@ GROUPS = {
     },
     "A run": {
         "run": "run a configuration, in its folder: tables, figures, models",
+        "status": "how far a run is, from a second terminal",
         "resume": "go on with a run that was killed",
         "cancel": "cancel the Slurm jobs that a killed run left behind",
     },
     "After a run": {
+        "report": "a run as one page that needs no network",
+        "archive": "a finished run as one zip for an archive with a DOI",
         "export": "save rows, drafts or a trained model for others, with a card",
+        "verify": "hold a run's numbers against those of the shipped run",
         "ship": "copy tables, figures, scores and judgments into the documents",
+    },
+    "A model": {
+        "measure": "exposure bias of a model, with intervals and a page",
     },
     "Measurements of this code": {
         "bench": "speed beside what one would use instead",
         "agreement": "how often proxies prefer what a judge preferred",
     },
     "This project": {
-        "manual": "write the manual and the page of the library, or check them",
+        "manual": "write what is made of code: reference, page of the library, codemeta.json",
         "completion": "print what makes a shell complete these verbs",
     },
     "The workflow": {
@@ -59,6 +66,9 @@ GROUPS = {
 }
 """What a person may type, by what it is for, and in the end what only the workflow does.
 Every verb is the module of its name."""
+
+PASS_ON = ("run", "resume")
+"""Verbs that give what stands behind ``--`` to Snakemake."""
 
 VERBS = {verb: about for group in GROUPS.values() for verb, about in group.items()}
 
@@ -72,7 +82,7 @@ def main(argv: list[str] | None = None) -> int:
         logging.getLogger(noisy).setLevel(logging.WARNING)
     process.search_less_for_cycles()
     argv = sys.argv[1:] if argv is None else argv
-    fetches = argv[:1] in (["new"], ["resume"], ["run"]) or argv[:2] == [
+    fetches = argv[:1] in (["measure"], ["new"], ["resume"], ["run"]) or argv[:2] == [
         "step",
         "fetch_hub",
     ]
@@ -86,7 +96,12 @@ def main(argv: list[str] | None = None) -> int:
         print(f"selfgen: found {verb!r}{hint(verb, list(VERBS))}", file=sys.stderr)
         return 2
     # Only the verb that is asked for is imported: some import torch.
-    args = parser([verb]).parse_args(argv)
+    given, own = argv, list[str]()
+    if verb in PASS_ON and "--" in argv:
+        place = argv.index("--")
+        given, own = argv[:place], argv[place + 1 :]
+    args = parser([verb]).parse_args(given)
+    args.snakemake = own
     try:
         args.run(args)
     except UserError as error:

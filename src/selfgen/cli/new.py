@@ -10,17 +10,15 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import Any
 
+from selfgen.cli import fetched
 from selfgen.cli.where import NAME
-from selfgen.config.sources import REPO
 from selfgen.config.tasks import CORRECTION
-from selfgen.core import names, places
+from selfgen.core import names
 from selfgen.core.errors import UserError
 from selfgen.core.provenance import atomic
 from selfgen.core.spec import Device
 from selfgen.data import look
 from selfgen.data.columns import Columns
-from selfgen.data.listing import MODEL_FILES, folder_of
-from selfgen.data.pins import HubSpec
 from selfgen.data.prompts import PromptSpec, answer_ids, load_tokenizer, prompt_ids
 from selfgen.runtime.devices import claim
 
@@ -139,22 +137,8 @@ def _name(data: Path) -> str:
 def _model(args: Namespace, out: Path) -> tuple[Path, dict[str, Any]]:
     """The folder of the model, and its section of the configuration. One of the hub is
     fetched to where the run will look for it."""
-    if Path(args.model).is_dir():
-        path = os.path.relpath(Path(args.model).absolute(), out.absolute())
-        return Path(args.model), {"kind": "local", "path": path}
-    if not re.fullmatch(REPO, args.model):
-        raise UserError(
-            f"model: found no folder {args.model}, allowed: one, or owner/name of the hub"
-        )
-    from selfgen.data import hub
-    from selfgen.graph.sources import hub_name
-
-    commit = hub.commit_of(HubSpec(args.model, "model", args.revision, MODEL_FILES))
-    spec = HubSpec(args.model, "model", commit, MODEL_FILES)
-    listing = (
-        Path(places.resources(places.root())) / "hub" / f"{hub_name(spec)}.listing"
-    )
-    if not listing.is_file():
-        print(f"fetching {args.model}", flush=True)
-        hub.fetch(spec, listing)
-    return folder_of(listing), {"kind": "hub", "repo": args.model, "revision": commit}
+    folder, commit = fetched.model(args.model, args.revision)
+    if commit:
+        return folder, {"kind": "hub", "repo": args.model, "revision": commit}
+    path = os.path.relpath(folder.absolute(), out.absolute())
+    return folder, {"kind": "local", "path": path}

@@ -3,7 +3,8 @@
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from selfgen.config import files, load
+from selfgen.cli import where
+from selfgen.config import load
 from selfgen.core import places
 from selfgen.core.errors import UserError
 from selfgen.graph import cost, sizes
@@ -15,7 +16,7 @@ BENCH = ROOT / "docs" / "reference" / "bench" / "h200"
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("config", type=Path, help="a configuration file")
+    where.add_config(parser)
     parser.add_argument("--gpu", default="h100", help=f"{', '.join(plan.GPUS)}")
     parser.add_argument(
         "--bench", type=Path, default=BENCH, help="folder of benchmark pages"
@@ -23,9 +24,10 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace) -> None:
-    raw = files.read(args.config)
+    asked = where.found(args)
+    raw = asked.raw()
     if "experiments" in raw:
-        raise UserError(f"{args.config}: not a configuration of the graph")
+        raise UserError(f"{asked.paths[0]}: not a configuration of the graph")
     graph = Graph(load(raw), ROOT)
     sizes.check(graph)
     parameters = cost.parameters(graph)

@@ -4,7 +4,6 @@ called with."""
 
 from __future__ import annotations
 
-import argparse
 import subprocess
 import sys
 from argparse import ArgumentParser, Namespace
@@ -17,9 +16,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--directory", type=Path, default=Path(), help="where Snakemake ran"
     )
-    parser.add_argument(
-        "snakemake", nargs=argparse.REMAINDER, help="its arguments, after --"
-    )
+    parser.epilog = "What stands behind -- are the arguments of that call of Snakemake."
 
 
 def run(args: Namespace) -> None:
@@ -28,7 +25,7 @@ def run(args: Namespace) -> None:
     jobs = cluster.cancel(args.directory)
     if jobs:
         print(f"cancelled: {', '.join(jobs)}", flush=True)
-    given = args.snakemake[1:] if args.snakemake[:1] == ["--"] else args.snakemake
+    given = args.snakemake
     command = [sys.executable, "-m", "snakemake", "--directory", str(args.directory)]
     for call in ([*command, "--unlock", *given], [*command, *given]):
         if code := subprocess.run(call, check=False).returncode:

@@ -1,9 +1,10 @@
 """Copy a finished run's tables, figures, scores and judgments into the documents, and show
-them on a page."""
+them on a page; and say what it took."""
 
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
+from selfgen.core import places
 from selfgen.core.provenance import atomic
 from selfgen.report import ship
 
@@ -28,11 +29,20 @@ def add_arguments(parser: ArgumentParser) -> None:
         const=None,
         help="show it on no page",
     )
+    parser.add_argument(
+        "--cost-only",
+        action="store_true",
+        help="keep what the run took (time, disk, download), and show nothing",
+    )
 
 
 def run(args: Namespace) -> None:
+    downloads = Path(places.resources(places.root()))
+    if args.cost_only:
+        ship.ship_cost(args.results, args.out, downloads)
+        return
     with atomic(args.out) as partial:
-        ship.ship(args.results, partial)
+        ship.ship(args.results, partial, downloads)
     if args.readme is None:
         return
     readme = args.readme.read_text(encoding="utf-8")

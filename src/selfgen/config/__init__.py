@@ -1,7 +1,7 @@
 """The typed configuration: every key, its type, its default and why.
 
-The manual (config/README.md) is generated from these classes. A configuration file stands
-alone; what it does not say takes the default given here.
+The reference (docs/configuration.md) is generated from these classes. A configuration file
+stands alone; what it does not say takes the default given here.
 """
 
 from __future__ import annotations
@@ -21,7 +21,16 @@ from selfgen.config.tasks import Decoding, Task
 from selfgen.core import names
 from selfgen.core.errors import UserError
 from selfgen.core.text import shown
-from selfgen.core.types import Count, Keys, Number, Seeds, Share, known
+from selfgen.core.types import (
+    Count,
+    CountFromTwo,
+    Keys,
+    Number,
+    Seed,
+    Seeds,
+    Share,
+    known,
+)
 from selfgen.data.prompts import PromptSpec
 from selfgen.methods import Method, base
 from selfgen.training.spec import Optimization
@@ -123,7 +132,13 @@ class Stage(Optimization):
 class Oracle(Keys):
     """A model that the others' step errors are measured against (Arora et al. 2022)."""
 
-    method: str = Field(description="Whose weights, of the same task and seed.")
+    method: str = Field(description="Whose weights, of the same task.")
+    seed: Seed | None = Field(
+        default=None,
+        description="Of its training; that of the model it is held against by default. With"
+        " one of its own its method is held against it, too, which shows how large the"
+        " numbers of two models of one recipe are.",
+    )
     model: str | None = Field(
         default=None,
         description="Its base model, with the same vocabulary; each model's own by default.",
@@ -134,6 +149,22 @@ class Oracle(Keys):
     )
     temperature: Annotated[Number, Field(ge=0)] = Field(
         default=1.0, description="Of the answers that make the free-running contexts."
+    )
+
+
+class Measured(Keys):
+    """All measures of exposure bias (docs/measure.md), of every method or of some; with the
+    steps of a task's checker and with `oracle`, where there are such."""
+
+    prompts: CountFromTwo = Field(default=64, description="Held-out prompts of a task.")
+    planted: Count = Field(
+        default=4, description="Tokens of a reference that are replaced at once."
+    )
+    methods: list[str] | None = Field(
+        default=None,
+        min_length=1,
+        description="Their names; all methods by default. On the page of a task the first is"
+        " held against the others.",
     )
 
 
@@ -163,6 +194,9 @@ class _Evaluation(Keys):
     )
     oracle: Oracle | None = Field(
         default=None, description="Measure exposure bias on open text; off by default."
+    )
+    measure: Measured | None = Field(
+        default=None, description="The instrument for exposure bias; off by default."
     )
     win_rates: dict[str, WinRate] = Field(
         default={}, description="Pairwise comparisons, each a table of its own."
@@ -290,6 +324,9 @@ class Config(Keys):
             known("evaluation.primary.methods", name, self.methods)
         for name in primary.tasks or ():
             known("evaluation.primary.tasks", name, self.tasks)
+        measure = self.evaluation.measure
+        for name in (measure.methods or ()) if measure else ():
+            known("evaluation.measure.methods", name, self.methods)
         if oracle := self.evaluation.oracle:
             known("evaluation.oracle.method", oracle.method, self.methods)
             if oracle.model:

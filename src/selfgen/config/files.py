@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,17 @@ def read(path: Path) -> dict[str, Any]:
         raise UserError(
             f"config: {path}: found no keys, allowed: keys and their values"
         )
+    return raw
+
+
+def together(paths: Sequence[Path]) -> dict[str, Any]:
+    """The configuration in some files, each on top of those before it, as Snakemake takes
+    them. Raises UserError: as ``read``."""
+    from snakemake.utils import update_config
+
+    raw: dict[str, Any] = {}
+    for path in paths:
+        update_config(raw, read(path))
     return raw
 
 

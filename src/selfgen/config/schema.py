@@ -32,10 +32,11 @@ BOUNDS = {
 
 
 def schema(name: str) -> str:
-    """The text of one schema. No key is required at the top, since a file may go on top of
-    another."""
+    """The text of one schema. No key is required at the top, nor of a task or a stage, since
+    a file may go on top of another."""
     made = SCHEMAS[name].model_json_schema()
-    made.pop("required", None)
+    for section in (made, *(made["$defs"].get(part, {}) for part in ("Task", "Stage"))):
+        section.pop("required", None)
     whole = {"$schema": "https://json-schema.org/draft/2020-12/schema"} | _bounded(made)
     return json.dumps(whole, indent=1, ensure_ascii=False) + "\n"
 

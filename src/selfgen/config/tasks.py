@@ -147,6 +147,12 @@ def check(config: Config) -> None:
                         f"stages.{used}.{key}: found {given!r} for methods.{method},"
                         f" whose loss is a mean over pairs; allowed: {only}"
                     )
+            smoothed = getattr(recipe, "label_smoothing", 0)
+            if smoothed and "loss_function" in trained.own_code():
+                raise ValueError(
+                    f"stages.{used}.label_smoothing: found {smoothed} for methods.{method},"
+                    " whose loss_function does not read it; allowed: 0"
+                )
         allowed = task.methods or []
         for method in allowed:
             known(f"{where}.methods", method, config.methods)

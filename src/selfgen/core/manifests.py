@@ -8,6 +8,7 @@ It ends with a digest of itself, so that it is held against its own words, too.
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import importlib.metadata
 import json
@@ -17,6 +18,7 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from selfgen.core import memory
 from selfgen.core.errors import UserError
 from selfgen.core.provenance import sha256, write_json
 
@@ -62,11 +64,29 @@ def write(
         "code": code,
         "python": platform.python_version(),
         "packages": versions(),
-        "machine": {"system": platform.system(), "cpus": os.cpu_count()},
+        "machine": _machine(),
         "outputs": {path.name: sha256(path) for path in outputs},
         **facts,
     }
     write_json(path, signed(manifest))
+
+
+@functools.cache
+def _machine() -> dict[str, Any]:
+    """What a job ran on."""
+    cpu = platform.processor()
+    with contextlib.suppress(OSError):
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        named = (
+            x.partition(":")[2].strip() for x in lines if x.startswith("model name")
+        )
+        cpu = next(named, cpu)
+    return {
+        "system": platform.system(),
+        "cpus": os.cpu_count(),
+        "cpu": cpu,
+        "memory_gb": round(memory.total() / 1e9),
+    }
 
 
 def signed(value: Mapping[str, Any]) -> dict[str, Any]:

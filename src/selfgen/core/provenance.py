@@ -9,6 +9,7 @@ import ast
 import contextlib
 import functools
 import hashlib
+import importlib.util
 import json
 import os
 import shutil
@@ -34,7 +35,8 @@ DECLARATIONS = ("DATASET",)
 
 @functools.cache
 def code_digest(*modules: str) -> str:
-    """Digest of the syntax of some modules and of all package modules they import.
+    """Digest of the syntax of some modules and of all modules of their packages, and of this
+    one, that they import.
 
     ``module:NAME`` is one class or function of a module, with what it needs of the rest.
     Comments, docstrings, annotations, layout and the descriptions of keys do not count: the
@@ -59,7 +61,15 @@ def source_digest(path: Path) -> str:
 
 
 def _file(module: str) -> Path | None:
-    base = PACKAGE.joinpath(*module.split(".")[1:])
+    package, *parts = module.split(".")
+    base = PACKAGE.joinpath(*parts)
+    if package != NAME:
+        found = importlib.util.find_spec(package)
+        if found is None or found.origin is None:
+            return None
+        if not found.submodule_search_locations:
+            return None if parts else Path(found.origin)
+        base = Path(found.origin).parent.joinpath(*parts)
     for path in (base.with_suffix(".py"), base / "__init__.py"):
         if path.is_file():
             return path
@@ -73,7 +83,7 @@ def _parsed(module: str) -> tuple[str, tuple[str, ...]]:
     module, _, name = module.partition(":")
     path = _file(module)
     if path is None:
-        raise ValueError(f"no module {module} in {PACKAGE}")
+        raise ValueError(f"no module {module}")
     tree = ast.parse(path.read_text(encoding="utf-8"))
     if name:
         tree.body = _needed(tree.body, name)
@@ -86,7 +96,9 @@ def _parsed(module: str) -> tuple[str, tuple[str, ...]]:
             names.append(node.module)
         else:
             continue
-        imported |= {n for n in names if n.startswith(f"{NAME}.") and _file(n)}
+        packages = NAME, module.partition(".")[0]
+        inside = (name for name in names if name.partition(".")[0] in packages)
+        imported |= {name for name in inside if "." in name and _file(name)}
     digest = hashlib.sha256(_canonical(tree).encode()).hexdigest()
     return digest, tuple(sorted(imported))
 

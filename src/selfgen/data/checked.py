@@ -98,3 +98,22 @@ def _rows(
                 source="selfgen",
                 licence="made by rule",
             )
+
+
+def spans(
+    tokenizer: Any, answer: Sequence[int], delimiters: str
+) -> Iterator[tuple[int, int]]:
+    """The tokens of each step of an answer, from and up to. A step ends with the token that
+    has its delimiter in it, or its last character."""
+    start = 0
+    text = ""
+    for t in range(1, len(answer)):
+        before, text = text, tokenizer.decode(answer[:t], skip_special_tokens=True)
+        for _ in range(_count(text, delimiters) - _count(before, delimiters)):
+            yield start, t
+            start = t
+    yield start, len(answer)
+
+
+def _count(text: str, delimiters: str) -> int:
+    return sum(map(text.count, delimiters)) if delimiters else len(text)

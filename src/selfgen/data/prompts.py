@@ -50,23 +50,31 @@ class PromptSpec(Checked):
 
 
 def load_tokenizer(folder: Path | str) -> Any:
-    """The tokenizer beside a model's weights.
+    """The tokenizer beside the weights of a model that answers.
 
     Raises UserError: there is none that can be read, it has no chat template, or nothing that
     closes a turn.
+    """
+    tokenizer = any_tokenizer(folder)
+    with naming(existing_folder("model", folder)):
+        checked(tokenizer)
+    return tokenizer
+
+
+def any_tokenizer(folder: Path | str) -> Any:
+    """The tokenizer beside a model's weights, with a chat template or without.
+
+    Raises UserError: there is none that can be read.
     """
     from transformers import AutoTokenizer
 
     folder = existing_folder("model", folder)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+        return AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     except Exception as error:  # what tokenizers raises is no narrower
         refuse_damaged(folder)
         said = " ".join(str(error).split())[:200]
         raise UserError(f"{folder}: its tokenizer cannot be read: {said}") from error
-    with naming(folder):
-        checked(tokenizer)
-    return tokenizer
 
 
 def prompt_ids(

@@ -13,7 +13,10 @@ from typing import Any
 
 from selfgen.core.errors import UserError
 
-CURE = "name another by models.NAME.chat, such as `chat: chatml`"
+CURE = (
+    "name another: models.NAME.chat of a configuration, such as `chat: chatml`, or chat of"
+    " selfgen.measure (--chat)"
+)
 
 TODAY = (
     "{% macro strftime_now(format) %}"
@@ -138,8 +141,9 @@ def _turns(tokenizer: Any, *says: Any) -> Turns:
     if end is None:
         raise UserError(
             "tokenizer: it has no EOS token, and its chat template closes no turn by a"
-            " token; name an eos_token in its tokenizer_config.json, or another template"
-            " by models.NAME.chat, such as `chat: chatml`, whose tokens it has"
+            " token; name an eos_token in its tokenizer_config.json, or another template,"
+            " whose tokens it has: models.NAME.chat of a configuration, such as `chat:"
+            " chatml`, or chat of selfgen.measure (--chat)"
         )
     opens = max((opened.rfind(text) for text in control), default=-1)
     lead = past.removeprefix(opened) if past.startswith(opened) else ""

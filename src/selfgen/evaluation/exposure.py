@@ -106,7 +106,7 @@ def forced_choices(
         logits[:, [i for i in banned if i < logits.shape[-1]]] = -torch.inf
         return list(zip(logits.argmax(-1).tolist(), nll.tolist(), strict=True))
 
-    read = _read([model], rows, best, batch_tokens)
+    read = read_logits([model], rows, best, batch_tokens)
     return [Forced([i for i, _ in row], math.fsum(x for _, x in row)) for row in read]
 
 
@@ -129,22 +129,36 @@ def step_errors(
     """
     import torch
 
-    unknown = {i for row in rows for i in (*row.prompt_ids, *row.answer_ids)}
-    if unknown := unknown - set(tokens):
-        raise UserError(
-            f"oracle: found the token {min(unknown)} in a row, which model and oracle do"
-            " not share"
-        )
+    check_shared(rows, tokens)
     kept = torch.as_tensor(tokens, dtype=torch.long)
 
-    def divergence(_: Any, p: torch.Tensor, o: torch.Tensor) -> list[float]:
+    def errors(_: Any, p: torch.Tensor, o: torch.Tensor) -> list[float]:
         ids = kept.to(p.device)
-        p, o = p[:, ids].log_softmax(-1), o[:, ids].log_softmax(-1)
-        terms = torch.where(o == -torch.inf, 0.0, o.exp() * (o - p))
-        # Rounding may leave -1e-8 where the two agree.
-        return terms.sum(-1).clamp_min(0).tolist()
+        own, other = p[:, ids].log_softmax(-1), o[:, ids].log_softmax(-1)
+        return divergence(own, other).tolist()
 
-    return _read([model, oracle], rows, divergence, batch_tokens)
+    return read_logits([model, oracle], rows, errors, batch_tokens)
+
+
+def check_shared(rows: Iterable[PromptAndAnswer], tokens: Iterable[int]) -> None:
+    """Raises UserError: a row with an id that is not of ``tokens``."""
+    known = set(tokens)
+    for row in rows:
+        for i in (*row.prompt_ids, *row.answer_ids):
+            if i not in known:
+                raise UserError(
+                    f"oracle: found the token {i} in a row, which model and oracle do not"
+                    " share"
+                )
+
+
+def divergence(model: torch.Tensor, oracle: torch.Tensor) -> torch.Tensor:
+    """KL(oracle || model) in nats [n] of log-probabilities [n, tokens]."""
+    import torch
+
+    terms = torch.where(oracle == -torch.inf, 0.0, oracle.exp() * (oracle - model))
+    # Rounding may leave -1e-8 where the two agree.
+    return terms.sum(-1).clamp_min(0)
 
 
 def shared_tokens(tokenizer: Any, other: Any) -> list[int]:
@@ -236,14 +250,17 @@ def rates(frame: pandas.DataFrame) -> pandas.DataFrame:
     )
 
 
-def _read(
+def read_logits(
     models: Sequence[Any],
     rows: Sequence[PromptAndAnswer],
     measure: Callable[..., list[Any]],
     batch_tokens: int | None,
 ) -> list[list[Any]]:
     """What ``measure`` makes of the answer tokens [n] and of each model's fp32 logits
-    [n, vocabulary] before them: [answer length] for each row."""
+    [n, vocabulary] before them: [answer length] for each row, in their order.
+
+    Raises UserError: as ``forced_choices``.
+    """
     import torch
 
     from selfgen.models import probe

@@ -145,8 +145,10 @@ def sums_interval(
     table: np.ndarray,
     statistic: Callable[[np.ndarray], np.ndarray],
     confidence: float,
+    *,
+    share: bool = False,
 ) -> Interval | None:
-    """A function of the sums of a table, with its interval.
+    """A function of the sums of a table, with its interval; ``share`` as ``mean_interval``.
 
     ``table`` [seeds, items, columns] is summed over seeds and items; ``statistic`` takes
     sums [samples, columns], real or complex, to values [samples], NaN where there is none.
@@ -154,7 +156,7 @@ def sums_interval(
     """
     if not np.isfinite(statistic(table.sum((0, 1))[None])[0]):
         return None
-    return _interval(table, statistic, confidence)
+    return _interval(table, statistic, confidence, share=share)
 
 
 def limits(

@@ -8,14 +8,14 @@ nothing is aligned, and no other model is asked.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from selfgen.core.errors import UserError
 from selfgen.core.memory import peak_memory_mb
 from selfgen.core.rows import read_rows, write_rows
 from selfgen.core.spec import Sampling
-from selfgen.data.checked import Checker, Step, errors, steps_of
+from selfgen.data.checked import Checker, Step, errors, spans, steps_of
 from selfgen.data.examples import Example, examples_of
 from selfgen.data.prompts import load_tokenizer
 from selfgen.data.records import read
@@ -138,30 +138,11 @@ def forced_steps(
     return made, generated
 
 
-def spans(
-    tokenizer: Any, answer: Sequence[int], delimiters: str
-) -> Iterator[tuple[int, int]]:
-    """The tokens of each step of an answer, from and up to. A step ends with the token that
-    has its delimiter in it, or its last character."""
-    start = 0
-    text = ""
-    for t in range(1, len(answer)):
-        before, text = text, tokenizer.decode(answer[:t], skip_special_tokens=True)
-        for _ in range(_count(text, delimiters) - _count(before, delimiters)):
-            yield start, t
-            start = t
-    yield start, len(answer)
-
-
 def _closing(tokenizer: Any, delimiters: str) -> frozenset[int]:
     """The tokens that have a delimiter in them."""
     ids = tokenizer.get_vocab().values()
     texts = zip(ids, tokenizer.batch_decode([[i] for i in ids]), strict=True)
     return frozenset(i for i, text in texts if set(delimiters) & set(text))
-
-
-def _count(text: str, delimiters: str) -> int:
-    return sum(map(text.count, delimiters)) if delimiters else len(text)
 
 
 def step(spec: StepsSpec, job: Job) -> dict[str, Any]:

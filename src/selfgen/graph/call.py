@@ -7,8 +7,9 @@ import os
 import shlex
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
+from typing import Any
 
 from selfgen.core.errors import UserError
 from selfgen.runtime import cluster, runs
@@ -74,6 +75,16 @@ def check_executor(name: str) -> None:
     the old output of a job before it submits it."""
     if name == "slurm":
         cluster.check()
+
+
+def check_software(methods: Collection[Any]) -> None:
+    """Raises UserError: conda is to make the environment of each rule, where jobs run under
+    the interpreter of snakemake. It would make one and not use it."""
+    if "conda" in map(str, methods):
+        raise UserError(
+            "--software-deployment-method: found conda, allowed: none, since jobs run under"
+            " the interpreter of snakemake (docs/footguns.md)"
+        )
 
 
 def _check_profile(given: str, snakefile: Path) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from selfgen import methods, tasks
 from selfgen.config.synthetic import Synthetic
+from selfgen.core import own_code
 from selfgen.core.provenance import code_digest, source_digest
 from selfgen.graph import benchmarks, dialogues, scoring, tables, tuning
 from selfgen.graph.rules import RULES
@@ -37,6 +38,18 @@ def _steps(graph: Graph, task: str) -> str:
     return code_digest(RULES["measure_steps"].module, tasks.module(dataset))
 
 
+def _measured(graph: Graph, task: str) -> str:
+    """The instrument, and the checker of the task's data set."""
+    dataset = graph.config.tasks[task].dataset
+    return code_digest(RULES["measure_model"].module, tasks.module(dataset))
+
+
+def _measures(graph: Graph, task: str) -> str:
+    """The page, and the checker of the task's data set, whose steps stand on it."""
+    dataset = graph.config.tasks[task].dataset
+    return code_digest(RULES["show_measures"].module, tasks.module(dataset))
+
+
 def _lead_1(graph: Graph, task: str) -> str:
     return _scored(graph, task, RULES["score_lead_1"].module)
 
@@ -52,15 +65,21 @@ def _rows(graph: Graph, task: str, checkpoint: str) -> str:
         modules.append(tasks.module(graph.config.tasks[task].dataset))
     if method.graded:
         return _scored(graph, task, *modules)
-    own = [source_digest(graph.root / path) for path in method.own_files().values()]
-    return "".join([code_digest(*modules), *own])
+    return code_digest(*modules) + _own(graph, method, "function")
 
 
 def _training(graph: Graph, task: str, checkpoint: str) -> str:
     """The loop, and what only some losses compute with."""
-    loss = LOSSES[graph.trained_method(checkpoint).loss]
+    method = graph.trained_method(checkpoint)
     step = tuning.step(graph, task, checkpoint)
-    return code_digest(RULES[step].module, *modules(loss))
+    used = code_digest(RULES[step].module, *modules(LOSSES[method.loss]))
+    return used + _own(graph, method, "loss_function")
+
+
+def _own(graph: Graph, method: Trained, key: str) -> str:
+    """Of a function of one's own."""
+    address = method.own_code().get(key)
+    return own_code.digest(address, graph.root) if address else ""
 
 
 def _in_parts(rule: str, gathering: str) -> Callable[[Graph], str]:
@@ -119,6 +138,8 @@ CODE: dict[str, Callable[..., str]] = {
     "score_answers": _scores,
     "score_lead_1": _lead_1,
     "measure_steps": _steps,
+    "measure_model": _measured,
+    "show_measures": _measures,
     "answer_benchmark": _benchmark("answer_benchmark"),
     "grade_benchmark": _benchmark("grade_benchmark"),
     "ask_few_shot": _benchmark("ask_few_shot"),

@@ -17,7 +17,7 @@ def oracle(graph: Graph) -> Oracle:
 
 
 def cells(graph: Graph) -> list[Cell]:
-    """Whose step errors are measured: every method but the oracle."""
+    """Whose step errors are measured: every model but the oracle."""
     if graph.config.evaluation.oracle is None:
         return []
     own = oracle(graph)
@@ -26,14 +26,19 @@ def cells(graph: Graph) -> list[Cell]:
         for cell in graph.cells()
         if own.method in graph.methods(cell.task)
         and cell.decoding == "direct"
-        and (cell.method, cell.model) != (own.method, own.model or cell.model)
+        and (cell.method, cell.model, cell.seed)
+        != (own.method, own.model or cell.model, _seed(own, cell.seed))
     ]
 
 
 def weights(graph: Graph, task: str, model: str, seed: int) -> str:
     """Folder of the oracle's weights."""
     own = oracle(graph)
-    return graph.weights(task, own.model or model, own.method, seed)
+    return graph.weights(task, own.model or model, own.method, _seed(own, seed))
+
+
+def _seed(own: Oracle, seed: int) -> int:
+    return seed if own.seed is None else own.seed
 
 
 def spec(graph: Graph, task: str, seed: int) -> ExposureSpec:

@@ -35,6 +35,8 @@ OUTPUTS: dict[str, tuple[str, ...]] = {
     "score_lead_1": _with_manifest(paths.LEAD_1),
     "measure_exposure": _with_manifest(paths.EXPOSURE),
     "measure_steps": _with_manifest(paths.STEPS),
+    "measure_model": _with_manifest(paths.MEASURED),
+    "show_measures": _with_manifest(*paths.MEASURES.values()),
     "measure_loss": _with_manifest(paths.LOSSES),
     "judge_answers": _with_manifest(paths.JUDGMENTS),
     "answer_benchmark": _with_manifest(paths.REPLIES),

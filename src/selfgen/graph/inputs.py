@@ -13,6 +13,7 @@ from selfgen.graph import (
     dialogues,
     exposure,
     judging,
+    measuring,
     paths,
     synthetic,
     tables,
@@ -143,6 +144,17 @@ def _steps(graph: Graph, task: str, model: str, checkpoint: str, seed: int) -> F
     return _pass(graph, task, model, checkpoint, seed) | {"answers": answers}
 
 
+def _measured(graph: Graph, task: str, model: str, checkpoint: str, seed: int) -> Files:
+    if graph.config.evaluation.oracle is None:
+        return _pass(graph, task, model, checkpoint, seed)
+    return _exposure(graph, task, model, checkpoint, seed)
+
+
+def _measures(graph: Graph, task: str, model: str) -> Files:
+    cells = measuring.compared(graph, task, model)
+    return {"read": [paths.of_cell(paths.MEASURED, cell) for cell in cells]}
+
+
 def _loss(graph: Graph, task: str, model: str, checkpoint: str, seed: int) -> Files:
     packed = dialogues.of(graph, task, checkpoint)
     held_out: Files = {"dialogues": graph.sources.path(packed.test) if packed else []}
@@ -227,6 +239,8 @@ INPUTS: dict[str, Callable[..., Any]] = {
     "score_lead_1": _records,
     "measure_exposure": _exposure,
     "measure_steps": _steps,
+    "measure_model": _measured,
+    "show_measures": _measures,
     "measure_loss": _loss,
     "judge_answers": _comparison,
     "answer_benchmark": _replies,

@@ -48,6 +48,15 @@ EXPOSURE = f"results/exposure/{_MODEL}.parquet"
 STEPS = f"results/steps/{_MODEL}.parquet"
 """Errors of the steps of answers, by a checker."""
 
+MEASURED = f"results/measured/{_MODEL}.parquet"
+"""What the instrument for exposure bias read of a checkpoint."""
+
+MEASURES = {
+    kind: f"results/measured/{{task}}/{{model}}/measure.{kind}"
+    for kind in ("html", "md", "json", "tex")
+}
+"""What it found of all methods, on a page."""
+
 LOSSES = f"results/losses/{_MODEL}.parquet"
 """Of held-out dialogues."""
 

@@ -38,6 +38,8 @@ RULES = {
     "score_lead_1": Rule("selfgen.evaluation.lead_1"),
     "measure_exposure": Rule("selfgen.evaluation.oracle"),
     "measure_steps": Rule("selfgen.evaluation.steps"),
+    "measure_model": Rule("selfgen.measures.step"),
+    "show_measures": Rule("selfgen.report.measured.step"),
     "measure_loss": Rule("selfgen.evaluation.held_out"),
     "judge_answers": Rule("selfgen.judge.comparison"),
     "answer_benchmark": Rule("selfgen.judge.answers"),

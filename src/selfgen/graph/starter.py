@@ -202,7 +202,7 @@ def text(start: Start, raw: dict[str, Any], minutes: float, command: str) -> str
     prompts, answers = start.lengths.at(0.5), start.lengths.at(0.95)
     left_out = sum(look.faults.counts.values())
     head = [
-        "Written by `selfgen new`; every key: config/README.md. Change what you like, then:",
+        "Written by `selfgen new`; every key: docs/configuration.md. Change what you like:",
         f"  selfgen check {command}",
         f"  selfgen run {command}   # about {minutes:.0f} minutes here",
         "",

@@ -13,7 +13,8 @@ from pathlib import Path
 from selfgen import config as c
 from selfgen.config.own_rows import FILE
 from selfgen.config.tasks import Decoding
-from selfgen.core.errors import UserError, naming
+from selfgen.core import own_code
+from selfgen.core.errors import naming
 from selfgen.core.spec import Device, Sampling, Steps
 from selfgen.core.types import part
 from selfgen.data.dataset import RecordsSpec
@@ -47,12 +48,10 @@ class Graph:
         self.sources = Sources(config, resources)
         scoring.check(config, root)
         for name, method in config.methods.items():
-            own = method.own_files() if isinstance(method, Trained) else {}
-            for key, path in own.items():
-                if not (root / path).is_file():
-                    raise UserError(
-                        f"config: methods.{name}.{key}: found no file {path}"
-                    )
+            own = method.own_code() if isinstance(method, Trained) else {}
+            for key, address in own.items():
+                with naming(f"config: methods.{name}.{key}"):
+                    own_code.digest(address, root)
         for checkpoint in self.checkpoints.values():
             if checkpoint.rounds > 1:
                 for task in config.tasks:

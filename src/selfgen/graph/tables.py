@@ -13,6 +13,7 @@ from selfgen.graph import (
     dialogues,
     exposure,
     judging,
+    measuring,
     paths,
     scoring,
     tuning,
@@ -22,7 +23,7 @@ from selfgen.graph.steps import Graph
 from selfgen.methods.base import LEAD_1, Trained
 from selfgen.report import spec as r
 from selfgen.report.collect import NO_MODEL
-from selfgen.report.figures import FIGURES
+from selfgen.report.figures import FIGURES, Stages
 from selfgen.report.registry import REFERENCES, Rendering, all_tables
 from selfgen.report.tables.exposure import Exposure
 from selfgen.report.tables.online import Online
@@ -64,6 +65,8 @@ def _entries(graph: Graph) -> Iterator[Job]:
     if cells := checked.cells(graph):
         yield table("steps", cells, errors=checked.files(graph))
         yield table("claims", cells, errors=checked.files(graph))
+    if cells := measuring.cells(graph):
+        yield table("measures", cells, read=measuring.files(graph))
     if cells := dialogues.cells(graph):
         yield table("held-out-loss", cells, losses=map(dialogues.path, cells))
     for name in judging.names(graph):
@@ -98,7 +101,10 @@ def tables(graph: Graph) -> dict[str, Job]:
 @functools.cache
 def figures(graph: Graph) -> dict[str, Job]:
     """All figures of a configuration by name."""
-    jobs = {name: _job(graph, FIGURES, name) for name in ("main", "curves")}
+    jobs = {
+        "main": _job(graph, FIGURES, "main"),
+        "curves": _job(graph, FIGURES, "curves", own=_stages(graph)),
+    }
     if cells := checked.cells(graph):
         steps = _job(graph, FIGURES, "step-errors", cells, errors=checked.files(graph))
         jobs["step-errors"] = steps
@@ -207,6 +213,7 @@ def _spec(
         scale=graph.config.scale,
         columns=tuple(columns),
         labels={name: method.label for name, method in graph.config.methods.items()},
+        mixes={name: method.mix for name, method in graph.config.methods.items()},
         baseline=tuning.references(graph),
         primary=tuple(
             name
@@ -228,10 +235,23 @@ def _lead_1(graph: Graph) -> list[r.Cell]:
     ]
 
 
+def _stages(graph: Graph) -> Stages:
+    trained = {
+        name: method
+        for name, method in graph.config.methods.items()
+        if isinstance(method, Trained)
+    }
+    return Stages(
+        parents={name: method.parent for name, method in trained.items()},
+        pairs=tuple(name for name, m in trained.items() if m.loss == "pairs"),
+    )
+
+
 def _exposure(graph: Graph) -> Exposure:
     oracle = exposure.oracle(graph)
     label = graph.config.methods[oracle.method].label
     name = label + (f" ({oracle.model})" if oracle.model else "")
+    name += "" if oracle.seed is None else f", seed {oracle.seed}"
     return Exposure(name, tuple(oracle.lengths))
 
 

@@ -28,6 +28,7 @@ from selfgen.graph import (
     dialogues,
     exposure,
     judging,
+    measuring,
     paths,
     sizes,
     synthetic,
@@ -57,6 +58,8 @@ SPECS: dict[str, Callable[..., Any]] = {
     "score_lead_1": Graph.scores,
     "measure_exposure": exposure.spec,
     "measure_steps": checked.spec,
+    "measure_model": measuring.spec,
+    "show_measures": measuring.page,
     "measure_loss": dialogues.loss,
     "judge_answers": judging.spec,
     "answer_benchmark": benchmarks.answers,
@@ -250,6 +253,7 @@ class Workflow:
             "kept": [
                 *tables.collected(graph)["scores"],
                 *checked.files(graph),
+                *measuring.pages(graph),
                 paths.MANIFESTS,
                 *(paths.fill(paths.LEAKAGE, task=task) for task in graph.config.tasks),
             ],
@@ -336,4 +340,4 @@ def open_workflow(
     return Workflow(graph, resources, os.path.relpath(code))
 
 
-__all__ = ["UserError", "Workflow", "files", "open_workflow"]
+__all__ = ["UserError", "Workflow", "files", "open_workflow", "places"]

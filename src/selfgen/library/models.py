@@ -9,9 +9,10 @@ from typing import Any
 
 import torch
 
-from selfgen.core.errors import UserError
+from selfgen.core.errors import UserError, naming
 from selfgen.core.spec import Device
-from selfgen.data.prompts import load_tokenizer
+from selfgen.data.chat_templates import CHATS
+from selfgen.data.prompts import any_tokenizer, load_tokenizer
 from selfgen.data.turns import checked
 from selfgen.generation import engines
 from selfgen.models import probe
@@ -20,14 +21,17 @@ from selfgen.models.reader import base_of
 
 
 @contextmanager
-def opened(model: Any, tokenizer: Any, where: Device) -> Iterator[tuple[Any, Any]]:
+def opened(
+    model: Any, tokenizer: Any, where: Device, chat: str = ""
+) -> Iterator[tuple[Any, Any]]:
     """``(model, tokenizer)`` as passes take them. A caller's own model runs where it is, and
-    gets its mode and its attention back.
+    gets its mode and its attention back. ``chat``: the name of a template for a folder's
+    tokenizer.
 
     Raises UserError: no model, no tokenizer beside it, or one without a chat template.
     """
     if isinstance(model, str | Path):
-        tokenizer = tokenizer or load_tokenizer(model)
+        tokenizer = tokenizer or _tokenizer(model, chat)
         found, *_ = load_for_generation(model, where, engines.try_out)
         yield found, tokenizer
         return
@@ -48,3 +52,13 @@ def opened(model: Any, tokenizer: Any, where: Device) -> Iterator[tuple[Any, Any
         model.train(training)
         if config._attn_implementation != attention:
             base_of(model).set_attn_implementation(attention)
+
+
+def _tokenizer(folder: str | Path, chat: str) -> Any:
+    if not chat:
+        return load_tokenizer(folder)
+    tokenizer = any_tokenizer(folder)
+    tokenizer.chat_template = CHATS[chat]
+    with naming(folder):
+        checked(tokenizer)
+    return tokenizer

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from selfgen.core.errors import UserError
 from selfgen.core.provenance import write_json
-from selfgen.core.rows import write_rows
+from selfgen.core.rows import read_rows, write_rows
 
 if TYPE_CHECKING:
     import datasets
@@ -43,7 +43,7 @@ class Parts:
                     f"out: found {folder} with rows of other data, another model or other"
                     " settings; allowed: an empty folder, or one of these rows"
                 )
-        elif any(folder.iterdir()):
+        elif any(path.suffix != ".partial" for path in folder.iterdir()):
             raise UserError(f"out: found {folder} with other files, allowed: none")
         else:
             write_json(mark, own)
@@ -63,6 +63,12 @@ class Parts:
             write_rows(self._path(number), rows)
         else:
             self._tables[number] = table(rows)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """All rows in memory, in the order of the parts."""
+        if self.folder:
+            return read_rows(*map(self._path, range(self.count)))
+        return [row for n in range(self.count) for row in self._tables[n].to_pylist()]
 
     def dataset(self) -> datasets.Dataset:
         """All rows, one epoch after the other."""

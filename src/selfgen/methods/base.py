@@ -88,7 +88,7 @@ class Trained(Method):
     """
 
     mixed_by: ClassVar[type[Mix]]
-    loss: ClassVar[Literal["labels", "pairs", "two-pass", "online"]] = "labels"
+    loss: ClassVar[Literal["labels", "pairs", "two-pass", "online", "own"]] = "labels"
     graded: ClassVar[bool] = False
     checked: ClassVar[bool] = False
     whole_rows: ClassVar[bool] = False
@@ -129,9 +129,11 @@ class Trained(Method):
         """The section of `preferences` that its rows are made of, in the place of records."""
         return None
 
-    def own_files(self) -> dict[str, str]:
-        """Files of the user's own code, by the keys that name them."""
-        return {}
+    def own_code(self) -> dict[str, str]:
+        """Functions of the user's own, by the keys that name them: ``function`` makes rows,
+        ``loss_function`` is minimised."""
+        address = getattr(self, "loss_function", None)
+        return {"loss_function": address} if address else {}
 
     def mixed(self, metric: str, column: str, dataset: str) -> Mix:
         """How its rows are made. ``metric`` and ``column``: how the task grades an answer;

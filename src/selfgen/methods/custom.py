@@ -9,12 +9,12 @@ from typing import Any, Literal
 from pydantic import Field
 
 from selfgen.core import own_code
-from selfgen.core.errors import UserError
 from selfgen.core.types import Share
 from selfgen.generation.spec import Drawing, Sampled
 from selfgen.methods.base import Trained
-from selfgen.mixing.mix import MakeRows, Mix, Mixing, Records
+from selfgen.mixing.mix import Mix, Mixing, Records
 from selfgen.mixing.rows import Fields
+from selfgen.training.spec import Own
 
 
 class CustomRows(Mix):
@@ -34,33 +34,25 @@ class CustomRows(Mix):
         return self.reads != "nothing"
 
     def more(self, records: Records, passes: Records, root: Path) -> dict[str, Any]:
-        return {"function": load_function(f"{root / self.function}")}
+        return {"function": own_code.function(self.function, "function", root)}
 
     def make(self, mixing: Mixing, i: int, epoch: int) -> Sequence[Fields]:
         raise ValueError("mix: custom needs its function")
 
 
-def load_function(address: str) -> MakeRows:
-    """The function ``FILE.py:NAME``: code of the user's own."""
-    path, _, name = address.rpartition(":")
-    module = own_code.load(Path(path), "function")
-    if not callable(getattr(module, name, None)):
-        raise UserError(f"function: {path} has no function {name}")
-    return getattr(module, name)
-
-
-class Custom(CustomRows, Sampled, Trained):
-    """A mixing function of one's own; see docs/own-method.md."""
+class Custom(CustomRows, Own, Sampled, Trained):
+    """A mixing function of one's own, and a loss; see docs/own-method.md."""
 
     beta: Share = Field(
         default=1.0, description="Share of own tokens in a `forced` or `onepass` pass."
     )
 
     mixed_by = CustomRows
+    loss = "own"
     in_memory = False
 
-    def own_files(self) -> dict[str, str]:
-        return {"function": self.function.rpartition(":")[0]}
+    def own_code(self) -> dict[str, str]:
+        return super().own_code() | {"function": self.function}
 
     def drawing(self, number: int) -> Drawing | None:
         if not self.reads_pass:

@@ -24,8 +24,9 @@ LONGER = 2
 
 @dataclass(frozen=True)
 class Oracle:
-    """What is right in an answer to one example. Of several right steps that one is asked
-    for which comes first in the reference."""
+    """What is right in an answer to one example. Of several right steps a label is the one
+    that the reference has at that place, while it is right, or the next of the reference that
+    is; a draft goes on with those that come first in the reference."""
 
     tokenizer: Any
     spec: PromptSpec
@@ -44,7 +45,9 @@ class Oracle:
             if len(steps) > done:
                 begun, done = t, len(steps)
                 right = [
-                    x for step in self._right(steps) for x in self._ids(steps, step)
+                    x
+                    for step in self._right(steps, len(steps))
+                    for x in self._ids(steps, step)
                 ]
             own = list(context[begun:t])
             fitting = (
@@ -87,12 +90,15 @@ class Oracle:
         marks = self.checker.delimiters
         return step.text.rstrip(marks) if marks else step.text
 
-    def _right(self, before: Sequence[Step]) -> list[Step]:
+    def _right(self, before: Sequence[Step], first: int = 0) -> list[Step]:
+        """All right steps in the order of the reference, from its step ``first`` on."""
         last = len(self._order)
-        return sorted(
-            self.checker.right(self.example.prompt, before),
-            key=lambda step: self._order.get(self._word(step), last),
-        )
+
+        def place(step: Step) -> int:
+            found = self._order.get(self._word(step))
+            return last if found is None else (found - first) % last
+
+        return sorted(self.checker.right(self.example.prompt, before), key=place)
 
     def _is_closed(self, step: Step) -> bool:
         marks = self.checker.delimiters

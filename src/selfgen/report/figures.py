@@ -1,18 +1,12 @@
-"""The figures, and how all of them look.
-
-Colours are those of Okabe and Ito (colour-blind safe); a method has the same colour in every
-figure of a configuration. Equal inputs give equal bytes: no dates, no random ids, and the
-font that ships with matplotlib.
-"""
+"""The figures of a configuration; how they look: ``report.style``."""
 
 from __future__ import annotations
 
-import functools
-import io
 import math
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ParamSpec
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from selfgen.evaluation.statistics import mean_interval
 from selfgen.report.collect import NO_MODEL, SHARED, in_order, several
@@ -26,119 +20,33 @@ from selfgen.report.registry import (
     score_frame,
 )
 from selfgen.report.spec import TableSpec
+from selfgen.report.style import (
+    BLACK,
+    TEXT_GREY,
+    Look,
+    family,
+    legend,
+    listed,
+    looks,
+    panel,
+    panels,
+    styled,
+)
 from selfgen.report.tables.details import title as title_of
 from selfgen.report.tables.steps import rates
 
 if TYPE_CHECKING:
     import pandas
-    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-    from matplotlib.typing import RcKeyType
 
-Arguments = ParamSpec("Arguments")
-
-KINDS = ("pdf", "svg", "png")
-"""Endings of a figure's files."""
-
-OKABE_ITO = (
-    "#0072B2",
-    "#D55E00",
-    "#009E73",
-    "#CC79A7",
-    "#E69F00",
-    "#56B4E9",
-)
-BLACK, TEXT_GREY, GREY, LIGHT = "#000000", "#555555", "#8A8A8A", "#D9D9D9"
-STYLE: dict[RcKeyType, Any] = {
-    "font.family": "DejaVu Sans",
-    "font.size": 8,
-    "axes.titlesize": 8,
-    "axes.labelsize": 8,
-    "xtick.labelsize": 7,
-    "ytick.labelsize": 8,
-    "legend.fontsize": 8,
-    "axes.linewidth": 0.6,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "xtick.major.width": 0.6,
-    "ytick.major.width": 0.6,
-    "pdf.fonttype": 42,
-    "svg.fonttype": "path",
-    "text.parse_math": False,
-    "svg.hashsalt": "selfgen",
-    "savefig.dpi": 200,
-}
-METADATA: dict[str, dict[str, Any]] = {
-    "pdf": {"CreationDate": None},
-    "svg": {"Date": None},
-    "png": {"Software": None},
-}
+AFTER = {"after own steps": "-", "after the reference's": "--"}
 
 
-def styles(spec: TableSpec[Any]) -> dict[str, tuple[str, str]]:
-    """Colour and line style of each labelled method.
-
-    The baseline is black (of several candidates the first), base and lead-1 are grey; the
-    others take the palette in alphabetical order, from the seventh on again with dashes.
-    """
-    fixed = {spec.baselines[0]: BLACK, "base": GREY, "lead-1": GREY}
-    others = sorted(set(spec.labels) - set(fixed))
-    cycle = [(colour, line) for line in ("-", "--", ":") for colour in OKABE_ITO]
-    return {method: (colour, "-") for method, colour in fixed.items()} | {
-        method: cycle[i % len(cycle)] for i, method in enumerate(others)
-    }
-
-
-def render(figure: Figure, kind: str) -> bytes:
-    """The figure as a file: ``pdf``, ``svg`` or ``png``."""
-    import matplotlib
-
-    buffer = io.BytesIO()
-    with matplotlib.rc_context(STYLE):
-        figure.savefig(buffer, format=kind, metadata=METADATA[kind])
-    return buffer.getvalue()
-
-
-def styled(draw: Callable[Arguments, Figure]) -> Callable[Arguments, Figure]:
-    """Draws with the style of all figures."""
-
-    @functools.wraps(draw)
-    def drawn(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Figure:
-        import matplotlib
-
-        with matplotlib.rc_context(STYLE):
-            return draw(*args, **kwargs)
-
-    return drawn
-
-
-def panels(
-    rows: int, columns: int, size: tuple[float, float], **options: Any
-) -> tuple[Figure, Any]:
-    """An empty figure of panels, and its axes [rows][columns]; ``size`` in inches."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=size, layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure, figure.subplots(rows, columns, squeeze=False, **options)
-
-
-def legend(figure: Figure, axes: Any, width: float = 1.7) -> None:
-    """Every labelled line once, below the panels; a name takes so many inches."""
-    lines: dict[str, Artist] = {}
-    for ax in axes.flat:
-        handles, names = ax.get_legend_handles_labels()
-        lines |= {n: h for n, h in zip(names, handles, strict=True) if n not in lines}
-    columns = int(figure.get_size_inches()[0] / width)
-    figure.legend(
-        lines.values(),
-        lines.keys(),
-        loc="outside lower center",
-        ncols=max(1, min(len(lines), columns)),
-        frameon=False,
-    )
+def looks_of(spec: TableSpec[Any], shown: Iterable[str]) -> dict[str, Look]:
+    """Of the methods that are shown; of several candidates the first is the baseline."""
+    mixes = {method: spec.mixes.get(method, "none") for method in shown}
+    return looks(mixes, spec.baselines[0])
 
 
 @styled
@@ -179,7 +87,7 @@ def main_figure(
         ax.set_title(f"{title}\nn = {table.size(i)}")
     for axes, (title, units, value, lines) in zip(grid, parts, strict=True):
         for ax, (i, _), unit in zip(axes, columns, units, strict=True):
-            _dots(ax, lines, i, value, styles(spec))
+            _dots(ax, lines, i, value, spec.mixes)
             ax.set_xlabel(unit)
         axes[0].set_yticks(range(len(lines)), _names(lines))
         axes[0].text(
@@ -202,8 +110,6 @@ def _explained(table: Numbers) -> str:
     text += "."
     if any(value is not None for value in table.detectable):
         text += " (b) Filled: the interval excludes 0."
-    if any(row.decoding != "direct" for row in table.rows):
-        text += " Diamonds: corrected answers."
     return text
 
 
@@ -212,7 +118,7 @@ def _dots(
     rows: list[Line],
     i: int,
     name: str,
-    looks: Mapping[str, tuple[str, str]],
+    mixes: Mapping[str, str],
 ) -> None:
     """A dot and its interval a row: the ``mean`` or ``difference`` of column ``i``."""
     from matplotlib.ticker import MaxNLocator
@@ -223,7 +129,7 @@ def _dots(
         value = getattr(row.scores[i], name, None)
         if value is None:
             continue
-        colour, _ = looks.get(row.method, (GREY, "-"))
+        colour, marker, _ = family(mixes.get(row.method, "none"))
         filled = name == "mean" or value.sign != 0
         ax.plot(
             [100 * value.low, 100 * value.high],
@@ -236,8 +142,8 @@ def _dots(
         ax.plot(
             [100 * value.value],
             [y],
-            marker="o" if row.decoding == "direct" else "D",
-            markersize=4.5 if row.decoding == "direct" else 4,
+            marker=marker,
+            markersize=4.5,
             markeredgecolor=colour,
             markerfacecolor=colour if filled else "white",
             markeredgewidth=1.0,
@@ -245,15 +151,6 @@ def _dots(
         )
     ax.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
     listed(ax, len(rows))
-
-
-def listed(ax: Axes, rows: int) -> None:
-    """Rows from the top to the bottom, on dotted lines instead of an axis."""
-    ax.set_ylim(rows - 0.5, -0.5)
-    ax.grid(axis="y", color=LIGHT, linewidth=0.5, linestyle=(0, (1, 2)))
-    ax.set_axisbelow(True)
-    ax.spines["left"].set_visible(False)
-    ax.tick_params(axis="y", length=0)
 
 
 def _names(rows: Sequence[Line]) -> list[str]:
@@ -264,43 +161,63 @@ def _names(rows: Sequence[Line]) -> list[str]:
     ]
 
 
-@styled
-def curves_figure(curves: pandas.DataFrame, spec: TableSpec[Any]) -> Figure:
-    """Training loss per labelled token. Losses of methods are not comparable: their
-    contexts differ.
+@dataclass(frozen=True)
+class Stages:
+    """The parent of each trained method, and those that are trained on pairs."""
 
-    Over steps: a panel a task and model, a line a method.
+    parents: dict[str, str]
+    pairs: tuple[str, ...]
+
+
+@styled
+def curves_figure(curves: pandas.DataFrame, spec: TableSpec[Stages]) -> Figure:
+    """Training loss per labelled token, and of pairs in a row of their own. A stage begins
+    where its parent's ends. Losses of methods are not comparable: their contexts differ.
+
+    A panel a task and model, a line a method.
 
     ``curves``: task, model, method, seed, step, loss, learning_rate. A line is the mean
     of the seeds, smoothed by a running mean over a twentieth of the steps.
     """
     shown = in_order(curves, ["task", "model"])
     many = len({model for _, model in shown}) > 1
-    size = (max(4.6, 0.4 + 2.4 * len(shown)), 2.7)
-    figure, axes = panels(1, len(shown), size)
-    looks = styles(spec)
-    for ax, (task, model) in zip(axes[0], shown, strict=True):
-        own = curves[(curves["task"] == task) & (curves["model"] == model)]
-        for (method,) in in_order(own, ["method"]):
-            mean = own[own["method"] == method].groupby("step")["loss"].mean()
-            window = max(1, math.ceil(len(mean) / 20))
-            smooth = mean.rolling(window, center=True, min_periods=1).mean()
-            colour, line = looks.get(method, (GREY, "-"))
-            ax.plot(
-                smooth.index,
-                smooth.to_numpy(),
-                color=colour,
-                linestyle=line,
-                linewidth=1.3,
-                label=spec.labels.get(method, method),
-            )
-        ax.grid(axis="y", color=LIGHT, linewidth=0.5)
-        ax.set_axisbelow(True)
-        ax.set_title(f"{task}, {model}" if many else task)
-        ax.set_xlabel("step")
-    axes[0][0].set_ylabel("training loss, running mean")
+    on_pairs = curves["method"].isin(spec.own.pairs)
+    losses = [("loss of a labelled token", curves[~on_pairs])]
+    if on_pairs.any():
+        losses.append(("loss of a pair", curves[on_pairs]))
+    size = (max(4.6, 0.4 + 2.2 * len(shown)), 0.7 + 2.0 * len(losses))
+    figure, axes = panels(len(losses), len(shown), size)
+    look_of = looks_of(spec, curves["method"].unique())
+    for line, (unit, part) in zip(axes, losses, strict=True):
+        for ax, (task, model) in zip(line, shown, strict=True):
+            own = part[(part["task"] == task) & (part["model"] == model)]
+            every = curves[(curves["task"] == task) & (curves["model"] == model)]
+            steps = (every.groupby("method")["step"].max() + 1).to_dict()
+            for (method,) in in_order(own, ["method"]):
+                mean = own[own["method"] == method].groupby("step")["loss"].mean()
+                window = max(1, math.ceil(len(mean) / 20))
+                smooth = mean.rolling(window, center=True, min_periods=1).mean()
+                look = look_of[method]
+                ax.plot(
+                    smooth.index + _before(method, spec.own.parents, steps),
+                    smooth.to_numpy(),
+                    color=look.colour,
+                    linestyle=look.line,
+                    linewidth=1.2,
+                    label=spec.labels.get(method, method),
+                )
+            first, last = ax in axes[0], ax in axes[-1]
+            panel(ax, unit if ax is line[0] else "", "step" if last else "", "y")
+            if first:
+                ax.set_title(f"{task}, {model}" if many else task)
     legend(figure, axes, 1.9)
     return figure
+
+
+def _before(method: str, parents: Mapping[str, str], steps: Mapping[str, int]) -> int:
+    """Steps that the weights had been trained for when a method's stage began."""
+    parent = parents.get(method)
+    return steps.get(parent, 0) + _before(parent, parents, steps) if parent else 0
 
 
 @styled
@@ -319,30 +236,34 @@ def steps_figure(errors: Sequence[Rows], spec: TableSpec[Any]) -> Figure:
         if key[2] in {*spec.primary, spec.baseline_of(*key[:2])}
     }
     places = list(dict.fromkeys(key[:2] for key in shown))
-    sizes = {row["due"] for s in shown.values() for part in s.values() for row in part}
-    by_size = len(sizes) > 1
+    # Places whose references have different numbers of steps
+    sized = {
+        key[:2]
+        for key, by_seed in shown.items()
+        if len({row["due"] for part in by_seed.values() for row in part}) > 1
+    }
+    by_size = bool(sized)
     size = (max(4.6, 0.4 + 2.4 * len(places)), 2.7 + 2.0 * by_size)
     figure, axes = panels(1 + by_size, len(places), size)
-    looks = styles(spec)
+    look_of = looks_of(spec, dict.fromkeys(method for _, _, method, *_ in shown))
     for column, place in enumerate(places):
         axes[0][column].set_title(
             ", ".join(place) if several(m for _, m in places) else place[0]
         )
         for key, by_seed in shown.items():
             if key[:2] == place:
-                look = (looks.get(key[2], (GREY, "-"))[0], spec.labels[key[2]])
+                look = (look_of[key[2]].colour, spec.labels[key[2]])
                 _by_place(axes[0][column], by_seed, *look)
-                if by_size:
+                if place in sized:
                     _by_size(axes[1][column], by_seed, *look, spec.confidence, key)
-    titles = [("step of the answer", "wrong steps, %\n(dashes: after reference)")]
+        if by_size and place not in sized:
+            axes[1][column].set_visible(False)
+    titles = [("step of the answer", "wrong steps, %")]
     titles.append(("steps of the reference", "excess error, points"))
     for line, (x, y) in zip(axes, titles, strict=False):
-        line[0].set_ylabel(y)
         for ax in line:
-            ax.set_xlabel(x)
-            ax.grid(axis="y", color=LIGHT, linewidth=0.5)
-            ax.set_axisbelow(True)
-    legend(figure, axes, 1.9)
+            panel(ax, y if ax is line[0] else "", x, "y")
+    legend(figure, axes, 1.9, AFTER)
     return figure
 
 
@@ -392,6 +313,6 @@ def _by_size(
 
 FIGURES: dict[str, Rendering[Figure]] = {
     "main": Rendering(main_figure, {"scores": score_frame, "runs": frame}),
-    "curves": Rendering(curves_figure, {"curves": frame}),
+    "curves": Rendering(curves_figure, {"curves": frame}, Stages),
     "step-errors": Rendering(steps_figure, {"errors": rows}),
 }

@@ -1,4 +1,4 @@
-"""A table as text: Markdown, LaTeX (booktabs) and CSV, the same for every table."""
+"""A table as text: Markdown and CSV, the same for every table; ``latex`` has the third."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import csv
 import io
 import math
 import re
-import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -17,39 +16,6 @@ if TYPE_CHECKING:
 NOT_RUN = "—"
 ITEMS_ONLY = "‡"
 TWO_SEEDS = "§"
-_MARKS = {
-    "▲": r"$^{\uparrow}$",
-    "▲▲": r"$^{\uparrow\uparrow}$",
-    "▼": r"$^{\downarrow}$",
-    "▼▼": r"$^{\downarrow\downarrow}$",
-    "†": r"$^{\dagger}$",
-}
-_LATEX = {
-    "\\": r"\textbackslash{}",
-    **{character: f"\\{character}" for character in "&%$#_{}"},
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "|": r"\textbar{}",
-    "`": r"\textasciigrave{}",
-    '"': "''",
-    "—": "---",
-    "–": "--",
-    "−": "$-$",
-    "±": r"$\pm$",
-    "×": r"$\times$",
-    "β": r"$\beta$",
-    "†": r"$\dagger$",
-    "‡": r"$\ddagger$",
-    "§": r"\S{}",
-    "¶": r"\P{}",
-    "▲": r"$\uparrow$",
-    "▼": r"$\downarrow$",
-    "\N{NO-BREAK SPACE}": "~",
-}
-_HEADER_WIDTH = 13
-_NARROW = 8
 
 
 @dataclass(frozen=True)
@@ -166,42 +132,6 @@ def to_markdown(grid: Grid) -> str:
     return "\n".join(lines) + "\n"
 
 
-def to_latex(grid: Grid) -> str:
-    r"""A complete ``table`` environment; the document needs the package booktabs."""
-    columns = "l" * grid.left + "r" * (len(grid.header) - grid.left)
-    lines = [
-        r"\begin{table}[tbp]",
-        r"\centering",
-        rf"\caption{{{_latex(grid.title)}}}",
-        rf"\label{{tab:{grid.name}}}",
-        r"\scriptsize" if len(grid.header) > _NARROW else r"\footnotesize",
-        r"\setlength{\tabcolsep}{4.5pt}",
-        r"\setbox0=\hbox{%",
-        rf"\begin{{tabular}}{{@{{}}{columns}@{{}}}}",
-        r"\toprule",
-        *_latex_header(grid.header),
-        r"\midrule",
-    ]
-    for index, row in enumerate(grid.rows):
-        if index in grid.rules:
-            lines.append(r"\midrule")
-        lines += _latex_row(row)
-    return "\n".join(
-        [
-            *lines,
-            r"\bottomrule",
-            r"\end{tabular}}%",
-            # Centred also where it is wider than the text; notes are as wide as it.
-            r"\makebox[\textwidth][c]{\begin{minipage}{\wd0}",
-            r"\box0\par\vspace{3pt}\scriptsize\raggedright",
-            *(rf"{_latex(note)}\par" for note in grid.notes),
-            r"\end{minipage}}",
-            r"\end{table}",
-            "",
-        ]
-    )
-
-
 def to_csv(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     """Comma-separated text: floats with six decimals, None as an empty field."""
     buffer = io.StringIO()
@@ -228,55 +158,14 @@ def markdown_block(text: str) -> str:
     return re.sub(r"^(\d*)(?=[-+=.)])", r"\1\\", text)
 
 
-def _entry(box: Box) -> Entry:
+def entry(box: Box) -> Entry:
+    """A box as an entry."""
     return box if isinstance(box, Entry) else Entry(box)
 
 
 def _markdown_entry(box: Box) -> str:
-    entry = _entry(box)
-    text = _markdown(entry.text)
-    text = f"**{text}**" if entry.bold else text
-    text = f"{text} {entry.mark}" if entry.mark else text
-    return f"{text}<br>{_markdown(entry.below)}" if entry.below else text
-
-
-def _latex(text: str) -> str:
-    # Two of these in a row would be joined to another sign.
-    return "".join(
-        _LATEX.get(one, one) + "{}" * (one == next_ and one in "-'")
-        for one, next_ in zip(text, f"{text[1:]} ", strict=True)
-    )
-
-
-def _latex_line(boxes: Iterable[str]) -> str:
-    """Boxes of a line. What stands at its beginning is no argument of the command above."""
-    line = " & ".join(boxes)
-    return "{}" * line.startswith(("[", "*")) + line
-
-
-def _latex_row(row: Sequence[Box]) -> list[str]:
-    first = []
-    entries = [*map(_entry, row)]
-    for entry in entries:
-        text = _latex(entry.text)
-        text = rf"\textbf{{{text}}}" if entry.bold else text
-        # A mark takes no room, so that the numbers above and below stay aligned.
-        first.append(text + (rf"\rlap{{{_MARKS[entry.mark]}}}" if entry.mark else ""))
-    lines = [_latex_line(first) + r" \\"]
-    if any(entry.below for entry in entries):
-        second = [rf"{{\tiny {_latex(e.below)}}}" if e.below else "" for e in entries]
-        lines = [lines[0] + "[-2pt]", " & ".join(second) + r" \\[1pt]"]
-    return lines
-
-
-def _latex_header(header: Sequence[Box]) -> list[str]:
-    """Column titles, broken into short lines that end on a common base line."""
-    stacks = []
-    for entry in map(_entry, header):
-        stack = [_latex(part) for part in textwrap.wrap(entry.text, _HEADER_WIDTH)]
-        if entry.mark:
-            stack[-1] += rf"\rlap{{{_MARKS[entry.mark]}}}"
-        stacks.append(stack + ([_latex(entry.below)] if entry.below else []))
-    height = max(map(len, stacks))
-    padded = [[""] * (height - len(stack)) + stack for stack in stacks]
-    return [_latex_line(line) + r" \\" for line in zip(*padded, strict=True)]
+    found = entry(box)
+    text = _markdown(found.text)
+    text = f"**{text}**" if found.bold else text
+    text = f"{text} {found.mark}" if found.mark else text
+    return f"{text}<br>{_markdown(found.below)}" if found.below else text

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from selfgen.report.figures import FIGURES, KINDS, render
+from selfgen.report.figures import FIGURES
 from selfgen.report.registry import draw, with_baselines
 from selfgen.report.spec import TableSpec
+from selfgen.report.style import KINDS, render
 
 if TYPE_CHECKING:
     from selfgen.runtime.job import Job

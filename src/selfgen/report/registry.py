@@ -19,6 +19,7 @@ from selfgen.core.spec import from_json, to_json
 from selfgen.evaluation.text import SHAPE
 from selfgen.report import grid, tables
 from selfgen.report.grid import Grid
+from selfgen.report.latex import to_latex
 from selfgen.report.spec import TableSpec
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class Drawn:
         """By the ending of the file's name: Markdown, LaTeX and CSV."""
         return {
             "md": "\n".join(map(grid.to_markdown, self.grids)),
-            "tex": "\n".join(map(grid.to_latex, self.grids)),
+            "tex": "\n".join(map(to_latex, self.grids)),
             "csv": grid.to_csv(self.columns, self.lines),
         }
 
@@ -84,7 +85,8 @@ def draw(
     drawn = known[spec.kind]
     if drawn.own is not None:
         spec = replace(spec, own=from_json(drawn.own, to_json(spec.own)))
-    read = [reader(inputs[name]) for name, reader in drawn.reads.items()]
+    # Of an input without files Snakemake does not even tell the name.
+    read = [reader(inputs.get(name, ())) for name, reader in drawn.reads.items()]
     return drawn.draw(*read, spec)
 
 

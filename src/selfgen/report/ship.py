@@ -10,12 +10,14 @@ import os
 import re
 import shutil
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
 
 from selfgen.core import manifests
 from selfgen.core.errors import UserError
-from selfgen.core.provenance import sha256
+from selfgen.core.provenance import sha256, write_json
 from selfgen.core.rows import WRITTEN, read_table
+from selfgen.report.took import FILE, took
 
 FOLDERS = ("tables", "figures", "collected")
 _MARK = re.compile(r"<!-- ([\w-]+(?:/[\w-]+)?) -->")
@@ -25,9 +27,10 @@ BESIDE = ("tuning", "steps")
 steps that a checker judged. Not every run has them."""
 
 
-def ship(results: Path, out: Path) -> None:
+def ship(results: Path, out: Path, resources: Path) -> None:
     """Copy what ``results`` shows to the empty or missing folder ``out``; judgments, and
-    ``BESIDE``, where there are any.
+    ``BESIDE``, where there are any. Beside it goes what the run took, downloads of the folder
+    ``resources`` included.
 
     Raises:
         UserError: a part of the run is missing, or not as it was made.
@@ -55,6 +58,12 @@ def ship(results: Path, out: Path) -> None:
         to.parent.mkdir(parents=True, exist_ok=True)
         table = read_table(path).drop_columns("reply")
         pyarrow.parquet.write_table(table, to, **WRITTEN)
+    ship_cost(results, out, resources)
+
+
+def ship_cost(results: Path, out: Path, resources: Path) -> None:
+    """Write what a run took to the folder ``out``, and nothing else."""
+    write_json(out / FILE, asdict(took(results, resources)))
 
 
 def _files(folder: Path) -> list[Path]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 Own = TypeVar("Own")
@@ -48,11 +48,12 @@ class TableSpec(Generic[Own]):
 
     ``kind`` is its entry in the registry and ``name`` the stem of its files; they differ
     where one kind makes several tables. ``columns`` are the scores of the main table,
-    ``labels`` what readers call the methods. ``baseline``: the method that the others are
-    compared with, or that of each task and base model. ``primary``: those whose difference to
-    it was declared before the run as what is asked, in the columns that are primary.
-    ``cells`` say in order whose results the files are, one or several a cell; ``own`` is what
-    only this kind of table needs, None where that is nothing.
+    ``labels`` what readers call the methods, ``mixes`` their kinds. ``baseline``: the
+    method that the others are compared with, or that of each task and base model.
+    ``primary``: those whose difference to it was declared before the run as what is
+    asked, in the columns that are primary. ``cells`` say in order whose results the files
+    are, one or several a cell; ``own`` is what only this kind of table needs, None where
+    that is nothing.
     """
 
     kind: str
@@ -65,6 +66,7 @@ class TableSpec(Generic[Own]):
     confidence: float
     cells: tuple[Cell, ...]
     own: Own
+    mixes: dict[str, str] = field(default_factory=dict)
 
     @property
     def percent(self) -> str:
@@ -94,7 +96,7 @@ class TableSpec(Generic[Own]):
         else:
             names = {reference.chosen for reference in self.baseline}
         if len(names) > 1:
-            return "the reference"
+            return "the baseline"
         return self.labels.get(*names, *names)
 
     @property
@@ -109,7 +111,7 @@ class TableSpec(Generic[Own]):
         )
         among = ", ".join(self.labels[name] for name in self.baselines)
         return [
-            f"The reference is the best on validation of {among} (table tuning): {chosen}."
+            f"The baseline is the best on validation of {among} (table tuning): {chosen}."
         ]
 
 

@@ -34,8 +34,9 @@ class Job:
     ``shard`` of ``shards`` parts of the plan; ``engine`` (auto, sequential or speculative).
     Of training:
     ``checkpoint_minutes``, ``micro_batch_tokens`` (of a forward pass; 0: by device),
-    ``compile`` (torch.compile, which pays on a GPU), ``nodes`` (machines of a Slurm job) and
-    ``launch`` (configuration of ``accelerate launch``).
+    ``compile`` (torch.compile, which pays on a GPU), ``nodes`` (machines of a Slurm job),
+    ``launch`` (configuration of ``accelerate launch``) and ``report_to`` (trackers by their
+    names in ``accelerate``, with commas).
     """
 
     inputs: Mapping[str, tuple[Path, ...]]
@@ -59,6 +60,7 @@ class Job:
     compile: bool = False
     nodes: int = 1
     launch: str = ""
+    report_to: str = ""
 
     def input(self, name: str) -> Path:
         """The one file or folder of an input."""
@@ -98,7 +100,7 @@ class Job:
     def told(self) -> dict[str, Any]:
         """What of the machine and the knobs a manifest tells: in bf16 they may change how
         sums are rounded."""
-        hidden = ("root", "scratch", "replies", "limits", "launch")
+        hidden = ("root", "scratch", "replies", "limits", "launch", "report_to")
         names = ["threads", "gpus", *(name for name in KNOBS if name not in hidden)]
         return {name: getattr(self, name) for name in names}
 

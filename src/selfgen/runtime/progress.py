@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import logging
-import os
-import sys
 import time
-from pathlib import Path
 
 log = logging.getLogger("selfgen")
 
@@ -14,7 +11,8 @@ log = logging.getLogger("selfgen")
 class Progress:
     """Called with what is done and how much there is in all, it says how long is left.
 
-    Lines go to stderr, that is to the rule's log, and to the terminal where there is one.
+    Lines go to stderr, that is to the rule's log, where the terminal's picture of a run finds
+    the last one.
     A step that ``resumes`` reports one unit at a time, and may start at any of them.
     """
 
@@ -35,14 +33,3 @@ class Progress:
         span = f"{left:.0f} s" if left < 90 else f"{left / 60:.0f} min"
         line = f"{self.name}: {self.unit} {done} of {total}, {span} left"
         log.info(line)
-        terminal(line)
-
-
-def terminal(line: str) -> None:
-    """Show a line to a person: the log has stderr, so this goes to the terminal itself."""
-    if os.environ.get("SELFGEN_PROGRESS") == "terminal":
-        try:
-            with Path("/dev/tty").open("w") as tty:
-                print(line, file=tty)
-        except OSError:
-            print(line, file=sys.stderr)

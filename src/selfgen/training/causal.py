@@ -40,11 +40,13 @@ from selfgen.training.spec import (
     Lora,
     Online,
     Optimization,
+    Own,
     Preference,
     TrainSpec,
     TwoPass,
 )
 from selfgen.training.state import Checkpoints, Outcome
+from selfgen.training.trackers import NO_TRACKERS, Trackers
 from selfgen.training.two_pass import TwoPassLoss
 from selfgen.training.update import Update, cure
 
@@ -69,6 +71,8 @@ def train(
     compile: bool = False,
     progress: Callable[[int, int], None] | None = None,
     after_step: Callable[[int], bool] | None = None,
+    loss_function: Callable[..., torch.Tensor] | None = None,
+    trackers: Trackers = NO_TRACKERS,
 ) -> tuple[Any, Outcome]:
     """Fine-tune ``model`` on ``rows``; returns the trained model and what was done.
 
@@ -84,6 +88,8 @@ def train(
             then faster on a GPU; on a CPU it was slower (docs/reference/bench).
         progress: called with (steps done, steps in all).
         after_step: called with the steps done; training ends when it returns True.
+        loss_function: in the place of the cross-entropy (``training.own:Loss``).
+        trackers: that are told the curve, point by point.
 
     Of several processes that a launcher started each trains on a part of every step. Where
     its configuration says FSDP they share the weights (profiles/launch), and only the
@@ -104,7 +110,7 @@ def train(
     set_seed(spec.seed)
     probe.is_model(model)
     device, precision = place(spec.device, model)
-    accelerator = _accelerator(device, precision)
+    accelerator = _accelerator(device, precision, trackers)
     sharded = accelerator.is_fsdp2
     lora = spec.optimization.lora
     if sharded and (lora or isinstance(spec.loss, TwoPass | Online)):
@@ -124,7 +130,7 @@ def train(
         model.to(accelerator.device)
         probe.reader(model, gradients=True)  # in fp32, then as it will be trained
     with accelerator.autocast():
-        objective = _objective(model, spec, part.total, banned, stops)
+        objective = _objective(model, spec, part.total, banned, stops, loss_function)
     alike = objective.reader.alike
     if sharded and (objective.reader.way == "whole" or alike):
         raise UserError(
@@ -156,6 +162,7 @@ def train(
     outcome.device, outcome.precision = device, precision
     outcome.read = objective.reader.way
     outcome.processes, outcome.sharded = accelerator.num_processes, sharded
+    trackers.begin(accelerator, spec)
     update = Update(
         accelerator,
         objective,
@@ -174,11 +181,13 @@ def train(
         seconds = time.perf_counter() - started
         seconds -= drawing.get("generation_seconds", 0.0)
         outcome.add(point, batch, objective.forwarded(batch), seconds, drawing)
+        trackers.log(accelerator, outcome.curve[-1])
         if progress:
             progress(outcome.steps, len(steps))
         state.save(outcome)
         if after_step and after_step(outcome.steps):
             break
+    trackers.end(accelerator)
     if sharded:
         return _whole(accelerator, wrapped), outcome
     model = accelerator.unwrap_model(wrapped).model
@@ -204,7 +213,7 @@ def _check(model: Any, parameters: Sequence[torch.nn.Parameter]) -> None:
         raise UserError("training: no parameter of the model requires a gradient")
 
 
-def _accelerator(device: str, precision: str) -> Any:
+def _accelerator(device: str, precision: str, trackers: Trackers) -> Any:
     from accelerate import Accelerator
     from accelerate.utils import FullyShardedDataParallelPlugin
 
@@ -224,6 +233,7 @@ def _accelerator(device: str, precision: str) -> Any:
         cpu=device == "cpu",
         mixed_precision="bf16" if precision == "bf16" else "no",
         fsdp_plugin=plugin,
+        **trackers.arguments(),
     )
 
 
@@ -249,9 +259,24 @@ def _objective(
     total: int,
     banned: Sequence[int],
     stops: Collection[int],
+    function: Callable[..., torch.Tensor] | None,
 ) -> LabelLoss:
     """What a spec minimises; ``total``: steps of the stage."""
     keys = spec.optimization
+    if function:
+        if not isinstance(spec.loss, Own | None) or keys.label_smoothing:
+            raise UserError(
+                "training: found a loss of its own with another or with label_smoothing,"
+                " which it would not read; allowed: one of them"
+            )
+        # By no statement, so that it is code of these trainings alone (``spec.modules``).
+        own = import_module(Own.module).OwnLoss
+        return own(model, function, keys.loss_mean)
+    if isinstance(spec.loss, Own) and spec.loss.loss_function:
+        raise UserError(
+            f"training: found the address {spec.loss.loss_function} without its function;"
+            " allowed: loss_function=selfgen.core.own_code.function(...)"
+        )
     if isinstance(spec.loss, Preference):
         for key, only in NOT_OF_PAIRS.items():
             if (given := getattr(keys, key)) != only:
@@ -264,7 +289,6 @@ def _objective(
     if isinstance(spec.loss, TwoPass):
         return TwoPassLoss(model, spec.loss, spec.seed, total, banned, mean, smoothing)
     if isinstance(spec.loss, Online):
-        # By no statement, so that it is code of these trainings alone (``spec.modules``).
         online = import_module(Online.module).OnlineLoss
         return online(
             model, spec.loss, spec.seed, total, banned, stops, mean, smoothing

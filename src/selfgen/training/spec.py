@@ -102,11 +102,27 @@ class Online(MixingRate, Sampled):
     )
 
 
-LOSSES: dict[str, type[Preference] | type[TwoPass] | type[Online] | None] = {
+class Own(Keys):
+    """A loss of the user's own in the place of the cross-entropy: docs/own-method.md."""
+
+    module: ClassVar[str] = "selfgen.training.own"
+
+    loss_function: str | None = Field(
+        default=None,
+        pattern=r"^([^:]+\.py|\w+(\.\w+)*):\w+$",
+        description="A loss of yours, `FILE.py:NAME` as `function`, or `package.module:NAME`"
+        " of an installed package; null: the cross-entropy of the labels.",
+    )
+
+
+LOSSES: dict[
+    str, type[Preference] | type[TwoPass] | type[Online] | type[Own] | None
+] = {
     "labels": None,
     "pairs": Preference,
     "two-pass": TwoPass,
     "online": Online,
+    "own": Own,
 }
 """The keys of each loss by its name; the cross-entropy of the labels has none."""
 
@@ -114,7 +130,7 @@ LOSSES: dict[str, type[Preference] | type[TwoPass] | type[Online] | None] = {
 def modules(loss: type[Any] | None) -> tuple[str, ...]:
     """Modules that are code of the trainings by a loss alone, by the class of its keys: what
     generates is no code of a training that does not."""
-    return (Online.module,) if loss is Online else ()
+    return (loss.module,) if loss in (Online, Own) else ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,4 +145,4 @@ class TrainSpec(Checked):
     optimization: Optimization
     device: Device
     steps: Steps | None = None
-    loss: Preference | TwoPass | Online | None = None
+    loss: Preference | TwoPass | Online | Own | None = None

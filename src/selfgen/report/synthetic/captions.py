@@ -23,8 +23,9 @@ def captions(confidence: float) -> dict[str, str]:
         f" with {percent} intervals of the paired difference; filled where 0 is outside."
         " Shown: equal steps, rows and learning rates, unless the name says otherwise. Not"
         " shown: what each method would reach with hyperparameters of its own.",
-        "lengths": "Exact match and excess error by the length of the prompt."
-        f" {bands} Shown: whether exposure bias grows with length. Not shown: lengths that"
+        "lengths": "Exact match and excess error by the length of the prompt, side by side"
+        f" with {percent} intervals over seeds and prompts; the darker, the higher beta."
+        " Shown: whether exposure bias grows with length. Not shown: lengths that"
         " were not trained on.",
         "positions": "Error by position in the answers to the longest prompts:"
         " free-running (lines) and teacher-forced (dashes), over all seeds. In chains every"
@@ -32,7 +33,8 @@ def captions(confidence: float) -> dict[str, str]:
         " fifth of the answers have are left out. Shown: where the two part. Not shown:"
         " intervals.",
         "curves": "Exact match, free-running and excess error on validation prompts while"
-        " training goes on, of the methods that are trained longer than the others."
+        " training goes on, of the methods that are trained longer than the others, each"
+        " beside continued SFT."
         f" Bands: {percent} t-intervals over seeds. Shown: whether a gain is one of speed,"
         " and what is left of it at the end. Not shown: runs that stop earlier and whose"
         " learning rate has fallen by then.",
@@ -46,10 +48,11 @@ def captions(confidence: float) -> dict[str, str]:
         f" with {percent} intervals. Shown: models trained from nothing. Not shown:"
         " pretrained models, which can copy a draft before they are trained to correct it.",
         "gain": "Exact match gained over continued SFT against the seconds of the pass and"
-        " of training, on one thread. Blue: BASH; orange: random tokens; grey: other"
-        " methods; diamond: continued SFT. Shown: what a gain costs on this machine. Not"
-        " shown: the ratio of pass and training for larger models, where a pass is"
-        " relatively cheaper.",
+        " of training, on one thread. Blue circles: BASH; vermilion squares: random or masked"
+        " tokens; light blue triangles: drawn while training; green triangles: RAC; orange"
+        " crosses: pairs; black diamonds: plain SFT. What stands apart is named. Shown:"
+        " what a gain costs on this machine. Not shown: the ratio of pass and training for"
+        " larger models, where a pass is relatively cheaper.",
     }
 
 

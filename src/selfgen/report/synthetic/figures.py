@@ -5,16 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from selfgen.evaluation.exposure import rates
 from selfgen.evaluation.statistics import Interval
-from selfgen.report.figures import (
+from selfgen.report.style import (
     BLACK,
+    BLUE,
+    GREEN,
     GREY,
-    LIGHT,
-    OKABE_ITO,
     TEXT_GREY,
+    VERMILION,
+    Look,
+    family,
     legend,
+    lighter,
     listed,
+    looks,
+    panel,
     panels,
     styled,
 )
@@ -28,7 +36,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-BASH, RANDOM = OKABE_ITO[0], OKABE_ITO[1]
+AFTER = {"free-running": "-", "teacher-forced": "--"}
 POINTS = {
     "exact": "exact match, %",
     "free_error": "free-running error, %",
@@ -63,12 +71,11 @@ def beta(experiments: Sequence[Numbers], by_corruption: bool = False) -> Figure:
 def _dose(ax: Axes, numbers: Numbers, measure: str, by_corruption: bool) -> None:
     experiment, lines = numbers.spec, numbers.lines
     base = lines[experiment.baseline, "direct"].cells[measure].mean
-    for names, colour, marker, title in (
-        (experiment.dose(), BASH, "o", "BASH"),
+    for names, look, title in (
+        (experiment.dose(), Look(BLUE, "o", "-"), "BASH"),
         (
             [experiment.controls.get(n) for n in experiment.dose()],
-            RANDOM,
-            "s",
+            Look(VERMILION, "s", "--"),
             "random tokens",
         ),
     ):
@@ -80,29 +87,25 @@ def _dose(ax: Axes, numbers: Numbers, measure: str, by_corruption: bool) -> None
             if by_corruption:
                 x = 100 * (lines[bash, "direct"].corruption or 0.0)
             points.append((x, lines[name, "direct"].cells[measure].mean))
-        _line(ax, points, colour, marker, title)
+        _line(ax, points, look, title)
     ax.plot([0], [100 * base.value], marker="D", color=BLACK, markersize=5, zorder=4)
 
 
 def _line(
-    ax: Axes,
-    points: Sequence[tuple[float, Interval]],
-    colour: str,
-    marker: str,
-    title: str,
-    line: str = "-",
+    ax: Axes, points: Sequence[tuple[float, Interval]], look: Look, title: str
 ) -> None:
+    """Means on a line, with a band of their intervals."""
     xs = [x for x, _ in points]
     mid, low, high = (
         [100 * getattr(i, n) for _, i in points] for n in ("value", "low", "high")
     )
-    ax.fill_between(xs, low, high, color=colour, alpha=0.15, linewidth=0)
+    ax.fill_between(xs, low, high, color=look.colour, alpha=0.15, linewidth=0)
     ax.plot(
         xs,
         mid,
-        line,
-        color=colour,
-        marker=marker,
+        look.line,
+        color=look.colour,
+        marker=look.marker,
         markersize=3.5,
         linewidth=1.2,
         label=title,
@@ -126,12 +129,12 @@ def variants(numbers: Numbers) -> Figure:
             d = line.cells[measure].difference
             if d is None:
                 continue
-            colour = _colour(experiment, line.method)
+            colour, marker, _ = family(experiment.mixes.get(line.method, "none"))
             ax.plot([100 * d.low, 100 * d.high], [y, y], color=colour, linewidth=1.2)
             ax.plot(
                 [100 * d.value],
                 [y],
-                "o",
+                marker,
                 markersize=4,
                 color=colour,
                 markerfacecolor=colour if d.sign else "white",
@@ -150,55 +153,58 @@ def variants(numbers: Numbers) -> Figure:
     return figure
 
 
-def _colour(experiment: ExperimentSpec, method: str) -> str:
-    if method in experiment.betas:
-        return BASH
-    return RANDOM if method in experiment.controls.values() else GREY
-
-
 @styled
 def lengths(rows: Sequence[tuple[Any, ...]], experiments: Sequence[Numbers]) -> Figure:
-    """Exact match and excess error by the length of the prompt; ``rows`` of
-    ``tables.LENGTHS``."""
+    """Exact match and excess error by the length of the prompt, with intervals side by side;
+    ``rows`` of ``tables.LENGTHS``."""
     import pandas as pd
 
     frame = pd.DataFrame(rows, columns=list(LENGTHS))
-    figure, axes = grid_of(2, len(experiments))
+    figure, axes = grid_of(2, len(experiments), 2.6)
     for column, numbers in enumerate(experiments):
         own = frame[frame["experiment"] == numbers.spec.name]
+        places = {items: x for x, items in enumerate(sorted(own["items"].unique()))}
+        shown = _looks(numbers.spec)
         for row, measure in enumerate(("exact", "excess")):
             ax = axes[row][column]
-            for method, (colour, marker) in _looks(numbers.spec).items():
+            for number, (method, look) in enumerate(shown.items()):
                 part = own[(own["method"] == method) & (own["measure"] == measure)]
-                points = [
-                    (r.items, Interval(r.mean, r.low, r.high, r.n, r.seeds))
-                    for r in part.sort_values("items").itertuples(index=False)
-                ]
-                _line(ax, points, colour, marker, numbers.spec.labels[method])
-            panel(ax, POINTS[measure] if column == 0 else "")
-            ax.set_xticks(sorted(own["items"].unique()))
+                part = part.sort_values("items")
+                beside = 0.7 * ((number + 0.5) / len(shown) - 0.5)
+                xs = part["items"].map(places) + beside
+                ax.vlines(xs, 100 * part["low"], 100 * part["high"], look.colour, lw=1)
+                ax.plot(
+                    xs,
+                    100 * part["mean"],
+                    look.marker,
+                    color=look.colour,
+                    markersize=3.5,
+                    label=numbers.spec.labels[method],
+                )
+            panel(ax, POINTS[measure] if column == 0 else "", axis="y")
+            ax.set_xticks(list(places.values()), [str(items) for items in places])
         axes[0][column].set_title(numbers.spec.label)
         axes[1][column].set_xlabel("items of the prompt")
     legend(figure, axes)
     return figure
 
 
-def _looks(experiment: ExperimentSpec) -> dict[str, tuple[str, str]]:
-    """Colour and marker of the methods that are shown by length and position."""
-    colours = [c for c in OKABE_ITO if c != RANDOM]
-    looks = {experiment.baseline: (BLACK, "D")}
-    for method in experiment.shown():
-        if method in experiment.controls.values():
-            looks[method] = (RANDOM, "s")
-        elif method != experiment.baseline:
-            looks[method] = (colours[(len(looks) - 1) % len(colours)], "o")
-    return looks
+def _looks(experiment: ExperimentSpec) -> dict[str, Look]:
+    """Of the methods that are shown by length: the higher beta is, the darker."""
+    found = {experiment.baseline: Look(BLACK, "D", "-")}
+    dose = experiment.dose()
+    for number, method in enumerate(reversed(dose)):
+        found[method] = Look(lighter(BLUE, 0.6 * number / len(dose)), "o", "-")
+    found |= dict.fromkeys(experiment.middle()[2:], Look(VERMILION, "s", "--"))
+    return {method: found[method] for method in experiment.shown()}
 
 
 @styled
 def positions(frame: pandas.DataFrame, experiments: Sequence[Numbers]) -> Figure:
     """Free-running (lines) and teacher-forced (dashes) error by position in the answers
     to the longest prompts."""
+    from matplotlib.ticker import MaxNLocator
+
     figure, axes = grid_of(1, len(experiments))
     for column, numbers in enumerate(experiments):
         experiment, ax = numbers.spec, axes[0][column]
@@ -207,7 +213,7 @@ def positions(frame: pandas.DataFrame, experiments: Sequence[Numbers]) -> Figure
         ]
         own = own[own["items"] == own["items"].max()]
         for method, colour in zip(
-            experiment.middle(), (BLACK, BASH, RANDOM), strict=False
+            experiment.middle(), (BLACK, BLUE, VERMILION), strict=False
         ):
             counts = own[own["method"] == method].groupby("position")
             part = rates(counts.sum(numeric_only=True))
@@ -223,8 +229,9 @@ def positions(frame: pandas.DataFrame, experiments: Sequence[Numbers]) -> Figure
                     label=experiment.labels[method] if line == "-" else None,
                 )
         panel(ax, "error, %" if column == 0 else "", "position in the answer")
+        ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
         ax.set_title(experiment.label)
-    legend(figure, axes)
+    legend(figure, axes, more=AFTER)
     return figure
 
 
@@ -232,24 +239,30 @@ def positions(frame: pandas.DataFrame, experiments: Sequence[Numbers]) -> Figure
 def curves(
     frame: pandas.DataFrame, measured: Sequence[Numbers], confidence: float
 ) -> Figure:
-    """Exact match, free-running and excess error on validation prompts, over the steps."""
-    experiments = [n.spec for n in measured if n.spec.curves]
+    """Exact match, free-running and excess error on validation prompts, over the steps: a row
+    for each method beside the first."""
+    pairs = [(n.spec, m) for n in measured for m in n.spec.curves[1:]]
     measures = ("exact", "free_error", "excess")
-    figure, axes = grid_of(len(experiments), len(measures))
-    for row, experiment in enumerate(experiments):
+    figure, axes = grid_of(len(pairs), len(measures))
+    for row, (experiment, method) in zip(axes, pairs, strict=True):
         own = frame[frame["experiment"] == experiment.name]
         own = own.assign(excess=own["free_error"] - own["forced_error"])
-        for ax, measure in zip(axes[row], measures, strict=True):
-            for i, method in enumerate(experiment.curves):
-                part = own[own["method"] == method]
+        first = experiment.curves[0]
+        mixes = {x: experiment.mixes.get(x, "none") for x in experiment.curves}
+        look_of = looks(mixes, first)
+        for ax, measure in zip(row, measures, strict=True):
+            for name in (first, method):
+                part = own[own["method"] == name]
                 points = [
                     (step, seeds_interval(values[measure].to_numpy(), confidence))
                     for step, values in part.groupby("step")
                 ]
-                colour = (BLACK, BASH, RANDOM, *OKABE_ITO[2:])[i]
-                _line(ax, points, colour, "", experiment.labels[method])
-            panel(ax, POINTS[measure], "step")
-    legend(figure, axes)
+                plain = look_of[name]._replace(marker="", line="-")
+                _line(ax, points, plain, experiment.labels[name])
+            if measure != "excess":  # a share: its interval may say less than nothing
+                ax.set_ylim(max(0, ax.get_ylim()[0]), min(100, ax.get_ylim()[1]))
+            panel(ax, POINTS[measure], "step" if row is axes[-1] else "")
+    legend(figure, axes, 2.2)
     return figure
 
 
@@ -260,9 +273,9 @@ def corrections(experiments: Sequence[tuple[Numbers, Line, TwoTurns]]) -> Figure
     ax = axes[0][0]
     shown = (
         ("first", "turn 1 exact", BLACK),
-        ("second", "turn 2 exact", BASH),
-        ("fixed", "fixed, of the wrong", OKABE_ITO[2]),
-        ("broken", "broken, of the right", RANDOM),
+        ("second", "turn 2 exact", BLUE),
+        ("fixed", "fixed, of the wrong", GREEN),
+        ("broken", "broken, of the right", VERMILION),
         ("edited", "edited", GREY),
     )
     for y, (*_, turned) in enumerate(experiments):
@@ -295,33 +308,57 @@ def corrections(experiments: Sequence[tuple[Numbers, Line, TwoTurns]]) -> Figure
 
 @styled
 def gain(experiments: Sequence[Numbers]) -> Figure:
-    """Exact match gained over the baseline against the wall time of pass and training."""
-    figure, axes = grid_of(1, len(experiments))
+    """Exact match gained over the baseline against the wall time of pass and training. What
+    stands apart is named."""
+    figure, axes = grid_of(1, len(experiments), 3.4, 3.0)
     for column, numbers in enumerate(experiments):
         ax, experiment = axes[0][column], numbers.spec
+        named = []
         for (method, decoding), line in numbers.lines.items():
             d = line.cells["exact"].difference
             if decoding != "direct" or (d is None and method != experiment.baseline):
                 continue
             seconds = line.costs["pass_seconds"] + line.costs["train_seconds"]
+            colour, marker, _ = family(experiment.mixes.get(method, "none"))
+            value = 100 * d.value if d else 0.0
             if d is None:
                 ax.axhline(0, color=BLACK, linewidth=0.6)
-                ax.plot([seconds], [0], "D", color=BLACK, markersize=5)
-                continue
-            colour = _colour(experiment, method)
-            ax.plot(
-                [seconds] * 2, [100 * d.low, 100 * d.high], color=colour, linewidth=0.8
-            )
-            ax.plot([seconds], [100 * d.value], "o", color=colour, markersize=3.5)
+            else:
+                ends = [100 * d.low, 100 * d.high]
+                ax.plot([seconds] * 2, ends, color=colour, linewidth=0.8)
+            ax.plot([seconds], [value], marker, color=colour, markersize=4)
+            named.append((seconds, value, experiment.labels[method]))
         panel(ax, "exact match, points" if column == 0 else "", "pass and training, s")
         ax.set_title(experiment.label)
         ax.set_xlim(left=0)
+        _name_apart(figure, ax, named)
     return figure
 
 
-def panel(ax: Axes, ylabel: str, xlabel: str = "") -> None:
-    """Names and a grid."""
-    ax.set_ylabel(ylabel)
-    ax.set_xlabel(xlabel)
-    ax.grid(color=LIGHT, linewidth=0.5)
-    ax.set_axisbelow(True)
+def _name_apart(
+    figure: Figure, ax: Axes, points: Sequence[tuple[float, float, str]]
+) -> None:
+    """Names beside points, the furthest from the middle first, where there is room."""
+    middle = sorted(y for _, y, _ in points)[len(points) // 2]
+    right = ax.get_xlim()[1]
+    renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]
+    figure.draw_without_rendering()
+    places = ax.transData.transform([(x, y) for x, y, _ in points])
+    taken = [np.array([place - 4, place + 4]) for place in places]
+    for x, y, name in sorted(points, key=lambda p: -abs(p[1] - middle)):
+        left = x > 0.6 * right
+        text = ax.annotate(
+            name,
+            (x, y),
+            xytext=(-5 if left else 5, 0),
+            textcoords="offset points",
+            ha="right" if left else "left",
+            va="center",
+            fontsize=6,
+            color=TEXT_GREY,
+        )
+        box = text.get_window_extent(renderer).get_points()
+        if any((box[0] < b[1]).all() and (b[0] < box[1]).all() for b in taken):
+            text.remove()
+        else:
+            taken.append(box)

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from selfgen.evaluation.statistics import Interval
-from selfgen.report.figures import BLACK, GREY, OKABE_ITO, legend, styled
 from selfgen.report.grid import NOT_RUN, Box, Grid, bracketed, numbers
-from selfgen.report.synthetic.figures import BASH, POINTS, RANDOM, grid_of, panel
+from selfgen.report.style import GREY, legend, looks, panel, styled
+from selfgen.report.synthetic.figures import POINTS, grid_of
 from selfgen.report.synthetic.numbers import Numbers, seeds_interval
 from selfgen.report.synthetic.spec import AblationSpec
 
@@ -61,14 +61,16 @@ def figure(curves: pandas.DataFrame, measured: Sequence[Numbers]) -> Figure:
     for column, experiment in enumerate(experiments):
         ax = axes[0][column]
         own = curves[curves["experiment"] == experiment.name]
-        for i, method in enumerate(experiment.curves):
+        mixes = {x: experiment.mixes.get(x, "none") for x in experiment.curves}
+        look_of = looks(mixes, experiment.curves[0])
+        for method in experiment.curves:
             part = own[own["method"] == method].groupby("step")
             mean = 100 * part[["forced_error", "free_error"]].mean()
             ax.plot(
                 mean["forced_error"],
                 mean["free_error"],
-                "o-",
-                color=(BLACK, BASH, RANDOM, *OKABE_ITO[2:])[i],
+                f"{look_of[method].marker}-",
+                color=look_of[method].colour,
                 markersize=2.5,
                 linewidth=1.2,
                 label=experiment.labels[method],

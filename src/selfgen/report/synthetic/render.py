@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from selfgen.core.rows import read_frame
 from selfgen.core.spec import to_json
 from selfgen.report import grid
-from selfgen.report.figures import KINDS, render
+from selfgen.report.latex import to_latex
+from selfgen.report.style import KINDS, render
 from selfgen.report.synthetic import figures, frontier, tables
 from selfgen.report.synthetic.captions import files, page
 from selfgen.report.synthetic.numbers import Line, Numbers, numbers, with_errors
@@ -101,7 +102,7 @@ def render_tables(measured: Measured, spec: AblationSpec) -> dict[str, bytes]:
         tables.costs(m.found, spec),
     ):
         texts[f"{made.name}.md"] = grid.to_markdown(made)
-        texts[f"{made.name}.tex"] = grid.to_latex(made)
+        texts[f"{made.name}.tex"] = to_latex(made)
     return {name: text.encode() for name, text in texts.items()}
 
 

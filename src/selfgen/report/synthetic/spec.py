@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -16,13 +16,13 @@ class CollectSpec:
 class ExperimentSpec:
     """An experiment's words, and which of its methods belong on which axis.
 
-    ``methods`` in the order of the tables. ``betas``: beta of each BASH method of the
-    baseline's stage that has no other knob turned; ``controls``: the random-token method
-    of each of those that has one. ``compared``: those that start where the baseline starts
-    and are not trained for longer on purpose. ``primary``: those whose difference to the
-    baseline in ``measure`` was declared before the run as what is asked. ``pairs``: which
-    methods are compared besides those with the baseline. ``curves``: those with a learning
-    curve.
+    ``methods`` in the order of the tables, ``mixes`` their kinds. ``betas``: beta of each
+    BASH method of the baseline's stage that has no other knob turned; ``controls``: the
+    random-token method of each of those that has one. ``compared``: those that start
+    where the baseline starts and are not trained for longer on purpose. ``primary``:
+    those whose difference to the baseline in ``measure`` was declared before the run as
+    what is asked. ``pairs``: which methods are compared besides those with the baseline.
+    ``curves``: those with a learning curve.
     """
 
     name: str
@@ -37,6 +37,7 @@ class ExperimentSpec:
     curves: tuple[str, ...]
     primary: tuple[str, ...]
     measure: str
+    mixes: dict[str, str] = field(default_factory=dict)
 
     def middle(self) -> tuple[str, ...]:
         """The baseline, the middle one of ``betas``, and its control where it has one."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from selfgen.report.collect import in_order
+from selfgen.report.collect import in_order, several
 from selfgen.report.grid import NOT_RUN, Grid
 from selfgen.report.registry import Drawn, Table, frame
 from selfgen.report.spec import TableSpec
@@ -33,6 +33,8 @@ def draw(timings: pandas.DataFrame, spec: TableSpec[Any]) -> Drawn:
     memory is the peak of any stage, in MB. What a method does not have, or was not measured,
     is None.
     """
+    import pandas as pd
+
     lines = []
     for key in in_order(timings, list(KEY)):
         own = timings[(timings[list(KEY)] == key).all(axis=1)]
@@ -44,19 +46,23 @@ def draw(timings: pandas.DataFrame, spec: TableSpec[Any]) -> Drawn:
                 *("/".join(map(str, own[name].unique())) for name in CSV[-3:]),
             ]
         )
+    # What all rows share is said once.
+    many = several(timings["model"])
+    machines = [", ".join(line[-3:]) for line in lines]
+    one = not several(pd.Series(machines))
     header = [
-        *("Task", "Model", "Method"),
+        *("Task", *["Model"] * many, "Method"),
         *(f"{stage.capitalize()} (s)" for stage in STAGES),
         *(f"{stage.capitalize()} (tokens/s)" for stage in STAGES),
-        *("Peak memory (MB)", "Machine"),
+        *("Peak memory (MB)", *["Machine"] * (not one)),
     ]
     rows = [
         [
-            *(task, model, spec.labels.get(method, method)),
+            *(task, *[model] * many, spec.labels.get(method, method)),
             *(NOT_RUN if x is None else f"{x:.0f}" for x in values[:-3]),
-            ", ".join(values[-3:]),
+            *[machine] * (not one),
         ]
-        for task, model, method, *values in lines
+        for (task, model, method, *values), machine in zip(lines, machines, strict=True)
     ]
     made = Grid(
         name=spec.name,
@@ -66,22 +72,25 @@ def draw(timings: pandas.DataFrame, spec: TableSpec[Any]) -> Drawn:
         notes=(
             "Seconds: mean of the seeds. A method's parent is not included."
             + DRAWN * bool(_is_drawn(timings).any()),
+            *[f"Machine: {machines[0]}."] * one,
             _whole_run(timings),
         ),
-        left=3,
+        left=2 + many,
     )
     return Drawn([made], CSV, lines)
 
 
-def busy_seconds(jobs: pandas.DataFrame) -> float:
-    """Wall time in which at least one job ran: the union of their spans. A pause between
-    two runs does not count, and jobs side by side count once."""
+def busy_seconds(jobs: pandas.DataFrame, pause: float = 0) -> float:
+    """Wall time in which at least one job ran: the union of their spans. Jobs side by side
+    count once. A gap counts up to ``pause`` seconds long, as the start of the next job; a
+    longer one, such as between two runs, does not."""
     total, until = 0.0, float("-inf")
     spans = jobs.assign(ended_at=jobs["started_at"] + jobs["wall_seconds"])
     for start, end in spans.sort_values("started_at")[
         ["started_at", "ended_at"]
     ].values:
-        total += max(0.0, end - max(start, until))
+        begun = until if start - until <= pause else start
+        total += max(0.0, end - max(begun, until))
         until = max(until, end)
     return total
 

@@ -75,7 +75,7 @@ def _grids(
         parts.append(
             Grid(
                 name=f"details-{task}-{split}",
-                title=f"Details of {task}, {split}{SHARED if shared else ''}.",
+                title=f"Details of {task}, {split.replace('_', ' ')}{SHARED * shared}.",
                 header=[*header, "n", "Seeds"],
                 rows=[
                     [

@@ -1,0 +1,179 @@
+"""Against an oracle, a model that stands for the data: accumulated error (Arora et al. 2022,
+arXiv 2204.01171), and continuations after own and after reference tokens (He et al. 2021)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from selfgen.evaluation.statistics import divided
+from selfgen.measures.base import Line, Measure, Row, Sums, quotient
+
+ARORA = "Arora et al. 2022"
+HE = "He et al. 2021"
+LENGTH = 32
+"""Tokens up to which errors are summed."""
+
+SIDES = {
+    "fixed_kl": f"answers of {LENGTH} tokens",
+    "free_kl": "answers as they end",
+}
+"""Free-running contexts."""
+
+
+def _steps(values: Sequence[float] | None) -> list[float] | None:
+    """An error and a count for each of the first steps."""
+    if not values:
+        return None
+    some = list(values[:LENGTH])
+    rest = LENGTH - len(some)
+    return [*some, *[0.0] * rest, *[1.0] * len(some), *[0.0] * rest]
+
+
+def _sides(column: str) -> Callable[[Row], list[float] | None]:
+    def adds(row: Row) -> list[float] | None:
+        free, gold = _steps(row.get(column)), _steps(row.get("gold_kl"))
+        return None if free is None or gold is None else [*free, *gold]
+
+    return adds
+
+
+def _sum(sums: Sums, side: int) -> np.ndarray:
+    """R (side 0) or G (side 1): the sum over all steps of the mean error of the answers that
+    have that step; NaN where a step has none, as in ``evaluation.accumulated``."""
+    part = sums[:, 2 * LENGTH * side : 2 * LENGTH * (side + 1)]
+    total: np.ndarray = divided(part[:, :LENGTH], part[:, LENGTH:]).sum(-1)
+    return total
+
+
+def _gap(sums: Sums) -> np.ndarray:
+    gap: np.ndarray = _sum(sums, 0) - _sum(sums, 1)
+    return gap
+
+
+def _acc(sums: Sums) -> np.ndarray:
+    return LENGTH * divided(_sum(sums, 0), _sum(sums, 1))
+
+
+def _ex_acc(sums: Sums) -> np.ndarray:
+    excess: np.ndarray = 100 * (divided(_sum(sums, 0), _sum(sums, 1)) - 1)
+    return excess
+
+
+def _accumulated(column: str, what: str) -> list[Measure]:
+    def made(
+        name: str,
+        title: str,
+        unit: str,
+        value: Callable[[Sums], np.ndarray],
+        cannot: str,
+        digits: int,
+    ) -> Measure:
+        return Measure(
+            "accumulated error",
+            f"{name}_{column.removesuffix('_kl')}",
+            f"{title}, {what}",
+            unit,
+            ARORA,
+            cannot,
+            _sides(column),
+            value,
+            needs="oracle",
+            digits=digits,
+        )
+
+    far = "how far the oracle is from the data"
+    if column == "fixed_kl":
+        far += (
+            "; answers go on where they would have ended, which alone lifts R above G"
+        )
+    return [
+        made("r", "R: summed error after its own tokens", "nats", _r, far, 2),
+        made("g", "G: summed error after the reference's", "nats", _g, far, 2),
+        made("gap", "R - G", "nats", _gap, far, 2),
+        made(
+            "acc_err",
+            f"AccErr({LENGTH})",
+            "steps",
+            _acc,
+            f"{far}; {LENGTH} is no exposure bias",
+            1,
+        ),
+        made(
+            "ex_acc_err",
+            f"ExAccErr({LENGTH})",
+            "%",
+            _ex_acc,
+            f"{far}; a model that is sure and wrong everywhere has none",
+            1,
+        ),
+    ]
+
+
+def _r(sums: Sums) -> np.ndarray:
+    return _sum(sums, 0)
+
+
+def _g(sums: Sums) -> np.ndarray:
+    return _sum(sums, 1)
+
+
+def _continued(column: str) -> Callable[[Row], list[float] | None]:
+    def adds(row: Row) -> list[float] | None:
+        a, b = row.get(f"{column}_own"), row.get(f"{column}_reference")
+        return None if a is None or b is None else [a, b, 1.0]
+
+    return adds
+
+
+def _difference(sums: Sums) -> np.ndarray:
+    return divided(sums[:, 0] - sums[:, 1], sums[:, 2])
+
+
+def _eb_m(sums: Sums) -> np.ndarray:
+    return divided(sums[:, 1], sums[:, 0])
+
+
+MEASURES = (
+    *(m for column, what in SIDES.items() for m in _accumulated(column, what)),
+    Measure(
+        "continuations",
+        "oracle_nll",
+        "oracle's cost of 16 tokens after its own half answer, minus after the reference's",
+        "nats",
+        HE,
+        "whether the oracle likes what is right",
+        _continued("oracle_nll"),
+        _difference,
+        needs="oracle",
+    ),
+    Measure(
+        "continuations",
+        "eb_m",
+        "EB-M: chrF of 16 tokens after the reference's half answer, over after its own",
+        "ratio",
+        f"after {HE}",
+        "exposure bias of one model: above 1 wherever a reference's end suits its own"
+        " beginning best; of two models the higher one depends more on its prefix",
+        _continued("chrf"),
+        _eb_m,
+    ),
+    Measure(
+        "continuations",
+        "nll",
+        "cost of the reference's tokens",
+        "nats a token",
+        "",
+        "anything of free running",
+        lambda row: [sum(row["nll"]), len(row["nll"])],
+        quotient,
+        digits=3,
+    ),
+)
+
+LINES = (
+    Line("after its own tokens", lambda row: row.get("free_kl")),
+    Line("after the reference's", lambda row: row.get("gold_kl")),
+)
+"""KL(oracle || model) by position, in nats."""

@@ -1,0 +1,36 @@
+"""All measures in the order that people read them, and the lines of figures."""
+
+from __future__ import annotations
+
+from selfgen.measures import (
+    agreement,
+    confidence,
+    degeneration,
+    distribution,
+    oracle,
+    planted,
+    planted_steps,
+    steps,
+)
+from selfgen.measures.base import Line, Measure
+
+MEASURES: tuple[Measure, ...] = (
+    *steps.MEASURES,
+    *agreement.MEASURES,
+    *oracle.MEASURES,
+    *planted.MEASURES,
+    *planted_steps.MEASURES,
+    *confidence.MEASURES,
+    *degeneration.MEASURES,
+    *distribution.MEASURES,
+)
+"""Not all apply to every model: ``base.interval`` gives None where no prompt has a part."""
+
+PLACES: dict[str, tuple[str, str, tuple[Line, ...]]] = {
+    "steps": ("Wrong steps, by place in the answer", "share", steps.LINES),
+    "agreement": ("Not the reference's token, by position", "share", agreement.LINES),
+    "oracle": ("KL(oracle || model), by position", "nats", oracle.LINES),
+    "planted": ("Cost that planted errors add, by lag", "nats", planted.LINES),
+    "entropy": ("Entropy of the next token, by position", "nats", confidence.LINES),
+}
+"""Figures: what they show, the unit, and their lines."""

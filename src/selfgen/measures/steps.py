@@ -1,0 +1,78 @@
+"""Steps that a checker judges after whatever stands before them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from selfgen.evaluation.statistics import divided
+from selfgen.measures.base import Line, Measure, Row, Sums, quotient
+
+GROUP = "checked steps"
+
+
+def _side(row: Row, side: str) -> list[float] | None:
+    """1 where a step is wrong, as far as the reference has steps."""
+    found: Sequence[str] | None = row.get(f"steps_{side}")
+    if found is None:
+        return None
+    return [float(bool(wrong)) for wrong in found[: row["steps_due"]]]
+
+
+def _sums(row: Row) -> list[float] | None:
+    """A prompt's shares of wrong steps, as in the table of steps of a run."""
+    free, forced = _side(row, "free"), _side(row, "forced")
+    if not free or not forced:
+        return None
+    return [sum(free) / len(free), sum(forced) / len(forced), 1.0]
+
+
+def _excess(sums: Sums) -> np.ndarray:
+    return divided(sums[:, 0] - sums[:, 1], sums[:, 2])
+
+
+def _error(side: int, name: str, words: str) -> Measure:
+    def adds(row: Row) -> list[float] | None:
+        found = _sums(row)
+        return None if found is None else [found[side], found[2]]
+
+    return Measure(
+        GROUP,
+        f"steps_{name}",
+        f"steps that are wrong, {words}",
+        "%",
+        "ours",
+        "what no rule can judge",
+        adds,
+        quotient,
+        share=True,
+        needs="checker",
+        scale=100,
+        digits=1,
+    )
+
+
+MEASURES = (
+    _error(0, "free", "after its own"),
+    _error(1, "forced", "after the reference's"),
+    Measure(
+        GROUP,
+        "steps_excess",
+        "excess: after its own minus after the reference's",
+        "points",
+        "ours",
+        "what no rule can judge",
+        _sums,
+        _excess,
+        needs="checker",
+        scale=100,
+        digits=1,
+    ),
+)
+
+LINES = (
+    Line("after its own", lambda row: _side(row, "free")),
+    Line("after the reference's", lambda row: _side(row, "forced")),
+)
+"""Shares of steps that are wrong, by place."""

@@ -1,0 +1,164 @@
+"""What a measurement found, in words that follow from the numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from selfgen.evaluation.statistics import Interval
+from selfgen.measures.base import Line, Measure, Row, interval, quotient
+from selfgen.measures.registry import PLACES
+from selfgen.report.grid import NOT_RUN
+
+if TYPE_CHECKING:
+    from selfgen.report.measured.found import Found, Number
+
+BIAS = ("steps_excess", "gap_free", "excess")
+"""Measures of exposure bias, the most exact one first. Not of them: ``gap_fixed``, whose
+answers go on where the model would have ended, which is no bias of the model."""
+
+WORDING = "excess"
+"""The one that cannot tell exposure bias from another wording that is as good."""
+
+CURVES = {"steps_excess": "steps", "gap_free": "oracle", "excess": "agreement"}
+
+IN_A_ROW = 3
+"""Places that must differ, one after the other, for a beginning."""
+
+PLACES_READ = 64
+
+
+def shown(value: Interval | None, measure: Measure, sign: bool = False) -> str:
+    """A number with its interval, as people read it."""
+    if value is None:
+        return NOT_RUN
+    form = f"{{:{'+' if sign else ''}.{measure.digits}f}}"
+    number, low, high = (
+        form.format(x * measure.scale) for x in (value.value, value.low, value.high)
+    )
+    return number if value.equal else f"{number} [{low}, {high}]"
+
+
+def main(found: Found) -> Number | None:
+    """The most exact number that was read of exposure bias."""
+    return next(filter(None, (found.number(name) for name in BIAS)), None)
+
+
+def lines(found: Found) -> list[str]:
+    """Sentences: bugs, whether there is exposure bias, from where on, whether the model
+    recovers, and the difference to each other model."""
+    return [*bugs(found), *answers(found)]
+
+
+def bugs(found: Found) -> list[str]:
+    """What must be mended before any number is believed."""
+    return [
+        f"{name}: {check.found}"
+        for name, checks in found.checks.items()
+        for check in checks
+        if not check.ok
+    ]
+
+
+def answers(found: Found) -> list[str]:
+    """The four questions that the page answers."""
+    said = []
+    number = main(found)
+    if number is not None:
+        said.append(_bias(found.first, number))
+        if number.value.low > 0 and (start := _start(found, number.measure.name)):
+            said.append(start)
+    said += _recovery(found)
+    said += _others(found)
+    return said
+
+
+def _bias(name: str, number: Number) -> str:
+    value, measure = number.value, number.measure
+    numbers = f"{measure.title}: {shown(value, measure, sign=True)} {measure.unit}"
+    if math.isnan(value.low):
+        return f"{name}: one prompt says nothing about others ({numbers})"
+    if measure.name == WORDING:
+        return (
+            f"{name}'s answers leave the reference ({numbers}): another wording and exposure"
+            " bias look alike here; a checked task (--task) or an oracle (--oracle) tells"
+            " them apart"
+        )
+    if value.low > 0:
+        verdict = "has exposure bias"
+    elif value.high < 0:
+        verdict = "does better after its own tokens"
+    else:
+        verdict = "is not shown to have exposure bias"
+    return f"{name} {verdict} ({numbers})"
+
+
+def _start(found: Found, measure: str) -> str:
+    """The first of some places in a row where own contexts are worse than the reference's."""
+    _, _, (own, reference) = PLACES[CURVES[measure]]
+    rows = found.rows[found.first]
+    worse: list[bool] = []
+    for place in range(PLACES_READ):
+        gap = interval(_gap(own, reference, place), rows, found.confidence)
+        if gap is None or gap.n < 2:
+            break
+        worse.append(gap.low > 0)
+        if len(worse) >= IN_A_ROW and all(worse[-IN_A_ROW:]):
+            kind = "step" if measure == "steps_excess" else "token"
+            return (
+                f"It begins at {kind} {place - IN_A_ROW + 2}: the first of {IN_A_ROW} in a"
+                " row that are surely worse after its own"
+            )
+    return ""
+
+
+def _gap(own: Line, reference: Line, place: int) -> Measure:
+    """The difference of two lines at one place."""
+
+    def adds(row: Row) -> Sequence[float] | None:
+        a, b = own.values(row), reference.values(row)
+        if a is None or b is None or place >= min(len(a), len(b)):
+            return None
+        return [float(a[place]) - float(b[place]), 1.0]
+
+    return Measure("", "", "", "", "", "", adds, quotient)
+
+
+def _recovery(found: Found) -> Iterator[str]:
+    effect = found.number("planted_own")
+    if effect is None:
+        return
+    value = effect.value
+    said = f"{shown(value, effect.measure)} nats a token at first"
+    if not value.low > 0:
+        yield f"Wrong tokens before it are not shown to cost it anything ({said})"
+        return
+    left = found.number("planted_own_recovered")
+    half = found.number("planted_own_half_life")
+    words = f"Wrong tokens of its own before it cost it {said}"
+    if half is not None:
+        words += f", half of that after {half.value.value:.0f} tokens"
+    if left is not None:
+        words += f"; {shown(left.value, left.measure)} % is gone at 25 to 32"
+    yield words
+
+
+def _others(found: Found) -> Iterator[str]:
+    number = main(found)
+    if number is not None and number.measure.name == WORDING:
+        return
+    for name in list(found.rows)[1:]:
+        other = number and found.number(number.measure.name, name)
+        if not other or other.difference is None:
+            continue
+        gap, measure = other.difference, other.measure
+        verdict = "is not shown to have more or less than"
+        if gap.high < 0:
+            verdict = "has less exposure bias than"
+        elif gap.low > 0:
+            verdict = "has more exposure bias than"
+        yield (
+            f"{found.first} {verdict} {name}"
+            f" ({shown(gap, measure, sign=True)} {measure.unit})"
+        )

@@ -1,0 +1,64 @@
+"""A page in headless Chromium, at a width, after some clicks: what it is then."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+WIDTHS = (390, 768, 1440)
+
+_PROBE = """
+<script>
+window.problems = [];
+addEventListener("error", e => problems.push(String(e.message)));
+addEventListener("unhandledrejection", e => problems.push(String(e.reason)));
+const failed = console.error;
+console.error = (...all) => { problems.push(all.join(" ")); failed(...all); };
+</script>
+"""
+
+_LOOK = """
+<script>
+setTimeout(async () => {
+  const said = {};
+  try { %s } catch (e) { problems.push(String(e)); }
+  said.problems = problems;
+  said.wide = document.documentElement.scrollWidth - document.documentElement.clientWidth;
+  const out = document.createElement("pre");
+  out.id = "said";
+  out.textContent = JSON.stringify(said);
+  document.body.append(out);
+}, 3000);
+</script>
+"""
+
+
+def look(
+    page: Path, width: int, script: str, folder: Path, beside: bool = False
+) -> dict[str, Any]:
+    """What ``script`` puts into ``said``, with the page's ``problems`` and by how much it is
+    wider than the window. ``beside``: the page needs files that lie beside it."""
+    assert CHROMIUM
+    text = page.read_text(encoding="utf-8").replace("<head>", f"<head>{_PROBE}", 1)
+    head, _, tail = text.rpartition("</body>")
+    where = page.parent if beside else folder
+    probed = where / f"{page.stem}-{width}.html"
+    probed.write_text(f"{head}{_LOOK % script}</body>{tail}", encoding="utf-8")
+    call = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"]
+    call += [f"--user-data-dir={folder / 'profile'}", "--virtual-time-budget=10000"]
+    done = subprocess.run(
+        [*call, f"--window-size={width},1200", probed.as_uri()],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found = re.search(r'<pre id="said">(.*?)</pre>', done.stdout, re.DOTALL)
+    assert found, done.stderr[-2000:]
+    said: dict[str, Any] = json.loads(html.unescape(found[1]))
+    return said

@@ -1,0 +1,47 @@
+"""The documentation as a site: built without a warning, read at three widths."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests import browser
+from tests.flow import REPO
+
+PAGES = ("index", "your-data", "synthetic", "guide", "configuration", "report")
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("site")
+    call = [sys.executable, str(REPO / "docs" / "_site" / "build.py"), str(out)]
+    done = subprocess.run(call, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr  # a link that leads nowhere, among others
+    return out
+
+
+@pytest.mark.slow
+def test_every_page_is_there_and_asks_for_nothing(site: Path) -> None:
+    for page in (REPO / "docs").glob("*.md"):
+        assert (site / f"{page.stem}.html").is_file()
+    text = (site / "index.html").read_text(encoding="utf-8")
+    for page in PAGES[1:]:
+        assert f'href="{page}.html"' in text
+    assert not re.findall(r'<(?:script|link|img)[^>]*(?:src|href)="https?:', text)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(browser.CHROMIUM is None, reason="no Chromium is installed")
+@pytest.mark.parametrize("width", browser.WIDTHS)
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_is_read_at_three_widths(
+    site: Path, page: str, width: int, tmp_path: Path
+) -> None:
+    script = "said.images = [...document.images].map(image => image.naturalWidth);"
+    said = browser.look(site / f"{page}.html", width, script, tmp_path, beside=True)
+    assert said["problems"] == [] and said["wide"] <= 0
+    assert all(said["images"])

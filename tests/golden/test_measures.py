@@ -1,0 +1,243 @@
+"""Each measure by hand, and by chains and effects whose truth is known."""
+
+from __future__ import annotations
+
+import math
+import random
+from typing import Any
+
+import numpy as np
+import pytest
+
+from selfgen.evaluation.accumulated import accumulated
+from selfgen.measures import degeneration
+from selfgen.measures.base import Measure, Rows, curve, difference, interval
+from selfgen.measures.registry import MEASURES, PLACES
+from tests.measured_rows import whole
+
+BY_NAME = {measure.name: measure for measure in MEASURES}
+
+
+def value(name: str, rows: Rows) -> float:
+    found = interval(BY_NAME[name], rows, 0.95)
+    assert found is not None
+    return found.value
+
+
+def under(*rows: dict[str, Any]) -> Rows:
+    """Rows of one seed."""
+    return {0: {f"p{n}": row for n, row in enumerate(rows)}}
+
+
+def test_every_measure_has_its_own_name_and_says_what_it_cannot_show() -> None:
+    assert len(BY_NAME) == len(MEASURES)
+    assert all(measure.cannot and measure.unit for measure in MEASURES)
+
+
+def test_agreement_by_hand() -> None:
+    rows = under(
+        {
+            "free_wrong": [False, True, False, True],
+            "forced_wrong": [False, True, False, False],
+        },
+        {"free_wrong": [False, False], "forced_wrong": [True, False]},
+    )
+    assert value("free_wrong", rows) == pytest.approx(2 / 6)
+    assert value("forced_wrong", rows) == pytest.approx(2 / 6)
+    assert value("excess", rows) == pytest.approx(0)
+    # Behind the first wrong one stand two tokens, of which one agrees.
+    assert value("recovery", rows) == pytest.approx(1 / 2)
+    assert value("first_wrong", rows) == pytest.approx((1 + 2) / 2)
+
+
+def test_steps_by_hand() -> None:
+    rows = under(
+        {
+            "steps_due": 2,
+            "steps_free": ["again", "", "end"],
+            "steps_forced": ["", ""],
+        },
+        {
+            "steps_due": 4,
+            "steps_free": ["", ""],
+            "steps_forced": ["order", "", "", ""],
+        },
+        {"steps_due": None, "steps_free": None, "steps_forced": None},
+    )
+    assert value("steps_free", rows) == pytest.approx((1 / 2 + 0) / 2)
+    assert value("steps_forced", rows) == pytest.approx((0 + 1 / 4) / 2)
+    assert value("steps_excess", rows) == pytest.approx(1 / 4 - 1 / 8)
+
+
+def test_accumulated_errors_are_those_of_the_tables_of_a_run() -> None:
+    stream = random.Random(1)
+    free, gold = (
+        [
+            [stream.random() for _ in range(stream.choice((20, 32, 40)))]
+            for _ in range(9)
+        ]
+        for _ in range(2)
+    )
+    rows = under(
+        *(
+            {"fixed_kl": a, "free_kl": a, "gold_kl": b}
+            for a, b in zip(free, gold, strict=True)
+        )
+    )
+    known = accumulated(free, gold, [32])[32]
+    assert known is not None
+    assert value("r_fixed", rows) == pytest.approx(known.free)
+    assert value("g_fixed", rows) == pytest.approx(known.gold)
+    assert value("gap_fixed", rows) == pytest.approx(known.free - known.gold)
+    assert value("acc_err_fixed", rows) == pytest.approx(known.acc)
+    assert value("ex_acc_err_free", rows) == pytest.approx(known.excess)
+
+
+def test_steps_that_no_answer_reaches_have_no_accumulated_error() -> None:
+    short = {"fixed_kl": [0.1] * 32, "free_kl": [0.1] * 20, "gold_kl": [0.2] * 20}
+    assert accumulated([short["free_kl"]], [short["gold_kl"]], [32])[32] is None
+    rows = under(short, short)
+    for name in ("gap_free", "gap_fixed", "acc_err_free", "g_fixed"):
+        assert interval(BY_NAME[name], rows, 0.95) is None, name
+    assert value("r_fixed", rows) == pytest.approx(3.2)
+
+
+def test_continuations_by_hand() -> None:
+    rows = under(
+        {
+            "oracle_nll_own": 30.0,
+            "oracle_nll_reference": 20.0,
+            "chrf_own": 0.2,
+            "chrf_reference": 0.3,
+        },
+        {
+            "oracle_nll_own": 10.0,
+            "oracle_nll_reference": 12.0,
+            "chrf_own": 0.4,
+            "chrf_reference": 0.6,
+        },
+    )
+    assert value("oracle_nll", rows) == pytest.approx((10 - 2) / 2)
+    assert value("eb_m", rows) == pytest.approx(0.9 / 0.6)
+
+
+def test_calibration_by_hand() -> None:
+    # Two bins: sure of .9 and right in half of them, sure of .45 and always right.
+    row = {
+        "confidence": [0.95, 0.95, 0.45, 0.45],
+        "forced_wrong": [False, True, False, False],
+    }
+    rows = under(row, row)
+    assert value("ece_reference", rows) == pytest.approx(
+        (2 * abs(0.95 - 0.5) + 2 * abs(0.45 - 1)) / 4
+    )
+
+
+def test_degeneration_by_hand() -> None:
+    one, other = [1, 2, 1, 2, 1, 2], [5, 6, 7, 8, 9]
+    rows = under(
+        {"answer_ids": one, "reference_ids": other, "answer_ended": True},
+        {"answer_ids": other, "reference_ids": other, "answer_ended": False},
+    )
+    # 1212 2121 1212, and two others of which none repeats.
+    assert value("repetition_answer", rows) == pytest.approx(1 / 5)
+    # 12 21 of five, and four of four.
+    assert value("distinct_answer", rows) == pytest.approx(6 / 9)
+    assert value("ended_answer", rows) == pytest.approx(1 / 2)
+    assert value("length_answer", rows) == pytest.approx(11 / 10)
+
+
+def test_self_bleu_knows_equal_answers_and_others() -> None:
+    words = [f"word{n}" for n in range(10)]
+    texts = [" ".join(words[n : n + 5]) for n in (0, 5)]
+    rows = [
+        {"id": f"{n}", "answer": texts[0], "sample": texts[n % 2], "reference": text}
+        for n, text in enumerate([texts[0], texts[1]])
+    ]
+    found = degeneration.self_bleu(rows)
+    for row in found.values():
+        assert row["self_bleu_answer"] == pytest.approx(1)
+        assert row["self_bleu_reference"] < 0.2
+
+
+def test_an_effect_that_shrinks_evenly_gives_its_half_life_back() -> None:
+    for half_life in (2.0, 8.0, 20.0):
+        effect = [3 * 0.5 ** (lag / half_life) for lag in range(32)]
+        rows = under({"planted_own": effect}, {"planted_own": effect})
+        assert value("planted_own_half_life", rows) == pytest.approx(half_life)
+        assert value("planted_own", rows) == pytest.approx(np.mean(effect[:8]))
+        left = np.mean(effect[24:]) / np.mean(effect[:8])
+        assert value("planted_own_recovered", rows) == pytest.approx(1 - left)
+
+
+def test_an_effect_that_stays_has_no_half_life_and_none_is_gone() -> None:
+    rows = under({"planted_own": [2.0] * 32}, {"planted_own": [2.0] * 32})
+    assert interval(BY_NAME["planted_own_half_life"], rows, 0.95) is None
+    assert value("planted_own_recovered", rows) == pytest.approx(0)
+
+
+def test_steps_after_a_planted_one_by_hand() -> None:
+    rows = under(
+        {"planted_steps": ["again", "", "", ""], "clean_steps": ["", "", "", ""]},
+        {"planted_steps": ["", "end"], "clean_steps": ["again"]},
+        {"planted_steps": None, "clean_steps": None},
+    )
+    assert value("planted_steps", rows) == pytest.approx(2 / 6 - 1 / 5)
+
+
+def test_a_chain_with_a_known_bias_gives_it_back_as_often_as_its_interval_says() -> (
+    None
+):
+    """Wrong after a right step with .1, after a wrong one with .4; forced ones with .1."""
+    a, b, length, prompts, runs = 0.1, 0.4, 12, 40, 200
+    wrong, known = 0.0, 0.0
+    for _ in range(length):
+        wrong = a * (1 - wrong) + b * wrong
+        known += wrong / length
+    stream = np.random.default_rng(5)
+    covered = 0
+    for _ in range(runs):
+        rows = []
+        for _ in range(prompts):
+            free, last = [], False
+            for u in stream.random(length):
+                last = bool(u < (b if last else a))
+                free.append("wrong" if last else "")
+            forced = ["wrong" if u < a else "" for u in stream.random(length)]
+            rows.append(
+                {"steps_due": length, "steps_free": free, "steps_forced": forced}
+            )
+        found = interval(BY_NAME["steps_excess"], under(*rows), 0.95)
+        assert found is not None
+        covered += found.low <= known - a <= found.high
+    # Four standard errors of a share of 200.
+    assert covered / runs == pytest.approx(0.95, abs=4 * math.sqrt(0.05 * 0.95 / runs))
+
+
+@pytest.mark.parametrize("measure", MEASURES, ids=lambda m: m.name)
+def test_a_model_differs_from_itself_by_nothing(measure: Measure) -> None:
+    rows = under(*(whole(random.Random(n)) for n in range(6)))
+    other = under(*(whole(random.Random(n + 50)) for n in range(6)))
+    same = difference(measure, rows, rows, 0.95)
+    assert same is not None and same.value == 0 and same.low == same.high == 0
+    one, back = (
+        difference(measure, *pair, 0.95) for pair in ((rows, other), (other, rows))
+    )
+    assert one is not None and back is not None
+    assert one.value == pytest.approx(-back.value)
+    assert (one.low, one.high) == pytest.approx((-back.high, -back.low))
+    alone, others = (interval(measure, side, 0.95) for side in (rows, other))
+    assert alone is not None and others is not None
+    assert one.value == pytest.approx(alone.value - others.value)
+
+
+def test_the_mean_at_each_place_is_over_the_prompts_that_have_it() -> None:
+    (line, _) = PLACES["agreement"][2]
+    rows = under(
+        {"free_wrong": [True, False, True]},
+        {"free_wrong": [True, True]},
+        {"free_wrong": [False, True, True, True]},
+    )
+    found = [point.value for point in curve(line, rows, 10, 0.95)]
+    # Fewer than two prompts have the fourth place.
+    assert found == pytest.approx([2 / 3, 2 / 3, 1])

@@ -1,0 +1,31 @@
+"""The validators of envs/standards.txt, in an environment of their own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+BIN = ROOT / ".venv-standards" / "bin"
+
+needs_standards = pytest.mark.skipif(
+    not (BIN / "python").exists(), reason="no validators: make .venv-standards/ready"
+)
+
+
+def run(
+    program: str, *arguments: str | Path, cwd: Path = ROOT, **more: str
+) -> subprocess.CompletedProcess[str]:
+    """One of them, ``more``: variables of its environment."""
+    return subprocess.run(
+        [BIN / program, *arguments],
+        cwd=cwd,
+        env=os.environ | more,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
