@@ -39,7 +39,7 @@ def start(root: Path, *argv: str, **environment: str) -> subprocess.Popen[str]:
 def alive(process: int) -> bool:
     try:
         stat = Path(f"/proc/{process}/stat").read_text()
-    except (FileNotFoundError, ProcessLookupError):  # the second: it ended before the read
+    except (FileNotFoundError, ProcessLookupError):  # before, or while it is read
         return False
     return stat.rpartition(")")[2].split()[0] != "Z"
 

@@ -1,0 +1,83 @@
+"""Seeds shipped from several machines, as one run."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from tests import merged
+from tests.shipped import REFERENCE
+
+from selfgen.core.choices import Choice, Point, read
+
+BASELINE = "tuning/sort/smollm2-135m/baseline.json"
+
+
+def shipped(out: Path, seed: int, tasks: tuple[str, ...] = ("group", "sort")) -> Path:
+    """The evidence run's first seed under the number of another, with some of its tasks."""
+    given = REFERENCE / "evidence"
+    for name in ("runs", "curves", "timings"):
+        frame = pd.read_csv(
+            given / f"collected/{name}.csv", dtype=str, keep_default_na=False
+        )
+        part = frame[(frame["seed"] == "0") & frame["task"].isin(tasks)]
+        path = out / f"collected/{name}.csv"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.assign(seed=seed).to_csv(path, index=False)
+    scores = pd.read_parquet(given / "collected/scores.parquet")
+    part = scores[(scores["seed"] == 0) & scores["task"].isin(tasks)]
+    part.assign(seed=seed).to_parquet(out / "collected/scores.parquet")
+    (out / "collected/manifests.json").write_text("{}")
+    shutil.copyfile(given / "run.json", out / "run.json")
+    for task in tasks:
+        path = out / BASELINE.replace("sort", task)
+        path.parent.mkdir(parents=True)
+        shutil.copyfile(given / BASELINE.replace("sort", task), path)
+    return out
+
+
+def test_seeds_follow_each_other_in_every_cell(tmp_path: Path) -> None:
+    first, second = shipped(tmp_path / "0", 0), shipped(tmp_path / "1", 1, ("group",))
+    third = shipped(tmp_path / "2", 1, ("sort",))
+    merged.merge([first, second, third], tmp_path / "out")
+    scores = pd.read_parquet(tmp_path / "out/collected/scores.parquet")
+    cells = ["task", "model", "method", "decoding"]
+    found = list(
+        scores[[*cells, "seed"]].drop_duplicates().itertuples(index=False, name=None)
+    )
+    single = pd.read_parquet(first / "collected/scores.parquet")[
+        cells
+    ].drop_duplicates()
+    wanted = [
+        (*c, s) for c in single.itertuples(index=False, name=None) for s in (0, 1)
+    ]
+    assert found == wanted
+    own = scores[scores["seed"] == 1].drop(columns="seed").reset_index(drop=True)
+    given = pd.read_parquet(first / "collected/scores.parquet").drop(columns="seed")
+    pd.testing.assert_frame_equal(own, given)
+    choice = read(tmp_path / "out" / BASELINE)
+    assert [(p.n, p.seeds) for p in choice.candidates] == [(128, 2)] * 3
+    before = [p.mean for p in read(first / BASELINE).candidates]
+    assert [p.mean for p in choice.candidates] == before
+
+
+def test_a_seed_without_an_arm_is_refused(tmp_path: Path) -> None:
+    first, second = shipped(tmp_path / "0", 0), shipped(tmp_path / "1", 1)
+    path = second / "collected/scores.parquet"
+    scores = pd.read_parquet(path)
+    scores[scores["method"] != "rac"].to_parquet(path)
+    with pytest.raises(ValueError, match="other arms under other seeds"):
+        merged.merge([first, second], tmp_path / "out")
+
+
+def test_a_baseline_is_the_best_of_all_seeds() -> None:
+    """2 and 3 of 4 right against 4 and 0: the first is the worse one under the first seed."""
+    both = [
+        Choice("whole", (Point("a", 0.5, 4, 1), Point("b", 1.0, 4, 1)), "b"),
+        Choice("whole", (Point("a", 0.75, 4, 1), Point("b", 0.0, 4, 1)), "a"),
+    ]
+    found = merged.baseline(both)
+    assert found.chosen == "a"
+    assert found.candidates == (Point("a", 0.625, 4, 2), Point("b", 0.5, 4, 2))
