@@ -25,55 +25,72 @@ from selfgen.evaluation.choice import best
 
 CELL = ["task", "model", "method"]
 FRAMES = ("curves", "runs", "timings")
+Arm = tuple[str, str]
+"""A task and a method."""
 
 
 def merge(folders: Sequence[Path], out: Path) -> None:
     """Scores, curves, runs, timings and manifests one after the other, by task, method and
     seed; errors of steps and chosen rates beside each other; the baseline by the mean of
-    all seeds.
+    all seeds. A model that no one trained is the same under every seed: its first stays.
 
-    Raises ValueError: a seed of a task lacks an arm that another has, a cell stands in two
-    folders, or a rate in two.
+    Raises ValueError: a seed of a task lacks an arm that another has, or a file stands in
+    two folders.
     """
     (out / "collected").mkdir(parents=True)
-    scores = [
-        read_table(folder / "collected/scores.parquet").to_pandas()
-        for folder in folders
-    ]
-    merged = _ordered(scores, [*CELL, "decoding"])
+    seen: set[Arm] = set()
+    frames: dict[str, list[pd.DataFrame]] = {name: [] for name in ("scores", *FRAMES)}
+    manifests: dict[str, Any] = {}
+    for folder in folders:
+        texts = {name: _csv(folder / f"collected/{name}.csv") for name in FRAMES}
+        runs = texts["runs"]
+        found = runs[runs["parent"] == ""]
+        untrained = {*zip(found["task"], found["method"], strict=True)}
+        twice, seen = untrained & seen, untrained | seen
+        table = read_table(folder / "collected/scores.parquet").to_pandas()
+        for name, frame in {"scores": table, **texts}.items():
+            cells = zip(frame["task"], frame["method"], strict=True)
+            frames[name].append(frame[[cell not in twice for cell in cells]])
+        for path, text in json.loads(
+            (folder / "collected/manifests.json").read_text()
+        ).items():
+            if not _of(Path(path), twice):
+                manifests[path] = text
+        for path in (p for kind in ("steps", "tuning") for p in _files(folder / kind)):
+            to = out / (inside := path.relative_to(folder))
+            if _of(inside, twice) or path.name == "baseline.json":
+                continue
+            if to.exists():
+                raise ValueError(f"{path}: found in two folders")
+            to.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, to)
+    scores = _ordered(frames.pop("scores"), [*CELL, "decoding"], seen)
     pyarrow.parquet.write_table(
-        pyarrow.Table.from_pandas(merged, preserve_index=False),
+        pyarrow.Table.from_pandas(scores, preserve_index=False),
         out / "collected/scores.parquet",
         **WRITTEN,
     )
-    for name in FRAMES:
-        parts = [
-            pd.read_csv(
-                folder / f"collected/{name}.csv", dtype=str, keep_default_na=False
-            )
-            for folder in folders
-        ]
-        joined = _ordered([p.astype({"seed": int}) for p in parts], CELL)
-        joined.to_csv(out / f"collected/{name}.csv", index=False, lineterminator="\n")
-    manifests: dict[str, Any] = {}
-    for folder in folders:
-        manifests |= json.loads((folder / "collected/manifests.json").read_text())
+    for name, parts in frames.items():
+        _ordered(parts, CELL, seen).to_csv(
+            out / f"collected/{name}.csv", index=False, lineterminator="\n"
+        )
     write_json(out / "collected/manifests.json", manifests)
-    for path in (
-        p for f in folders for kind in ("steps", "tuning") for p in _files(f / kind)
-    ):
-        folder = next(f for f in folders if path.is_relative_to(f))
-        to = out / path.relative_to(folder)
-        to.parent.mkdir(parents=True, exist_ok=True)
-        if path.name == "baseline.json":
-            found = [f / path.relative_to(folder) for f in folders]
-            choices = [read(path) for path in found if path.is_file()]
-            to.write_text(written(baseline(choices)))
-            continue
-        if to.exists():
-            raise ValueError(f"{path}: found in two folders")
-        shutil.copyfile(path, to)
+    chosen = [(f, p) for f in folders for p in f.glob("tuning/*/*/baseline.json")]
+    for inside in dict.fromkeys(path.relative_to(folder) for folder, path in chosen):
+        same = [read(path) for folder, path in chosen if path == folder / inside]
+        (out / inside).parent.mkdir(parents=True, exist_ok=True)
+        (out / inside).write_text(written(baseline(same)))
     shutil.copyfile(folders[0] / "run.json", out / "run.json")
+
+
+def _csv(path: Path) -> pd.DataFrame:
+    """Numbers as they are written, but for the seed."""
+    return pd.read_csv(path, dtype=str, keep_default_na=False).astype({"seed": int})
+
+
+def _of(path: Path, cells: set[Arm]) -> bool:
+    """Whether a file is of a task and method of ``cells``."""
+    return any(task in path.parts and method in path.parts for task, method in cells)
 
 
 def baseline(choices: Sequence[Choice]) -> Choice:
@@ -89,25 +106,26 @@ def baseline(choices: Sequence[Choice]) -> Choice:
     return Choice(metric, tuple(points), best(points))
 
 
-def _ordered(parts: Sequence[pd.DataFrame], key: list[str]) -> pd.DataFrame:
-    """The rows of all, by where their cell first appears, then by seed, then as they were."""
+def _ordered(
+    parts: Sequence[pd.DataFrame], key: list[str], untrained: set[Arm]
+) -> pd.DataFrame:
+    """The rows of all, by where their cell first appears, then by seed, then as they were.
+
+    Raises ValueError: a seed of a task lacks a cell that another has.
+    """
     whole = pd.concat(parts, ignore_index=True)
-    for task, rows in whole.groupby("task"):
-        cells = {
-            seed: {*own[key].itertuples(index=False)}
-            for seed, own in rows.groupby("seed")
-        }
-        if len({frozenset(found) for found in cells.values()}) > 1:
+    arms = zip(whole["task"], whole["method"], strict=True)
+    trained = whole[[arm not in untrained for arm in arms]]
+    for task, own in trained.groupby("task"):
+        seeds = own.groupby(key)["seed"].agg(frozenset)
+        if len({*seeds}) > 1:
             raise ValueError(f"{task}: found other arms under other seeds")
-    places = {
-        cell: n
-        for n, cell in enumerate(dict.fromkeys(whole[key].itertuples(index=False)))
-    }
-    order = [places[cell] for cell in whole[key].itertuples(index=False)]
+    cells = [*whole[key].itertuples(index=False)]
+    places = {cell: number for number, cell in enumerate(dict.fromkeys(cells))}
     return (
-        whole.assign(_place=order)
-        .sort_values(["_place", "seed"], kind="stable", ignore_index=True)
-        .drop(columns="_place")
+        whole.assign(place=[places[cell] for cell in cells])
+        .sort_values(["place", "seed"], kind="stable", ignore_index=True)
+        .drop(columns="place")
     )
 
 
