@@ -16,8 +16,18 @@ from selfgen.config import sources as c
 from selfgen.config.judging import Endpoint
 from selfgen.core.errors import UserError
 from selfgen.data.prompts import PromptSpec
-from selfgen.graph import benchmarks, dialogues, judging, paths, tuning
+from selfgen.graph import (
+    benchmarks,
+    checked,
+    dialogues,
+    exposure,
+    judging,
+    measuring,
+    paths,
+    tuning,
+)
 from selfgen.graph.steps import Graph
+from selfgen.measures import spec as measures
 from selfgen.methods.base import CORRECTION_TOKENS
 from selfgen.mixing.blocks import BlocksSpec
 from selfgen.models import shapes
@@ -26,6 +36,7 @@ from selfgen.report import plan as report
 from selfgen.report.plan import (
     DIALOGUE_TOKENS,
     DRAWING,
+    MEASURING,
     READING,
     TRAINING,
     WRITING,
@@ -33,6 +44,7 @@ from selfgen.report.plan import (
     Disk,
     Work,
 )
+from selfgen.report.spec import Cell
 from selfgen.tasks import DATASETS
 
 JUDGE_PROMPT_TOKENS = 256
@@ -68,7 +80,7 @@ def expected(graph: Graph, task: str, prompt: PromptSpec) -> tuple[int, int]:
 
 def works(graph: Graph, lengths: Lengths = most) -> list[Work]:
     """All work of models, one entry for each step, task and model."""
-    parts = (_trained, _passes, _answers, _benchmarks, _losses)
+    parts = (_trained, _passes, _answers, _benchmarks, _losses, _measured)
     merged: dict[tuple[str, str, str], Work] = {}
     for work in itertools.chain.from_iterable(part(graph, lengths) for part in parts):
         key = (work.step, work.task, work.model)
@@ -139,6 +151,59 @@ def _losses(graph: Graph, lengths: Lengths) -> Iterator[Work]:
     for cell in dialogues.cells(graph):
         rows = dialogues.loss(graph, cell.task, cell.method).rows
         yield Work(READING, cell.task, cell.model, 1, read=rows * DIALOGUE_TOKENS)
+
+
+def _measured(graph: Graph, lengths: Lengths) -> Iterator[Work]:
+    """Errors of steps, errors against an oracle, and all measures. What an oracle reads is
+    counted with the model that is held against it."""
+    parts: dict[Takes, list[Cell]] = {
+        _forced_steps: checked.cells(graph),
+        _step_errors: exposure.cells(graph),
+        _measures: measuring.cells(graph),
+    }
+    for takes, cells in parts.items():
+        for cell in cells:
+            size = lengths(graph, cell.task, graph.prompt(cell.task, cell.method))
+            prompts, read, written = takes(graph, cell, *size)
+            whole = graph.records(cell.task).rows[graph.record_splits(cell.task)[0]]
+            rows = whole if prompts is None else min(whole, prompts)
+            yield Work(
+                MEASURING,
+                cell.task,
+                cell.model,
+                1,
+                read=rows * read,
+                written=rows * written,
+            )
+
+
+Takes = Callable[[Graph, Cell, int, int], tuple[int | None, int, int]]
+"""How many prompts are asked at most, and how many tokens each takes that are read, and
+written; of a prompt and an answer of so many."""
+
+
+def _forced_steps(
+    _: Graph, __: Cell, prompt: int, answer: int
+) -> tuple[int | None, int, int]:
+    return None, prompt + answer, answer
+
+
+def _step_errors(
+    graph: Graph, cell: Cell, prompt: int, answer: int
+) -> tuple[int | None, int, int]:
+    """A sample, which is run on, and the reference; both models read them."""
+    spec = exposure.spec(graph, cell.task, cell.seed)
+    longest = max(answer, spec.length)
+    return spec.prompts, prompt + 2 * (2 * prompt + answer + longest), longest
+
+
+def _measures(
+    graph: Graph, cell: Cell, prompt: int, answer: int
+) -> tuple[int | None, int, int]:
+    spec = measuring.spec(graph, cell.task, cell.seed)
+    has_steps = DATASETS[spec.measure.dataset].checker is not None
+    tokens = measures.tokens(prompt, answer, oracle=spec.oracle, checked=has_steps)
+    return spec.prompts, *tokens
 
 
 def _written(

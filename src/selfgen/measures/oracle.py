@@ -9,11 +9,10 @@ import numpy as np
 
 from selfgen.evaluation.statistics import divided
 from selfgen.measures.base import Line, Measure, Row, Sums, quotient
+from selfgen.measures.spec import LENGTH
 
 ARORA = "Arora et al. 2022"
 HE = "He et al. 2021"
-LENGTH = 32
-"""Tokens up to which errors are summed."""
 
 SIDES = {
     "fixed_kl": f"answers of {LENGTH} tokens",

@@ -19,17 +19,13 @@ from selfgen.evaluation.steps import after, forced_steps
 from selfgen.generation import ends, free
 from selfgen.generation.decoding import Prompt
 from selfgen.measures import planted, planted_steps, variants
-from selfgen.measures.oracle import LENGTH
-from selfgen.measures.spec import MeasureSpec
+from selfgen.measures.spec import CONTINUED, LENGTH, MeasureSpec
 
 if TYPE_CHECKING:
     import torch
 
 Answers = Mapping[str, list[int]]
 """Token ids by prompt id."""
-
-CONTINUED = 16
-"""Tokens of a continuation after half of an answer."""
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,12 @@ from selfgen.core.spec import Checked, Device
 from selfgen.core.types import Count, Seed
 from selfgen.data.prompts import PromptSpec
 
+LENGTH = 32
+"""Tokens up to which errors against an oracle are summed, of answers that no token ends."""
+
+CONTINUED = 16
+"""Tokens of a continuation after half of an answer."""
+
 
 @dataclass(frozen=True)
 class MeasureSpec(Checked):
@@ -49,3 +55,21 @@ class PageSpec(Checked):
     dataset: str
     about: Mapping[str, str]
     confidence: float
+
+
+def tokens(prompt: int, answer: int, *, oracle: bool, checked: bool) -> tuple[int, int]:
+    """What a row of ``reading.read_prompts`` takes, about: tokens that are read, by the
+    oracle, too, and tokens that are written; ``checked``: a checker judges steps."""
+    half = prompt + answer // 2
+    read = 2 * prompt + 2 * half
+    written = 2 * answer + 2 * CONTINUED
+    # The reference, a sample, three with planted errors, and two other forms of the prompt
+    texts = 7 * (prompt + answer)
+    if checked:
+        read += prompt + answer + 2 * half
+        written += 3 * answer
+    if oracle:
+        read += prompt
+        written += LENGTH
+        texts = 2 * (texts + prompt + LENGTH + 2 * (half + CONTINUED))
+    return read + texts, written

@@ -18,6 +18,9 @@ TRAINING, DRAWING, WRITING = "fine-tuning", "forced passes", "free generation"
 READING = "held-out loss"
 """Forward passes alone, which run as fast as training does."""
 
+MEASURING = "measures"
+"""Errors of steps and the other measures of exposure bias; written at the rate of answers."""
+
 DIALOGUE_TOKENS = 1375
 """Of a dialogue of UltraChat, about: the model card of alignment-handbook/zephyr-7b-sft-full
 has 1,090 steps, which are of 128 blocks of 2,048 tokens, for 207,865 dialogues."""
@@ -179,7 +182,8 @@ def hours(work: Work, parameters: int, gpu: str, rates: Rates) -> float:
     fast = flops(work, parameters) - written
     seconds = fast / (peak * rates.shares[TRAINING])
     if work.written:
-        seconds += written / (peak * rates.shares[work.step])
+        kind = WRITING if work.step == MEASURING else work.step
+        seconds += written / (peak * rates.shares[kind])
     return seconds / 3600
 
 
