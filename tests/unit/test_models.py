@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import peft
 import pytest
 import torch
+from tests.tiny import tiny
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from selfgen.core.errors import UserError
@@ -55,6 +57,29 @@ def test_gguf_becomes_a_model_that_answers(
 def test_folder_without_a_model_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"no model here \(config.json is missing\)"):
         loading.load(tmp_path)
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_adapters_are_refused_with_what_to_do(tmp_path: Path, whole: bool) -> None:
+    """Also beside whole weights, which transformers would not read then; and the cure that
+    the message names is one."""
+    base = tiny(tmp_path / "base")
+    tokenizer, folder = prompts.load_tokenizer(base), tmp_path / "tuned"
+    model = peft.get_peft_model(
+        loading.load(base), peft.LoraConfig(target_modules=["q_proj"])
+    )
+    if whole:
+        loading.save(loading.load(base), tokenizer, folder)
+    model.save_pretrained(folder)
+    asked = [loading.load, prompts.load_tokenizer] if not whole else [loading.load]
+    for read in asked:
+        with pytest.raises(UserError, match=r"found adapters of .*base .*merge them"):
+            read(folder)
+    tokenizer.save_pretrained(folder)
+    merged = peft.AutoPeftModelForCausalLM.from_pretrained(folder).merge_and_unload()
+    merged.save_pretrained(tmp_path / "merged")
+    tokenizer.save_pretrained(tmp_path / "merged")
+    loading.load(tmp_path / "merged")
 
 
 def test_what_transformers_cannot_build_is_refused_in_one_line(tmp_path: Path) -> None:

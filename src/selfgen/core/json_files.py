@@ -8,6 +8,26 @@ from pathlib import Path
 from selfgen.core.errors import UserError
 
 
+def refuse_adapter(folder: Path | str) -> None:
+    """Raises UserError where a folder holds adapters: transformers would look for the model
+    that they belong to elsewhere, and take that in the place of weights that lie beside them.
+    """
+    path = Path(folder, "adapter_config.json")
+    if not path.is_file():
+        return
+    try:
+        base = json.loads(path.read_text(encoding="utf-8"))["base_model_name_or_path"]
+    except (OSError, ValueError, KeyError, TypeError):
+        base = None
+    of = f" of {base}" if isinstance(base, str) else ""
+    raise UserError(
+        f"{folder}: found adapters{of} ({path.name}), allowed: a whole model; merge them:"
+        " load them with peft's AutoPeftModelForCausalLM, then"
+        " merge_and_unload().save_pretrained() and the tokenizer's save_pretrained() to"
+        " another folder"
+    )
+
+
 def refuse_damaged(folder: Path | str) -> None:
     """Raises UserError: the first JSON file of a folder that is none, or a configuration
     or tokenizer that holds no keys."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from selfgen.core.errors import UserError, naming
-from selfgen.core.json_files import refuse_damaged
+from selfgen.core.json_files import refuse_adapter, refuse_damaged
 from selfgen.core.spec import Checked, existing_folder
 from selfgen.core.types import Count
 from selfgen.data.turns import (
@@ -72,6 +72,7 @@ def any_tokenizer(folder: Path | str) -> Any:
     try:
         return AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     except Exception as error:  # what tokenizers raises is no narrower
+        refuse_adapter(folder)
         refuse_damaged(folder)
         said = " ".join(str(error).split())[:200]
         raise UserError(f"{folder}: its tokenizer cannot be read: {said}") from error

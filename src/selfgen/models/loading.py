@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from selfgen.core.errors import UserError
-from selfgen.core.json_files import refuse_damaged
+from selfgen.core.json_files import refuse_adapter, refuse_damaged
 from selfgen.core.spec import Device
 from selfgen.models import finite
 
@@ -82,10 +82,12 @@ def _check_files(folder: Path | str) -> None:
 def config_of(folder: Path | str) -> Any:
     """What the ``config.json`` of a model's folder says, as transformers reads it.
 
-    Raises UserError, which names the file: it is missing, damaged, or of no known model.
+    Raises UserError, which names the file: it is missing, damaged, or of no known model;
+    or the folder holds adapters.
     """
     from transformers import AutoConfig
 
+    refuse_adapter(folder)
     if not Path(folder, "config.json").exists():
         raise UserError(f"{folder}: no model here (config.json is missing)")
     here = {"trust_remote_code": False, "local_files_only": True}
