@@ -17,7 +17,7 @@ reproduce: .venv/ready ## the laptop scale: tables and figures in results/, held
 	$(RUN)
 	@$(BIN)/selfgen verify
 
-quick: .venv/ready ## summarization with three methods: a first table in ten minutes
+quick: .venv/ready ## a first table: summarization with four methods
 	$(RUN) --directory runs/quick --configfile config/quick.yaml
 	@cat runs/quick/results/tables/main.md
 

@@ -59,6 +59,23 @@ def rates(method: str) -> Iterator[bool]:
             yield float(line["candidate"]) == 1e-5
 
 
+BETAS = ("BASH .1", "BASH .25", "BASH .5", "BASH .75")
+BOTH = (*BETAS, *(f"Random at {label}'s" for label in BETAS))
+
+
+def ends(task: str, measure: str, end: str, *labels: str) -> list[float]:
+    """An end of the interval of the difference to continued SFT, of small models."""
+    found = [
+        float(x[end])
+        for x in SMALL
+        if (x["experiment"], x["measure"]) == (task, measure)
+        and x["label"] in labels
+        and x["decoding"] in ("", "direct")
+    ]
+    assert found
+    return found
+
+
 SAID: dict[str, Callable[[], bool]] = {
     "BASH makes answers worse and exposure bias larger": lambda: (
         verdicts("bash", "whole") == verdicts("bash", "excess") == {"worse"}
@@ -71,13 +88,18 @@ SAID: dict[str, Callable[[], bool]] = {
         {x["verdict"] for x in LAPTOP if x["task"] in ("summarization", "qa")}
         == {"no difference shown"}
     ),
-    "BASH does lower exposure bias, as random tokens do": lambda: all(
-        float(x["difference_high"]) < 0
-        for x in SMALL
-        if x["experiment"] == "extraction"
-        and x["measure"] == "excess"
-        and x["label"].startswith(("BASH .25", "Random at BASH .25"))
-        and x["label"] in ("BASH .25", "Random at BASH .25's")
+    "BASH lowers exposure bias on one of three tasks, as random tokens\ndo there": lambda: (
+        all(x < 0 for x in ends("extraction", "excess", "difference_high", *BOTH))
+    ),
+    "on the other two it is not shown to": lambda: all(
+        x >= 0
+        for task in ("chains", "noisy")
+        for x in ends(task, "excess", "difference_high", *BETAS)
+    ),
+    "on none are answers shown to get better": lambda: all(
+        x <= 0
+        for task in ("extraction", "chains", "noisy")
+        for x in ends(task, "exact", "difference_low", *BETAS)
     ),
     "shipped with one seed so far": lambda: {x["seeds"] for x in CLAIMS} == {"1"},
     "It has the most right answers on both checked tasks": lambda: all(
@@ -95,7 +117,7 @@ SAID: dict[str, Callable[[], bool]] = {
     "it has no right answer at all": lambda: all(
         score("realigned", t) == 0 for t in TASKS
     ),
-    "The second turn breaks more right answers than it mends wrong ones": lambda: all(
+    "On the checked tasks the second turn breaks more right answers": lambda: all(
         float(x["worsened"]) > float(x["improved"]) for x in corrections()
     ),
     "are best at the lowest\nrate of the grid": lambda: all(

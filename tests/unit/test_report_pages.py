@@ -170,8 +170,9 @@ def test_the_main_figure_without_a_baseline_has_scores_only():
 def test_a_method_has_one_look_and_known_ones_are_fixed():
     mixes = {"sft": "plain", "sft-continued": "plain", "bash": "bash", "rac": "rac"}
     mixes |= {"base": "none", "bash-50": "bash", "mine": "a-package-s"}
-    looks = style.looks(mixes, "sft-continued")
-    assert looks["sft-continued"] == (style.BLACK, "D", "-")
+    looks = style.looks(mixes)
+    assert looks["sft"] == (style.BLACK, "D", "-")
+    assert looks["sft-continued"] == (style.lighter(style.BLACK, 0.3), "D", "--")
     assert looks["base"].colour == style.GREY
     assert looks["bash"] == (style.BLUE, "o", "-")
     assert looks["bash-50"] == (style.lighter(style.BLUE, 0.3), "o", "--")
@@ -256,8 +257,8 @@ def test_cost_by_hand():
     assert "- Machine: cpu, float32, highest." in lines
     # 1000 to 1390 and, after a pause, 9000 to 9180
     assert lines[-1] == (
-        "- Whole run: 8 jobs that run a model took 10 minutes of wall time, 10 minutes "
-        "one after the other: 48% training, 33% answers, 19% passes."
+        "- Jobs that run a model: 8, in 10 minutes of wall time, 10 minutes one after "
+        "the other: 48% training, 33% answers, 19% passes."
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
@@ -24,8 +25,16 @@ def run(args: Namespace) -> None:
     asked = where.found(args)
     raw = asked.raw()
     out = (args.out or asked.folder / "report.html").absolute()
+    named = [_told(args.config)] if args.config else []
+    named += [word for path in args.more for word in ("--with", _told(path))]
     os.chdir(asked.folder)
-    text = page(open_workflow(raw, asked.paths, places.root()).graph).html()
+    graph = open_workflow(raw, asked.paths, places.root()).graph
+    text = page(graph, shlex.join(["selfgen", "run", *named])).html()
     with atomic(out) as partial:
         partial.write_text(text, encoding="utf-8")
     print(f"{out}: {len(text) / 1e6:.1f} MB")
+
+
+def _told(path: Path) -> str:
+    """A path as it was given; of one from the root, which tells of this machine, the name."""
+    return path.name if path.is_absolute() else str(path)

@@ -12,6 +12,7 @@ import pandas as pd
 
 from selfgen.config.synthetic import Synthetic
 from selfgen.core.errors import UserError
+from selfgen.core.provenance import sha256
 from selfgen.core.rows import read_frame
 from selfgen.data.records import read
 from selfgen.graph import paths, synthetic, tables
@@ -25,10 +26,11 @@ from selfgen.report.synthetic.captions import files as figure_files
 from selfgen.tasks import DATASETS
 
 
-def page(run: Graph | Synthetic) -> Page:
-    """Of the run in this folder. Raises UserError: it has no tables yet."""
+def page(run: Graph | Synthetic, command: str) -> Page:
+    """Of the run in this folder, which ``command`` makes. Raises UserError: it has no tables
+    yet."""
     if isinstance(run, Synthetic):
-        return _synthetic(run)
+        return _synthetic(run, command)
     graph = run
     results = Path(paths.TABLES).parent
     folder = Path(paths.TABLES)
@@ -53,7 +55,8 @@ def page(run: Graph | Synthetic) -> Page:
     asked = " and ".join(methods) if len(methods) < 4 else f"{len(methods)} methods"
     return Page(
         scale=spec.scale,
-        question=f"{asked} against {spec.baseline_label}",
+        question=f"{'Do' if len(methods) > 1 else 'Does'} {asked} do better than"
+        f" {spec.baseline_label}?",
         findings=words.findings(folder, spec.labels, spec.confidence),
         tables=texts,
         figures=figures,
@@ -62,11 +65,11 @@ def page(run: Graph | Synthetic) -> Page:
             for task in graph.config.tasks
             if (found := _samples(graph, task, spec, results))
         },
-        made=list(_made(graph)),
+        made=[("Command", [command]), *_made(graph)],
     )
 
 
-def _synthetic(config: Synthetic) -> Page:
+def _synthetic(config: Synthetic, command: str) -> Page:
     spec = synthetic.tables(config)
     titles = {experiment.name: experiment.label for experiment in spec.experiments}
     folder = Path(paths.TABLES)
@@ -89,6 +92,7 @@ def _synthetic(config: Synthetic) -> Page:
         },
         samples={},
         made=[
+            ("Command", [command]),
             ("Seeds", [", ".join(map(str, config.seeds))]),
             *_machines(json.loads(Path(paths.MANIFESTS).read_text())),
         ],
@@ -128,14 +132,18 @@ def _files(cell: Cell) -> tuple[str, str]:
 
 
 def _made(graph: Graph) -> Iterator[tuple[str, Sequence[str]]]:
-    """Data with licences, models, versions and machines, from the manifests."""
+    """Data with licences, models, versions and machines, from the manifests; digests of the
+    records and of all scores."""
     manifests: Mapping[str, Any] = json.loads(Path(paths.MANIFESTS).read_text())
     for task in graph.config.tasks:
         path = Path(paths.fill(paths.RECORDS, task=task))
         if path.is_file():
             frame = pd.read_parquet(path, columns=["source", "licence"])
             pairs = frame.drop_duplicates().itertuples(index=False, name=None)
-            yield f"Data, {task}", [f"{source}: {licence}" for source, licence in pairs]
+            said = [f"{source}: {licence}" for source, licence in pairs]
+            yield f"Data, {task}", [*said, f"{path}: sha256 {sha256(path)}"]
+    scores = Path(paths.COLLECTED["scores"])
+    yield "Scores of all examples", [f"{scores}: sha256 {sha256(scores)}"]
     yield "Base models", [*graph.config.models]
     yield "Seeds", [", ".join(map(str, graph.config.seeds))]
     yield from _machines(manifests)

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 CELL = ("task", "split", "model", "method", "decoding", "seed")
 SHARED = "†"
 SHARED_NOTE = (
-    f"{SHARED}: problems made from templates that training problems also use, with "
-    "other names and numbers."
+    f"{SHARED}: made by the rule or template that training problems are made by, with "
+    "other words, names or numbers."
 )
 NO_MODEL = "-"
 """The model of a row that no model wrote (method ``lead-1``)."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,6 @@ from selfgen.report.spec import TableSpec
 from selfgen.report.style import (
     BLACK,
     TEXT_GREY,
-    Look,
     family,
     legend,
     listed,
@@ -43,19 +42,12 @@ if TYPE_CHECKING:
 AFTER = {"after own steps": "-", "after the reference's": "--"}
 
 
-def looks_of(spec: TableSpec[Any], shown: Iterable[str]) -> dict[str, Look]:
-    """Of the methods that are shown; of several candidates the first is the baseline."""
-    mixes = {method: spec.mixes.get(method, "none") for method in shown}
-    return looks(mixes, spec.baselines[0])
-
-
 @styled
 def main_figure(
     scores: pandas.DataFrame, runs: pandas.DataFrame, spec: TableSpec[Any]
 ) -> Figure:
-    """Score of every method on every task, with its interval, and the difference to
-    continued SFT at equal steps and labelled tokens. It does not show why a method
-    differs.
+    """Score of every method on every task, with its interval, and the difference to the
+    baseline, which the notes of the table name. It does not show why a method differs.
 
     (a) every method's score in every column, (b) its difference to the baseline. Lines are
     the intervals of the table. Scores in percent, differences in points. Without any
@@ -187,7 +179,7 @@ def curves_figure(curves: pandas.DataFrame, spec: TableSpec[Stages]) -> Figure:
         losses.append(("loss of a pair", curves[on_pairs]))
     size = (max(4.6, 0.4 + 2.2 * len(shown)), 0.7 + 2.0 * len(losses))
     figure, axes = panels(len(losses), len(shown), size)
-    look_of = looks_of(spec, curves["method"].unique())
+    look_of = looks(spec.mixes)
     for line, (unit, part) in zip(axes, losses, strict=True):
         for ax, (task, model) in zip(line, shown, strict=True):
             own = part[(part["task"] == task) & (part["model"] == model)]
@@ -225,9 +217,9 @@ def steps_figure(errors: Sequence[Rows], spec: TableSpec[Any]) -> Figure:
     """Errors of steps that a checker judges, by their place in the answer: after own steps
     (lines), and after the reference's (dashes).
 
-    A panel a task and model; the declared methods and what they are compared with. Below,
-    where the references have different numbers of steps, the excess by that number, with its
-    interval.
+    A panel a task and model; the declared methods and what they are compared with. Beside
+    them, where the references have different numbers of steps, the excess by that number,
+    with its interval.
     """
     found = by_method(spec, errors)
     shown = {
@@ -237,32 +229,38 @@ def steps_figure(errors: Sequence[Rows], spec: TableSpec[Any]) -> Figure:
     }
     places = list(dict.fromkeys(key[:2] for key in shown))
     # Places whose references have different numbers of steps
-    sized = {
-        key[:2]
-        for key, by_seed in shown.items()
-        if len({row["due"] for part in by_seed.values() for row in part}) > 1
-    }
-    by_size = bool(sized)
-    size = (max(4.6, 0.4 + 2.4 * len(places)), 2.7 + 2.0 * by_size)
-    figure, axes = panels(1 + by_size, len(places), size)
-    look_of = looks_of(spec, dict.fromkeys(method for _, _, method, *_ in shown))
-    for column, place in enumerate(places):
-        axes[0][column].set_title(
-            ", ".join(place) if several(m for _, m in places) else place[0]
+    sized = list(
+        dict.fromkeys(
+            key[:2]
+            for key, by_seed in shown.items()
+            if len({row["due"] for part in by_seed.values() for row in part}) > 1
         )
+    )
+    columns = len(places) + len(sized)
+    figure, axes = panels(1, columns, (max(4.6, 0.4 + 2.4 * columns), 2.7))
+    look_of = looks(spec.mixes)
+    by_place, by_size = axes[0][: len(places)], axes[0][len(places) :]
+    for one, ax in [
+        *zip(places, by_place, strict=True),
+        *zip(sized, by_size, strict=True),
+    ]:
+        ax.set_title(", ".join(one) if several(m for _, m in places) else one[0])
         for key, by_seed in shown.items():
-            if key[:2] == place:
-                look = (look_of[key[2]].colour, spec.labels[key[2]])
-                _by_place(axes[0][column], by_seed, *look)
-                if place in sized:
-                    _by_size(axes[1][column], by_seed, *look, spec.confidence, key)
-        if by_size and place not in sized:
-            axes[1][column].set_visible(False)
-    titles = [("step of the answer", "wrong steps, %")]
-    titles.append(("steps of the reference", "excess error, points"))
-    for line, (x, y) in zip(axes, titles, strict=False):
-        for ax in line:
-            panel(ax, y if ax is line[0] else "", x, "y")
+            if key[:2] != one:
+                continue
+            look = (look_of[key[2]].colour, spec.labels[key[2]])
+            if ax in by_place:
+                _by_place(ax, by_seed, *look)
+            else:
+                _by_size(ax, by_seed, *look, spec.confidence, key)
+    for ax in by_place:
+        first = ax is by_place[0]
+        panel(ax, "wrong steps, %" if first else "", "step of the answer", "y")
+    for ax in by_size:
+        first = ax is by_size[0]
+        panel(
+            ax, "excess error, points" if first else "", "steps of the reference", "y"
+        )
     legend(figure, axes, 1.9, AFTER)
     return figure
 

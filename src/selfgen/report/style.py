@@ -1,7 +1,7 @@
 """How all figures look: one style, and one colour and marker for each kind of method.
 
-Colours are those of Okabe and Ito (colour-blind safe). Equal inputs give equal bytes: no
-dates, no random ids, and the font that ships with matplotlib.
+Colours are those of Okabe and Ito, and of Tol's muted scheme (colour-blind safe). Equal
+inputs give equal bytes: no dates, no random ids, and the font that ships with matplotlib.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ KINDS = ("pdf", "svg", "png")
 
 BLUE, VERMILION, GREEN, PINK = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 ORANGE, SKY, WINE = "#E69F00", "#56B4E9", "#882255"
+INDIGO, OLIVE, ROSE = "#332288", "#999933", "#CC6677"
+"""No method's: of kinds of contexts, and of what is better or worse."""
 BLACK, TEXT_GREY, GREY, LIGHT = "#000000", "#555555", "#8A8A8A", "#D9D9D9"
 
 FAMILIES = {
@@ -85,12 +87,13 @@ class Look(NamedTuple):
     line: str
 
 
-def looks(mixes: Mapping[str, str], baseline: str) -> dict[str, Look]:
-    """The look of each method, from its ``mix``. The baseline is the first of its family;
-    further methods of a family have another line and a lighter shade."""
+def looks(mixes: Mapping[str, str]) -> dict[str, Look]:
+    """The look of each method of a configuration, from its ``mix``, in their order, so that a
+    method looks the same in every figure. Further methods of a family have another line and
+    a lighter shade."""
     counts: Counter[str] = Counter()
     found = {}
-    for method in sorted(mixes, key=lambda name: name != baseline):
+    for method in mixes:
         colour, marker = FAMILIES.get(mixes[method], OTHER)
         number = counts[colour]
         counts[colour] += 1
@@ -179,6 +182,9 @@ def legend(
     columns = max(1, min(len(found), int(figure.get_size_inches()[0] / width)))
     rows = -(-len(found) // columns)
     columns = -(-len(found) // rows)
+    # Two lines are of the figure's own height.
+    wide, high = figure.get_size_inches()
+    figure.set_size_inches(wide, high + 0.17 * max(0, rows - 2))
     figure.legend(
         found.values(),
         found.keys(),

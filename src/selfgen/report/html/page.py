@@ -39,7 +39,7 @@ SECTIONS = (
     ),
     Section("costs", "Costs", ["cost"]),
 )
-"""In the order of the page; samples and all other tables follow."""
+"""In the order of the page; samples follow the first, all other tables the last."""
 
 TITLES = {
     "main": "Scores",
@@ -55,13 +55,23 @@ TITLES = {
     "verify": "Held against known numbers",
 }
 
+WORDS = (
+    "BASH, Batch-Scheduled Sampling: some tokens of the context are the model's own, and"
+    " the labels stay the reference's. RAC, Reference-Answer-based Correction: the model"
+    " learns to turn its own draft into the reference. Excess: errors after own steps minus"
+    " errors after the reference's, which is exposure bias. Items only: one seed or two, so"
+    " the interval covers other items and no other trainings. Floor, ceiling: all methods"
+    " are below 10 % or above 90 %, so nothing is ranked."
+)
+"""What a reader has to know of the findings' words."""
+
 _CELL = re.compile(r"<td([^>]*)>((?:<strong>)?)([−-]?\d+(?:\.\d+)?)")
 
 
 @dataclass(frozen=True)
 class Page:
     """What the page shows. ``tables``: Markdown by name; ``figures``: SVG by name, each with
-    what it shows; ``made``: lines about versions, data and licences."""
+    what it shows; ``made``: lines about commands, digests, versions, data and licences."""
 
     scale: str
     question: str
@@ -91,6 +101,7 @@ class Page:
         return rendered(
             Path(__file__).with_name("page.html.j2"),
             page=self,
+            words=WORDS,
             sections=[(s, t, f) for s, t, f in sections if t or f],
             methods=[*methods],
         )

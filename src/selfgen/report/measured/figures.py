@@ -24,7 +24,7 @@ TITLE = 20
 ACROSS = 3
 """Panels beside each other at most."""
 
-COLOURS = (style.BLUE, style.VERMILION, style.GREEN)
+COLOURS = (style.INDIGO, style.OLIVE, style.ROSE)
 DASHES = ("-", "--", ":")
 
 
@@ -103,9 +103,7 @@ def _panel(ax: Axes, measures: list[Measure], numbers: list[Number]) -> None:
             continue
         better = gap.value * number.measure.better
         sure = abs(gap.value) > half
-        colour = (
-            style.GREY if not sure else style.GREEN if better > 0 else style.VERMILION
-        )
+        colour = style.GREY if not sure else style.INDIGO if better > 0 else style.ROSE
         at = max(-6.0, min(6.0, gap.value / half))
         ax.plot([at], [rows[number.measure.name]], "o", color=colour, ms=4)
     ax.set_xlim(-6.5, 6.5)

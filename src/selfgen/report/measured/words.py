@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from selfgen.evaluation.statistics import Interval
 from selfgen.measures.base import Line, Measure, Row, interval, quotient
+from selfgen.measures.planted import LAGS, WINDOW
 from selfgen.measures.registry import PLACES
 from selfgen.report.grid import NOT_RUN
 
@@ -107,8 +108,8 @@ def _start(found: Found, measure: str) -> str:
         if len(worse) >= IN_A_ROW and all(worse[-IN_A_ROW:]):
             kind = "step" if measure == "steps_excess" else "token"
             return (
-                f"It begins at {kind} {place - IN_A_ROW + 2}: the first of {IN_A_ROW} in a"
-                " row that are surely worse after its own"
+                f"It begins at {kind} {place - IN_A_ROW + 2}, the first of {IN_A_ROW} in a"
+                " row where own context is surely worse"
             )
     return ""
 
@@ -130,17 +131,26 @@ def _recovery(found: Found) -> Iterator[str]:
     if effect is None:
         return
     value = effect.value
-    said = f"{shown(value, effect.measure)} nats a token at first"
+    more = shown(value, effect.measure)
     if not value.low > 0:
-        yield f"Wrong tokens before it are not shown to cost it anything ({said})"
+        yield (
+            "Wrong tokens of its own are not shown to make the next reference tokens less"
+            f" likely ({more} nats each)"
+        )
         return
     left = found.number("planted_own_recovered")
     half = found.number("planted_own_half_life")
-    words = f"Wrong tokens of its own before it cost it {said}"
+    words = (
+        f"After wrong tokens of its own, each of the next {WINDOW} reference tokens costs it"
+        f" {more} nats more"
+    )
     if half is not None:
-        words += f", half of that after {half.value.value:.0f} tokens"
+        words += f", half as much after {half.value.value:.0f} tokens"
     if left is not None:
-        words += f"; {shown(left.value, left.measure)} % is gone at 25 to 32"
+        gone = shown(left.value, left.measure)
+        words += (
+            f"; {LAGS - WINDOW + 1} to {LAGS} tokens later {gone} % of that is gone"
+        )
     yield words
 
 

@@ -50,9 +50,10 @@ def captions(confidence: float) -> dict[str, str]:
         "gain": "Exact match gained over continued SFT against the seconds of the pass and"
         " of training, on one thread. Blue circles: BASH; vermilion squares: random or masked"
         " tokens; light blue triangles: drawn while training; green triangles: RAC; orange"
-        " crosses: pairs; black diamonds: plain SFT. What stands apart is named. Shown:"
-        " what a gain costs on this machine. Not shown: the ratio of pass and training for"
-        " larger models, where a pass is relatively cheaper.",
+        " crosses: pairs; black diamonds: plain SFT; pink crosses: labels of a checker."
+        " Points are named where there is room. Shown: what a gain costs on this machine. Not"
+        " shown: the ratio of pass and training for larger models, where a pass is relatively"
+        " cheaper.",
     }
 
 

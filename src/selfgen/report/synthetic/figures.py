@@ -12,8 +12,7 @@ from selfgen.evaluation.statistics import Interval
 from selfgen.report.style import (
     BLACK,
     BLUE,
-    GREEN,
-    GREY,
+    LIGHT,
     TEXT_GREY,
     VERMILION,
     Look,
@@ -88,7 +87,15 @@ def _dose(ax: Axes, numbers: Numbers, measure: str, by_corruption: bool) -> None
                 x = 100 * (lines[bash, "direct"].corruption or 0.0)
             points.append((x, lines[name, "direct"].cells[measure].mean))
         _line(ax, points, look, title)
-    ax.plot([0], [100 * base.value], marker="D", color=BLACK, markersize=5, zorder=4)
+    ax.plot(
+        [0],
+        [100 * base.value],
+        "D",
+        color=BLACK,
+        markersize=5,
+        zorder=4,
+        label=experiment.labels[experiment.baseline],
+    )
 
 
 def _line(
@@ -161,10 +168,11 @@ def lengths(rows: Sequence[tuple[Any, ...]], experiments: Sequence[Numbers]) -> 
 
     frame = pd.DataFrame(rows, columns=list(LENGTHS))
     figure, axes = grid_of(2, len(experiments), 2.6)
+    betas = sorted({n.spec.betas[x] for n in experiments for x in n.spec.dose()})
     for column, numbers in enumerate(experiments):
         own = frame[frame["experiment"] == numbers.spec.name]
         places = {items: x for x, items in enumerate(sorted(own["items"].unique()))}
-        shown = _looks(numbers.spec)
+        shown = _looks(numbers.spec, betas)
         for row, measure in enumerate(("exact", "excess")):
             ax = axes[row][column]
             for number, (method, look) in enumerate(shown.items()):
@@ -189,12 +197,13 @@ def lengths(rows: Sequence[tuple[Any, ...]], experiments: Sequence[Numbers]) -> 
     return figure
 
 
-def _looks(experiment: ExperimentSpec) -> dict[str, Look]:
-    """Of the methods that are shown by length: the higher beta is, the darker."""
+def _looks(experiment: ExperimentSpec, betas: Sequence[float]) -> dict[str, Look]:
+    """Of the methods that are shown by length: the higher beta is of all ``betas``, in
+    rising order, the darker."""
     found = {experiment.baseline: Look(BLACK, "D", "-")}
-    dose = experiment.dose()
-    for number, method in enumerate(reversed(dose)):
-        found[method] = Look(lighter(BLUE, 0.6 * number / len(dose)), "o", "-")
+    for method in experiment.dose():
+        below = len(betas) - 1 - betas.index(experiment.betas[method])
+        found[method] = Look(lighter(BLUE, 0.8 * below / len(betas)), "o", "-")
     found |= dict.fromkeys(experiment.middle()[2:], Look(VERMILION, "s", "--"))
     return {method: found[method] for method in experiment.shown()}
 
@@ -244,12 +253,14 @@ def curves(
     pairs = [(n.spec, m) for n in measured for m in n.spec.curves[1:]]
     measures = ("exact", "free_error", "excess")
     figure, axes = grid_of(len(pairs), len(measures))
-    for row, (experiment, method) in zip(axes, pairs, strict=True):
+    for number, (row, (experiment, method)) in enumerate(zip(axes, pairs, strict=True)):
+        last = number == len(pairs) - 1
         own = frame[frame["experiment"] == experiment.name]
         own = own.assign(excess=own["free_error"] - own["forced_error"])
         first = experiment.curves[0]
         mixes = {x: experiment.mixes.get(x, "none") for x in experiment.curves}
-        look_of = looks(mixes, first)
+        look_of = looks(mixes)
+        row[0].set_title(experiment.label, loc="left")
         for ax, measure in zip(row, measures, strict=True):
             for name in (first, method):
                 part = own[own["method"] == name]
@@ -261,7 +272,7 @@ def curves(
                 _line(ax, points, plain, experiment.labels[name])
             if measure != "excess":  # a share: its interval may say less than nothing
                 ax.set_ylim(max(0, ax.get_ylim()[0]), min(100, ax.get_ylim()[1]))
-            panel(ax, POINTS[measure], "step" if row is axes[-1] else "")
+            panel(ax, POINTS[measure], "step" if last else "")
     legend(figure, axes, 2.2)
     return figure
 
@@ -272,25 +283,26 @@ def corrections(experiments: Sequence[tuple[Numbers, Line, TwoTurns]]) -> Figure
     figure, axes = grid_of(1, 1, 4.6, 0.55 * max(1, len(experiments)))
     ax = axes[0][0]
     shown = (
-        ("first", "turn 1 exact", BLACK),
-        ("second", "turn 2 exact", BLUE),
-        ("fixed", "fixed, of the wrong", GREEN),
-        ("broken", "broken, of the right", VERMILION),
-        ("edited", "edited", GREY),
+        ("first", "turn 1 exact", "o", "white"),
+        ("second", "turn 2 exact", "o", TEXT_GREY),
+        ("fixed", "fixed, of the wrong", "^", TEXT_GREY),
+        ("broken", "broken, of the right", "v", TEXT_GREY),
+        ("edited", "edited", "s", LIGHT),
     )
     for y, (*_, turned) in enumerate(experiments):
         values = dict(zip(COLUMNS, parts(turned), strict=True))
-        for i, (name, title, colour) in enumerate(shown):
+        for i, (name, title, marker, inside) in enumerate(shown):
             if (value := values[name]) is None:
                 continue
             at = y + 0.15 * (i - 2)
-            ax.plot([100 * value.low, 100 * value.high], [at, at], color=colour)
+            ax.plot([100 * value.low, 100 * value.high], [at, at], color=TEXT_GREY)
             ax.plot(
                 [100 * value.value],
                 [at],
-                "o",
-                color=colour,
-                markersize=4,
+                marker,
+                color=TEXT_GREY,
+                markerfacecolor=inside,
+                markersize=4.5,
                 label=title if y == 0 else None,
             )
     ax.set_yticks(
@@ -308,12 +320,12 @@ def corrections(experiments: Sequence[tuple[Numbers, Line, TwoTurns]]) -> Figure
 
 @styled
 def gain(experiments: Sequence[Numbers]) -> Figure:
-    """Exact match gained over the baseline against the wall time of pass and training. What
-    stands apart is named."""
+    """Exact match gained over the baseline against the wall time of pass and training. Points
+    are named where there is room."""
     figure, axes = grid_of(1, len(experiments), 3.4, 3.0)
     for column, numbers in enumerate(experiments):
         ax, experiment = axes[0][column], numbers.spec
-        named = []
+        named, lines = [], [((0.0, 0.0), (1e9, 0.0))]
         for (method, decoding), line in numbers.lines.items():
             d = line.cells["exact"].difference
             if decoding != "direct" or (d is None and method != experiment.baseline):
@@ -326,39 +338,56 @@ def gain(experiments: Sequence[Numbers]) -> Figure:
             else:
                 ends = [100 * d.low, 100 * d.high]
                 ax.plot([seconds] * 2, ends, color=colour, linewidth=0.8)
+                lines.append(((seconds, ends[0]), (seconds, ends[1])))
             ax.plot([seconds], [value], marker, color=colour, markersize=4)
             named.append((seconds, value, experiment.labels[method]))
         panel(ax, "exact match, points" if column == 0 else "", "pass and training, s")
         ax.set_title(experiment.label)
         ax.set_xlim(left=0)
-        _name_apart(figure, ax, named)
+        _name(figure, ax, named, lines)
     return figure
 
 
-def _name_apart(
-    figure: Figure, ax: Axes, points: Sequence[tuple[float, float, str]]
+Place = tuple[float, float]
+
+
+def _name(
+    figure: Figure,
+    ax: Axes,
+    points: Sequence[tuple[float, float, str]],
+    lines: Sequence[tuple[Place, Place]],
 ) -> None:
-    """Names beside points, the furthest from the middle first, where there is room."""
+    """Names beside points, the furthest from the middle first, where neither a point nor one
+    of the ``lines``, nor another name is in the way."""
     middle = sorted(y for _, y, _ in points)[len(points) // 2]
-    right = ax.get_xlim()[1]
     renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]
     figure.draw_without_rendering()
-    places = ax.transData.transform([(x, y) for x, y, _ in points])
-    taken = [np.array([place - 4, place + 4]) for place in places]
+    inside = ax.get_window_extent(renderer).get_points()
+    at = ax.transData.transform([(x, y) for x, y, _ in points])
+    ends = ax.transData.transform([end for line in lines for end in line])
+    taken = [np.array([place - 4, place + 4]) for place in at]
+    taken += [
+        np.sort(ends[i : i + 2], axis=0) + np.array([[-2], [2]])
+        for i in range(0, len(ends), 2)
+    ]
+    sides = [(5, 0), (-5, 0), (5, 7), (-5, 7), (5, -7), (-5, -7)]
     for x, y, name in sorted(points, key=lambda p: -abs(p[1] - middle)):
-        left = x > 0.6 * right
-        text = ax.annotate(
-            name,
-            (x, y),
-            xytext=(-5 if left else 5, 0),
-            textcoords="offset points",
-            ha="right" if left else "left",
-            va="center",
-            fontsize=6,
-            color=TEXT_GREY,
-        )
-        box = text.get_window_extent(renderer).get_points()
-        if any((box[0] < b[1]).all() and (b[0] < box[1]).all() for b in taken):
+        for right, up in sides:
+            text = ax.annotate(
+                name,
+                (x, y),
+                xytext=(right, up),
+                textcoords="offset points",
+                ha="left" if right > 0 else "right",
+                va="center",
+                fontsize=6,
+                color=TEXT_GREY,
+            )
+            box = text.get_window_extent(renderer).get_points()
+            fits = (inside[0] + 3 < box[0]).all() and (box[1] < inside[1] - 3).all()
+            if fits and not any(
+                (box[0] < b[1]).all() and (b[0] < box[1]).all() for b in taken
+            ):
+                taken.append(box)
+                break
             text.remove()
-        else:
-            taken.append(box)

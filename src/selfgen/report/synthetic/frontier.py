@@ -62,7 +62,7 @@ def figure(curves: pandas.DataFrame, measured: Sequence[Numbers]) -> Figure:
         ax = axes[0][column]
         own = curves[curves["experiment"] == experiment.name]
         mixes = {x: experiment.mixes.get(x, "none") for x in experiment.curves}
-        look_of = looks(mixes, experiment.curves[0])
+        look_of = looks(mixes)
         for method in experiment.curves:
             part = own[own["method"] == method].groupby("step")
             mean = 100 * part[["forced_error", "free_error"]].mean()

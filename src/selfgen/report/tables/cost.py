@@ -112,9 +112,8 @@ def _whole_run(timings: pandas.DataFrame) -> str:
         for stage, seconds in spent.sort_values(ascending=False).items()
     )
     return (
-        f"Whole run: {len(jobs)} jobs that run a model took "
-        f"{busy_seconds(jobs) / 60:.0f} minutes of wall time, "
-        f"{total / 60:.0f} minutes one after the other: {shares}."
+        f"Jobs that run a model: {len(jobs)}, in {busy_seconds(jobs) / 60:.0f} minutes of"
+        f" wall time, {total / 60:.0f} minutes one after the other: {shares}."
     )
 
 

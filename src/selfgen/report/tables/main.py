@@ -34,8 +34,8 @@ CSV = (
 def draw(
     scores: pandas.DataFrame, runs: pandas.DataFrame, spec: TableSpec[Any]
 ) -> Drawn:
-    """Score of every method on every task, with its interval, and the difference to
-    continued SFT at equal steps and labelled tokens. It does not show why a method differs.
+    """Score of every method on every task, with its interval, and the difference to the
+    baseline, which the notes name. It does not show why a method differs.
 
     As CSV one line a cell: scores are shares of 1, costs are per task, and a cell that was
     not run has ``n`` 0 and no numbers."""
