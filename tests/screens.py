@@ -17,7 +17,7 @@ from tests.browser import CHROMIUM, WIDTHS
 
 HEIGHT = 1000
 SECTIONS = ("found", "scores", "exposure-bias")
-COLOURS = 64
+COLOURS = 256
 
 _ONLY = """
 <script type="module">

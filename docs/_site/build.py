@@ -50,7 +50,7 @@ NAVIGATION = {
 }
 """Pages in the order of the navigation; all others are reached by links."""
 
-SHOWN = (".md", ".svg", ".png", ".csv")
+SHOWN = (".md", ".svg", ".png", ".csv", ".html", ".json", ".tex", ".yaml")
 """Endings of what the site has."""
 
 NOTEBOOK = ".ipynb"
@@ -117,11 +117,13 @@ def markdown(notebook: str) -> str:
 
 
 def linked(text: str, place: str) -> str:
-    """The text of a file of the repository with links as the site has them; code stays, but
-    for what the site does not draw."""
+    """The text of a file of the repository with links as the site has them. Code stays, but
+    for a graph, which GitHub draws and the site does not."""
     parts = _CODE.split(text)
     return "".join(
-        part if number % 2 else _LINK.sub(lambda found: _link(found, place), part)
+        part * (not part.startswith("```mermaid"))
+        if number % 2
+        else _LINK.sub(lambda found: _link(found, place), part)
         for number, part in enumerate(parts)
     )
 

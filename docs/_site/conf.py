@@ -13,5 +13,3 @@ html_copy_source = False
 html_show_sourcelink = False
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
-# Inside of ours: a table of contents is written by hand, and code of several languages.
-suppress_warnings = ["misc.highlighting_failure"]

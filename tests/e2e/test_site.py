@@ -14,6 +14,8 @@ from tests.flow import REPO
 
 PAGES = ("index", "your-data", "synthetic", "guide", "configuration", "report")
 
+OTHERS = sorted({p.stem for p in (REPO / "docs").glob("*.md")} - {*PAGES})
+
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -36,11 +38,17 @@ def test_every_page_is_there_and_asks_for_nothing(site: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(browser.CHROMIUM is None, reason="no Chromium is installed")
-@pytest.mark.parametrize("width", browser.WIDTHS)
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize(
+    "page, width",
+    [
+        *((page, width) for page in PAGES for width in browser.WIDTHS),
+        *((page, browser.WIDTHS[0]) for page in OTHERS),
+    ],
+)
 def test_a_page_is_read_at_three_widths(
     site: Path, page: str, width: int, tmp_path: Path
 ) -> None:
+    """And all others on a phone, where what is too wide shows first."""
     script = "said.images = [...document.images].map(image => image.naturalWidth);"
     said = browser.look(site / f"{page}.html", width, script, tmp_path, beside=True)
     assert said["problems"] == [] and said["wide"] <= 0
