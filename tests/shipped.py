@@ -52,7 +52,7 @@ SCALES = {
     "quick": "make quick",
     "laptop": "make reproduce",
     "synthetic": "make synthetic",
-    "evidence": "make evidence, one of its five seeds",
+    "evidence": "make evidence, its first seed, which also tunes the rates",
 }
 """Scales with a command of their own; those with a shipped run are shown."""
 PLANNED = ("gsm8k", "paper")
