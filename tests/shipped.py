@@ -6,6 +6,7 @@ against what is there, byte for byte.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from selfgen.graph import cost, measuring, paths, synthetic, tables
 from selfgen.graph.steps import Graph
 from selfgen.measures.registry import PLACES
 from selfgen.report import plan, plot, ship, style, tabulate, took
-from selfgen.report.grid import to_markdown
+from selfgen.report.grid import Grid, to_markdown
 from selfgen.report.measured import Found, words
 from selfgen.report.measured import figures as measured_figures
 from selfgen.report.measured import step as pages
@@ -60,6 +61,7 @@ PLANNED = ("gsm8k", "paper")
 GPU = "h100"
 MEASURES = REFERENCE / "measures"
 MEASURE_PAGE = ROOT / "docs" / "measure.md"
+OF_ORACLE = ("r_free", "g_free", "gap_free", "acc_err_free", "ex_acc_err_free")
 
 
 def graph(run: str) -> Graph:
@@ -106,23 +108,51 @@ def figures(run: str) -> dict[str, bytes]:
     }
 
 
-def measured() -> dict[str, Found]:
+def measured(folder: Path = MEASURES, more: str = "measure") -> dict[str, Found]:
     """What the instrument found on the laptop's models, by task, from the rows that are
-    shipped."""
+    shipped in a folder; ``more``: the file of config/more of their run."""
     raw: dict[str, Any] = {}
-    for name in (ROOT / "config/config.yaml", ROOT / "config/more/measure.yaml"):
-        update_config(raw, yaml.safe_load(name.read_text()))
+    for name in ("config/config.yaml", f"config/more/{more}.yaml"):
+        update_config(raw, yaml.safe_load((ROOT / name).read_text()))
     known = Graph(config.load(raw), ROOT)
     found = {}
-    for path in sorted((MEASURES / "measured").glob("*/*")):
+    for path in sorted((folder / "measured").glob("*/*")):
         task, model = path.parent.name, path.name
-        spec = measuring.page(known, task, model)
-        files = [
-            MEASURES / paths.of_cell(paths.MEASURED, cell).removeprefix("results/")
+        files = {
+            cell: folder / paths.of_cell(paths.MEASURED, cell).removeprefix("results/")
             for cell in measuring.compared(known, task, model)
-        ]
-        found[task] = pages.found(spec, files)
+        }
+        files = {cell: file for cell, file in files.items() if file.is_file()}
+        spec = replace(
+            measuring.page(known, task, model),
+            methods=tuple(known.config.methods[cell.method].label for cell in files),
+            seeds=tuple(cell.seed for cell in files),
+        )
+        found[task] = pages.found(spec, [*files.values()])
     return found
+
+
+def floor() -> str:
+    """What two trainings of one recipe show against each other, beside BASH, as Markdown."""
+    (found,) = measured(MEASURES / "floor", "floor").values()
+    names = [*found.rows]
+    shown = [
+        [n.measure.title for n in numbers[:1]]
+        + [words.shown(n.value, n.measure) for n in numbers]
+        for name in OF_ORACLE
+        if len(numbers := [x for x in found.numbers if x.measure.name == name])
+        == len(names)
+    ]
+    return to_markdown(
+        Grid(
+            "floor",
+            "Against SFT of another seed as the oracle, group.",
+            ["Measure", *names],
+            shown,
+            [f"Brackets: {100 * found.confidence:g}% interval over prompts."],
+            left=1,
+        )
+    )
 
 
 def measures(found: Found, task: str) -> dict[str, bytes]:
@@ -186,6 +216,8 @@ if __name__ == "__main__":
         for file, content in measures(found, task).items():
             (MEASURES / file).write_bytes(content)
         said_by_task[f"measures/{task}"] = said(found, task)
+    if (MEASURES / "floor").is_dir():
+        said_by_task["measures/floor"] = floor()
     if said_by_task:
         page = MEASURE_PAGE.read_text(encoding="utf-8")
         MEASURE_PAGE.write_text(ship.show(page, said_by_task), encoding="utf-8")

@@ -103,7 +103,7 @@ def test_texts_are_told_apart_by_a_model_that_embeds_them(tmp_path: Path) -> Non
 
     def rows(own: list[int]) -> list[dict[str, object]]:
         return [
-            {"id": f"{i}", "sample": text(own), "reference": text([1, 1, 1, 1])}
+            {"id": f"{i}", "sample": text(own), "reference_text": text([1, 1, 1, 1])}
             for i in range(distribution.LEAST)
         ]
 

@@ -121,8 +121,8 @@ def test_no_end_is_planted(folder: Path) -> None:
         Example(i, "", [1], list(row["reference_ids"])) for i, row in rows.items()
     ]
     assert all(row["reference_ids"][-1] in stops for row in rows.values())
-    assert not set(reading.pool(model, words, examples)) & stops
-    own = reading.Instrument(model, words, None, [])  # type: ignore[arg-type]
+    own = reading.Instrument(model, words, None, examples)  # type: ignore[arg-type]
+    assert own.pool and not set(own.pool) & stops
     # A model that would end everywhere
     with_end = {name: weight.clone() for name, weight in model.state_dict().items()}
     model.lm_head.weight.data.zero_()
@@ -209,7 +209,7 @@ def test_the_document_is_json_where_a_number_has_no_interval(folder: Path) -> No
 
 def test_the_answer_s_end_is_what_needs_a_label(folder: Path) -> None:
     """As columns of Parquet come, with a labelled prompt whose turn has an end."""
-    words = load_tokenizer(folder)
+    model, words = loading.load(folder), load_tokenizer(folder)
     end = turns(words).end
     rows = [
         {
@@ -217,7 +217,9 @@ def test_the_answer_s_end_is_what_needs_a_label(folder: Path) -> None:
             "labels": np.array([5, end, 6, 7, -100]),
         }
     ] * 4
-    (first, *_) = [x for x in checks._labels(words, rows) if x.name == "labels: end"]
+    (first, *_) = [
+        x for x in checks._labels(model, words, rows) if x.name == "labels: end"
+    ]
     assert not first.ok and "in 0 of 4 answers" in first.found
 
 

@@ -16,6 +16,7 @@ from selfgen.measures.registry import MEASURES, PLACES
 from tests.measured_rows import whole
 
 BY_NAME = {measure.name: measure for measure in MEASURES}
+RUNS = 150
 
 
 def value(name: str, rows: Rows) -> float:
@@ -86,20 +87,51 @@ def test_accumulated_errors_are_those_of_the_tables_of_a_run() -> None:
     )
     known = accumulated(free, gold, [32])[32]
     assert known is not None
+    assert value("r_free", rows) == pytest.approx(known.free)
+    assert value("ex_acc_err_free", rows) == pytest.approx(known.excess)
+    # Of a fixed length: where the reference is as long
+    long = [(a, b) for a, b in zip(free, gold, strict=True) if len(b) >= 32]
+    assert 2 < len(long) < 9
+    known = accumulated(*map(list, zip(*long, strict=True)), [32])[32]
+    assert known is not None
     assert value("r_fixed", rows) == pytest.approx(known.free)
     assert value("g_fixed", rows) == pytest.approx(known.gold)
     assert value("gap_fixed", rows) == pytest.approx(known.free - known.gold)
     assert value("acc_err_fixed", rows) == pytest.approx(known.acc)
-    assert value("ex_acc_err_free", rows) == pytest.approx(known.excess)
+
+
+def lasting(stream: random.Random, reach: int, prompts: int = 64) -> Rows:
+    """Errors of one distribution on both sides, where so many answers have 32 steps."""
+
+    def errors(n: int) -> list[float]:
+        return [stream.gammavariate(0.5, 1.0) for _ in range(n)]
+
+    lengths = [32] * reach + [20] * (prompts - reach)
+    return under(*({"free_kl": errors(n), "gold_kl": errors(n)} for n in lengths))
+
+
+def test_steps_that_few_answers_have_are_not_summed() -> None:
+    """A mean of one or two looks sure: without the rule, intervals with one such answer
+    cover 0 in a quarter of the runs."""
+    stream = random.Random(0)
+    for reach in (1, 2, 3, 8, 15):
+        assert interval(BY_NAME["gap_free"], lasting(stream, reach), 0.95) is None
+    covered = 0
+    for _ in range(RUNS):
+        found = interval(BY_NAME["gap_free"], lasting(stream, 16), 0.95)
+        assert found is not None
+        covered += found.low <= 0 <= found.high
+    assert covered >= 0.9 * RUNS
 
 
 def test_steps_that_no_answer_reaches_have_no_accumulated_error() -> None:
     short = {"fixed_kl": [0.1] * 32, "free_kl": [0.1] * 20, "gold_kl": [0.2] * 20}
     assert accumulated([short["free_kl"]], [short["gold_kl"]], [32])[32] is None
     rows = under(short, short)
-    for name in ("gap_free", "gap_fixed", "acc_err_free", "g_fixed"):
+    for name in ("gap_free", "gap_fixed", "acc_err_free", "g_fixed", "r_fixed"):
         assert interval(BY_NAME[name], rows, 0.95) is None, name
-    assert value("r_fixed", rows) == pytest.approx(3.2)
+    long = short | {"gold_kl": [0.2] * 32}
+    assert value("r_fixed", under(long, long)) == pytest.approx(3.2)
 
 
 def test_continuations_by_hand() -> None:
@@ -151,13 +183,27 @@ def test_self_bleu_knows_equal_answers_and_others() -> None:
     words = [f"word{n}" for n in range(10)]
     texts = [" ".join(words[n : n + 5]) for n in (0, 5)]
     rows = [
-        {"id": f"{n}", "answer": texts[0], "sample": texts[n % 2], "reference": text}
+        {
+            "id": f"{n}",
+            "answer": texts[0],
+            "sample": texts[n % 2],
+            "reference_text": text,
+        }
         for n, text in enumerate([texts[0], texts[1]])
     ]
     found = degeneration.self_bleu(rows)
     for row in found.values():
         assert row["self_bleu_answer"] == pytest.approx(1)
         assert row["self_bleu_reference"] < 0.2
+
+
+def test_an_effect_that_is_gone_has_no_half_life_left_and_one_that_stays_none() -> None:
+    gone = {"planted_own": [1.0, 1.0] + [0.0] * 30}
+    below = {"planted_own": [1.0] * 8 + [-0.1] * 24}
+    stays = {"planted_own": [1.0] * 32}
+    assert value("planted_own_half_life", under(gone, gone)) == 0
+    assert value("planted_own_half_life", under(below, below)) == 0
+    assert interval(BY_NAME["planted_own_half_life"], under(stays, stays), 0.95) is None
 
 
 def test_an_effect_that_shrinks_evenly_gives_its_half_life_back() -> None:

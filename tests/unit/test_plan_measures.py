@@ -55,7 +55,7 @@ def test_a_row_takes_what_is_planned(
         counting(loading.load(folder).eval(), counts),
         words,
         spec.MeasureSpec(asked),
-        [*range(60, 90)],
+        examples,
         counting(loading.load(folder).eval(), counts) if oracle else None,
         [*range(len(words))],
         DATASETS["group-words"].checker if checked else None,

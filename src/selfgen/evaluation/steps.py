@@ -94,11 +94,13 @@ def forced_steps(
     examples: Sequence[Example],
     delimiters: str,
     batch_size: int = 64,
+    longest: int = 1,
 ) -> tuple[list[list[Step]], int]:
     """The teacher-forced steps of each example, as many as its reference has, and how many
     tokens were generated for them: after the reference's steps before it each is written
     greedily, up to a token with a delimiter in it. What the steps of an example share is read
-    once.
+    once. ``longest``: tokens of the longest step of more references than these, which may be
+    a part.
 
     Raises UserError: a reference that was cut off.
     """
@@ -113,7 +115,8 @@ def forced_steps(
                 f" {example.id} does not fit"
             )
         for k, (start, end) in enumerate(spans(tokenizer, answer, delimiters)):
-            limit = max(limit, end - start + LONGER * bool(delimiters))
+            size = max(longest, end - start)
+            limit = max(limit, size + LONGER * bool(delimiters))
             ids = [*example.prompt_ids, *answer[:start]]
             prompts.append(Prompt(f"{i}/{k}", 0, ids, group=str(i)))
         made.append([Step("")] * (k + 1))

@@ -63,11 +63,17 @@ def page(graph: Graph, task: str, model: str) -> PageSpec:
             "oracle": config.evaluation.oracle.method
             if config.evaluation.oracle
             else "none",
-            "prompts": f"{asked.prompts}, those of the lowest hash of id",
+            "prompts": f"{min(asked.prompts, _held_out(graph, task))}, those of the lowest"
+            " hash of id",
+            "planted": f"{asked.planted} tokens",
             "scale": config.scale,
         },
         confidence=config.evaluation.confidence,
     )
+
+
+def _held_out(graph: Graph, task: str) -> int:
+    return graph.records(task).rows[graph.record_splits(task)[0]]
 
 
 def _asked(graph: Graph) -> Measured:

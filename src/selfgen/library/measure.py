@@ -22,7 +22,7 @@ from selfgen.library import parts
 from selfgen.library.models import opened
 from selfgen.library.records import Data, records
 from selfgen.measures import checks, degeneration, distribution
-from selfgen.measures.reading import Instrument, chosen, pool, read_prompts
+from selfgen.measures.reading import Instrument, chosen, read_prompts
 from selfgen.measures.spec import MeasureSpec
 from selfgen.models import probe
 from selfgen.models.loading import load_for_generation
@@ -140,6 +140,8 @@ def measure(
             whole(lm, words, examples)
         # With the tokenizer's work and the stops, which no weights tell.
         known.append(sorted(ends.stops(lm, words)))
+        computed = _computed(lm)
+        known.append(computed)
         known.append([[e.prompt_ids, e.answer_ids] for e in examples])
         store = parts.Parts(out, [__version__, *known, found], len(chunks))
         missing = [n for n in store.missing if n % of == number]
@@ -149,7 +151,7 @@ def measure(
             if other is oracle:  # the caller's own gets its mode back
                 stack.callback(oracle.train, oracle.training)
                 oracle.eval()
-        tools = (pool(lm, words, examples), other, tokens, checker, batch_size)
+        tools = (examples, other, tokens, checker, batch_size)
         own = Instrument(lm, words, spec, *tools)
         for done, part in enumerate(missing, start=1):
             some = examples[part * CHUNK : (part + 1) * CHUNK]
@@ -167,11 +169,16 @@ def measure(
         rows = {row["id"]: row for row in read}
         looked_at = checks.check(lm, words, examples, rows, training_rows)
     name = name or _name(model)
+    which = "those of the lowest hash of id" if data is not None else "the first"
     about = {
         "model": _name(model),
         "oracle": "none" if oracle is None else _name(oracle),
         "data": task if data is None else _data(data),
-        "prompts": f"{len(found)}, those of the lowest hash of id",
+        "task": task or "none that is checked",
+        "prompts": f"{len(found)}, {which}, as {template!r}, of {max_prompt_tokens} tokens"
+        " at most",
+        "planted": f"{planted} tokens",
+        "computed": computed,
         "answers": f"greedy, and drawn at temperature 1 under seed {seed}, of"
         f" {max_answer_tokens} tokens at most",
         "selfgen": __version__,
@@ -240,9 +247,18 @@ def _records(
 
 
 def _name(model: Any) -> str:
+    """Of a folder its name; runs call all folders of weights alike, and name those around."""
     if isinstance(model, str | Path):
-        return Path(model).resolve().name
+        parts = [x for x in Path(model).resolve().parts if x != "weights"]
+        own = Path(model).resolve().name == "weights"
+        return "-".join(parts[-2:] if own else parts[-1:])
     return type(model).__name__
+
+
+def _computed(model: Any) -> str:
+    """Where and how exactly a model computes."""
+    weight = next(model.parameters())
+    return f"{weight.device.type}, {str(weight.dtype).removeprefix('torch.')}"
 
 
 def _data(data: Data) -> str:

@@ -26,7 +26,7 @@ def opened(
 ) -> Iterator[tuple[Any, Any]]:
     """``(model, tokenizer)`` as passes take them. A caller's own model runs where it is, and
     gets its mode and its attention back. ``chat``: the name of a template for a folder's
-    tokenizer.
+    tokenizer that has none.
 
     Raises UserError: no model, no tokenizer beside it, or one without a chat template.
     """
@@ -58,7 +58,8 @@ def _tokenizer(folder: str | Path, chat: str) -> Any:
     if not chat:
         return load_tokenizer(folder)
     tokenizer = any_tokenizer(folder)
-    tokenizer.chat_template = CHATS[chat]
+    if tokenizer.chat_template is None:
+        tokenizer.chat_template = CHATS[chat]
     with naming(folder):
         checked(tokenizer)
     return tokenizer

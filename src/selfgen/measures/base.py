@@ -7,7 +7,7 @@ another model on the same prompts (``evaluation.statistics``).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -93,7 +93,10 @@ def difference(
         )
         return difference
 
-    return sums_interval(table, value, confidence)
+    found = sums_interval(table, value, confidence)
+    if found is None or not measure.share:
+        return found
+    return replace(found, low=max(-1.0, found.low), high=min(1.0, found.high))
 
 
 def _width(adds: Adds, rows: Rows) -> int:
@@ -111,10 +114,15 @@ def _paired(rows: Rows, others: Rows) -> list[Rows]:
     return sides
 
 
+def fewest(rows: Rows) -> float:
+    """Prompts that a place must have to be looked at."""
+    return max(2, max(map(len, rows.values())) / 4)
+
+
 def curve(line: Line, rows: Rows, places: int, confidence: float) -> list[Interval]:
     """The mean at each place from the first on, as far as a quarter of the prompts have one,
     and two at least."""
-    least = max(2, max(map(len, rows.values())) / 4)
+    least = fewest(rows)
     found = []
     for place in range(places):
         table = _table(_at(line, place), [rows])

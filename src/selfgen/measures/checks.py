@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import math
 import operator
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from selfgen.data.examples import Example
@@ -36,6 +38,15 @@ class Check:
     found: str
 
 
+def to_json(checks: Sequence[Check]) -> str:
+    return json.dumps([vars(check) for check in checks], indent=1) + "\n"
+
+
+def read(path: Path) -> list[Check]:
+    """The checks in a file that ``to_json`` made."""
+    return [Check(**check) for check in json.loads(path.read_text(encoding="utf-8"))]
+
+
 def check(
     model: Any,
     tokenizer: Any,
@@ -52,7 +63,7 @@ def check(
         _turn_end(model, tokenizer, rows),
         _cut(rows),
         *_forms(rows),
-        *_labels(tokenizer, list(training_rows)),
+        *_labels(model, tokenizer, list(training_rows)),
     ]
     return [one for one in found if one is not None]
 
@@ -88,10 +99,12 @@ def _bos(tokenizer: Any, examples: Sequence[Example]) -> Check | None:
 
 def _ends(model: Any, tokenizer: Any, rows: Mapping[str, Row]) -> Check:
     """Whether answers end, and what the model gives the end where the reference has it."""
-    n = len(rows)
     closed = [row for row in rows.values() if row["reference_ended"]]
-    greedy = sum(row["answer_ended"] for row in rows.values())
-    drawn = sum(row["sample_ended"] for row in rows.values())
+    # Where a reference is cut, an answer may be as long.
+    looked_at = closed or list(rows.values())
+    n = len(looked_at)
+    greedy = sum(row["answer_ended"] for row in looked_at)
+    drawn = sum(row["sample_ended"] for row in looked_at)
     sure = [row["end_probability"] for row in closed]
     stops = ends.named(ends.stops(model, tokenizer), tokenizer)
     said = f"{greedy} of {n} greedy answers and {drawn} of {n} samples end; "
@@ -100,7 +113,7 @@ def _ends(model: Any, tokenizer: Any, rows: Mapping[str, Row]) -> Check:
         said += f"where the reference ends, {stops} has probability {mean:.3f}"
     else:
         said += "no reference ends"
-    if closed and max(greedy, drawn) < SELDOM * n:
+    if closed and max(greedy, drawn) < SELDOM * n and mean < LIKELY:
         return Check(
             "end of answers",
             False,
@@ -193,25 +206,28 @@ def _surely_less(gap: Interval | None) -> bool:
     return gap is not None and gap.high < 0
 
 
-def _labels(tokenizer: Any, rows: Sequence[Mapping[str, Any]]) -> list[Check]:
-    """Of rows that a model was trained on: which tokens have a label."""
+def _labels(
+    model: Any, tokenizer: Any, rows: Sequence[Mapping[str, Any]]
+) -> list[Check]:
+    """Of rows that a model was trained on: which tokens have a label. Labels of the prompt
+    are a choice, which is told."""
     if not rows:
         return []
-    end, bos, n = turns(tokenizer).end, tokenizer.bos_token_id, len(rows)
+    stops, bos, n = ends.stops(model, tokenizer), tokenizer.bos_token_id, len(rows)
     ids = [list(row["input_ids"]) for row in rows]
     labels = [list(row["labels"]) for row in rows]
     # The end of a prompt's turn may have a label where that of the answer has none.
     last = [
-        max((t for t, i in enumerate(own) if i == end), default=None) for own in ids
+        max((t for t, i in enumerate(own) if i in stops), default=None) for own in ids
     ]
     has_end = sum(t is not None for t in last)
     labelled = sum(
-        t is not None and own[t] == end for t, own in zip(last, labels, strict=True)
+        t is not None and own[t] in stops for t, own in zip(last, labels, strict=True)
     )
     none = sum(all(x == IGNORE for x in own[1:]) for own in labels)
     whole = sum(own[1:2] not in ([IGNORE], []) for own in labels)
     twice = sum(bos is not None and own[:2] == [bos, bos] for own in ids)
-    name = tokenizer.convert_ids_to_tokens(end)
+    name = ends.named(stops, tokenizer)
     return [
         Check(
             "labels: end",
@@ -226,7 +242,7 @@ def _labels(tokenizer: Any, rows: Sequence[Mapping[str, Any]]) -> list[Check]:
         ),
         Check(
             "labels: prompt",
-            whole < LIKELY * n,
+            True,
             f"{whole} of {n} training rows label the prompt, too",
         ),
         Check(

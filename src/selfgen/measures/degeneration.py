@@ -37,7 +37,9 @@ def self_bleu(rows: Iterable[Mapping[str, str]]) -> dict[str, dict[str, float]]:
     if len(rows) < 2:
         return found
     for side in SIDES:
-        texts = [row[side] for row in rows]
+        # Samples stop where references are cut.
+        column = "reference_text" if side == "reference" else side
+        texts = [row[column] for row in rows]
         for place, row in enumerate(rows):
             others = [*texts[place + 1 :], *texts[:place]][:OTHERS]
             score = bleu.sentence_score(texts[place], others).score

@@ -54,7 +54,8 @@ def with_clusters(
     rows = list(rows)
     model, *_ = load_for_generation(folder, where)
     tokenizer = any_tokenizer(folder)
-    texts = [row[side] for side in ("sample", "reference") for row in rows]
+    # References are cut where samples stop.
+    texts = [row[side] for side in ("sample", "reference_text") for row in rows]
     found, count = clusters(features(model, tokenizer, texts, batch_size))
     own, reference = found[: len(rows)], found[len(rows) :]
     return [

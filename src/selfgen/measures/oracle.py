@@ -9,10 +9,13 @@ import numpy as np
 
 from selfgen.evaluation.statistics import divided
 from selfgen.measures.base import Line, Measure, Row, Sums, quotient
-from selfgen.measures.spec import LENGTH
+from selfgen.measures.spec import CONTINUED, LENGTH
 
 ARORA = "Arora et al. 2022"
 HE = "He et al. 2021"
+
+FEWEST = 0.25
+"""Share of the answers that must have a step."""
 
 SIDES = {
     "fixed_kl": f"answers of {LENGTH} tokens",
@@ -31,19 +34,28 @@ def _steps(values: Sequence[float] | None) -> list[float] | None:
 
 
 def _sides(column: str) -> Callable[[Row], list[float] | None]:
+    """Of answers of a fixed length: prompts whose reference has as many tokens."""
+
     def adds(row: Row) -> list[float] | None:
         free, gold = _steps(row.get(column)), _steps(row.get("gold_kl"))
-        return None if free is None or gold is None else [*free, *gold]
+        if free is None or gold is None:
+            return None
+        if column == "fixed_kl" and len(row["gold_kl"]) < LENGTH:
+            return None
+        return [*free, *gold]
 
     return adds
 
 
 def _sum(sums: Sums, side: int) -> np.ndarray:
     """R (side 0) or G (side 1): the sum over all steps of the mean error of the answers that
-    have that step; NaN where a step has none, as in ``evaluation.accumulated``."""
+    have that step. NaN where less than a quarter of the answers have some step, or one does:
+    a mean of one or two looks sure and is not."""
     part = sums[:, 2 * LENGTH * side : 2 * LENGTH * (side + 1)]
-    total: np.ndarray = divided(part[:, :LENGTH], part[:, LENGTH:]).sum(-1)
-    return total
+    counts = part[:, LENGTH:]
+    enough = counts.real.min(-1) >= np.maximum(2, FEWEST * counts[:, 0].real)
+    total: np.ndarray = divided(part[:, :LENGTH], counts).sum(-1)
+    return np.where(enough, total, np.nan)
 
 
 def _gap(sums: Sums) -> np.ndarray:
@@ -139,7 +151,8 @@ MEASURES = (
     Measure(
         "continuations",
         "oracle_nll",
-        "oracle's cost of 16 tokens after its own half answer, minus after the reference's",
+        f"oracle's cost of the next {CONTINUED} tokens at most after its own half answer,"
+        " minus after the reference's",
         "nats",
         HE,
         "whether the oracle likes what is right",
@@ -150,7 +163,7 @@ MEASURES = (
     Measure(
         "continuations",
         "eb_m",
-        "EB-M: chrF of 16 tokens after the reference's half answer, over after its own",
+        "EB-M: chrF of these tokens after the reference's half answer, over after its own",
         "ratio",
         f"after {HE}",
         "exposure bias of one model: above 1 wherever a reference's end suits its own"

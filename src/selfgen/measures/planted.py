@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 KINDS = {
     "random": "tokens of the references",
-    "own": "its own likeliest wrong tokens",
+    "own": "its own likeliest other tokens",
     "shuffled": "the same tokens in another order",
 }
 """What replaces tokens."""
@@ -133,12 +133,15 @@ def _recovered(sums: Sums) -> np.ndarray:
 
 def _half_life(sums: Sums) -> np.ndarray:
     """Of an effect that shrinks by the same factor a token: that factor to the power of 16 is
-    what is left of lags 1 to 16 in lags 17 to 32."""
+    what is left of lags 1 to 16 in lags 17 to 32. 0 where nothing is left, NaN where it does
+    not shrink, or there is none."""
     early, late = (_mean(sums, k) + _mean(sums, k + 1) for k in (0, 2))
     ratio = divided(late, early)
     shrinks = (ratio.real > 0) & (ratio.real < 1)
     safe = np.where(shrinks, ratio, 0.5)
-    return np.where(shrinks, 2 * WINDOW * np.log(0.5) / np.log(safe), np.nan)
+    lives = 2 * WINDOW * np.log(0.5) / np.log(safe)
+    gone = (early.real > 0) & (ratio.real <= 0)
+    return np.where(shrinks, lives, np.where(gone, 0, np.nan))
 
 
 SOURCE = "after He et al. 2021"
@@ -159,7 +162,8 @@ def _of_kind(kind: str, what: str) -> list[Measure]:
                 f"{what}: {of}, lags 1 to {WINDOW}",
                 "nats",
                 SOURCE,
-                "what the model would have written there itself",
+                "what the model would have written there itself; who ignores the context pays"
+                " nothing",
                 _windows(column),
                 _first,
                 needs=needs,
@@ -182,7 +186,7 @@ def _of_kind(kind: str, what: str) -> list[Measure]:
             Measure(
                 "planted errors",
                 f"{column}_half_life",
-                f"{what}: {of}, half-life",
+                f"{what}: {of}, half-life (0: gone before lag {2 * WINDOW + 1})",
                 "tokens",
                 SOURCE,
                 "an effect that does not shrink evenly: read the curve",

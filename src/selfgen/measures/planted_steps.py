@@ -14,7 +14,7 @@ from selfgen.core.spec import Sampling
 from selfgen.data.checked import Checker, errors, spans, steps_of
 from selfgen.data.examples import Example
 from selfgen.evaluation.statistics import divided
-from selfgen.measures.base import Measure, Row, Sums
+from selfgen.measures.base import Line, Measure, Row, Sums
 
 if TYPE_CHECKING:
     from selfgen.measures.reading import Instrument
@@ -34,7 +34,9 @@ def effects(own: Instrument, examples: Sequence[Example]) -> Found:
         return found
     checker, marks = own.checker, own.checker.delimiters
     prefixes: dict[str, dict[str, list[int]]] = {name: {} for name in nothing}
-    for e, other in zip(examples, [*examples[1:], *examples[:1]], strict=True):
+    every = {e.id: n for n, e in enumerate(own.every)}
+    for e in examples:
+        other = own.every[(every[e.id] + 1) % len(own.every)]
         answer = list(e.answer_ids)
         parts = [*spans(own.tokenizer, answer, marks)]
         if len(parts) < 3:
@@ -46,26 +48,19 @@ def effects(own: Instrument, examples: Sequence[Example]) -> Found:
             prefixes["clean_steps"][e.id] = answer[:end]
             break
     chosen = [e for e in examples if e.id in prefixes["clean_steps"]]
-    longest = max((_longest(own.tokenizer, e, marks) for e in chosen), default=1)
     for name, before in prefixes.items():
-        made = own.complete(chosen, before, Sampling(), STEPS * longest)
+        made = own.complete(chosen, before, Sampling(), STEPS * own.longest_step)
         for e in chosen:
             text = own.tokenizer.decode(before[e.id], skip_special_tokens=True)
             whole = own.tokenizer.decode(
                 [*before[e.id], *made[e.id]], skip_special_tokens=True
             )
             done = len(steps_of(text, marks, ended=False))
-            ended = len(made[e.id]) < STEPS * longest
+            ended = len(made[e.id]) < STEPS * own.longest_step
             steps = steps_of(whole, marks, ended)
             wrong = errors(checker, e.prompt, steps)[done:]
             found[e.id][name] = wrong[:STEPS]
     return found
-
-
-def _longest(tokenizer: Any, example: Example, marks: str) -> int:
-    """Tokens of the longest step of a reference."""
-    parts = spans(tokenizer, list(example.answer_ids), marks)
-    return max(end - start for start, end in parts)
 
 
 def _wrong(
@@ -115,3 +110,14 @@ MEASURES = (
         digits=1,
     ),
 )
+
+LINES = (
+    Line("after a wrong step", lambda row: _wrongs(row, "planted_steps")),
+    Line("after the right one", lambda row: _wrongs(row, "clean_steps")),
+)
+"""Shares of steps that are wrong, by how many steps after the planted one they stand."""
+
+
+def _wrongs(row: Row, side: str) -> list[float] | None:
+    steps = row.get(side)
+    return None if steps is None else [float(bool(wrong)) for wrong in steps]

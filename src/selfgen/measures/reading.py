@@ -7,11 +7,12 @@ import json
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from selfgen.core.hashing import unit
 from selfgen.core.spec import Sampling
-from selfgen.data.checked import Checker, errors, steps_of
+from selfgen.data.checked import Checker, errors, spans, steps_of
 from selfgen.data.examples import Example
 from selfgen.data.prompts import answer_text
 from selfgen.evaluation.exposure import aligned, check_shared, divergence, read_logits
@@ -54,17 +55,32 @@ class Reading:
 @dataclass(frozen=True)
 class Instrument:
     """A model with what it is read by. ``oracle`` and ``checker``: None where there is none;
-    ``tokens``: the ids that model and oracle share; ``pool``: tokens of all references, but
-    none that ends an answer."""
+    ``tokens``: the ids that model and oracle share; ``every``: all prompts that are read,
+    also where they are read in parts."""
 
     model: Any
     tokenizer: Any
     spec: MeasureSpec
-    pool: Sequence[int]
+    every: Sequence[Example]
     oracle: Any = None
     tokens: Sequence[int] = ()
     checker: Checker | None = None
     batch_size: int = 64
+
+    @cached_property
+    def pool(self) -> list[int]:
+        """The tokens of all references that end nothing."""
+        stops = ends.stops(self.model, self.tokenizer)
+        return [i for e in self.every for i in e.answer_ids if i not in stops]
+
+    @cached_property
+    def longest_step(self) -> int:
+        """Tokens of the longest step of all references that a checker judges; 1 without."""
+        if self.checker is None:
+            return 1
+        marks = self.checker.delimiters
+        parts = (spans(self.tokenizer, list(e.answer_ids), marks) for e in self.every)
+        return max((end - start for part in parts for start, end in part), default=1)
 
     def read(self, rows: Sequence[Example]) -> list[Reading]:
         """Answers in the contexts that they stand in."""
@@ -166,12 +182,6 @@ def chosen(records: Sequence[dict[str, Any]], prompts: int) -> list[dict[str, An
     return list(asked.values())[:prompts]
 
 
-def pool(model: Any, tokenizer: Any, examples: Sequence[Example]) -> list[int]:
-    """The tokens of all references that end nothing."""
-    stops = ends.stops(model, tokenizer)
-    return [i for e in examples for i in e.answer_ids if i not in stops]
-
-
 def read_prompts(
     own: Instrument, examples: Sequence[Example], records: Sequence[Mapping[str, Any]]
 ) -> list[dict[str, Any]]:
@@ -197,6 +207,8 @@ def read_prompts(
                 "id": e.id,
                 "prompt": record["prompt"],
                 "reference": record["reference"],
+                # As far as it was read
+                "reference_text": answer_text(own.tokenizer, list(e.answer_ids)),
                 "answer": answer_text(own.tokenizer, answer),
                 "sample": answer_text(own.tokenizer, sample),
                 "answer_ids": answer,
@@ -265,7 +277,10 @@ def _continued(
     from sacrebleu.metrics.chrf import CHRF
 
     chrf = CHRF()
-    half = {e.id: min(len(e.answer_ids), len(samples[e.id])) // 2 for e in examples}
+    shorter = {e.id: min(len(e.answer_ids), len(samples[e.id])) for e in examples}
+    half = {i: n // 2 for i, n in shorter.items()}
+    # Behind its end a continuation would cost what no answer costs.
+    left = {i: min(CONTINUED, n - half[i]) for i, n in shorter.items()}
     chosen = [e for e in examples if half[e.id]]
     found: dict[str, dict[str, Any]] = {e.id: {} for e in examples}
     for epoch, (side, texts) in enumerate(
@@ -290,17 +305,19 @@ def _continued(
         ]
         read = own.read(asked) if own.oracle is not None else []
         nll = {
-            e.id: math.fsum(r.oracle_nll) for e, r in zip(chosen, read, strict=False)
+            e.id: math.fsum(r.oracle_nll[: left[e.id]])
+            for e, r in zip(chosen, read, strict=False)
         }
         for e in examples:
-            rest = e.answer_ids[half[e.id] :][:CONTINUED]
+            rest = e.answer_ids[half[e.id] :][: left[e.id]]
+            found_ids = list(made.get(e.id, []))[: left[e.id]]
             found[e.id] |= {
-                f"continued_{side}": answer_text(own.tokenizer, made[e.id])
+                f"continued_{side}": answer_text(own.tokenizer, found_ids)
                 if e.id in made
                 else None,
                 f"oracle_nll_{side}": nll.get(e.id),
                 f"chrf_{side}": chrf.sentence_score(
-                    answer_text(own.tokenizer, made[e.id]),
+                    answer_text(own.tokenizer, found_ids),
                     [answer_text(own.tokenizer, list(rest))],
                 ).score
                 / 100
@@ -322,7 +339,9 @@ def _steps(
         nothing = ("steps_due", "steps_free", "steps_forced")
         return {e.id: dict.fromkeys(nothing) for e in examples}
     marks = own.checker.delimiters
-    forced, _ = forced_steps(own.model, own.tokenizer, examples, marks, own.batch_size)
+    forced, _ = forced_steps(
+        own.model, own.tokenizer, examples, marks, own.batch_size, own.longest_step
+    )
     found = {}
     for e, record, row, steps in zip(examples, records, rows, forced, strict=True):
         due = steps_of(record["reference"], marks)

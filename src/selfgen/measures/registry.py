@@ -31,6 +31,7 @@ PLACES: dict[str, tuple[str, str, tuple[Line, ...]]] = {
     "agreement": ("Not the reference's token, by position", "share", agreement.LINES),
     "oracle": ("KL(oracle || model), by position", "nats", oracle.LINES),
     "planted": ("Cost that planted errors add, by lag", "nats", planted.LINES),
+    "planted-steps": ("Wrong steps after a planted one", "share", planted_steps.LINES),
     "entropy": ("Entropy of the next token, by position", "nats", confidence.LINES),
 }
 """Figures: what they show, the unit, and their lines."""

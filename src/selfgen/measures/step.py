@@ -11,8 +11,9 @@ from selfgen.data.prompts import load_tokenizer
 from selfgen.data.records import read
 from selfgen.evaluation.exposure import shared_tokens
 from selfgen.generation import engines
+from selfgen.measures import checks
 from selfgen.measures.degeneration import with_self_bleu
-from selfgen.measures.reading import Instrument, chosen, pool, read_prompts
+from selfgen.measures.reading import Instrument, chosen, read_prompts
 from selfgen.measures.spec import MeasureStep
 from selfgen.models.loading import load_for_generation
 from selfgen.tasks import DATASETS
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 
 
 def step(spec: MeasureStep, job: Job) -> dict[str, Any]:
-    """The rows of ``reading.read_prompts`` of some held-out records."""
+    """The rows of ``reading.read_prompts`` of some held-out records, and what was looked at
+    first. Rows that a model of a run was trained on are of one make with these."""
     job.claim(spec.device.device)
     weights = job.input("weights")
     tokenizer = load_tokenizer(weights)
@@ -40,14 +42,16 @@ def step(spec: MeasureStep, job: Job) -> dict[str, Any]:
         model,
         tokenizer,
         spec.measure,
-        pool(model, tokenizer, examples),
+        examples,
         oracle,
         tokens,
         DATASETS[spec.measure.dataset].checker,
         job.batch_size,
     )
-    rows = read_prompts(own, examples, records)
-    write_rows(job.output("read"), with_self_bleu(rows))
+    rows = with_self_bleu(read_prompts(own, examples, records))
+    looked_at = checks.check(model, tokenizer, examples, {r["id"]: r for r in rows})
+    write_rows(job.output("read"), rows)
+    job.write({"checks": checks.to_json(looked_at)})
     return {
         "device": device,
         "precision": precision,

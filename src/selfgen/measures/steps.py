@@ -62,7 +62,7 @@ MEASURES = (
         "excess: after its own minus after the reference's",
         "points",
         "ours",
-        "what no rule can judge",
+        "what no rule can judge; a model that is wrong everywhere has none",
         _sums,
         _excess,
         needs="checker",

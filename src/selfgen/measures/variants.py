@@ -49,12 +49,13 @@ def _form(
     bos = own.tokenizer.bos_token_id
     ids = list(example.prompt_ids)
     if name == "bare":
-        bare = text_ids(own.tokenizer, record["prompt"] + "\n")
+        asked = own.spec.prompt.template.replace("{prompt}", record["prompt"])
+        bare = text_ids(own.tokenizer, asked + "\n")
         if len(bare) > own.spec.prompt.max_prompt_tokens:
             return []  # it was cut as it is asked
         return [*([] if bos is None else [bos]), *bare]
     if bos is None:
         return []
-    if name == "with_bos":
-        return [bos, *ids] if ids[:1] != [bos] else []
+    if name == "with_bos":  # also one more: rows may have been made with two
+        return [bos, *ids] if ids[:2] != [bos, bos] else []
     return ids[1:] if ids[:1] == [bos] else []

@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 
     from selfgen.measures.checks import Check
 
+COMPARED = (
+    *("oracle", "task", "prompts", "planted", "answers", "computed", "selfgen"),
+)
+"""What two models that are held against each other must have been read with."""
+
 
 @dataclass(frozen=True)
 class Number:
@@ -66,7 +71,7 @@ class Found:
 
     def _alike(self, other: Found) -> None:
         """Raises UserError: the two do not compare."""
-        for key in ("oracle", "prompts", "answers", "selfgen"):
+        for key in COMPARED:
             own, theirs = self.about.get(key), other.about.get(key)
             if own != theirs:
                 raise UserError(
@@ -82,7 +87,7 @@ class Found:
         if not both or any(mine[i] != others[i] for i in both):
             raise UserError(
                 f"against: found {other.first} on other prompts or references than"
-                f" {self.first}, allowed: the same data"
+                f" {self.first}, allowed: the same data, and tokenizers that read it alike"
             )
 
     @cached_property

@@ -86,7 +86,7 @@ def _samples(found: Found) -> list[Sample]:
         for name, rows in found.rows.items():
             row = next(iter(rows.values())).get(i)
             if row is not None:
-                answers.append((name, _answer(row, found.about.get("data", ""))))
+                answers.append((name, _answer(row, found.about.get("task", ""))))
         row = first[i]
         samples.append(
             Sample(i, shown(row["prompt"]), shown(row["reference"]), tuple(answers))

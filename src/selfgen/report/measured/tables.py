@@ -18,6 +18,7 @@ def grid(found: Found) -> Grid:
     models = list(found.rows)
     by_key = {(n.measure.name, n.model): n for n in found.numbers}
     measures = {n.measure.name: n.measure for n in found.numbers}
+    prompts = max((n.value.n for n in found.numbers), default=0)
     rows: list[list[Box]] = []
     rules = []
     group = ""
@@ -25,13 +26,14 @@ def grid(found: Found) -> Grid:
         if measure.group != group:
             group = measure.group
             rules.append(len(rows))
-        line: list[Box] = [measure.group, measure.title, measure.unit]
+        fewer = min(n.value.n for n in found.numbers if n.measure is measure)
+        only = f" ({fewer} prompts)" if fewer < prompts else ""
+        line: list[Box] = [measure.group, measure.title + only, measure.unit]
         line += [_value(by_key.get((measure.name, name))) for name in models]
         line += [_gap(by_key.get((measure.name, name))) for name in models[1:]]
         rows.append(line)
     header = ["Group", "Measure", "Unit", *models]
     header += [f"{models[0]} minus {name}" for name in models[1:]]
-    prompts = max((n.value.n for n in found.numbers), default=0)
     seeds = max((n.value.seeds for n in found.numbers), default=0)
     notes = [
         f"{prompts} prompts, {seeds} {'seed' if seeds == 1 else 'seeds'}. Brackets:"

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from selfgen.evaluation.statistics import Interval
-from selfgen.measures.base import Line, Measure, Row, interval, quotient
+from selfgen.measures.base import Line, Measure, Row, fewest, interval, quotient
 from selfgen.measures.planted import LAGS, WINDOW
 from selfgen.measures.registry import PLACES
 from selfgen.report.grid import NOT_RUN
@@ -29,6 +29,9 @@ IN_A_ROW = 3
 
 PLACES_READ = 64
 
+ROOM = 0.5
+"""A share of wrong steps above which there is little room for more."""
+
 
 def shown(value: Interval | None, measure: Measure, sign: bool = False) -> str:
     """A number with its interval, as people read it."""
@@ -38,7 +41,7 @@ def shown(value: Interval | None, measure: Measure, sign: bool = False) -> str:
     number, low, high = (
         form.format(x * measure.scale) for x in (value.value, value.low, value.high)
     )
-    return number if value.equal else f"{number} [{low}, {high}]"
+    return number if low == high else f"{number} [{low}, {high}]"
 
 
 def main(found: Found) -> Number | None:
@@ -102,14 +105,14 @@ def _start(found: Found, measure: str) -> str:
     worse: list[bool] = []
     for place in range(PLACES_READ):
         gap = interval(_gap(own, reference, place), rows, found.confidence)
-        if gap is None or gap.n < 2:
+        if gap is None or gap.n < fewest(rows):
             break
         worse.append(gap.low > 0)
         if len(worse) >= IN_A_ROW and all(worse[-IN_A_ROW:]):
             kind = "step" if measure == "steps_excess" else "token"
             return (
                 f"It begins at {kind} {place - IN_A_ROW + 2}, the first of {IN_A_ROW} in a"
-                " row where own context is surely worse"
+                " row where own context is worse, by intervals that exclude 0"
             )
     return ""
 
@@ -132,26 +135,44 @@ def _recovery(found: Found) -> Iterator[str]:
         return
     value = effect.value
     more = shown(value, effect.measure)
+    planted = "its own likeliest other tokens in the place of some of the reference's"
     if not value.low > 0:
         yield (
-            "Wrong tokens of its own are not shown to make the next reference tokens less"
-            f" likely ({more} nats each)"
+            f"After {planted}, the next ones are not shown to cost it more ({more} nats each,"
+            f" {value.n} prompts)"
         )
         return
     left = found.number("planted_own_recovered")
     half = found.number("planted_own_half_life")
     words = (
-        f"After wrong tokens of its own, each of the next {WINDOW} reference tokens costs it"
-        f" {more} nats more"
+        f"After {planted}, the next {WINDOW} cost it {more} nats more each, on average"
+        f" ({value.n} prompts)"
     )
-    if half is not None:
-        words += f", half as much after {half.value.value:.0f} tokens"
     if left is not None:
         gone = shown(left.value, left.measure)
         words += (
-            f"; {LAGS - WINDOW + 1} to {LAGS} tokens later {gone} % of that is gone"
+            f"; where {LAGS} follow, {gone} % of it is gone at tokens {LAGS - WINDOW + 1} to"
+            f" {LAGS} ({left.value.n} prompts)"
         )
+    if half is not None:
+        words += f"; half-life {shown(half.value, half.measure)} tokens"
     yield words
+
+
+def _no_room(found: Found, name: str) -> str:
+    """Why the excess of two models does not compare: where one errs after most steps of the
+    reference, no context is much worse."""
+    if (own := main(found)) is None or own.measure.name != "steps_excess":
+        return ""
+    for one in (found.first, name):
+        forced = found.number("steps_forced", one)
+        if forced is not None and forced.value.value > ROOM:
+            return (
+                f"{found.first} and {name} do not compare in exposure bias: {one} errs after"
+                f" the reference's steps in {shown(forced.value, forced.measure)} %, which"
+                " leaves little room to be worse after its own"
+            )
+    return ""
 
 
 def _others(found: Found) -> Iterator[str]:
@@ -163,6 +184,9 @@ def _others(found: Found) -> Iterator[str]:
         if not other or other.difference is None:
             continue
         gap, measure = other.difference, other.measure
+        if said := _no_room(found, name):
+            yield said
+            continue
         verdict = "is not shown to have more or less than"
         if gap.high < 0:
             verdict = "has less exposure bias than"

@@ -17,7 +17,7 @@ from selfgen.report.spec import TableSpec
 
 SHOWN = (
     "steps_excess",
-    "gap_fixed",
+    "gap_free",
     "excess",
     "planted_own",
     "planted_own_recovered",
