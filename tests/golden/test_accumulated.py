@@ -193,3 +193,29 @@ def test_a_fixed_length_has_the_prompts_whose_reference_is_so_long() -> None:
         {0: {"b": gold[0]["b"]}, 1: gold[1]},
     )
     assert of_length(free, gold, 4) == ({}, {})
+
+
+def test_the_released_loop_counts_the_prompt_and_so_finds_less() -> None:
+    """Its formula, l R / G with both sums from the first token of the prompt on, which both
+    have in common: the same number where there is no prompt, nearer to l where there is."""
+
+    def released(
+        prompt: float, free: list[list[float]], gold: list[list[float]]
+    ) -> float:
+        """Of answers of one length: ``prompt`` is the error of the prompt's tokens."""
+        r, g = (
+            prompt + sum(sum(row[t] for row in rows) / len(rows) for t in range(4))
+            for rows in (free, gold)
+        )
+        return 100 * (r / g - 1)
+
+    free = [[0.1, 0.3, 0.5, 0.9], [0.2, 0.1, 0.7, 0.4]]
+    gold = [[0.1, 0.2, 0.3, 0.2], [0.2, 0.3, 0.1, 0.4]]
+    ours = accumulated(free, gold, [4])[4]
+    assert ours is not None and ours.excess is not None
+    assert ours.excess == pytest.approx(released(0.0, free, gold))
+    for prompt in (0.5, 5.0, 50.0):
+        found = released(prompt, free, gold)
+        r, g = ours.free, ours.gold
+        assert found == pytest.approx(100 * ((r + prompt) / (g + prompt) - 1))
+        assert 0 < found < ours.excess

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import random
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -144,6 +146,30 @@ def test_the_first_wrong_step_is_marked_on_rows_of_a_file(folder: Path) -> None:
         model, words, rows, task="group-words", **(GIVEN | {"max_answer_tokens": 200})
     )
     assert "<mark>" in page.html(found)
+
+
+def documented(header: str) -> set[str]:
+    """The names in the first column of a table of docs/measure.md."""
+    page = (Path(__file__).parents[2] / "docs" / "measure.md").read_text()
+    table = page.partition(f"| {header} | What |\n| :-- | :-- |\n")[2].partition(
+        "\n\n"
+    )[0]
+    cells = [line.split("|")[1] for line in table.splitlines()]
+    return {name for cell in cells for name in re.findall(r"`(\w+)`", cell)}
+
+
+def test_every_column_is_documented(folder: Path) -> None:
+    found = selfgen.measure(folder, None, ASKED, **GIVEN)
+    (rows,) = found.rows[found.first].values()
+    columns = {name for row in rows.values() for name in row}
+    assert documented("Columns") == columns | {"clusters"}
+    lines = json.loads(found.json())["measures"]
+    assert documented("Key") == {key for line in lines for key in line}
+    assert {*found.table().columns} == documented("Key") - {
+        "title",
+        "source",
+        "cannot_show",
+    }
 
 
 def test_one_reference_that_ends_says_nothing_of_never(folder: Path) -> None:

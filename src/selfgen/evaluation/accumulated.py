@@ -75,8 +75,8 @@ def excess_interval(
     """ExAccErr(length) in per cent with its interval, paired by prompt.
 
     ``value`` is that of ``accumulated`` on all answers. Only seeds and prompts that both
-    sides have count. None where no answer reaches ``length``, or where G is 0. Raises
-    UserError when nothing is shared.
+    sides have count. None where too few answers reach ``length`` (``enough``), or where G is
+    0. Raises UserError when nothing is shared.
     """
 
     def excess(sums: np.ndarray) -> np.ndarray:
@@ -111,6 +111,15 @@ def gap_difference(
         return gaps
 
     return _interval([*own, *base], difference, length, confidence, names)
+
+
+def enough(counts: np.ndarray) -> np.ndarray:
+    """Whether each of the steps [..., steps] is one that so many answers have that their mean
+    has an interval: a quarter of those that have the first, and two. The mean of one answer
+    looks sure and is not."""
+    real = counts.real
+    reached: np.ndarray = real.min(-1) >= np.maximum(2, 0.25 * real[..., 0])
+    return reached
 
 
 def of_length(free: Errors, gold: Errors, length: int) -> tuple[Errors, Errors]:
@@ -151,8 +160,9 @@ def _interval(
 
     def of_sums(sums: np.ndarray) -> np.ndarray:
         parts = sums.reshape(-1, len(sides), 2, length)
-        means = divided(parts[:, :, 0], parts[:, :, 1])
-        return statistic(means.sum(axis=-1))
+        errors, counts = parts[:, :, 0], parts[:, :, 1]
+        sums = np.where(enough(counts), divided(errors, counts).sum(axis=-1), np.nan)
+        return statistic(sums)
 
     return sums_interval(table.reshape(len(seeds), len(ids), -1), of_sums, confidence)
 

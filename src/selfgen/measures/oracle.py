@@ -7,15 +7,13 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from selfgen.evaluation.accumulated import enough
 from selfgen.evaluation.statistics import divided
 from selfgen.measures.base import Line, Measure, Row, Sums, quotient
 from selfgen.measures.spec import CONTINUED, LENGTH
 
 ARORA = "Arora et al. 2022"
 HE = "He et al. 2021"
-
-FEWEST = 0.25
-"""Share of the answers that must have a step."""
 
 SIDES = {
     "fixed_kl": f"answers of {LENGTH} tokens",
@@ -49,13 +47,11 @@ def _sides(column: str) -> Callable[[Row], list[float] | None]:
 
 def _sum(sums: Sums, side: int) -> np.ndarray:
     """R (side 0) or G (side 1): the sum over all steps of the mean error of the answers that
-    have that step. NaN where less than a quarter of the answers have some step, or one does:
-    a mean of one or two looks sure and is not."""
+    have that step; NaN where too few have one."""
     part = sums[:, 2 * LENGTH * side : 2 * LENGTH * (side + 1)]
     counts = part[:, LENGTH:]
-    enough = counts.real.min(-1) >= np.maximum(2, FEWEST * counts[:, 0].real)
     total: np.ndarray = divided(part[:, :LENGTH], counts).sum(-1)
-    return np.where(enough, total, np.nan)
+    return np.where(enough(counts), total, np.nan)
 
 
 def _gap(sums: Sums) -> np.ndarray:

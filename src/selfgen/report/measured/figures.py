@@ -59,7 +59,7 @@ def places(found: Found, name: str) -> Figure | None:
             ax.fill_between(at, low, high, color=COLOURS[number], alpha=0.15, lw=0)
         ax.set_title(model, loc="left")
         beside, below = n % across, n + across < len(drawn)
-        where = "lag" if name == "planted" else "place"
+        where = "lag" if name.startswith("planted") else "place"
         style.panel(ax, "" if beside else unit, "" if below else where)
         ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     figure.suptitle(title, x=0.01, ha="left", fontsize=8, fontweight="bold")

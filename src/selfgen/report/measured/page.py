@@ -33,6 +33,8 @@ ABOUT = {
     "oracle": "How far the model's next-token distribution is from the oracle's.",
     "planted": "What the reference's next tokens cost more after some tokens before them were"
     " replaced: a model that recovers comes back to 0.",
+    "planted-steps": "What a checker finds wrong when the model goes on by itself, after a"
+    " wrong step of the reference's and after the right one.",
     "entropy": "How unsure the model is of its next token.",
 }
 

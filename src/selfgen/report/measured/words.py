@@ -154,7 +154,7 @@ def _recovery(found: Found) -> Iterator[str]:
             f"; where {LAGS} follow, {gone} % of it is gone at tokens {LAGS - WINDOW + 1} to"
             f" {LAGS} ({left.value.n} prompts)"
         )
-    if half is not None:
+    if half is not None and half.value.value > 0:  # else the line before says it
         words += f"; half-life {shown(half.value, half.measure)} tokens"
     yield words
 
