@@ -56,6 +56,9 @@ def places(found: Found, name: str) -> Figure | None:
             look = {"color": COLOURS[number], "ls": DASHES[number], "lw": 1.2}
             ax.plot(at, [p.value for p in points], label=line.label, **look)
             low, high = [p.low for p in points], [p.high for p in points]
+            if unit == "share":  # of which nothing is below 0 or above 1
+                low = [max(0.0, x) for x in low]
+                high = [min(1.0, x) for x in high]
             ax.fill_between(at, low, high, color=COLOURS[number], alpha=0.15, lw=0)
         ax.set_title(model, loc="left")
         beside, below = n % across, n + across < len(drawn)
