@@ -119,6 +119,7 @@ def test_findings_show_the_shipped_runs() -> None:
     text = page.read_text(encoding="utf-8")
     for name in shipped.PAGES[page]:
         assert ship.show(text, ship.shown(REFERENCE / name, page)) == text
+    assert ship.show(text, {"seeds/declared": shipped.by_seed()}) == text
 
 
 @pytest.mark.slow
