@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -44,11 +45,14 @@ def pytest_collection_finish() -> None:
 
 @pytest.fixture(autouse=True)
 def environment() -> Iterator[None]:
-    """What a verb says to its process is not said to those that later tests start."""
-    before = dict(os.environ)
+    """What a verb says to its process is not said to those that later tests start, and how
+    much it logs is not what they log."""
+    before, log = dict(os.environ), logging.getLogger("selfgen")
+    level = log.level
     yield
     os.environ.clear()
     os.environ.update(before)
+    log.setLevel(level)
 
 
 Once = Callable[[str, Callable[[Path], None]], Flow]

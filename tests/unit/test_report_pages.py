@@ -189,7 +189,8 @@ def test_a_stage_begins_where_its_parent_ends():
     ]
     names = ["task", "model", "method", "seed", "step", "loss", "learning_rate"]
     parents = {"sft": "base", "bash": "sft", "dpo": "bash"}
-    spec = replace(SPEC, own=figures.Stages(parents, ("dpo",)))
+    labels = LABELS | {"dpo": "DPO"}
+    spec = replace(SPEC, own=figures.Stages(parents, ("dpo",)), labels=labels)
     figure = figures.curves_figure(pd.DataFrame(lines, columns=names), spec)
     (tokens, pairs) = figure.axes
     drawn = {line.get_label(): list(line.get_xdata()) for line in tokens.lines}

@@ -151,7 +151,6 @@ rule measure_model:
         unpack(inputs("measure_model")),
     output:
         read=paths.MEASURED,
-        checks=paths.LOOKED_AT,
         manifest=paths.manifest(paths.MEASURED),
     log:
         paths.log("measure_model", paths.MEASURED),

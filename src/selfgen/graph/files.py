@@ -35,7 +35,7 @@ OUTPUTS: dict[str, tuple[str, ...]] = {
     "score_lead_1": _with_manifest(paths.LEAD_1),
     "measure_exposure": _with_manifest(paths.EXPOSURE),
     "measure_steps": _with_manifest(paths.STEPS),
-    "measure_model": _with_manifest(paths.MEASURED, paths.LOOKED_AT),
+    "measure_model": _with_manifest(paths.MEASURED),
     "show_measures": _with_manifest(*paths.MEASURES.values()),
     "measure_loss": _with_manifest(paths.LOSSES),
     "judge_answers": _with_manifest(paths.JUDGMENTS),

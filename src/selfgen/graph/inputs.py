@@ -152,10 +152,7 @@ def _measured(graph: Graph, task: str, model: str, checkpoint: str, seed: int) -
 
 def _measures(graph: Graph, task: str, model: str) -> Files:
     cells = measuring.compared(graph, task, model)
-    return {
-        "read": [paths.of_cell(paths.MEASURED, cell) for cell in cells],
-        "checks": [paths.of_cell(paths.LOOKED_AT, cell) for cell in cells],
-    }
+    return {"read": [paths.of_cell(paths.MEASURED, cell) for cell in cells]}
 
 
 def _loss(graph: Graph, task: str, model: str, checkpoint: str, seed: int) -> Files:

@@ -49,9 +49,8 @@ STEPS = f"results/steps/{_MODEL}.parquet"
 """Errors of the steps of answers, by a checker."""
 
 MEASURED = f"results/measured/{_MODEL}.parquet"
-LOOKED_AT = f"results/measured/{_MODEL}.checks.json"
-"""What the instrument for exposure bias read of a checkpoint, and the bugs that it looked
-for."""
+"""What the instrument for exposure bias read of a checkpoint; its manifest has the bugs that
+it looked for."""
 
 MEASURES = {
     kind: f"results/measured/{{task}}/{{model}}/measure.{kind}"

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import math
 import operator
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from selfgen.data.examples import Example
@@ -17,6 +14,7 @@ from selfgen.evaluation.statistics import Interval
 from selfgen.generation import ends
 from selfgen.measures import variants
 from selfgen.measures.base import Measure, Row, difference, quotient
+from selfgen.measures.spec import Check
 from selfgen.mixing.rows import IGNORE
 
 SELDOM = 0.05
@@ -27,24 +25,6 @@ LIKELY = 0.5
 
 CHEAPER = 0.98
 """Another form of the prompt is better where its cost is below this share."""
-
-
-@dataclass(frozen=True)
-class Check:
-    """What was looked at, whether it is as it should be, and what was found in words."""
-
-    name: str
-    ok: bool
-    found: str
-
-
-def to_json(checks: Sequence[Check]) -> str:
-    return json.dumps([vars(check) for check in checks], indent=1) + "\n"
-
-
-def read(path: Path) -> list[Check]:
-    """The checks in a file that ``to_json`` made."""
-    return [Check(**check) for check in json.loads(path.read_text(encoding="utf-8"))]
 
 
 def check(

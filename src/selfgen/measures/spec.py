@@ -57,6 +57,15 @@ class PageSpec(Checked):
     confidence: float
 
 
+@dataclass(frozen=True)
+class Check:
+    """What was looked at, whether it is as it should be, and what was found in words."""
+
+    name: str
+    ok: bool
+    found: str
+
+
 def tokens(prompt: int, answer: int, *, oracle: bool, checked: bool) -> tuple[int, int]:
     """What a row of ``reading.read_prompts`` takes, about: tokens that are read, by the
     oracle, too, and tokens that are written; ``checked``: a checker judges steps."""

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 
 def step(spec: MeasureStep, job: Job) -> dict[str, Any]:
-    """The rows of ``reading.read_prompts`` of some held-out records, and what was looked at
-    first. Rows that a model of a run was trained on are of one make with these."""
+    """The rows of ``reading.read_prompts`` of some held-out records, and in the manifest what
+    was looked at first. Training rows are not: those of a run are of one make with these."""
     job.claim(spec.device.device)
     weights = job.input("weights")
     tokenizer = load_tokenizer(weights)
@@ -51,9 +51,9 @@ def step(spec: MeasureStep, job: Job) -> dict[str, Any]:
     rows = with_self_bleu(read_prompts(own, examples, records))
     looked_at = checks.check(model, tokenizer, examples, {r["id"]: r for r in rows})
     write_rows(job.output("read"), rows)
-    job.write({"checks": checks.to_json(looked_at)})
     return {
         "device": device,
         "precision": precision,
         "peak_memory_mb": peak_memory_mb(),
+        "checks": [vars(check) for check in looked_at],
     }

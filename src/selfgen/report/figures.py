@@ -23,6 +23,7 @@ from selfgen.report.spec import TableSpec
 from selfgen.report.style import (
     BLACK,
     TEXT_GREY,
+    Look,
     family,
     legend,
     listed,
@@ -40,6 +41,11 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 AFTER = {"after own steps": "-", "after the reference's": "--"}
+
+
+def _looks(spec: TableSpec[Any]) -> dict[str, Look]:
+    """Of all methods of the configuration, whichever a figure shows."""
+    return looks({name: spec.mixes.get(name, "none") for name in spec.labels})
 
 
 @styled
@@ -179,7 +185,7 @@ def curves_figure(curves: pandas.DataFrame, spec: TableSpec[Stages]) -> Figure:
         losses.append(("loss of a pair", curves[on_pairs]))
     size = (max(4.6, 0.4 + 2.2 * len(shown)), 0.7 + 2.0 * len(losses))
     figure, axes = panels(len(losses), len(shown), size)
-    look_of = looks(spec.mixes)
+    look_of = _looks(spec)
     for line, (unit, part) in zip(axes, losses, strict=True):
         for ax, (task, model) in zip(line, shown, strict=True):
             own = part[(part["task"] == task) & (part["model"] == model)]
@@ -238,7 +244,7 @@ def steps_figure(errors: Sequence[Rows], spec: TableSpec[Any]) -> Figure:
     )
     columns = len(places) + len(sized)
     figure, axes = panels(1, columns, (max(4.6, 0.4 + 2.4 * columns), 2.7))
-    look_of = looks(spec.mixes)
+    look_of = _looks(spec)
     by_place, by_size = axes[0][: len(places)], axes[0][len(places) :]
     for one, ax in [
         *zip(places, by_place, strict=True),

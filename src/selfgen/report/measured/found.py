@@ -19,7 +19,7 @@ from selfgen.measures.registry import MEASURES
 if TYPE_CHECKING:
     import pandas
 
-    from selfgen.measures.checks import Check
+    from selfgen.measures.spec import Check
 
 COMPARED = (
     *("oracle", "task", "prompts", "planted", "answers", "computed", "selfgen"),
