@@ -183,14 +183,10 @@ def said(found: Found, task: str) -> str:
 def by_seed() -> str:
     """The declared comparisons of the evidence run under each seed by itself, as Markdown:
     of few seeds no interval over trainings says anything, so each is shown."""
-    run = REFERENCE / "evidence"
-    folders = {0: run} | {
-        int(path.name): path for path in sorted((run / "seeds").glob("[0-9]*"))
-    }
-    found = {seed: _declared(seed, folder) for seed, folder in folders.items()}
+    found = declared()
     cells = list(dict.fromkeys(cell for lines in found.values() for cell in lines))
     shown = [
-        [*cell, *(lines.get(cell, NOT_RUN) for lines in found.values())]
+        [*cell, *(_shown(lines.get(cell)) for lines in found.values())]
         for cell in cells
     ]
     return to_markdown(
@@ -209,8 +205,25 @@ def by_seed() -> str:
     )
 
 
-def _declared(seed: int, folder: Path) -> dict[tuple[str, str, str], str]:
-    """Differences to the baseline with their intervals, by task, method and measure."""
+Ends = tuple[float, float, float]
+"""A difference and the ends of its interval, in points."""
+
+
+def _shown(ends: Ends | None) -> str:
+    return NOT_RUN if ends is None else "{:+.1f} [{:+.1f}, {:+.1f}]".format(*ends)
+
+
+def declared() -> dict[int, dict[tuple[str, str, str], Ends]]:
+    """Declared differences to the baseline under each seed of the evidence run that is
+    shipped, by task, method and measure."""
+    run = REFERENCE / "evidence"
+    folders = {0: run} | {
+        int(path.name): path for path in sorted((run / "seeds").glob("[0-9]*"))
+    }
+    return {seed: _declared(seed, folder) for seed, folder in folders.items()}
+
+
+def _declared(seed: int, folder: Path) -> dict[tuple[str, str, str], Ends]:
     raw: dict[str, Any] = {}
     for part in ({"seeds": [seed]}, yaml.safe_load(RUNS["evidence"][0].read_text())):
         raw = part | raw
@@ -224,7 +237,7 @@ def _declared(seed: int, folder: Path) -> dict[tuple[str, str, str], str]:
         value, low, high = (100 * float(line[end]) for end in ends)
         is_excess = line["measure"] == "excess"
         measure = "Excess error" if is_excess else title_of(line["measure"])
-        said[line["task"], name, measure] = f"{value:+.1f} [{low:+.1f}, {high:+.1f}]"
+        said[line["task"], name, measure] = (value, low, high)
     return said
 
 
