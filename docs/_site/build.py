@@ -50,7 +50,7 @@ NAVIGATION = {
 }
 """Pages in the order of the navigation; all others are reached by links."""
 
-SHOWN = (".md", ".svg", ".png", ".csv", ".html", ".json", ".tex", ".yaml")
+SHOWN = (".md", ".svg", ".png", ".csv", ".html", ".json", ".tex", ".txt", ".yaml")
 """Endings of what the site has."""
 
 NOTEBOOK = ".ipynb"
