@@ -17,6 +17,7 @@ import torch
 from accelerate.state import AcceleratorState
 from transformers import AutoConfig, AutoModelForCausalLM
 
+import selfgen
 from selfgen.bench.training import random_rows
 from selfgen.core.memory import peak_memory_mb
 from selfgen.core.spec import Device, Sampling
@@ -28,6 +29,7 @@ from selfgen.training.spec import Lora, Online, TwoPass
 from tests.golden import test_free, test_preference, test_two_pass
 from tests.golden.conftest import KINDS, SPECIAL, build
 from tests.golden.test_forced import made, references, spec_of
+from tests.tiny import tiny
 from tests.unit import test_training
 from tests.unit.test_training import SPEC, altered, assert_same
 
@@ -210,3 +212,27 @@ def test_auto_takes_the_gpu_and_says_its_memory() -> None:
     assert place(Device(), large) == ("cuda", "bf16")
     torch.ones(2**28, device="cuda")
     assert 1024 <= peak_memory_mb() < 2**18
+
+
+def test_the_instrument_finds_what_it_finds_on_the_cpu(tmp_path: Path) -> None:
+    """All its numbers: answers are drawn alike, and read in fp32."""
+    folder, oracle = tiny(tmp_path / "model"), tiny(tmp_path / "oracle", hidden_size=64)
+    rows = [{"prompt": f"Number {n}?", "reference": f"It is {n}."} for n in range(12)]
+    found = {
+        device: selfgen.measure(
+            folder,
+            None,
+            rows,
+            oracle=oracle,
+            device=device,
+            precision="fp32",
+            max_answer_tokens=40,
+        )
+        for device in ("cpu", "cuda")
+    }
+    values = {
+        device: {n.measure.name: n.value.value for n in one.numbers}
+        for device, one in found.items()
+    }
+    assert found["cuda"].about["computed"] == "cuda, float32"
+    assert values["cuda"] == pytest.approx(values["cpu"], rel=1e-3, abs=1e-4)

@@ -38,6 +38,12 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--prompts", type=int, default=64, help="how many; 64 by default"
     )
     parser.add_argument("--seed", type=int, default=0, help="of all draws")
+    parser.add_argument(
+        "--planted", type=int, default=4, help="tokens that are replaced at once"
+    )
+    parser.add_argument(
+        "--confidence", type=float, default=0.95, help="of intervals; .95 by default"
+    )
     parser.add_argument("--prompt", default="", help="column, or template of columns")
     parser.add_argument(
         "--reference", default="", help="column, or template of columns"
@@ -99,6 +105,8 @@ def run(args: Namespace) -> None:
                 training_rows=_rows(args.rows) if folder is folders[0] else (),
                 prompts=args.prompts,
                 seed=args.seed,
+                planted=args.planted,
+                confidence=args.confidence,
                 columns=Columns(*named) if any(named) else None,
                 skip_bad_rows=args.skip_bad_rows,
                 template=args.template,
