@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -43,9 +43,11 @@ if TYPE_CHECKING:
 AFTER = {"after own steps": "-", "after the reference's": "--"}
 
 
-def _looks(spec: TableSpec[Any]) -> dict[str, Look]:
-    """Of all methods of the configuration, whichever a figure shows."""
-    return looks({name: spec.mixes.get(name, "none") for name in spec.labels})
+def _looks(spec: TableSpec[Any], shown: Iterable[str] = ()) -> dict[str, Look]:
+    """Of all methods of the configuration, whichever a figure shows, and then of others that
+    are shown, such as rounds of a method."""
+    names = dict.fromkeys([*spec.labels, *shown])
+    return looks({name: spec.mixes.get(name, "none") for name in names})
 
 
 @styled
@@ -185,7 +187,7 @@ def curves_figure(curves: pandas.DataFrame, spec: TableSpec[Stages]) -> Figure:
         losses.append(("loss of a pair", curves[on_pairs]))
     size = (max(4.6, 0.4 + 2.2 * len(shown)), 0.7 + 2.0 * len(losses))
     figure, axes = panels(len(losses), len(shown), size)
-    look_of = _looks(spec)
+    look_of = _looks(spec, curves["method"])
     for line, (unit, part) in zip(axes, losses, strict=True):
         for ax, (task, model) in zip(line, shown, strict=True):
             own = part[(part["task"] == task) & (part["model"] == model)]
