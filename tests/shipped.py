@@ -7,7 +7,6 @@ against what is there, byte for byte.
 from __future__ import annotations
 
 import csv
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +63,6 @@ PLANNED = ("gsm8k", "paper")
 GPU = "h100"
 MEASURES = REFERENCE / "measures"
 MEASURE_PAGE = ROOT / "docs" / "measure.md"
-OF_ORACLE = ("r_free", "g_free", "gap_free", "acc_err_free", "ex_acc_err_free")
 
 
 def graph(run: str) -> Graph:
@@ -111,51 +109,23 @@ def figures(run: str) -> dict[str, bytes]:
     }
 
 
-def measured(folder: Path = MEASURES, more: str = "measure") -> dict[str, Found]:
+def measured() -> dict[str, Found]:
     """What the instrument found on the laptop's models, by task, from the rows that are
-    shipped in a folder; ``more``: the file of config/more of their run."""
+    shipped."""
     raw: dict[str, Any] = {}
-    for name in ("config/config.yaml", f"config/more/{more}.yaml"):
-        update_config(raw, yaml.safe_load((ROOT / name).read_text()))
+    for name in (ROOT / "config/config.yaml", ROOT / "config/more/measure.yaml"):
+        update_config(raw, yaml.safe_load(name.read_text()))
     known = Graph(config.load(raw), ROOT)
     found = {}
-    for path in sorted((folder / "measured").glob("*/*")):
+    for path in sorted((MEASURES / "measured").glob("*/*")):
         task, model = path.parent.name, path.name
-        files = {
-            cell: folder / paths.of_cell(paths.MEASURED, cell).removeprefix("results/")
+        spec = measuring.page(known, task, model)
+        files = [
+            MEASURES / paths.of_cell(paths.MEASURED, cell).removeprefix("results/")
             for cell in measuring.compared(known, task, model)
-        }
-        files = {cell: file for cell, file in files.items() if file.is_file()}
-        spec = replace(
-            measuring.page(known, task, model),
-            methods=tuple(known.config.methods[cell.method].label for cell in files),
-            seeds=tuple(cell.seed for cell in files),
-        )
-        found[task] = pages.found(spec, [*files.values()])
+        ]
+        found[task] = pages.found(spec, files)
     return found
-
-
-def floor() -> str:
-    """What two trainings of one recipe show against each other, beside BASH, as Markdown."""
-    (found,) = measured(MEASURES / "floor", "floor").values()
-    names = [*found.rows]
-    shown = [
-        [n.measure.title for n in numbers[:1]]
-        + [words.shown(n.value, n.measure) for n in numbers]
-        for name in OF_ORACLE
-        if len(numbers := [x for x in found.numbers if x.measure.name == name])
-        == len(names)
-    ]
-    return to_markdown(
-        Grid(
-            "floor",
-            "Against SFT of another seed as the oracle, group.",
-            ["Measure", *names],
-            shown,
-            [f"Brackets: {100 * found.confidence:g}% interval over prompts."],
-            left=1,
-        )
-    )
 
 
 def measures(found: Found, task: str) -> dict[str, bytes]:
@@ -224,9 +194,7 @@ def declared() -> dict[int, dict[tuple[str, str, str], Ends]]:
 
 
 def _declared(seed: int, folder: Path) -> dict[tuple[str, str, str], Ends]:
-    raw: dict[str, Any] = {}
-    for part in ({"seeds": [seed]}, yaml.safe_load(RUNS["evidence"][0].read_text())):
-        raw = part | raw
+    raw = yaml.safe_load(RUNS["evidence"][0].read_text()) | {"seeds": [seed]}
     known = Graph(config.load(raw), ROOT)
     claims = tables.tables(known)["claims"]
     text = tabulate.texts(claims.spec, inputs(folder, claims))["csv"]
@@ -283,8 +251,6 @@ if __name__ == "__main__":
         for file, content in measures(found, task).items():
             (MEASURES / file).write_bytes(content)
         said_by_task[f"measures/{task}"] = said(found, task)
-    if (MEASURES / "floor").is_dir():
-        said_by_task["measures/floor"] = floor()
     if said_by_task:
         page = MEASURE_PAGE.read_text(encoding="utf-8")
         MEASURE_PAGE.write_text(ship.show(page, said_by_task), encoding="utf-8")

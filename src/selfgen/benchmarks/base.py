@@ -145,8 +145,8 @@ class FewShot(Benchmark):
     """A few-shot task of lm-evaluation-harness, which asks and grades in one go.
 
     Class variables: ``task_file``, the package's; ``filters``, the package's names of the
-    two readings of an answer (empty: ``strict`` and ``gold`` are asked instead);
-    ``prompt_tokens`` with shots, about; ``reply_tokens`` at most.
+    two readings of an answer (none: see ``Graded``); ``prompt_tokens`` with shots, about;
+    ``reply_tokens`` at most.
     """
 
     measures = (
@@ -169,12 +169,16 @@ class FewShot(Benchmark):
         """The problems that shots are drawn from (none: the package has its own), and those
         that are asked, in their order. Raises UserError: a file is no such file."""
 
-    @staticmethod
-    def strict(problem: Mapping[str, Any], reply: str) -> bool:
-        """Whether a reply is right, read as the shots end."""
-        raise NotImplementedError
+
+class Graded(FewShot):
+    """One whose answers the package does not read in two ways, so that we do."""
 
     @staticmethod
+    @abstractmethod
+    def strict(problem: Mapping[str, Any], reply: str) -> bool:
+        """Whether a reply is right, read as the shots end."""
+
+    @staticmethod
+    @abstractmethod
     def gold(problem: Mapping[str, Any]) -> str:
         """The answer of a problem in LaTeX, which a reply is compared with flexibly."""
-        raise NotImplementedError

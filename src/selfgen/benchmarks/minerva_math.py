@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import Field
 
-from selfgen.benchmarks.base import FewShot, Files, Rows
+from selfgen.benchmarks.base import Files, Graded, Rows
 from selfgen.core.errors import UserError
 from selfgen.data.final_answers import boxed
 from selfgen.runtime import limited
@@ -21,7 +21,7 @@ SECONDS = 10
 """Most time of one comparison, of which the package takes 5 itself."""
 
 
-class MinervaMath(FewShot):
+class MinervaMath(Graded):
     """MATH by lm-evaluation-harness, the 4 shots of Minerva, version 3.1 of its task. Needs
     `pip install selfgen[math]`. A model as it was trained is asked by a task whose `dataset`
     is `hendrycks-math`."""

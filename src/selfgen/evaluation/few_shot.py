@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from selfgen.benchmarks import FEW_SHOT
-from selfgen.benchmarks.base import FewShot, Files, Rows
+from selfgen.benchmarks.base import Files, Graded, Rows
 from selfgen.core.errors import UserError
 from selfgen.core.rows import write_rows
 from selfgen.core.spec import Device
@@ -121,7 +121,7 @@ def _task(name: str, folder: Path, train: Rows, test: Rows) -> dict[str, Any]:
     del task["tag"]
     if not train:
         del task["training_split"]
-    if not benchmark.filters:
+    if issubclass(benchmark, Graded):
         task |= {
             "process_results": partial(_grade, benchmark),
             "metric_list": [
@@ -133,7 +133,7 @@ def _task(name: str, folder: Path, train: Rows, test: Rows) -> dict[str, Any]:
 
 
 def _grade(
-    benchmark: type[FewShot], problem: dict[str, Any], replies: Sequence[str]
+    benchmark: type[Graded], problem: dict[str, Any], replies: Sequence[str]
 ) -> dict[str, float]:
     (reply,) = replies
     return {
