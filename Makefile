@@ -63,7 +63,7 @@ plan: .venv/ready ## what a configuration takes: make plan CONFIG=config/paper.y
 	$(BIN)/selfgen plan $(CONFIG)
 
 clean: ## what a run made, but not downloads and not .venv
-	rm -rf results runs logs benchmarks scratch site report.html snakemake.html archive.zip .snakemake
+	rm -rf results runs logs scratch site report.html snakemake.html archive.zip .snakemake
 
 .venv/ready: envs/requirements.txt pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv

@@ -15,6 +15,7 @@ import pytest
 from filelock import FileLock
 
 from selfgen.graph.sources import WHEELS
+from selfgen.runtime.forks import VARIABLE
 from tests.flow import REPO, Flow, clone
 from tests.warm import install, serving
 
@@ -22,6 +23,8 @@ from tests.warm import install, serving
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # What a test that breaks a model finds of it is not for others.
 os.environ["SELFGEN_CACHE"] = ""
+# Runs start no process of their own that forks: those of tests share one.
+os.environ[VARIABLE] = ""
 
 SMALL = Path(__file__).parent / "workflow" / "small.yaml"
 FORKS = pytest.StashKey[Path | None]()
@@ -89,15 +92,14 @@ def bare(tmp_path_factory: pytest.TempPathFactory, forks: Path | None) -> Flow:
 
 @pytest.fixture(scope="session")
 def finished(once: Once, forks: Path | None) -> Flow:
-    """A clone whose small run is done, by jobs that started warm; those to come do not."""
+    """A clone whose small run is done."""
 
     def make(root: Path) -> None:
         flow = clone(root, WHEELS["wiki"].filename)
+        flow.server = forks
         shutil.copy2(SMALL, flow.root / "small.yaml")
-        install(flow.root / "src", forks)
         done = flow.snakemake("--cores", "2", "--configfile", "small.yaml")
         assert done.returncode == 0, done.stdout
-        (flow.root / "src" / "sitecustomize.py").unlink(missing_ok=True)
 
     return once("finished", make)
 
@@ -129,7 +131,7 @@ def path(forks: Path | None, tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture(scope="session")
 def warm(forks: Path | None) -> Warm:
-    """Lets Snakemake and the jobs of a clone start warm."""
+    """Lets whatever Python starts in a clone start warm."""
 
     def install_in(flow: Flow) -> None:
         flow.server = forks

@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from selfgen.runtime import forks
 from tests import warm
 
 REPO = Path(__file__).parents[1]
@@ -32,7 +33,8 @@ _JOB = re.compile(r"^(?:local)?rule (\w+):$", re.MULTILINE)
 @dataclass
 class Flow:
     """A clone in which Snakemake runs as a user would run it, but never activated.
-    ``server``: of which it is a fork (tests/warm.py), None: a process as any other."""
+    ``server``: of which it and its steps are forks (tests/warm.py), None: processes as any
+    other."""
 
     root: Path
     server: Path | None = None
@@ -51,6 +53,7 @@ class Flow:
         environment["PATH"] = "/usr/bin:/bin"
         program = str(Path(sys.executable).parent / "snakemake")
         if self.server:
+            environment[forks.VARIABLE] = str(self.server)
             call = [program, *map(str, arguments)]
             return warm.run(self.server, call, self.root, environment | more)
         return subprocess.run(

@@ -26,7 +26,6 @@ from selfgen.graph.steps import Graph
 from selfgen.graph.workflow import Workflow
 from tests.conftest import Once
 from tests.flow import Flow
-from tests.warm import install
 
 HERE = Path(__file__).parent
 TUNED = HERE / "tuned.yaml"
@@ -267,16 +266,14 @@ def test_synthetic_experiments_tune_nothing() -> None:
 
 
 @pytest.fixture(scope="session")
-def tuned(once: Once, finished: Flow, forks: Path | None) -> Flow:
+def tuned(once: Once, finished: Flow) -> Flow:
     """A clone whose small run is done, and the tuned one on top of it."""
 
     def make(root: Path) -> None:
         flow = finished.copy(root)
         shutil.copy2(TUNED, flow.root / "tuned.yaml")
-        install(flow.root / "src", forks)
         done = flow.snakemake(*RUN)
         assert done.returncode == 0, done.stdout
-        (flow.root / "src" / "sitecustomize.py").unlink(missing_ok=True)
 
     return once("tuned", make)
 

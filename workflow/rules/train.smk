@@ -79,8 +79,6 @@ rule finetune:
         manifest=paths.TRAINED,
     log:
         paths.log("finetune", paths.TRAINED),
-    benchmark:
-        paths.TIMED
     wildcard_constraints:
         checkpoint=any_of(NAMES["kept"]),
     priority: 1

@@ -18,18 +18,6 @@ from selfgen.runtime import process
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
 """What the person at the keyboard can mend: a disk that is full or may not be written."""
 
-DEFAULTS = {
-    # Whatever is not the fetch stage works on files that are already here.
-    "HF_HUB_OFFLINE": "1",
-    "TOKENIZERS_PARALLELISM": "false",
-    # Of small products, numpy's threads wait for each other where cores are busy: tables of
-    # synthetic experiments once took 58 s instead of 4. torch has threads of its own.
-    "OPENBLAS_NUM_THREADS": "1",
-    # A rule's log is no terminal; our own progress lines stay.
-    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-}
-"""Of the environment, where it does not say otherwise."""
-
 GROUPS = {
     "Before a run": {
         "new": "a first configuration for rows and a model of yours",
@@ -86,7 +74,7 @@ def main(argv: list[str] | None = None) -> int:
         "step",
         "fetch_hub",
     ]
-    for name, value in DEFAULTS.items():
+    for name, value in process.DEFAULTS.items():
         if not (fetches and name == "HF_HUB_OFFLINE"):
             os.environ.setdefault(name, value)
     verb = argv[0] if argv else ""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from selfgen.core.errors import UserError
-from selfgen.runtime import cluster, runs
+from selfgen.runtime import cluster, forks, process, runs
 
 FED_BY_THEMSELVES = {
     "generate_pass": "trained",
@@ -23,6 +23,9 @@ FED_BY_THEMSELVES = {
 }
 """Rules whose jobs wait for other jobs of theirs, and the rule to ask for instead of
 ``--until``, after which Snakemake starts no job that waits for one of the rule."""
+
+FEW = 3
+"""Jobs that import libraries for themselves; of more, the process that forks pays."""
 
 TEMPORARY = 2**20
 """Bytes of temporary files that must fit: Snakemake's scheduler writes some."""
@@ -75,6 +78,12 @@ def check_executor(name: str) -> None:
     the old output of a job before it submits it."""
     if name == "slurm":
         cluster.check()
+
+
+def start_forks(executor: str, jobs: int) -> None:
+    """Let the steps of a run on this machine share one import of the libraries."""
+    if executor == "local" and jobs > FEW:
+        forks.start(process.DEFAULTS | os.environ)
 
 
 def check_software(methods: Collection[Any]) -> None:

@@ -38,9 +38,6 @@ BASELINE = "results/tuning/{task}/{model}/baseline.json"
 VALIDATION = "validation"
 """In the place of a decoding: direct answers on the split that choices are made by."""
 
-TIMED = f"benchmarks/finetune/{_MODEL}.jsonl"
-"""What Snakemake measures of a training."""
-
 ANSWERS = f"results/answers/{_DECODED}.parquet"
 SCORES = f"results/scores/{_DECODED}.parquet"
 LEAD_1 = "results/scores/{task}/lead-1.parquet"
