@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 from tests.flow import Flow
 
@@ -15,6 +16,7 @@ from selfgen import __version__, config
 from selfgen.graph.sources import WHEELS
 from selfgen.methods import METHODS
 from selfgen.mixing import rows
+from selfgen.models import probe
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -156,6 +158,15 @@ def test_method_keys_exist() -> None:
         assert key in config.Stage.model_fields, key
     for key in re.findall(r"`tasks\.NAME\.(\w+)`", METHOD):
         assert key in config.Task.model_fields, key
+
+
+def test_method_says_when_two_ways_agree() -> None:
+    page = " ".join(METHOD.split())
+    full, half = (
+        f"{100 * x:g} %" for x in (probe.TOLERANCE[torch.float32], probe.HALF)
+    )
+    assert f"at most {full} of that of the logits in fp32" in page
+    assert f"In half precision it is {half}," in page
 
 
 def test_data_names_every_source() -> None:
