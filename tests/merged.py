@@ -83,6 +83,27 @@ def merge(folders: Sequence[Path], out: Path) -> None:
     shutil.copyfile(folders[0] / "run.json", out / "run.json")
 
 
+def alone(folder: Path, seed: int, out: Path) -> None:
+    """What of a merged run is of one seed, models that no one trained among it: scores, runs
+    and errors of steps. What was chosen was chosen by all seeds."""
+    runs = _csv(folder / "collected/runs.csv")
+    untrained = runs["parent"] == ""
+    own = runs[untrained | (runs["seed"] == seed)].assign(seed=seed)
+    (out / "collected").mkdir(parents=True)
+    own.to_csv(out / "collected/runs.csv", index=False, lineterminator="\n")
+    arms = {*zip(runs[untrained]["task"], runs[untrained]["method"], strict=True)}
+    scores = read_table(folder / "collected/scores.parquet").to_pandas()
+    cells = zip(scores["task"], scores["method"], scores["seed"], strict=True)
+    is_own = [s == seed or (task, method) in arms for task, method, s in cells]
+    scores[is_own].assign(seed=seed).to_parquet(out / "collected/scores.parquet")
+    for path in _files(folder / "steps"):
+        inside = path.relative_to(folder).with_name(f"seed{seed}.parquet")
+        if path.name == inside.name or _of(inside, arms):
+            (out / inside).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, out / inside)
+    shutil.copytree(folder / "tuning", out / "tuning")
+
+
 def _csv(path: Path) -> pd.DataFrame:
     """Numbers as they are written, but for the seed."""
     return pd.read_csv(path, dtype=str, keep_default_na=False).astype({"seed": int})

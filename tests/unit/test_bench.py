@@ -12,6 +12,7 @@ import torch
 from tests.unit.test_prompts import folder  # noqa: F401 (fixture)
 
 from selfgen.bench import forced, free, harness, training
+from selfgen.bench.free import ENGINES
 from selfgen.cli.main import main
 from selfgen.core.errors import UserError
 from selfgen.data.records import COLUMNS
@@ -78,6 +79,23 @@ def test_free(folder: Path, tmp_path: Path) -> None:  # noqa: F811
         assert 0 < timing["seconds"][0] < 60
         assert timing["memory_mb"] > 100
     assert "4 of 4" in (tmp_path / "free.md").read_text()
+
+    # Answers of others to the same prompts, as siblings and as drafts to correct
+    given = [{"id": str(i), "text": text} for i, text in enumerate(texts)]
+    pandas.DataFrame(given).to_parquet(tmp_path / "given.parquet")
+    records += ["--siblings", tmp_path / "given.parquet"]
+    read = []
+    for more in ([], ["--correct"]):
+        assert bench("free", *argv, *records, *more, repeats=1) == 0
+        runs = json.loads((tmp_path / "free.json").read_text())
+        assert runs["machine"]["turn"] == 1 + len(more)
+        *others, near = runs["timings"]
+        assert near["name"] == free.SIBLINGS
+        assert near["notes"]["same"] == 4
+        read += [t["notes"]["forwarded_tokens"] for t in others if t["name"] in ENGINES]
+    assert min(read[2:]) > max(read[:2])  # prompts with drafts are longer
+    pandas.DataFrame(given[1:]).to_parquet(tmp_path / "given.parquet")
+    assert bench("free", *argv, *records, repeats=1) == 1
 
 
 @pytest.mark.slow

@@ -24,6 +24,7 @@ from selfgen.models import loading
 GENERATE = "generate, arrival order"
 CONTINUOUS = "generate_batch, continuous batching"
 ENGINES = ("sequential", "speculative")
+SIBLINGS = "speculative, with siblings"
 
 PAGE = 32
 """Tokens of a page of the cache of continuous batching on a CPU."""
@@ -31,7 +32,8 @@ PAGE = 32
 
 @dataclass(frozen=True)
 class Case:
-    """Greedy answers of the model in ``weights`` to ``prompts``."""
+    """Greedy answers of the model in ``weights`` to ``prompts``, whose siblings one contender
+    is told."""
 
     weights: Path
     prompts: Sequence[Prompt]
@@ -52,7 +54,9 @@ def run(case: Case, repeats: int) -> list[Timing]:
     if device.type == "cpu":
         contenders += [contender(GENERATE, f"{GENERATE}, {KEPT}", keep=True)]
     contenders += [contender(CONTINUOUS, CONTINUOUS, keep=False)]
-    contenders += [contender(name, name, keep=True) for name in ENGINES]
+    told = any(len(prompt.sibling) for prompt in case.prompts)
+    engines = [*ENGINES, SIBLINGS] if told else ENGINES
+    contenders += [contender(name, name, keep=True) for name in engines]
     shown = {
         "prompts": len(case.prompts),
         "batch": case.batch_size,
@@ -72,7 +76,11 @@ def answer(case: Case, name: str) -> dict[str, Any]:
     model, _, _ = loading.load_for_generation(case.weights, case.where)
     tokenizer = load_tokenizer(case.weights)
     answering: Callable[[Any, Any, Case], dict[str, Any]]
-    if name in ENGINES:
+    if name == SIBLINGS:
+        answering = functools.partial(with_engine, engine="speculative")
+    elif name in ENGINES:
+        alone = [replace(prompt, sibling=()) for prompt in case.prompts]
+        case = replace(case, prompts=alone)
         answering = functools.partial(with_engine, engine=name)
     else:
         answering = with_generate if name == GENERATE else with_continuous_batching
@@ -163,18 +171,25 @@ def with_continuous_batching(model: Any, tokenizer: Any, case: Case) -> dict[str
 
 
 def page(timings: Sequence[Timing]) -> str:
-    """Speed beside ``generate``, and whether the answers are its answers."""
-    plain = timings[0]
-    header = ("", "tokens/s", f"x {GENERATE}", "passes", "same answers", "peak MB")
-    lines = [
-        (
-            timing.name,
-            f"{timing.tokens_per_second:.0f}",
-            f"{plain.median / timing.median:.2f}",
-            timing.notes.get("passes", ""),
-            f"{timing.notes['same']} of {timing.case['prompts']}",
-            f"{timing.memory_mb:.0f}" if timing.memory_mb else "",
+    """Speed beside ``generate``, how many tokens a pass makes, and whether the answers are
+    its answers."""
+    header = (
+        *("", "batch", "tokens/s", f"x {GENERATE}", "tokens a pass"),
+        *("same answers", "peak MB"),
+    )
+    plain = {t.case["batch"]: t for t in timings if t.name == GENERATE}
+    lines = []
+    for timing in timings:
+        size, passes = timing.case["batch"], timing.notes.get("passes")
+        lines.append(
+            (
+                timing.name,
+                size,
+                f"{timing.tokens_per_second:.0f}",
+                f"{plain[size].median / timing.median:.2f}",
+                f"{timing.tokens / passes:.1f}" if passes else "",
+                f"{timing.notes['same']} of {timing.case['prompts']}",
+                f"{timing.memory_mb:.0f}" if timing.memory_mb else "",
+            )
         )
-        for timing in timings
-    ]
     return table(header, lines)

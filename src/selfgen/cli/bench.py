@@ -6,15 +6,22 @@ import os
 import random
 import tempfile
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from selfgen.bench import forced, free, harness, training
+from selfgen.config.tasks import CORRECTION
 from selfgen.core.errors import UserError
 from selfgen.core.rows import read_rows
 from selfgen.core.spec import Device, Sampling
-from selfgen.data.prompts import PromptSpec, load_tokenizer, prompt_ids
+from selfgen.data.prompts import (
+    PromptSpec,
+    answer_ids,
+    correction_ids,
+    load_tokenizer,
+    prompt_ids,
+)
 from selfgen.data.records import read
 from selfgen.generation.decoding import Prompt
 from selfgen.models import loading, shapes
@@ -22,6 +29,9 @@ from selfgen.runtime.devices import claim
 from selfgen.training.spec import Preference
 
 ENGINES = ["sequential", "speculative", "auto", "onepass"]
+
+BATCHES = 4
+"""Of free answers, at most; a finished one makes room for the next."""
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -58,7 +68,17 @@ def add_forced(kind: ArgumentParser) -> None:
 def add_free(kind: ArgumentParser) -> None:
     kind.add_argument("--records", type=Path, help="Parquet; default: random tokens")
     kind.add_argument("--rows", type=int, default=128, help="prompts to answer")
-    kind.add_argument("--batch", type=int, default=32)
+    kind.add_argument("--batch", type=int, nargs="+", default=[1, 16, 64])
+    kind.add_argument(
+        "--siblings",
+        type=Path,
+        help="answers to the same prompts, Parquet, which ours may resemble",
+    )
+    kind.add_argument(
+        "--correct",
+        action="store_true",
+        help="ask for corrections of these answers instead",
+    )
     kind.add_argument("--max-new-tokens", type=int, default=96)
     kind.add_argument("--max-prompt-tokens", type=int, default=256)
 
@@ -114,21 +134,40 @@ def run_forced(args: Namespace) -> None:
 def run_free(args: Namespace) -> None:
     """Engines of free-running answers beside generate in arrival order."""
     model, where, facts = _place(args)
+    prompts = list(_asked(args, model.config.vocab_size))
     if args.records:
-        tokenizer = load_tokenizer(args.weights)
-        records = [r for r in read(args.records) if r["split"] != "train"][: args.rows]
-        spec = PromptSpec("{prompt}", "", args.max_prompt_tokens, args.max_new_tokens)
-        asked = {r["id"]: prompt_ids(tokenizer, spec, r["prompt"]) for r in records}
-        facts |= {"records": args.records.stem}
-    else:
-        vocabulary = model.config.vocab_size
+        facts |= {"records": args.records.stem, "turn": 2 if args.correct else 1}
+    bench = harness.Bench("Free-running answers", facts, [])
+    for size in args.batch:
+        # As many batches of each size, as far as there are prompts
+        some = prompts[: BATCHES * size]
+        case = free.Case(args.weights, some, args.max_new_tokens, size, where)
+        bench.timings += free.run(case, args.repeats)
+        bench.write(args.out, "free", free.page(bench.timings))
+
+
+def _asked(args: Namespace, vocabulary: int) -> Iterator[Prompt]:
+    """What is asked, and what the answers may resemble."""
+    if not args.records:
         rows = training.random_rows(1, args.rows, args.max_prompt_tokens, vocabulary)
-        asked = {row["id"]: row["input_ids"] for row in rows}
-    prompts = [Prompt(name, 0, ids) for name, ids in asked.items()]
-    case = free.Case(args.weights, prompts, args.max_new_tokens, args.batch, where)
-    timings = free.run(case, args.repeats)
-    bench = harness.Bench("Free-running answers", facts, timings)
-    bench.write(args.out, "free", free.page(timings))
+        yield from (Prompt(row["id"], 0, row["input_ids"]) for row in rows)
+        return
+    tokenizer = load_tokenizer(args.weights)
+    given = read_rows(args.siblings) if args.siblings else []
+    texts = {row["id"]: row["text"] for row in given}
+    spec = PromptSpec(
+        "{prompt}", CORRECTION, args.max_prompt_tokens, args.max_new_tokens
+    )
+    for record in [r for r in read(args.records) if r["split"] != "train"][: args.rows]:
+        name, prompt = record["id"], record["prompt"]
+        if args.siblings and name not in texts:
+            raise UserError(f"{args.siblings}: no answer to {name}")
+        if args.correct:
+            ids = correction_ids(tokenizer, spec, prompt, texts[name])
+        else:
+            ids = prompt_ids(tokenizer, spec, prompt)
+        near = answer_ids(tokenizer, spec, texts[name]) if texts else []
+        yield Prompt(name, 0, ids, sibling=near)
 
 
 def run_train(args: Namespace) -> None:

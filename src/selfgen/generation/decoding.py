@@ -18,12 +18,14 @@ from selfgen.models.reader import Reader
 @dataclass(frozen=True)
 class Prompt:
     """One prompt to answer; ``epoch`` tells several drafts of one example apart. Prompts of
-    one ``group`` begin alike, so an engine may read their beginning once."""
+    one ``group`` begin alike, so an engine may read their beginning once. ``sibling``: tokens
+    that the answer is likely to resemble, which may save passes and change no token."""
 
     id: str
     epoch: int
     prompt_ids: Sequence[int]
     group: str = field(default="", kw_only=True)
+    sibling: Sequence[int] = field(default=(), kw_only=True)
 
     def __len__(self) -> int:
         """Tokens that are known of it."""
@@ -37,7 +39,7 @@ class Request:
     ``drawn``: the answer positions, ascending, whose token the model chooses; ``given``:
     the other tokens, and at a drawn position what the token is likely to be. A request
     without ``given`` is drawn everywhere. ``key`` addresses its draws (``rng.row_key``);
-    ``name`` stands in errors. ``group``: as of a ``Prompt``.
+    ``name`` stands in errors. ``group`` and ``sibling``: as of a ``Prompt``.
     """
 
     key: int
@@ -48,6 +50,7 @@ class Request:
     stops: frozenset[int] = frozenset()
     name: str = ""
     group: str = ""
+    sibling: Sequence[int] = ()
 
     @property
     def positions(self) -> Sequence[int]:

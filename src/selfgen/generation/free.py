@@ -56,6 +56,7 @@ def complete(
             stops=stops,
             name=str(prompt.id),
             group=prompt.group,
+            sibling=token_ids(prompt.id, prompt.sibling),
         )
         for prompt in chosen
     ]

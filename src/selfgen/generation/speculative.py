@@ -3,7 +3,8 @@
 A request's answer is known up to its next drawn position, so one pass reads everything up to
 there: passes are counted in drawn tokens, not in tokens, and no token is read twice. Where
 a pass is far from filling the machine, it also reads on over drawn positions as if their
-guess (the reference, or what an earlier pass drew there) were right. The draws at those
+guess were right: the reference or what an earlier pass drew there, and in answers that are
+drawn everywhere a copy of what they resemble (``lookup``). The draws at those
 positions are then checked from left to right: up to the first that differs from its guess
 they are what left-to-right decoding draws, since they were made on the same context with
 the same noise; what was read behind it is read again. Why this is exact: docs/method.md.
@@ -24,6 +25,7 @@ import torch
 
 from selfgen.generation.decoding import Counts, Filled, Request
 from selfgen.generation.kv_cache import KVCache
+from selfgen.generation.lookup import LONGEST, NOTHING, Lookup
 from selfgen.generation.sampling import Sampler
 from selfgen.models.attention import forward_flat
 from selfgen.models.reader import Reader
@@ -56,7 +58,8 @@ class Work:
     """A request in its slot. Positions count from the start of the prompt.
 
     ``marks[front]`` is the next position to draw; ``cached``: tokens before it are final
-    and read; ``guessed``: positions whose guess is a draw of an earlier pass.
+    and read; ``guessed``: positions whose guess is a draw of an earlier pass; ``lookup``:
+    what is copied where no answer is given.
     """
 
     index: int
@@ -66,6 +69,7 @@ class Work:
     cached: int
     front: int = 0
     guessed: set[int] = field(default_factory=set)
+    lookup: Lookup | None = None
 
     @classmethod
     def start(cls, index: int, request: Request, cached: int) -> Work:
@@ -74,7 +78,14 @@ class Work:
         tokens[:prompt] = request.prompt_ids
         tokens[prompt : prompt + len(request.given)] = request.given
         return cls(
-            index, request, tokens, [prompt + t for t in request.positions], cached
+            index,
+            request,
+            tokens,
+            [prompt + t for t in request.positions],
+            cached,
+            lookup=None
+            if request.given
+            else Lookup(request.sibling, request.prompt_ids),
         )
 
     def shared(self, other: Request) -> int:
@@ -153,6 +164,7 @@ class Speculative:
     def __init__(self, reader: Reader, sampler: Sampler, cost: Cost) -> None:
         self.reader, self.sampler, self.cost = reader, sampler, cost
         self.reference, self.guess = Acceptance(), Acceptance()
+        self.copy = [Acceptance() for _ in range(LONGEST + 1)]
         self.counts = Counts()
 
     @torch.inference_mode()
@@ -288,7 +300,9 @@ class Speculative:
         """
         work, checks, right = span.work, 1, 1.0
         marks = work.marks
-        while work.request.given and work.front + checks < len(marks):
+        if work.lookup is not None:
+            return self._copy_on(span, work.lookup, worth, room)
+        while work.front + checks < len(marks):
             over, mark = marks[work.front + checks - 1], marks[work.front + checks]
             known = self.guess if over in work.guessed else self.reference
             right *= known.rate
@@ -299,6 +313,20 @@ class Speculative:
             checks += 1
         return Span(span.slot, work, marks[work.front + checks - 1], checks)
 
+    def _copy_on(self, span: Span, lookup: Lookup, worth: float, room: int) -> Span:
+        """The same over what is copied. How likely that is right depends on how many tokens
+        before it were copied rightly."""
+        work, right = span.work, 1.0
+        left = len(work.marks) - work.front - 1
+        copied = 0
+        for token in lookup.ahead(min(room, left)):
+            right *= self.copy[min(lookup.run + copied, LONGEST)].rate
+            if right * worth <= (1 - right) * (1 + self.cost.draw):
+                break
+            work.tokens[work.marks[work.front + copied]] = token
+            copied += 1
+        return Span(span.slot, work, work.marks[work.front + copied], copied + 1)
+
     def _settle(self, span: Span, draws: list[int]) -> bool:
         """Take over the draws up to the first wrong guess; is the request finished?"""
         work = span.work
@@ -308,15 +336,22 @@ class Speculative:
         for number, token in enumerate(draws):
             mark = work.marks[work.front]
             right = bool(work.tokens[mark] == token)
-            if work.request.given:
+            if (lookup := work.lookup) is None:
                 known = self.guess if mark in work.guessed else self.reference
                 known.add(right)
+            elif lookup.guess != NOTHING:  # whether it was read or not
+                self.copy[lookup.run].add(lookup.guess == token)
             work.tokens[mark] = token
             work.front += 1
             work.cached = mark
             if token in work.request.stops:
                 return True
-            if not right:
+            if lookup is not None:
+                first = max(len(work.request.prompt_ids), mark + 1 - LONGEST)
+                lookup.follow(work.tokens[first : mark + 1].tolist())
+                if not right:
+                    break
+            elif not right:
                 for later, guess in enumerate(draws[number + 1 :], work.front):
                     work.tokens[work.marks[later]] = guess
                     work.guessed.add(work.marks[later])
