@@ -4,6 +4,7 @@ and how many passes a good one saves."""
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -14,6 +15,7 @@ from selfgen.generation import engines, free, speculative
 from selfgen.generation.decoding import Prompt
 from selfgen.generation.lookup import NOTHING, Lookup
 from tests.golden.conftest import build, built, words
+from tests.golden.test_free import nested
 
 DEAR = speculative.Cost(1e9, 0.0)
 """Passes that cost so much that every guess is read on over."""
@@ -39,8 +41,11 @@ def followed(lookup: Lookup, answer: list[int]) -> list[int]:
         ([11, 12, 19, 13, 14], [11, 12, 13, 14, 15, 15]),
         # 12 was left out
         ([11, 13, 14], [11, 12, 13, 15]),
-        # Behind the sibling's end the prompt is looked through, where one token will do
-        ([11, 12, 13, 14, 15, 4, 9], [11, 12, 13, 14, 15, NOTHING, 5, 6]),
+        # Behind the sibling's end two tokens of the prompt are looked for
+        (
+            [11, 12, 13, 14, 15, 3, 4, 5],
+            [11, 12, 13, 14, 15, NOTHING, NOTHING, 5, 6],
+        ),
     ],
     ids=["equal", "replaced", "replaced, known", "put in", "left out", "prompt"],
 )
@@ -49,18 +54,17 @@ def test_where_it_copies_from(answer: list[int], guesses: list[int]) -> None:
 
 
 def test_the_longest_run_is_taken_and_of_equal_ones_the_nearest() -> None:
-    lookup = Lookup([], [5, 7, 1, 6, 7, 2, 5, 7, 3])
+    lookup = Lookup([], [5, 7, 1, 6, 7, 2, 6, 7, 3, 5, 7, 2])
     assert lookup.guess == NOTHING
     lookup.follow([6])
-    assert (lookup.guess, lookup.run) == (7, 1)
-    lookup.follow([6, 7])
-    assert (lookup.guess, lookup.run) == (2, 2)
-    lookup.follow([6, 7, 5])  # of one token: it took the place of 2
-    assert (lookup.guess, lookup.run) == (5, 0)
-    lookup.follow([6, 7, 5, 7])  # twice, the second nearer
-    assert lookup.ahead(9) == [3]
-    lookup.follow([6, 7, 5, 7, 9])
-    assert lookup.ahead(9) == []
+    assert (lookup.guess, lookup.run) == (NOTHING, 0)
+    lookup.follow([6, 7])  # twice; the place is at the end, to which 3 is nearer than 2
+    assert [*lookup.ahead()] == [3, 5, 7, 2]
+    assert lookup.run == 2
+    lookup.follow([6, 7, 2])  # once with 6 before, once with 5
+    assert ([*lookup.ahead()], lookup.run) == ([6, 7, 3, 5, 7, 2], 3)
+    lookup.follow([6, 7, 2, 9])
+    assert ([*lookup.ahead()], lookup.run) == ([], 0)
 
 
 def prompts(n: int) -> list[Prompt]:
@@ -105,15 +109,31 @@ def test_no_copy_changes_a_token(
     options = {"sampling": Sampling(temperature), "batch_size": batch_size}
     expected = answers(model, rows, engine="sequential", **options)
     draw = random.Random(batch_size)
-    for kind in ("own", "changed", "another", "noise"):
+    for kind in ("own", "and more", "changed", "another", "noise"):
         siblings = {
             "own": expected,
+            "and more": {name: ids + ids for name, ids in expected.items()},
             "changed": {name: changed(ids, draw) for name, ids in expected.items()},
             "another": dict(zip(expected, reversed(expected.values()), strict=True)),
-            "noise": {name: draw.choices(range(31), k=9) for name in expected},
+            # Numbers that are no tokens among them
+            "noise": {name: draw.choices(range(-2, 60), k=9) for name in expected},
         }[kind]
         near = [Prompt(r.id, 0, r.prompt_ids, sibling=siblings[r.id]) for r in rows]
         assert answers(model, near, **options) == expected, kind
+
+
+@pytest.mark.parametrize("step_tokens", [1024, 5])
+def test_nor_in_a_slot_or_a_window_that_others_had(
+    model: Any, step_tokens: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Prompts that share beginnings and slots, with room for all or for a few tokens."""
+    monkeypatch.setitem(engines.COST, "cpu", DEAR)
+    monkeypatch.setitem(speculative.STEP_TOKENS, "cpu", step_tokens)
+    rows, options = nested(5), {"sampling": Sampling(8.0), "batch_size": 3}
+    expected = answers(model, rows, engine="sequential", **options)
+    draw = random.Random(1)
+    near = [replace(r, sibling=changed(expected[r.id], draw)) for r in rows]
+    assert answers(model, near, **options) == expected
 
 
 @pytest.mark.parametrize(
@@ -149,10 +169,10 @@ def test_a_pass_that_costs_little_copies_nothing_unlikely(
     (row,) = prompts(1)
     sibling = answers(model, [row], engine="sequential")[row.id]
     told = Prompt(row.id, 0, row.prompt_ids, sibling=sibling[:2])
-    for overhead, forwarded in ((1.9, 0), (2.1, 1)):
+    for overhead, saved in ((1.9, 0), (2.1, 1)):
         monkeypatch.setitem(engines.COST, "cpu", speculative.Cost(overhead, 1.0))
         plain, near = {}, {}
         options = {"max_new_tokens": 2, "ends_turns": False}
         answers(model, [row], facts=plain, **options)
         answers(model, [told], facts=near, **options)
-        assert plain["passes"] - near["passes"] == forwarded
+        assert plain["passes"] - near["passes"] == saved

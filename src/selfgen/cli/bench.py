@@ -22,7 +22,7 @@ from selfgen.data.prompts import (
     load_tokenizer,
     prompt_ids,
 )
-from selfgen.data.records import read
+from selfgen.data.records import history_of, read
 from selfgen.generation.decoding import Prompt
 from selfgen.models import loading, shapes
 from selfgen.runtime.devices import claim
@@ -31,7 +31,7 @@ from selfgen.training.spec import Preference
 ENGINES = ["sequential", "speculative", "auto", "onepass"]
 
 BATCHES = 4
-"""Of free answers, at most; a finished one makes room for the next."""
+"""As many times the batch are answered, at most: a finished one makes room for the next."""
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -148,6 +148,10 @@ def run_free(args: Namespace) -> None:
 
 def _asked(args: Namespace, vocabulary: int) -> Iterator[Prompt]:
     """What is asked, and what the answers may resemble."""
+    if args.siblings and not args.records:
+        raise UserError("--siblings: needs the --records that they answer")
+    if args.correct and not args.siblings:
+        raise UserError("--correct: needs --siblings, the answers to correct")
     if not args.records:
         rows = training.random_rows(1, args.rows, args.max_prompt_tokens, vocabulary)
         yield from (Prompt(row["id"], 0, row["input_ids"]) for row in rows)
@@ -159,13 +163,13 @@ def _asked(args: Namespace, vocabulary: int) -> Iterator[Prompt]:
         "{prompt}", CORRECTION, args.max_prompt_tokens, args.max_new_tokens
     )
     for record in [r for r in read(args.records) if r["split"] != "train"][: args.rows]:
-        name, prompt = record["id"], record["prompt"]
+        name, prompt, history = record["id"], record["prompt"], history_of(record)
         if args.siblings and name not in texts:
             raise UserError(f"{args.siblings}: no answer to {name}")
         if args.correct:
-            ids = correction_ids(tokenizer, spec, prompt, texts[name])
+            ids = correction_ids(tokenizer, spec, prompt, texts[name], history)
         else:
-            ids = prompt_ids(tokenizer, spec, prompt)
+            ids = prompt_ids(tokenizer, spec, prompt, history)
         near = answer_ids(tokenizer, spec, texts[name]) if texts else []
         yield Prompt(name, 0, ids, sibling=near)
 

@@ -19,7 +19,9 @@ from selfgen.models.reader import Reader
 class Prompt:
     """One prompt to answer; ``epoch`` tells several drafts of one example apart. Prompts of
     one ``group`` begin alike, so an engine may read their beginning once. ``sibling``: tokens
-    that the answer is likely to resemble, which may save passes and change no token."""
+    that the answer is likely to resemble: guesses of the speculative engine, which save
+    passes where they are right, and in fp32 change no token. What is no token of the model
+    is none of them."""
 
     id: str
     epoch: int
@@ -69,7 +71,7 @@ Filled = Iterator[tuple[int, list[int]]]
 @dataclass
 class Counts:
     """What an engine did: passes, tokens that went through the model (padding included),
-    and positions that were projected to the vocabulary."""
+    and positions that were projected to the vocabulary; those of wrong guesses, too."""
 
     passes: int = 0
     forwarded: int = 0

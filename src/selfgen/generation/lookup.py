@@ -3,26 +3,24 @@
 The text is a sibling, such as another method's answer to the prompt, the round before's, or
 the draft that is to be corrected; and behind it the prompt itself. The place to copy from
 follows the answer: behind a token that is not the copied one it is looked for anew, by the
-longest run of last tokens that stands in the text, so tokens that were put in or left out
-are got over; where no run of two does, the token took another's place. Guesses decide no
-token: the speculative engine takes one where the model's own draw is equal. Runs of the
-prompt: Saxena's prompt lookup decoding (2023; ``prompt_lookup_num_tokens`` of transformers);
-the sibling, its realignment and rates by length of the run are ours.
+longest run of last tokens, two at least, that stands in the text, so tokens that were put in
+or left out are got over. Where no such run stands, the token took the place of the sibling's.
+Guesses decide no token: the speculative engine takes one where the model's own draw is
+equal. Runs of the prompt: Saxena's prompt lookup decoding (2023; ``prompt_lookup_num_tokens``
+of transformers); the sibling, its realignment and rates by length of the run are ours.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 LONGEST = 8
 """Tokens of a run that is looked for; a longer one says no more."""
 
-SURE = 2
-"""Tokens of a run for which a place is left where a token may have been replaced."""
-
 NOTHING = -1
-"""Between the sibling and the prompt: no token, so nothing is copied over it."""
+"""No token: what is never copied, and the ends of sibling and prompt."""
 
 
 class Lookup:
@@ -31,42 +29,46 @@ class Lookup:
 
     def __init__(self, sibling: Sequence[int], prompt: Sequence[int]) -> None:
         self.text = [*sibling, NOTHING, *prompt, NOTHING]
+        self.sibling = len(sibling)
         self.place = 0
         self.run = 0
-        self.places = defaultdict[int, list[int]](list)
-        for place, token in enumerate(self.text):
-            self.places[token].append(place)
+        self.behind = defaultdict[tuple[int, int], list[int]](list)
+        """The places behind each two tokens."""
+
+        for place, pair in enumerate(pairwise(self.text), 2):
+            self.behind[pair].append(place)
 
     @property
     def guess(self) -> int:
         """The token that is likely next; ``NOTHING`` where the text says none."""
         return self.text[self.place]
 
-    def ahead(self, most: int) -> list[int]:
-        """The tokens that are likely next, at most so many."""
-        end = self.text.index(NOTHING, self.place)
-        return self.text[self.place : min(end, self.place + most)]
+    def ahead(self) -> Iterator[int]:
+        """The tokens that are likely next."""
+        place = self.place
+        while (token := self.text[place]) != NOTHING:
+            yield token
+            place += 1
 
     def follow(self, last: Sequence[int]) -> None:
         """Go on behind the next token of the answer; ``last``: its last tokens, that one
         among them, at least ``LONGEST`` where it has so many."""
         if self.guess == last[-1]:
             self.place, self.run = self.place + 1, min(self.run + 1, LONGEST)
-            return
-        found = [
-            (self._run(place, last), -abs(place + 1 - self.place), place)
-            for place in self.places.get(last[-1], ())
-        ]
-        run, _, place = max(found, default=(0, 0, 0))
-        if run >= SURE or (run and self.guess == NOTHING):
-            self.place, self.run = place + 1, run
+        elif len(last) > 1 and (found := self.behind.get((last[-2], last[-1]))):
+            self.run, _, self.place = max(
+                (self._matching(place, last), -abs(place - self.place), place)
+                for place in found
+            )
         else:
-            self.place, self.run = self.place + (self.guess != NOTHING), 0
+            is_inside = self.place < self.sibling
+            self.place = self.place + 1 if is_inside else len(self.text) - 1
+            self.run = 0
 
-    def _run(self, end: int, last: Sequence[int]) -> int:
-        """Tokens up to the place ``end`` that are the last ones."""
-        most = min(LONGEST, len(last), end + 1)
-        for back in range(1, most):
-            if self.text[end - back] != last[-1 - back]:
-                return back
+    def _matching(self, place: int, last: Sequence[int]) -> int:
+        """Tokens before a place that are the last ones."""
+        most = min(LONGEST, len(last), place)
+        for back in range(1, most + 1):
+            if self.text[place - back] != last[-back]:
+                return back - 1
         return most

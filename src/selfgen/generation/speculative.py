@@ -24,7 +24,7 @@ import numpy as np
 import torch
 
 from selfgen.generation.decoding import Counts, Filled, Request
-from selfgen.generation.kv_cache import KVCache
+from selfgen.generation.kv_cache import SHORT, KVCache
 from selfgen.generation.lookup import LONGEST, NOTHING, Lookup
 from selfgen.generation.sampling import Sampler
 from selfgen.models.attention import forward_flat
@@ -72,27 +72,28 @@ class Work:
     lookup: Lookup | None = None
 
     @classmethod
-    def start(cls, index: int, request: Request, cached: int) -> Work:
+    def start(
+        cls, index: int, request: Request, cached: int, lookup: Lookup | None = None
+    ) -> Work:
         prompt = len(request.prompt_ids)
         tokens = np.zeros(len(request), dtype=np.int64)
         tokens[:prompt] = request.prompt_ids
         tokens[prompt : prompt + len(request.given)] = request.given
-        return cls(
-            index,
-            request,
-            tokens,
-            [prompt + t for t in request.positions],
-            cached,
-            lookup=None
-            if request.given
-            else Lookup(request.sibling, request.prompt_ids),
-        )
+        marks = [prompt + t for t in request.positions]
+        return cls(index, request, tokens, marks, cached, lookup=lookup)
 
     def shared(self, other: Request) -> int:
         """Tokens of another request's prompt, but its last, that are read here already."""
         most = min(self.cached, len(other.prompt_ids) - 1)
         same = self.tokens[:most] == np.array(other.prompt_ids[:most])
         return most if same.all() else int(same.argmin())
+
+    @property
+    def last(self) -> list[int]:
+        """The last tokens of the answer so far, as far as a copy asks for them."""
+        end = self.marks[self.front - 1] + 1
+        first = max(len(self.request.prompt_ids), end - LONGEST)
+        return self.tokens[first:end].tolist()
 
     @property
     def behind(self) -> int:
@@ -164,7 +165,8 @@ class Speculative:
     def __init__(self, reader: Reader, sampler: Sampler, cost: Cost) -> None:
         self.reader, self.sampler, self.cost = reader, sampler, cost
         self.reference, self.guess = Acceptance(), Acceptance()
-        self.copy = [Acceptance() for _ in range(LONGEST + 1)]
+        self.copied = [Acceptance() for _ in range(LONGEST + 1)]
+        self.banned = frozenset(sampler.banned)
         self.counts = Counts()
 
     @torch.inference_mode()
@@ -186,7 +188,8 @@ class Speculative:
                     known = prefix
                     if before and group and request.group == group:
                         known = max(prefix, before.shared(request))
-                    active[empty.pop()] = Work.start(index, request, known)
+                    lookup = self._lookup(request)
+                    active[empty.pop()] = Work.start(index, request, known, lookup)
                 else:
                     yield index, list(request.given)
             if not active:
@@ -200,6 +203,19 @@ class Speculative:
                 held[slot] = work = active.pop(slot)
                 empty.append(slot)
                 yield work.index, work.answer
+
+    def _lookup(self, request: Request) -> Lookup | None:
+        """What an answer that is drawn everywhere may copy: no token that is never drawn, and
+        none that ends it, since no draw comes behind."""
+        if request.given:
+            return None
+        never, size = self.banned | request.stops, self.reader.vocabulary
+        return Lookup(
+            *(
+                [t if 0 <= t < size and t not in never else NOTHING for t in ids]
+                for ids in (request.sibling, request.prompt_ids)
+            )
+        )
 
     def _read_prefix(self, requests: Sequence[Request], cache: KVCache) -> int:
         """Read the common beginning of all prompts once, for all slots; its length."""
@@ -287,7 +303,12 @@ class Speculative:
                 room -= work.behind
         for i, span in enumerate(spans):
             if span.checks:
-                spans[i] = self._read_on(span, worth, room)
+                lookup = span.work.lookup
+                spans[i] = (
+                    self._read_on(span, worth, room)
+                    if lookup is None
+                    else self._copy_on(span, lookup, worth, room)
+                )
                 room -= len(spans[i]) - len(span)
         return sorted(spans, key=lambda span: span.slot)
 
@@ -300,8 +321,6 @@ class Speculative:
         """
         work, checks, right = span.work, 1, 1.0
         marks = work.marks
-        if work.lookup is not None:
-            return self._copy_on(span, work.lookup, worth, room)
         while work.front + checks < len(marks):
             over, mark = marks[work.front + checks - 1], marks[work.front + checks]
             known = self.guess if over in work.guessed else self.reference
@@ -314,18 +333,18 @@ class Speculative:
         return Span(span.slot, work, marks[work.front + checks - 1], checks)
 
     def _copy_on(self, span: Span, lookup: Lookup, worth: float, room: int) -> Span:
-        """The same over what is copied. How likely that is right depends on how many tokens
-        before it were copied rightly."""
-        work, right = span.work, 1.0
-        left = len(work.marks) - work.front - 1
-        copied = 0
-        for token in lookup.ahead(min(room, left)):
-            right *= self.copy[min(lookup.run + copied, LONGEST)].rate
+        """Read on over copies, which are put in their places, while the gain is above the
+        cost. How likely one is right depends on how many tokens before it are the text's.
+        Not over so many that the span would be attended as long ones are."""
+        work, right, copied = span.work, 1.0, 0
+        most = min(room, len(work.marks) - work.front - 1, SHORT - 1)
+        for token in itertools.islice(lookup.ahead(), most):
+            right *= self.copied[min(lookup.run + copied, LONGEST)].rate
             if right * worth <= (1 - right) * (1 + self.cost.draw):
                 break
             work.tokens[work.marks[work.front + copied]] = token
             copied += 1
-        return Span(span.slot, work, work.marks[work.front + copied], copied + 1)
+        return Span(span.slot, work, work.marks[work.front + copied], 1 + copied)
 
     def _settle(self, span: Span, draws: list[int]) -> bool:
         """Take over the draws up to the first wrong guess; is the request finished?"""
@@ -336,24 +355,31 @@ class Speculative:
         for number, token in enumerate(draws):
             mark = work.marks[work.front]
             right = bool(work.tokens[mark] == token)
-            if (lookup := work.lookup) is None:
-                known = self.guess if mark in work.guessed else self.reference
-                known.add(right)
-            elif lookup.guess != NOTHING:  # whether it was read or not
-                self.copy[lookup.run].add(lookup.guess == token)
+            self._count(work, mark, token)
             work.tokens[mark] = token
             work.front += 1
             work.cached = mark
             if token in work.request.stops:
                 return True
-            if lookup is not None:
-                first = max(len(work.request.prompt_ids), mark + 1 - LONGEST)
-                lookup.follow(work.tokens[first : mark + 1].tolist())
-                if not right:
-                    break
-            elif not right:
-                for later, guess in enumerate(draws[number + 1 :], work.front):
-                    work.tokens[work.marks[later]] = guess
-                    work.guessed.add(work.marks[later])
+            if work.lookup is not None:
+                work.lookup.follow(work.last)
+            if not right:
+                if work.lookup is None:
+                    self._guess(work, draws[number + 1 :])
                 break
         return work.front == len(work.marks)
+
+    def _count(self, work: Work, mark: int, token: int) -> None:
+        """Whether the guess at a position was right, were it read or, of a copy, not."""
+        lookup = work.lookup
+        if lookup is None:
+            known = self.guess if mark in work.guessed else self.reference
+            known.add(bool(work.tokens[mark] == token))
+        elif lookup.guess != NOTHING:
+            self.copied[lookup.run].add(lookup.guess == token)
+
+    def _guess(self, work: Work, draws: list[int]) -> None:
+        """Draws behind a wrong guess are the guesses of the next passes."""
+        for later, guess in enumerate(draws, work.front):
+            work.tokens[work.marks[later]] = guess
+            work.guessed.add(work.marks[later])
