@@ -12,6 +12,7 @@ import contextlib
 import os
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -63,7 +64,8 @@ def run(
             client.connect(str(server))
             assert client.recv(len(forks.READY)) == forks.READY
             files = (nothing.fileno(), end.fileno(), end.fileno())
-            forks.send(client, call, files, None, folder, environ)
+            search = [str(Path(call[0]).parent), *sys.path]
+            forks.send(client, call, files, search, folder, environ)
         text = said.read()
         status = forks.status(client)
     return subprocess.CompletedProcess(call, status, text)

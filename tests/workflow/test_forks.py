@@ -99,13 +99,14 @@ def test_a_run_starts_it_and_ends_it(flow: Flow) -> None:
     "server", ["", "nowhere", "dead"], ids=["none", "gone", "died while it loaded"]
 )
 def test_without_one(flow: Flow, server: str, tmp_path: Path) -> None:
-    told = watch(flow, LOOK)
+    before, told = files(flow), watch(flow, LOOK)
     flow.server = None
     with forks.serving(os.environ, ["no_such_library"]) as dead:
         path = {"dead": dead, "": ""}.get(server, str(tmp_path / server))
         done = flow.plain(*RUN, *TABLES, **{forks.VARIABLE: path})
     assert done.returncode == 0, done.stdout
     assert "True" not in told.read_text()
+    assert files(flow) == before
 
 
 @pytest.mark.parametrize(

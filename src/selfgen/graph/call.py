@@ -1,4 +1,4 @@
-"""What is wrong with a call of Snakemake and can be seen before its first job."""
+"""What a call of Snakemake needs before its first job, and what is wrong with it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ FED_BY_THEMSELVES = {
 ``--until``, after which Snakemake starts no job that waits for one of the rule."""
 
 FEW = 3
-"""Jobs that import libraries for themselves; of more, the process that forks pays."""
+"""Jobs, targets without a command among them, that import libraries for themselves: for
+more than these a process that forks pays."""
 
 TEMPORARY = 2**20
 """Bytes of temporary files that must fit: Snakemake's scheduler writes some."""
@@ -83,7 +84,10 @@ def check_executor(name: str) -> None:
 def start_forks(executor: str, jobs: int) -> None:
     """Let the steps of a run on this machine share one import of the libraries."""
     if executor == "local" and jobs > FEW:
-        forks.start(process.DEFAULTS | os.environ)
+        # With the name of the run in it, by which ``runs`` finds what a killed one left.
+        log = Path(".snakemake", "selfgen", "forks.log")
+        log.parent.mkdir(parents=True, exist_ok=True)
+        forks.start(process.DEFAULTS | os.environ, log)
 
 
 def check_software(methods: Collection[Any]) -> None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import ctypes
 import gc
 import importlib
 import json
@@ -26,6 +27,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -41,50 +43,72 @@ LIBRARIES = (
     *("datasets", "evaluate", "scipy.stats", "matplotlib.pyplot"),
 )
 
+PARENT_DEATH = 1
+"""PR_SET_PDEATHSIG of linux/prctl.h."""
+
 READY = b"ok"
 """What a client is told once its fork may be asked for: until then it can go on alone."""
 
 
+PASSED_ON = (
+    signal.SIGINT,
+    signal.SIGTERM,
+    signal.SIGHUP,
+    signal.SIGQUIT,
+    signal.SIGCONT,
+)
+"""What a client that is sent it passes on to its fork, beside a stop."""
+
+
 @contextlib.contextmanager
 def serving(
-    environ: Mapping[str, str], libraries: Sequence[str] = LIBRARIES
+    environ: Mapping[str, str],
+    libraries: Sequence[str] = LIBRARIES,
+    log: Path = Path(os.devnull),
 ) -> Iterator[str]:
     """The socket of a process that forks, which ends with this one or before; empty where
-    there is none."""
+    there is none. ``log``: what it says, such as why it ended."""
     if sys.platform != "linux":
         yield ""
         return
-    with tempfile.TemporaryDirectory(prefix="selfgen-") as folder:
+    with (
+        tempfile.TemporaryDirectory(prefix="selfgen-") as folder,
+        log.open("wb") as said,
+    ):
         path = str(Path(folder, "forks"))  # in a folder that only its owner may enter
         with subprocess.Popen(
             # -P: what lies in the working directory, or beside this file, is not imported.
             [sys.executable, "-P", __file__, path, *libraries],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=dict(environ),
+            stderr=said,
+            # More threads of it would not survive a fork.
+            env={**environ, "OPENBLAS_NUM_THREADS": "1"},
             # What ends a run by its process group leaves it to end the jobs of that run.
             start_new_session=True,
         ) as server:
-            out = cast(IO[str], server.stdout)
+            out = cast(IO[bytes], server.stdout)
             try:
                 yield path if out.readline() else ""
             finally:
                 server.kill()
 
 
-def start(environ: Mapping[str, str]) -> None:
+def start(environ: Mapping[str, str], log: Path) -> None:
     """Let all steps that this process starts be forks, until it ends."""
-    if VARIABLE not in os.environ:
-        stack = contextlib.ExitStack()
-        atexit.register(stack.close)
-        os.environ[VARIABLE] = stack.enter_context(serving(environ))
+    if VARIABLE in os.environ:
+        return
+    stack, owner = contextlib.ExitStack(), os.getpid()
+    os.environ[VARIABLE] = stack.enter_context(serving(environ, log=log))
+    atexit.register(lambda: stack.close() if os.getpid() == owner else None)
 
 
 def lend(arguments: Sequence[str]) -> None:
     """Run ``selfgen`` with these arguments as a fork, and end as it ends; does nothing where
     no process forks."""
-    if not (path := os.environ.get(VARIABLE)):
+    # What the step starts starts as ever: it may be meant for other machines.
+    path = os.environ.pop(VARIABLE, "")
+    if not path or None in (sys.stdin, sys.stdout, sys.stderr):
         return
     with socket.socket(socket.AF_UNIX) as server:
         try:
@@ -93,13 +117,22 @@ def lend(arguments: Sequence[str]) -> None:
                 return
         except OSError:
             return
-        # What the fork starts starts as ever: it may be meant for other machines.
-        environ = {name: os.environ[name] for name in os.environ if name != VARIABLE}
+
+        def pass_on(number: int, _: Any) -> None:
+            # Its group has no terminal, so that it would not stop at SIGTSTP.
+            stops = number == signal.SIGTSTP
+            server.sendall(bytes([signal.SIGSTOP if stops else number]))
+            if stops:
+                os.kill(os.getpid(), signal.SIGSTOP)
+
+        numbers = [*PASSED_ON, signal.SIGTSTP]
+        signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
         call = ["-m", "selfgen", *arguments]
-        send(server, call, (0, 1, 2), sys.path, Path.cwd(), environ)
-        # Ctrl-C and what a scheduler sends are for the fork.
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda number, _: server.sendall(bytes([number])))
+        send(server, call, (0, 1, 2), sys.path, Path.cwd(), os.environ)
+        for number in numbers:
+            if signal.getsignal(number) != signal.SIG_IGN:
+                signal.signal(number, pass_on)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, numbers)
         end = status(server)
     os._exit(end)
 
@@ -108,16 +141,15 @@ def send(
     server: socket.socket,
     call: Sequence[str],
     files: Sequence[int],
-    path: Sequence[str] | None,
+    path: Sequence[str],
     folder: Path,
     environ: Mapping[str, str],
 ) -> None:
     """Ask a server that has said ``READY`` for a fork: of ``call``, a script or ``-m`` and a
-    module, with three open files, a search path (None: the script's folder, and that of the
-    libraries), folder and environment."""
-    job = json.dumps([list(call), str(folder), dict(environ), path])
-    socket.send_fds(server, [b"%16d" % len(job.encode())], list(files))
-    server.sendall(job.encode())
+    module, with three open files, a search path, folder and environment."""
+    job = json.dumps([list(call), list(path), str(folder), dict(environ)]).encode()
+    socket.send_fds(server, [b"%16d" % len(job)], list(files))
+    server.sendall(job)
 
 
 def status(server: socket.socket) -> int:
@@ -125,46 +157,61 @@ def status(server: socket.socket) -> int:
     return int(server.recv(4) or b"1")
 
 
-def _serve(path: str, libraries: Sequence[str]) -> None:
-    """Fork for every client, until standard input ends. Who asks before the libraries are
-    there waits for them."""
-    own = sys.path[1:]
+def _serve(path: str, libraries: Sequence[str]) -> NoReturn:
+    """Fork for every client, until standard input ends or packages are changed. Who asks
+    before the libraries are there waits for them."""
+    owner = sys.stdin.fileno()
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(path)
         server.listen(64)
         print("listening", flush=True)
-        _load(libraries)
-        owner = sys.stdin.fileno()
+        for name in libraries:
+            if owner in select.select([owner], [], [], 0)[0]:
+                break
+            importlib.import_module(name)
+        _check()
+        packages = _packages()
         while owner not in select.select([server.fileno(), owner], [], [])[0]:
             client, _ = server.accept()
             with client:
+                if _packages() != packages:
+                    break  # what is installed now is imported by each step
                 if os.fork() == 0:
                     server.close()
-                    _attend(client, own)
+                    _attend(client)
     with contextlib.suppress(OSError):  # or it that started us has done it
         shutil.rmtree(Path(path).parent)
+    os._exit(0)
 
 
-def _load(libraries: Sequence[str]) -> None:
-    for name in libraries:
-        importlib.import_module(name)
+def _check() -> None:
+    """Raises RuntimeError, OSError: here no fork would be safe."""
     gc.freeze()
-    threads = [
-        p for p in Path("/proc/self/task").iterdir() if p.name != str(os.getpid())
-    ]
-    names = {thread.joinpath("comm").read_text().strip() for thread in threads}
+    own = Path("/proc/self/task")
+    tasks = [path for path in own.iterdir() if path.name != str(os.getpid())]
+    names = {(task / "comm").read_text().strip() for task in tasks}
     # Threads do not survive a fork, but that of Arrow's allocator, which begins anew.
     if not names <= {"jemalloc_bg_thd"}:
         raise RuntimeError(f"found the threads {names}, which no fork would have")
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_initialized():
+        raise RuntimeError("found CUDA in use, which no fork could use")
+    os.close(os.pidfd_open(os.getpid()))  # not every Python and every kernel has it
     # Nobody waits for those who wait for jobs.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
 
 
-def _attend(client: socket.socket, own: list[str]) -> NoReturn:
+def _packages() -> list[int]:
+    """When packages were last installed or removed."""
+    folders = [Path(name) for name in sys.path]
+    return [folder.stat().st_mtime_ns for folder in folders if folder.is_dir()]
+
+
+def _attend(client: socket.socket) -> NoReturn:
     """Run the job of a client and tell it the exit status. Signals that the client was sent
-    go on to the job; a client that dies takes the job along. ``own``: the search path of the
-    libraries."""
+    go on to the job; a client that dies takes the job along."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    job = 0
     try:
         client.sendall(READY)
         head, files, _, _ = socket.recv_fds(client, 16, 3)
@@ -173,37 +220,38 @@ def _attend(client: socket.socket, own: list[str]) -> NoReturn:
             if not (more := client.recv(int(head) - len(body))):
                 os._exit(1)
             body += more
-    except (OSError, ValueError):  # it died before it said what it wants
-        os._exit(1)
-    if not (job := os.fork()):
-        os.setpgid(0, 0)
-        client.close()
-        call, folder, environ, path = json.loads(body)
-        if path is None:
-            path = [str(Path(call[0]).parent), *own]
-        _run(files, call, folder, environ, path)
-    with contextlib.suppress(OSError):  # whoever is first
-        os.setpgid(job, job)
-    for file in files:
-        os.close(file)
-    end = os.pidfd_open(job)
-    while end not in select.select([end, client.fileno()], [], [])[0]:
-        told = client.recv(1)
-        os.killpg(job, told[0] if told else signal.SIGKILL)
-        if not told:
-            break
-    status = os.waitstatus_to_exitcode(os.waitpid(job, 0)[1])
-    with contextlib.suppress(OSError):
+        if not (job := os.fork()):
+            os.setpgid(0, 0)
+            # Ends with its attendant, also where the system kills that for its memory.
+            ctypes.CDLL(None).prctl(PARENT_DEATH, signal.SIGKILL)
+            client.close()
+            _run(files, *json.loads(body))
+        with contextlib.suppress(OSError):  # whoever is first
+            os.setpgid(job, job)
+        for file in files:
+            os.close(file)
+        end = os.pidfd_open(job)
+        while end not in select.select([end, client.fileno()], [], [])[0]:
+            told = client.recv(1)
+            os.killpg(job, told[0] if told else signal.SIGKILL)
+            if not told:
+                break
+        status = os.waitstatus_to_exitcode(os.waitpid(job, 0)[1])
         client.sendall(b"%d" % (status if status >= 0 else 128 - status))
+    except BaseException:
+        if job:
+            with contextlib.suppress(OSError):
+                os.killpg(job, signal.SIGKILL)
+        os._exit(1)
     os._exit(0)
 
 
 def _run(
     files: Sequence[int],
     call: Sequence[str],
+    path: Sequence[str],
     folder: str,
     environ: Mapping[str, str],
-    path: Sequence[str],
 ) -> NoReturn:
     """What that process would have gone on with."""
     for number, file in enumerate(files):
@@ -212,15 +260,20 @@ def _run(
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environ)
-    threads, torch = environ.get("OMP_NUM_THREADS"), sys.modules.get("torch")
-    if threads and torch is not None:  # which reads it when it is loaded
-        torch.set_num_threads(int(threads))
+    tempfile.tempdir = None  # of another TMPDIR
+    torch, numpy = sys.modules.get("torch"), sys.modules.get("numpy")
+    if torch is not None and (threads := environ.get("OMP_NUM_THREADS")):
+        torch.set_num_threads(int(threads))  # which it reads when it is loaded
+    if numpy is not None:
+        numpy.random.seed()
     is_module = call[0] == "-m"
-    sys.argv = list(call[is_module:])
-    sys.path[:] = path
+    sys.argv, sys.path[:] = list(call[is_module:]), path
     vars(sys)["forked"] = True
+    with contextlib.suppress(OSError):  # what ps and top show
+        Path("/proc/self/comm").write_text("".join(call[3:4])[:15])
     status: Any = 0
     try:
+        sys.modules.pop("sitecustomize", None)
         with contextlib.suppress(ModuleNotFoundError):
             importlib.import_module("sitecustomize")
         if is_module:
@@ -234,6 +287,7 @@ def _run(
     except BaseException as error:
         traceback.print_exc()
         status = 128 + signal.SIGINT if isinstance(error, KeyboardInterrupt) else 1
+    threading._shutdown()  # type: ignore[attr-defined]
     atexit._run_exitfuncs()
     sys.stdout.flush()
     sys.stderr.flush()
