@@ -31,6 +31,15 @@ def run(model: Any, rows: list[Prompt], **changes: Any) -> dict[str, Any]:
     return {row["id"]: row for row in made}
 
 
+def complete(model: Any, rows: list[Prompt], **changes: Any) -> list[list[int]]:
+    """The tokens of the answers, in the order of the rows."""
+    settings = {"seed": 3, "max_new_tokens": 12, "batch_size": 4} | changes
+    sampling = settings.pop("sampling", Sampling())
+    made = free.complete(model, words(), rows, sampling, **settings)
+    ids = {row.id: ids for row, ids in made}
+    return [ids[row.id] for row in rows]
+
+
 def test_greedy_equals_generate(model: Any) -> None:
     rows = prompts(9)
     made = run(model, rows)

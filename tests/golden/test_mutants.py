@@ -11,6 +11,7 @@ import sys
 import types
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from functools import cache, partial
 from typing import Any
 from unittest import mock
@@ -31,7 +32,13 @@ from selfgen.generation import (
 from selfgen.generation.kv_cache import KVCache
 from selfgen.generation.onepass import OnePass
 from selfgen.generation.sequential import Sequential, Uncached
-from selfgen.generation.speculative import Acceptance, Speculative, Waiting, Work
+from selfgen.generation.speculative import (
+    Acceptance,
+    Cost,
+    Speculative,
+    Waiting,
+    Work,
+)
 from tests.golden import test_free
 from tests.golden.conftest import EOS, VOCABULARY, built
 from tests.golden.mutation import EndlessError, Mutant, mutants
@@ -64,6 +71,8 @@ EQUIVALENT: dict[tuple[Any, ...], str] = {
     (Acceptance.add,): READ_AHEAD,
     (Acceptance.rate.fget,): READ_AHEAD,
     (Work.behind.fget,): READ_AHEAD,
+    (Work.last.fget,): READ_AHEAD,
+    (Speculative.__init__, "assign", 2, "larger"): BUFFER,
     (Speculative._spans,): READ_AHEAD,
     (Speculative._read_on,): READ_AHEAD,
     (Speculative.__call__, "assign", 1, "larger"): BUFFER,
@@ -83,12 +92,15 @@ EQUIVALENT: dict[tuple[Any, ...], str] = {
     (PREFIX_OF, "expr", 2, "shift"): "what lies behind is written before it is read",
     (Speculative._forward, "augassign"): COUNTED,
     (Speculative._step, "augassign", 1, "sign"): COUNTED,
-    (SETTLE, "if", 1): READ_AHEAD,
-    (SETTLE, "assign", 4): READ_AHEAD,
-    (SETTLE, "expr", 1, "shift"): READ_AHEAD,
+    (Speculative._copy_on,): READ_AHEAD,
+    (Speculative._lookup,): READ_AHEAD,
+    (Speculative._count,): READ_AHEAD,
+    (Speculative._guess,): "another guess",
+    (SETTLE, "expr", 1): READ_AHEAD,
+    (SETTLE, "if", 2, "never"): READ_AHEAD,
     (SETTLE, "if", 3, "always"): "draws that could be kept are made again",
-    (SETTLE, "for", 1, "larger"): "another guess",
-    (SETTLE, "for", 1, "shift"): "another guess",
+    (SETTLE, "if", 4): "another guess",
+    (SETTLE, "expr", 3): "another guess",
     (KVCache.__init__, "assign", 0, "shift"): BUFFER,
     (KVCache.__init__, "assign", 1, "first operand", 1): BUFFER,
     (KVCache.__init__, "assign", 1, "shift"): BUFFER,
@@ -219,6 +231,20 @@ def grouped(engine: str) -> Any:
     return test_free.run(built("llama"), test_free.nested(5), **settings)
 
 
+def copied(engine: str) -> Any:
+    """Free decoding beside siblings that go wrong now and then, with more than a pass may
+    read on."""
+    rows = test_free.prompts(9)
+    settings = {"sampling": Sampling(8.0), "batch_size": 3, "max_new_tokens": 24}
+    near = test_free.complete(built("llama"), rows, engine="sequential", **settings)
+    told = [
+        replace(row, sibling=[*ids[: 3 + n], 7, *ids[4 + n :], 9, 9])
+        for n, (row, ids) in enumerate(zip(rows, near, strict=True))
+    ]
+    with mock.patch.dict(sys.modules[engines.__name__].COST, cpu=Cost(1e6, 0.5)):
+        return test_free.complete(built("llama"), told, engine=engine, **settings)
+
+
 @cache
 def runs(engine: str) -> list[tuple[Callable[[], Any], Any]]:
     """Runs of an engine and what comes out of them.
@@ -244,6 +270,7 @@ def runs(engine: str) -> list[tuple[Callable[[], Any], Any]]:
         calls.append(partial(mixed, engine, "diffllama", ragged()))
         calls.append(partial(in_parts, engine, "mistral", ragged()))
         calls.append(partial(grouped, engine))
+        calls.append(partial(copied, engine))
     if engine != "onepass":
         calls.append(partial(answered, engine))
     return [(call, call()) for call in calls]
