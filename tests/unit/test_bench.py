@@ -11,12 +11,15 @@ import pytest
 import torch
 from tests.unit.test_prompts import folder  # noqa: F401 (fixture)
 
-from selfgen.bench import forced, free, harness, training
+from selfgen.bench import forced, free, harness, parts, training
 from selfgen.bench.free import ENGINES
 from selfgen.cli.main import main
 from selfgen.core.errors import UserError
+from selfgen.data.chat_templates import CHATML
 from selfgen.data.records import COLUMNS
-from selfgen.models import shapes
+from selfgen.models import base, loading, shapes
+from selfgen.models.base import ModelSpec
+from selfgen.training import causal
 
 
 def bench(*argv: str | Path, repeats: int = 2) -> int:
@@ -120,6 +123,32 @@ def test_training_agrees_with_trl(
         assert ours["notes"]["losses"][0] == pytest.approx(math.log(2), abs=1e-6)
         assert ours["notes"]["losses"][2] < math.log(2) - 1e-5
     assert "of peak" in (tmp_path / f"{kind}.md").read_text()
+
+
+@pytest.mark.slow
+def test_parts(tmp_path: Path) -> None:
+    shape = {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2}
+    shape |= {"num_attention_heads": 2, "num_key_value_heads": 1}
+    tiny = tmp_path / "model"
+    base.prepare(ModelSpec("random", None, CHATML, "llama", shape, 0), None, tiny)
+    argv = ["--weights", tiny, "--out", tmp_path, "--steps", "3", "--batch", "4"]
+    assert bench("parts", *argv, "--length", "20", "--precision", "fp32") == 0
+    timings = json.loads((tmp_path / "parts.json").read_text())["timings"]
+    found = {timing["name"]: timing for timing in timings}
+    assert [*found] == [*parts.PRODUCTS, *parts.KINDS, parts.REST]
+    assert all(timing["seconds"][0] > 0 for timing in timings)
+    # Forward, and backward to states and to weights, of labelled positions alone
+    model = loading.load(tiny)
+    rows = training.random_rows(3, 4, 20, model.config.vocab_size)
+    weights = model.get_output_embeddings().weight.numel()
+    assert found["head"]["notes"]["flops"] == 3 * 2 * causal.labelled(rows) * weights
+    tokens = sum(len(row["input_ids"]) for row in rows)
+    for part, word in ((parts.PRODUCTS[1], "mlp"), (parts.PRODUCTS[2], "attn")):
+        own = sum(p.numel() for name, p in model.named_parameters() if word in name)
+        assert found[part]["notes"]["flops"] == 3 * 2 * tokens * own
+    for timing in timings:
+        assert (timing["notes"]["alone"] > 0) == (timing["name"] in parts.PRODUCTS)
+    assert "of the same products alone" in (tmp_path / "parts.md").read_text()
 
 
 @pytest.mark.slow

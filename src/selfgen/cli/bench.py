@@ -1,4 +1,4 @@
-"""Benchmarks beside what a user would do instead: forced, free, train or dpo."""
+"""Benchmarks beside what a user would do instead: forced, free, train, dpo; and parts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from selfgen.bench import forced, free, harness, training
+from selfgen.bench import forced, free, harness, parts, training
 from selfgen.config.tasks import CORRECTION
 from selfgen.core.errors import UserError
 from selfgen.core.rows import read_rows
@@ -195,11 +195,7 @@ def _train(
     preference: Preference | None = None,
 ) -> None:
     model, where, facts = _place(args)
-    if rows is None:
-        vocabulary = model.config.vocab_size
-        rows = random_rows(args.steps, args.batch, args.length, vocabulary)
-    if len({row["step"] for row in rows}) < 2:
-        raise UserError(f"bench {args.kind}: found one step, at least two are needed")
+    rows = _rows(args, model, random_rows, rows)
     flops = training.flops_per_token(model, rows)
     case = training.Case(args.weights, rows, where, preference)
     timings = training.run(case, args.repeats, args.compile, args.fp32)
@@ -207,6 +203,32 @@ def _train(
         timing.notes |= {"flops": flops, "peak": args.peak_tflops}
     bench = harness.Bench(TITLES[args.kind], facts, timings)
     bench.write(args.out, args.kind, training.page(timings))
+
+
+def run_parts(args: Namespace) -> None:
+    """Where the time of a training step goes, beside its matrix products alone."""
+    model, where, facts = _place(args)
+    given = read_rows(args.rows) if args.rows else None
+    rows = _rows(args, model, training.random_rows, given)
+    timings = parts.run(training.Case(args.weights, rows, where))
+    bench = harness.Bench("Parts of a training step", facts, timings)
+    bench.write(args.out, "parts", parts.page(timings))
+
+
+def _rows(
+    args: Namespace,
+    model: Any,
+    random_rows: Callable[[int, int, int, int], list[dict[str, Any]]],
+    rows: list[dict[str, Any]] | None,
+) -> list[dict[str, Any]]:
+    """Those that are given, or random ones; of at least two steps, since the first warms
+    up."""
+    if rows is None:
+        vocabulary = model.config.vocab_size
+        rows = random_rows(args.steps, args.batch, args.length, vocabulary)
+    if len({row["step"] for row in rows}) < 2:
+        raise UserError(f"bench {args.kind}: found one step, at least two are needed")
+    return rows
 
 
 def _place(args: Namespace) -> tuple[Any, Device, dict[str, Any]]:
@@ -229,5 +251,7 @@ def _running_text(args: Namespace, model: Any) -> Sequence[int]:
 
 
 KINDS = {"forced": run_forced, "free": run_free, "train": run_train, "dpo": run_dpo}
+KINDS["parts"] = run_parts
 ADD = {"forced": add_forced, "free": add_free, "train": add_train, "dpo": add_dpo}
+ADD["parts"] = add_train
 TITLES = {"train": "Fine-tuning", "dpo": "Fine-tuning on pairs"}
