@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import yaml
@@ -29,6 +30,7 @@ from selfgen.report.scales import Planned, table
 from selfgen.report.synthetic.render import measure, render_figures, render_tables
 from selfgen.report.tables.details import title as title_of
 from selfgen.report.took import Took
+from tests import merged
 
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "docs" / "reference"
@@ -62,6 +64,8 @@ PLANNED = ("gsm8k", "paper")
 """Scales that were not run, of which the plan is shown."""
 GPU = "h100"
 MEASURES = REFERENCE / "measures"
+OF_ORACLE = ("r_free", "g_free", "gap_free", "acc_err_free", "ex_acc_err_free")
+"""Measures that ask an oracle, of answers as they end."""
 MEASURE_PAGE = ROOT / "docs" / "measure.md"
 
 
@@ -109,23 +113,50 @@ def figures(run: str) -> dict[str, bytes]:
     }
 
 
-def measured() -> dict[str, Found]:
+def measured(folder: Path = MEASURES, more: str = "measure") -> dict[str, Found]:
     """What the instrument found on the laptop's models, by task, from the rows that are
-    shipped."""
+    shipped in a folder; ``more``: the file of config/more of their run."""
     raw: dict[str, Any] = {}
-    for name in (ROOT / "config/config.yaml", ROOT / "config/more/measure.yaml"):
-        update_config(raw, yaml.safe_load(name.read_text()))
+    for name in ("config/config.yaml", f"config/more/{more}.yaml"):
+        update_config(raw, yaml.safe_load((ROOT / name).read_text()))
     known = Graph(config.load(raw), ROOT)
     found = {}
-    for path in sorted((MEASURES / "measured").glob("*/*")):
+    for path in sorted((folder / "measured").glob("*/*")):
         task, model = path.parent.name, path.name
-        spec = measuring.page(known, task, model)
         files = [
-            MEASURES / paths.of_cell(paths.MEASURED, cell).removeprefix("results/")
+            folder / paths.of_cell(paths.MEASURED, cell).removeprefix("results/")
             for cell in measuring.compared(known, task, model)
         ]
-        found[task] = pages.found(spec, files)
+        found[task] = pages.found(measuring.page(known, task, model), files)
     return found
+
+
+def floor() -> str:
+    """What two trainings of one recipe show against each other, beside BASH, as Markdown."""
+    ((task, found),) = measured(MEASURES / "floor", "floor").items()
+    named = {
+        name: [n for model in found.rows if (n := found.number(name, model))]
+        for name in OF_ORACLE
+    }
+    shown = [
+        [
+            f"{numbers[0].measure.title}, {numbers[0].measure.unit}",
+            *(words.shown(number.value, number.measure) for number in numbers),
+        ]
+        for numbers in named.values()
+    ]
+    return to_markdown(
+        Grid(
+            "floor",
+            f"Held against SFT of another seed as the oracle, {task} (scale: laptop).",
+            ["Measure", *found.rows],
+            shown,
+            [
+                f"Brackets: {100 * found.confidence:g}% interval over prompts (and seeds)."
+            ],
+            left=1,
+        )
+    )
 
 
 def measures(found: Found, task: str) -> dict[str, bytes]:
@@ -187,10 +218,13 @@ def declared() -> dict[int, dict[tuple[str, str, str], Ends]]:
     """Declared differences to the baseline under each seed of the evidence run that is
     shipped, by task, method and measure."""
     run = REFERENCE / "evidence"
-    folders = {0: run} | {
-        int(path.name): path for path in sorted((run / "seeds").glob("[0-9]*"))
-    }
-    return {seed: _declared(seed, folder) for seed, folder in folders.items()}
+    found = {}
+    for seed in yaml.safe_load((run / "seeds.yaml").read_text())["seeds"]:
+        with TemporaryDirectory() as folder:
+            merged.alone(run, seed, Path(folder))
+            found[seed] = _declared(seed, Path(folder))
+    folders = sorted((run / "seeds").glob("[0-9]*"))
+    return found | {int(path.name): _declared(int(path.name), path) for path in folders}
 
 
 def _declared(seed: int, folder: Path) -> dict[tuple[str, str, str], Ends]:
@@ -251,6 +285,8 @@ if __name__ == "__main__":
         for file, content in measures(found, task).items():
             (MEASURES / file).write_bytes(content)
         said_by_task[f"measures/{task}"] = said(found, task)
+    if (MEASURES / "floor").is_dir():
+        said_by_task["measures/floor"] = floor()
     if said_by_task:
         page = MEASURE_PAGE.read_text(encoding="utf-8")
         MEASURE_PAGE.write_text(ship.show(page, said_by_task), encoding="utf-8")
