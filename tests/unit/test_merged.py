@@ -35,6 +35,10 @@ def shipped(out: Path, seed: int, tasks: tuple[str, ...] = ("group", "sort")) ->
         path = out / BASELINE.replace("sort", task)
         path.parent.mkdir(parents=True)
         shutil.copyfile(given / BASELINE.replace("sort", task), path)
+        for path in (given / "steps" / task).rglob("seed0.parquet"):
+            to = out / path.relative_to(given).with_name(f"seed{seed}.parquet")
+            to.parent.mkdir(parents=True)
+            shutil.copyfile(path, to)
     return out
 
 
@@ -84,3 +88,26 @@ def test_a_baseline_is_the_best_of_all_seeds() -> None:
     found = merged.baseline(both)
     assert found.chosen == "a"
     assert found.candidates == (Point("a", 0.625, 4, 2), Point("b", 0.5, 4, 2))
+
+
+def test_a_seed_alone_is_what_was_put_in(tmp_path: Path) -> None:
+    folders = [shipped(tmp_path / str(seed), seed) for seed in (0, 1)]
+    merged.merge(folders, tmp_path / "out")
+    for seed, folder in enumerate(folders):
+        merged.alone(tmp_path / "out", seed, tmp_path / f"alone{seed}")
+        for name in ("scores.parquet", "runs.csv"):
+            read = pd.read_parquet if name.endswith("parquet") else pd.read_csv
+            given, found = (
+                read(where / "collected" / name)
+                for where in (folder, tmp_path / f"alone{seed}")
+            )
+            order = ["task", "method", "seed"]
+            pd.testing.assert_frame_equal(
+                *(
+                    frame.sort_values(order, kind="stable", ignore_index=True)
+                    for frame in (given, found)
+                )
+            )
+        own = {path.relative_to(folder) for path in (folder / "steps").rglob("*.*")}
+        out = tmp_path / f"alone{seed}"
+        assert own == {path.relative_to(out) for path in (out / "steps").rglob("*.*")}
