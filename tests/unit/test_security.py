@@ -20,7 +20,7 @@ RUFF = ("S102", "S301", "S302", "S307", "S506", "S602", "S604", "S605")
 RUNS = ("compile", "__import__")
 UNPICKLES = ("pickle", "cPickle", "_pickle", "dill", "marshal", "shelve", "joblib")
 UNPACKS = ("extractall", "unpack_archive")
-IMPORTS = ("exec_module", "import_module")
+IMPORTS = ("exec_module", "import_module", "run_module", "run_path")
 OWN_CODE = {
     # A method or a metric of the user's own, from a file that the configuration names.
     ("src/selfgen/core/own_code.py", "exec_module"),
@@ -38,6 +38,11 @@ OWN_CODE = {
     ("src/selfgen/training/causal.py", "import_module"),
     # The module of a function of ours that runs with a time limit.
     ("src/selfgen/runtime/limited.py", "import_module"),
+    # The libraries of steps, by a tuple of ours, and this package as ``python -m`` runs it:
+    # whoever asks for a fork is this user, by a socket in a folder of theirs.
+    ("src/selfgen/runtime/forks.py", "import_module"),
+    ("src/selfgen/runtime/forks.py", "run_module"),
+    ("src/selfgen/runtime/forks.py", "run_path"),
 }
 
 
