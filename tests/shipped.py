@@ -134,17 +134,12 @@ def measured(folder: Path = MEASURES, more: str = "measure") -> dict[str, Found]
 def floor() -> str:
     """What two trainings of one recipe show against each other, beside BASH, as Markdown."""
     ((task, found),) = measured(MEASURES / "floor", "floor").items()
-    named = {
-        name: [n for model in found.rows if (n := found.number(name, model))]
-        for name in OF_ORACLE
-    }
-    shown = [
-        [
-            f"{numbers[0].measure.title}, {numbers[0].measure.unit}",
-            *(words.shown(number.value, number.measure) for number in numbers),
-        ]
-        for numbers in named.values()
-    ]
+    shown = []
+    for name in OF_ORACLE:
+        numbers = [n for n in found.numbers if n.measure.name == name]
+        measure = numbers[0].measure
+        values = [words.shown(number.value, measure) for number in numbers]
+        shown.append([f"{measure.title}, {measure.unit}", *values])
     return to_markdown(
         Grid(
             "floor",
@@ -285,11 +280,9 @@ if __name__ == "__main__":
         for file, content in measures(found, task).items():
             (MEASURES / file).write_bytes(content)
         said_by_task[f"measures/{task}"] = said(found, task)
-    if (MEASURES / "floor").is_dir():
-        said_by_task["measures/floor"] = floor()
-    if said_by_task:
-        page = MEASURE_PAGE.read_text(encoding="utf-8")
-        MEASURE_PAGE.write_text(ship.show(page, said_by_task), encoding="utf-8")
+    said_by_task["measures/floor"] = floor()
+    text = MEASURE_PAGE.read_text(encoding="utf-8")
+    MEASURE_PAGE.write_text(ship.show(text, said_by_task), encoding="utf-8")
     README.write_text(
         ship.show(README.read_text(encoding="utf-8"), {"scales": scales()}),
         encoding="utf-8",

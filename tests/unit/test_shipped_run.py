@@ -127,11 +127,20 @@ def test_the_page_of_measures_is_drawn_again() -> None:
     page = shipped.MEASURE_PAGE.read_text(encoding="utf-8")
     found = shipped.measured()
     assert list(found) == ["group"]
+    said = {"measures/floor": shipped.floor()}
     for task, one in found.items():
         for name, content in shipped.measures(one, task).items():
             assert (shipped.MEASURES / name).read_bytes() == content, name
-        said = {f"measures/{task}": shipped.said(one, task)}
-        assert ship.show(page, said) == page
+        said[f"measures/{task}"] = shipped.said(one, task)
+    assert ship.show(page, said) == page
+
+
+def test_the_floor_is_not_0() -> None:
+    """As docs/measure.md says of SFT against SFT of another seed."""
+    (found,) = shipped.measured(shipped.MEASURES / "floor", "floor").values()
+    assert found.first == "SFT"
+    for name in ("r_free", "gap_free"):
+        assert (number := found.number(name)) and number.value.low > 0
 
 
 def test_ship_copies_a_run_without_its_samples(tmp_path: Path) -> None:
