@@ -109,3 +109,8 @@ def test_precision_follows_size_and_choice() -> None:
     gain = loading._product_gain(2048, 512, "cpu", torch.get_num_threads())
     fast = "bf16" if gain >= loading.WORTH else "fp32"
     assert loading.place(Device("cpu"), large) == ("cpu", fast)
+    if torch.cpu._is_amx_tile_supported():
+        # Other work on the machine may hide it once, but not every time.
+        measure = loading._product_gain.__wrapped__
+        gains = [measure(2048, 512, "cpu", torch.get_num_threads()) for _ in range(5)]
+        assert max(gains) >= loading.WORTH
