@@ -303,7 +303,7 @@ def test_a_metric_that_is_no_score_is_refused():
 
 
 def test_a_column_at_the_floor_gives_way_to_another_of_its_task():
-    """It stays in the CSV, and where it is all that a task has."""
+    """It stays in the CSV, and where it is the best that a task has."""
     hard = Column("sum", "hard", "rougeL", "Hard")
     low = [_part(name, [0.02] * 4, hard) for name in ("sft-continued", "bash")]
     both = [_part("sft-continued", FLAT), _part("bash", HIGH), *low]
@@ -312,6 +312,10 @@ def test_a_column_at_the_floor_gives_way_to_another_of_its_task():
     assert "every method is under 10% there: Hard (main.csv)" in drawn["md"]
     assert ",hard," in drawn["csv"]
     assert "Hard<br>n = 4, floor" in _table(low, hard)["md"]
+    better = [_part(name, [0.04] * 4) for name in ("sft-continued", "bash")]
+    drawn = _table([*better, *low], hard, SUM)
+    assert "Hard" not in drawn["md"].splitlines()[2]
+    assert "ROUGE-L<br>n = 4, floor" in drawn["md"]
 
 
 def test_latex_escapes_and_compiles(tmp_path):

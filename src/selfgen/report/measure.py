@@ -103,17 +103,26 @@ class Numbers:
 
     @property
     def shown(self) -> list[int]:
-        """The columns that people are shown: without those at the floor where the task has
-        another one that is not."""
-        columns = self.spec.columns
-        off = {
-            c.task for c, floor in zip(columns, self.floors, strict=True) if not floor
-        }
+        """The columns that people are shown: of those at the floor only the best of a task
+        that has none off it."""
+        best: dict[str, int] = {}
+        for i, column in enumerate(self.spec.columns):
+            known = best.setdefault(column.task, i)
+            if self._top(i) > self._top(known):
+                best[column.task] = i
         return [
             i
-            for i, column in enumerate(columns)
-            if not (self.floors[i] and column.task in off)
+            for i, column in enumerate(self.spec.columns)
+            if not self.floors[i] or best[column.task] == i
         ]
+
+    def _top(self, column: int) -> float:
+        means = (
+            row.scores[column].mean.value
+            for row in self.rows
+            if row.model != NO_MODEL and row.scores[column]
+        )
+        return max(means, default=0.0)
 
     def size(self, column: int) -> int:
         """The number of items of a column; 0 when nothing was run."""
