@@ -6,11 +6,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from selfgen.config.synthetic import Experiment, Synthetic
-from selfgen.graph import paths
+from selfgen.graph import paths, twins
 from selfgen.graph.steps import Graph
 from selfgen.methods.base import Trained
-from selfgen.methods.bash import Bash
-from selfgen.mixing.schedules import MixingRate
 from selfgen.report.synthetic.render import figure_names, table_names
 from selfgen.report.synthetic.spec import AblationSpec, CollectSpec, ExperimentSpec
 from selfgen.synthetic.spec import StopSpec, SyntheticSpec, VariantSpec
@@ -152,7 +150,7 @@ def _experiment(name: str, experiment: Experiment) -> ExperimentSpec:
         betas=betas,
         controls=controls,
         compared=compared,
-        pairs=tuple(_pairs(experiment)),
+        pairs=tuple(twins.pairs(trained, experiment.baseline)),
         curves=curves,
         primary=tuple(
             method
@@ -166,48 +164,3 @@ def _experiment(name: str, experiment: Experiment) -> ExperimentSpec:
 def _trained(experiment: Experiment) -> dict[str, Trained]:
     methods = experiment.methods.items()
     return {name: method for name, method in methods if isinstance(method, Trained)}
-
-
-def _pairs(experiment: Experiment) -> Iterator[tuple[str, str]]:
-    """BASH against its random-token control, against plain SFT for its time, and against
-    that of the same stage and rounds, where that is not the baseline; what is BASH but for a
-    knob or a reading, against BASH."""
-    trained = _trained(experiment)
-    for name, method in trained.items():
-        if other := method.reads_pass_of() or method.takes_time_of():
-            yield other, name
-    for name, method in trained.items():
-        for other, plain in trained.items():
-            if (
-                method.mixes_context
-                and plain.plain
-                and other != experiment.baseline
-                and all(
-                    getattr(method, f) == getattr(plain, f)
-                    for f in ("parent", "stage", "parts")
-                )
-            ):
-                yield name, other
-            if _turned(method, plain) or _relabelled(method, plain):
-                yield name, other
-
-
-def _turned(method: Trained, other: Trained) -> bool:
-    """Whether a method is another one, plain BASH, with some knob turned but beta."""
-    return (
-        other.only_beta is not None
-        and method.only_beta is None
-        and isinstance(method, MixingRate)
-        and (method.beta, method.parent, method.stage)
-        == (other.only_beta, other.parent, other.stage)
-    )
-
-
-def _relabelled(method: Trained, other: Trained) -> bool:
-    """Whether a method is BASH as another one is, but for which labels are asked for."""
-    plain = {"label": other.label, "loss_on": "all", "labels": "reference"}
-    return (
-        isinstance(method, Bash)
-        and method != other
-        and method.model_copy(update=plain) == other
-    )

@@ -17,6 +17,7 @@ from selfgen.graph import (
     paths,
     scoring,
     tuning,
+    twins,
     verify,
 )
 from selfgen.graph.steps import Graph
@@ -25,6 +26,7 @@ from selfgen.report import spec as r
 from selfgen.report.collect import NO_MODEL
 from selfgen.report.figures import FIGURES, Stages
 from selfgen.report.registry import REFERENCES, Rendering, all_tables
+from selfgen.report.tables.controls import Controls
 from selfgen.report.tables.exposure import Exposure
 from selfgen.report.tables.online import Online
 from selfgen.report.tables.preference import Preference
@@ -57,6 +59,9 @@ def _entries(graph: Graph) -> Iterator[Job]:
     if online := _online(graph):
         cells, files = checked.cells(graph), checked.files(graph)
         yield table("online", cells, online, errors=files)
+    if pairs := tuple(twins.pairs(_trained(graph))):
+        cells, files = checked.cells(graph), checked.files(graph)
+        yield table("controls", cells, Controls(pairs), errors=files)
     if stages := _preference(graph):
         yield table("preference", own=stages)
     if cells := exposure.cells(graph):
@@ -235,12 +240,13 @@ def _lead_1(graph: Graph) -> list[r.Cell]:
     ]
 
 
+def _trained(graph: Graph) -> dict[str, Trained]:
+    methods = graph.config.methods.items()
+    return {name: method for name, method in methods if isinstance(method, Trained)}
+
+
 def _stages(graph: Graph) -> Stages:
-    trained = {
-        name: method
-        for name, method in graph.config.methods.items()
-        if isinstance(method, Trained)
-    }
+    trained = _trained(graph)
     return Stages(
         parents={name: method.parent for name, method in trained.items()},
         pairs=tuple(name for name, m in trained.items() if m.loss == "pairs"),
@@ -258,11 +264,7 @@ def _exposure(graph: Graph) -> Exposure:
 def _online(graph: Graph) -> Online | None:
     """Methods that draw while they train, those that draw the same before, and what they are
     compared with."""
-    trained = {
-        name: method
-        for name, method in graph.config.methods.items()
-        if isinstance(method, Trained)
-    }
+    trained = _trained(graph)
     online = {n: m for n, m in trained.items() if m.loss == "online"}
     stages = {(method.parent, method.stage) for method in online.values()}
     offline = (

@@ -118,9 +118,9 @@ class Numbers:
 
     def _top(self, column: int) -> float:
         means = (
-            row.scores[column].mean.value
+            score.mean.value
             for row in self.rows
-            if row.model != NO_MODEL and row.scores[column]
+            if row.model != NO_MODEL and (score := row.scores[column])
         )
         return max(means, default=0.0)
 

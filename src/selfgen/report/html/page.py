@@ -34,7 +34,7 @@ SECTIONS = (
     Section(
         "ablations",
         "Ablations and training",
-        ["online", "corrections", "preference", "tuning"],
+        ["controls", "online", "corrections", "preference", "tuning"],
         ["curves"],
     ),
     Section("costs", "Costs", ["cost"]),
@@ -47,6 +47,7 @@ TITLES = {
     "steps": "Errors of checked steps",
     "exposure": "Exposure bias against an oracle",
     "tuning": "Learning rates, chosen on validation",
+    "controls": "Methods that differ in one thing",
     "corrections": "Corrections",
     "online": "Drawn before or while training",
     "preference": "Preference stage",

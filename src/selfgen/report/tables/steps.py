@@ -23,7 +23,7 @@ from selfgen.report.spec import TableSpec
 MEASURES = ("free", "forced", "excess")
 
 CSV = (
-    *("task", "model", "method", "n", "seeds", "steps"),
+    *("task", "model", "method", "n", "seeds", "steps", "unwritten"),
     *(
         f"{name}{end}"
         for name in MEASURES
@@ -40,9 +40,11 @@ Key = tuple[str, ...]
 @dataclass(frozen=True)
 class Line:
     """One method: its error rates and what they differ from the baseline's, as shares of 1;
+    ``steps``: of a reference; ``unwritten``: the share of them that answers do not have;
     ``wrong``: how often each kind of error was made, of own steps and of forced ones."""
 
     steps: float
+    unwritten: float
     means: Mapping[str, Interval]
     scores: Mapping[str, Score]
     wrong: Mapping[str, tuple[float, float]]
@@ -58,7 +60,13 @@ def draw(errors: Sequence[Rows], spec: TableSpec[Any]) -> Drawn:
     scores = with_holm(compared(found, spec))
     lines = {
         key: Line(
-            _mean(row["due"] for part in by_seed.values() for row in part),
+            due := _mean(row["due"] for part in by_seed.values() for row in part),
+            _mean(
+                row["due"] - len(row["free"][: row["due"]])
+                for part in by_seed.values()
+                for row in part
+            )
+            / due,
             {name: scores[key, name].mean for name in MEASURES},
             {name: scores[key, name] for name in MEASURES},
             _wrong(by_seed),
@@ -77,7 +85,7 @@ def compared(
 ) -> dict[tuple[Key, str], Score]:
     """The measures of each method, and their differences to the baseline's; ``found``: rows
     by seed."""
-    values = {key: _values(by_seed) for key, by_seed in found.items()}
+    values = {key: by_measure(by_seed) for key, by_seed in found.items()}
     return {
         (key, name): _score(key, name, values, spec)
         for key in found
@@ -93,7 +101,8 @@ def rates(row: Mapping[str, Any]) -> dict[str, float]:
     return {"free": free, "forced": forced, "excess": free - forced}
 
 
-def _values(by_seed: Mapping[int, Rows]) -> dict[str, Values]:
+def by_measure(by_seed: Mapping[int, Rows]) -> dict[str, Values]:
+    """The rates of each answer, by ``MEASURES``, seed and item."""
     read = {
         seed: {row["id"]: rates(row) for row in part} for seed, part in by_seed.items()
     }
@@ -155,7 +164,8 @@ def _rates(lines: Mapping[Key, Line], spec: TableSpec[Any]) -> Grid:
             score = line.scores[name]
             mark = score.mark(spec.confidence, better=-1)
             boxes.append(bracketed(score.difference, sign="+", mark=mark))
-        shown.append([*_words(key, lines, spec), f"{line.steps:.1f}", *boxes])
+        sizes = [f"{line.steps:.1f}", f"{100 * line.unwritten:.1f}"]
+        shown.append([*_words(key, lines, spec), *sizes, *boxes])
     scores = [score for line in lines.values() for score in line.scores.values()]
     primary = [
         spec.labels[key[2]] + " on " + key[0]
@@ -167,7 +177,7 @@ def _rates(lines: Mapping[Key, Line], spec: TableSpec[Any]) -> Grid:
         title=f"Steps that are wrong, in percent (scale: {spec.scale}).",
         header=[
             *_titles(lines),
-            *("Steps", "After own", "After reference", "Excess"),
+            *("Steps", "Unwritten", "After own", "After reference", "Excess"),
             *(f"{name}, minus {baseline}" for name in ("Own", "Reference", "Excess")),
         ],
         rows=shown,
@@ -175,7 +185,9 @@ def _rates(lines: Mapping[Key, Line], spec: TableSpec[Any]) -> Grid:
             f"Brackets: {spec.percent} interval over seeds and items.",
             *scope_notes(line.means["excess"] for line in lines.values()),
             "After own: the steps of the model's answer, each judged after what it wrote"
-            " before, as far as the reference has steps. After reference: what it writes"
+            " before, as far as the reference has steps; an end that comes too soon is a"
+            " wrong step, and the steps that it leaves unwritten are not judged."
+            " After reference: what it writes"
             " after the reference's steps. Excess: the first minus the second, which is"
             " exposure bias.",
             f"▲ (▼): fewer (more) errors than {baseline}, or less (more) excess: the"
@@ -228,7 +240,7 @@ def _csv(key: Key, line: Line) -> list[Any]:
     if excess.difference:
         tested = [excess.difference.p, int(excess.primary), excess.holm]
     return [
-        *(*key, excess.mean.n, excess.mean.seeds, line.steps),
+        *(*key, excess.mean.n, excess.mean.seeds, line.steps, line.unwritten),
         *(x for pair in pairs for x in numbers(pair)),
         *tested,
     ]
