@@ -6,9 +6,7 @@ against what is there, byte for byte.
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import yaml
@@ -17,20 +15,17 @@ from snakemake.utils import update_config
 from selfgen import config
 from selfgen.cli.plan import BENCH
 from selfgen.config import synthetic as synthetic_config
-from selfgen.core.names import row_name
 from selfgen.graph import cost, measuring, paths, synthetic, tables
 from selfgen.graph.steps import Graph
 from selfgen.measures.registry import PLACES
 from selfgen.report import plan, plot, ship, style, tabulate, took
-from selfgen.report.grid import NOT_RUN, Grid, to_markdown
+from selfgen.report.grid import Grid, to_markdown
 from selfgen.report.measured import Found, words
 from selfgen.report.measured import figures as measured_figures
 from selfgen.report.measured import step as pages
 from selfgen.report.scales import Planned, table
 from selfgen.report.synthetic.render import measure, render_figures, render_tables
-from selfgen.report.tables.details import title as title_of
 from selfgen.report.took import Took
-from tests import merged
 
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "docs" / "reference"
@@ -176,70 +171,6 @@ def said(found: Found, task: str) -> str:
     return "\n".join([*lines, "", *pictures])
 
 
-def by_seed() -> str:
-    """The declared comparisons of the evidence run under each seed by itself, as Markdown:
-    of few seeds no interval over trainings says anything, so each is shown."""
-    found = declared()
-    cells = list(dict.fromkeys(cell for lines in found.values() for cell in lines))
-    shown = [
-        [*cell, *(_shown(lines.get(cell)) for lines in found.values())]
-        for cell in cells
-    ]
-    return to_markdown(
-        Grid(
-            "by-seed",
-            "Declared differences under each seed, in points (scale: evidence).",
-            ["Task", "Method", "Measure", *(f"Seed {seed}" for seed in found)],
-            shown,
-            [
-                "Brackets: 95% interval over items, of that seed alone.",
-                "The learning rates were chosen under seed 0; each seed has an SFT, fresh"
-                " draws and a baseline of its own.",
-            ],
-            left=3,
-        )
-    )
-
-
-Ends = tuple[float, float, float]
-"""A difference and the ends of its interval, in points."""
-
-
-def _shown(ends: Ends | None) -> str:
-    return NOT_RUN if ends is None else "{:+.1f} [{:+.1f}, {:+.1f}]".format(*ends)
-
-
-def declared() -> dict[int, dict[tuple[str, str, str], Ends]]:
-    """Declared differences to the baseline under each seed of the evidence run that is
-    shipped, by task, method and measure."""
-    run = REFERENCE / "evidence"
-    found = {}
-    for seed in yaml.safe_load((run / "seeds.yaml").read_text())["seeds"]:
-        with TemporaryDirectory() as folder:
-            merged.alone(run, seed, Path(folder))
-            found[seed] = _declared(seed, Path(folder))
-    folders = sorted((run / "seeds").glob("[0-9]*"))
-    return found | {int(path.name): _declared(int(path.name), path) for path in folders}
-
-
-def _declared(seed: int, folder: Path) -> dict[tuple[str, str, str], Ends]:
-    raw = yaml.safe_load(RUNS["evidence"][0].read_text()) | {"seeds": [seed]}
-    run = {task for task in raw["tasks"] if (folder / "steps" / task).is_dir()}
-    raw["tasks"] = {task: keys for task, keys in raw["tasks"].items() if task in run}
-    known = Graph(config.load(raw), ROOT)
-    claims = tables.tables(known)["claims"]
-    text = tabulate.texts(claims.spec, inputs(folder, claims))["csv"]
-    said = {}
-    for line in csv.DictReader(text.splitlines()):
-        name = row_name(claims.spec.labels[line["method"]], line["decoding"])
-        ends = ("difference", "difference_low", "difference_high")
-        value, low, high = (100 * float(line[end]) for end in ends)
-        is_excess = line["measure"] == "excess"
-        measure = "Excess error" if is_excess else title_of(line["measure"])
-        said[line["task"], name, measure] = (value, low, high)
-    return said
-
-
 def scales() -> str:
     """What each scale takes, as Markdown."""
     shown: dict[str, tuple[str, Took | Planned]] = {
@@ -265,6 +196,8 @@ def _synthetic() -> Any:
 
 
 if __name__ == "__main__":
+    from tests import gates, seeds  # which import this module
+
     for name in (*RUNS, SYNTHETIC.name):
         for folder, files in (("tables", drawn(name)), ("figures", figures(name))):
             for file, content in files.items():
@@ -276,7 +209,11 @@ if __name__ == "__main__":
             page.write_text(ship.show(text, shown), encoding="utf-8")
     page = ROOT / "docs" / "findings.md"
     text = page.read_text(encoding="utf-8")
-    page.write_text(ship.show(text, {"seeds/declared": by_seed()}), encoding="utf-8")
+    by_seed = {"seeds/declared": seeds.declared(), "seeds/controls": seeds.controls()}
+    page.write_text(ship.show(text, by_seed), encoding="utf-8")
+    page = ROOT / "docs" / "data.md"
+    text = page.read_text(encoding="utf-8")
+    page.write_text(ship.show(text, {"gates": gates.table()}), encoding="utf-8")
     said_by_task = {}
     for task, found in measured().items():
         for file, content in measures(found, task).items():

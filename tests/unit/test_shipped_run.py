@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from tests import shipped
+from tests import gates, seeds, shipped
 
 from selfgen.core import manifests, ties
 from selfgen.core.errors import UserError
@@ -119,7 +119,13 @@ def test_findings_show_the_shipped_runs() -> None:
     text = page.read_text(encoding="utf-8")
     for name in shipped.PAGES[page]:
         assert ship.show(text, ship.shown(REFERENCE / name, page)) == text
-    assert ship.show(text, {"seeds/declared": shipped.by_seed()}) == text
+    shown = {"seeds/declared": seeds.declared(), "seeds/controls": seeds.controls()}
+    assert ship.show(text, shown) == text
+
+
+def test_the_page_of_data_shows_the_gates() -> None:
+    text = (ROOT / "docs" / "data.md").read_text(encoding="utf-8")
+    assert ship.show(text, {"gates": gates.table()}) == text
 
 
 @pytest.mark.slow

@@ -70,6 +70,7 @@ def _entries(graph: Graph) -> Iterator[Job]:
     if cells := checked.cells(graph):
         yield table("steps", cells, errors=checked.files(graph))
         yield table("claims", cells, errors=checked.files(graph))
+        yield table("lengths", cells, errors=checked.files(graph))
     if cells := measuring.cells(graph):
         yield table("measures", cells, read=measuring.files(graph))
     if cells := dialogues.cells(graph):

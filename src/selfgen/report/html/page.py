@@ -30,7 +30,12 @@ class Section:
 SECTIONS = (
     Section("scores", "Scores", ["main"], ["main"]),
     Section("declared", "Declared comparisons", ["claims"]),
-    Section("exposure-bias", "Exposure bias", ["steps", "exposure"], ["step-errors"]),
+    Section(
+        "exposure-bias",
+        "Exposure bias",
+        ["steps", "lengths", "exposure"],
+        ["step-errors"],
+    ),
     Section(
         "ablations",
         "Ablations and training",
@@ -45,6 +50,7 @@ TITLES = {
     "main": "Scores",
     "claims": "Declared comparisons",
     "steps": "Errors of checked steps",
+    "lengths": "Checked answers by their length",
     "exposure": "Exposure bias against an oracle",
     "tuning": "Learning rates, chosen on validation",
     "controls": "Methods that differ in one thing",

@@ -70,7 +70,7 @@ def draw(timings: pandas.DataFrame, spec: TableSpec[Any]) -> Drawn:
         header=header,
         rows=rows,
         notes=(
-            "Seconds: mean of the seeds. A method's parent is not included."
+            "Seconds: median of the seeds. A method's parent is not included."
             + DRAWN * bool(_is_drawn(timings).any()),
             *[f"Machine: {machines[0]}."] * one,
             _whole_run(timings),
@@ -118,10 +118,11 @@ def _whole_run(timings: pandas.DataFrame) -> str:
 
 
 def seconds(stage: pandas.DataFrame) -> float | None:
-    """The seconds of a stage's jobs of one method, mean of the seeds; None without one."""
+    """The seconds of a stage's jobs of one method, the median of the seeds, so that a job
+    which waited for other work does not count; None without one."""
     if stage.empty:
         return None
-    return float(stage.groupby("seed")["seconds"].sum().mean())
+    return float(stage.groupby("seed")["seconds"].sum().median())
 
 
 def _speed(stage: pandas.DataFrame) -> float | None:

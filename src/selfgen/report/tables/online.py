@@ -147,7 +147,7 @@ def _grid(lines: Sequence[Line], spec: TableSpec[Online]) -> Grid:
             " after the reference's."
             * checked
             or "No task here has steps that a checker judges.",
-            "Seconds: mean of the seeds on the machine of this run. Context changed: at the"
+            "Seconds: median of the seeds on the machine of this run. Context changed: at the"
             " model's state when the tokens were drawn.",
             *spec.baseline_notes,
         ),

@@ -1,0 +1,132 @@
+"""The evidence run under each of its seeds by itself: of few seeds no interval over trainings
+says much, so each is shown. Drawn by ``python -m tests.shipped``."""
+
+from __future__ import annotations
+
+import csv
+import functools
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import yaml
+
+from selfgen import config
+from selfgen.core.names import row_name
+from selfgen.graph import tables
+from selfgen.graph.steps import Graph
+from selfgen.report import tabulate
+from selfgen.report.grid import NOT_RUN, Grid, to_markdown
+from selfgen.report.tables.details import title
+from tests import merged, shipped
+
+RUN = shipped.REFERENCE / "evidence"
+EXCESS = "Excess error"
+SHOWN = (
+    ("bash", "sft-continued"),
+    ("rac", "sft-continued"),
+    ("rac-inline", "sft-continued"),
+    ("bash", "random"),
+    ("online", "bash"),
+    ("realigned", "bash"),
+)
+"""The direct comparisons that are shown under each seed; the table controls has all."""
+
+Ends = tuple[float, float, float]
+"""A difference and the ends of its interval, in points."""
+Cell = tuple[str, str, str]
+"""A task, a method or two, and a measure."""
+
+
+def declared() -> str:
+    """The declared comparisons under each seed, as Markdown."""
+    notes = [
+        "Brackets: 95% interval over items, of that seed alone.",
+        "The learning rates were chosen under seed 0; each seed has an SFT, fresh draws and"
+        " a baseline of its own.",
+    ]
+    titled = f"Declared differences under each seed, in points (scale: {RUN.name})."
+    return _drawn("by-seed", titled, of_claims(), notes)
+
+
+def controls() -> str:
+    """Methods that differ in one thing under each seed, as Markdown."""
+    titled = "Methods that differ in one thing under each seed, in points"
+    notes = ["Brackets: 95% interval over items, of that seed alone."]
+    shown = f"{titled} (scale: {RUN.name})."
+    return _drawn("controls-by-seed", shown, of_controls(), notes)
+
+
+def _drawn(
+    name: str, titled: str, found: Mapping[int, Mapping[Cell, Ends]], notes: list[str]
+) -> str:
+    cells = sorted(
+        dict.fromkeys(cell for lines in found.values() for cell in lines),
+        key=lambda cell: cell[0],
+    )
+    shown = [
+        [*cell, *(_shown(lines.get(cell)) for lines in found.values())]
+        for cell in cells
+    ]
+    header = ["Task", "Method", "Measure", *(f"Seed {seed}" for seed in found)]
+    return to_markdown(Grid(name, titled, header, shown, notes, left=3))
+
+
+def _shown(ends: Ends | None) -> str:
+    return NOT_RUN if ends is None else "{:+.1f} [{:+.1f}, {:+.1f}]".format(*ends)
+
+
+@functools.cache
+def of_claims() -> dict[int, dict[Cell, Ends]]:
+    """Declared differences to the baseline under each shipped seed."""
+    found: dict[int, dict[Cell, Ends]] = {}
+    for seed, line, labels in _lines("claims"):
+        name = row_name(labels[line["method"]], line["decoding"])
+        excess = line["measure"] == "excess"
+        measure = EXCESS if excess else title(line["measure"])
+        cell = (line["task"], name, measure)
+        found.setdefault(seed, {})[cell] = _ends(line, "difference")
+    return found
+
+
+@functools.cache
+def of_controls() -> dict[int, dict[Cell, Ends]]:
+    """The differences of ``SHOWN`` under each shipped seed."""
+    found: dict[int, dict[Cell, Ends]] = {}
+    for seed, line, labels in _lines("controls"):
+        pair = (line["method"], line["minus"])
+        if pair in SHOWN:
+            name = " minus ".join(labels[one] for one in pair)
+            own = found.setdefault(seed, {})
+            own[line["task"], name, title(line["metric"])] = _ends(line, "score")
+            own[line["task"], name, EXCESS] = _ends(line, "excess")
+    return found
+
+
+def _ends(line: Mapping[str, str], name: str) -> Ends:
+    value, low, high = (
+        100 * float(line[f"{name}{end}"]) for end in ("", "_low", "_high")
+    )
+    return value, low, high
+
+
+def _lines(table: str) -> Iterator[tuple[int, dict[str, str], dict[str, str]]]:
+    """Every line of a table under each seed that is shipped, and what methods are called."""
+    for seed in yaml.safe_load((RUN / "seeds.yaml").read_text())["seeds"]:
+        with TemporaryDirectory() as folder:
+            merged.alone(RUN, seed, Path(folder))
+            yield from _of(seed, Path(folder), table)
+    for path in sorted((RUN / "seeds").glob("[0-9]*")):
+        yield from _of(int(path.name), path, table)
+
+
+def _of(
+    seed: int, folder: Path, table: str
+) -> Iterator[tuple[int, dict[str, str], dict[str, str]]]:
+    raw = yaml.safe_load(shipped.RUNS["evidence"][0].read_text()) | {"seeds": [seed]}
+    run = {task for task in raw["tasks"] if (folder / "steps" / task).is_dir()}
+    raw["tasks"] = {task: keys for task, keys in raw["tasks"].items() if task in run}
+    job = tables.tables(Graph(config.load(raw), shipped.ROOT))[table]
+    text = tabulate.texts(job.spec, shipped.inputs(folder, job))["csv"]
+    for line in csv.DictReader(text.splitlines()):
+        yield seed, line, job.spec.labels
