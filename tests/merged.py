@@ -1,17 +1,17 @@
 """Runs of one configuration under other seeds, shipped from several machines, as one.
 
-``python -m tests.merged OUT FOLDER...``: each folder is what ``selfgen ship`` wrote, of some
-tasks and seeds; ``OUT`` is written anew. Tables and figures are drawn from it by
-``python -m tests.shipped``.
+``python -m tests.merged OUT FOLDER... [--methods A B]``: each folder is what ``selfgen ship``
+wrote, of some tasks and seeds; ``OUT`` is written anew, of some methods where they are named.
+Tables and figures are drawn from it by ``python -m tests.shipped``.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import math
 import shutil
-import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +29,13 @@ Arm = tuple[str, str]
 """A task and a method."""
 
 
-def merge(folders: Sequence[Path], out: Path) -> None:
+def merge(
+    folders: Sequence[Path], out: Path, methods: Collection[str] | None = None
+) -> None:
     """Scores, curves, runs, timings and manifests one after the other, by task, method and
     seed; errors of steps and chosen rates beside each other; the baseline by the mean of
     all seeds. A model that no one trained is the same under every seed: its first stays.
+    ``methods``: all others are left out.
 
     Raises ValueError: a seed of a task lacks an arm that another has, or a file stands in
     two folders.
@@ -48,17 +51,19 @@ def merge(folders: Sequence[Path], out: Path) -> None:
         untrained = {*zip(found["task"], found["method"], strict=True)}
         twice, seen = untrained & seen, untrained | seen
         table = read_table(folder / "collected/scores.parquet").to_pandas()
+        arms = {*zip(table["task"], table["method"], strict=True)}
+        out_of = twice | {x for x in arms if methods and x[1] not in methods}
         for name, frame in {"scores": table, **texts}.items():
             cells = zip(frame["task"], frame["method"], strict=True)
-            frames[name].append(frame[[cell not in twice for cell in cells]])
+            frames[name].append(frame[[cell not in out_of for cell in cells]])
         for path, text in json.loads(
             (folder / "collected/manifests.json").read_text()
         ).items():
-            if not _of(Path(path), twice):
+            if not _of(Path(path), out_of):
                 manifests[path] = text
         for path in (p for kind in ("steps", "tuning") for p in _files(folder / kind)):
             to = out / (inside := path.relative_to(folder))
-            if _of(inside, twice) or path.name == "baseline.json":
+            if _of(inside, out_of) or path.name == "baseline.json":
                 continue
             if to.exists():
                 raise ValueError(f"{path}: found in two folders")
@@ -155,4 +160,9 @@ def _files(folder: Path) -> list[Path]:
 
 
 if __name__ == "__main__":
-    merge([Path(name) for name in sys.argv[2:]], Path(sys.argv[1]))
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("folders", type=Path, nargs="+")
+    parser.add_argument("--methods", nargs="+")
+    given = parser.parse_args()
+    merge(given.folders, given.out, given.methods)

@@ -70,6 +70,19 @@ def test_seeds_follow_each_other_in_every_cell(tmp_path: Path) -> None:
     assert [p.mean for p in choice.candidates] == before
 
 
+def test_some_methods_alone(tmp_path: Path) -> None:
+    first, second = shipped(tmp_path / "0", 0), shipped(tmp_path / "1", 1)
+    named = ["base", "sft", "sft-continued", "sft-whole", "bash"]
+    merged.merge([first, second], tmp_path / "out", named)
+    for name in ("scores.parquet", "runs.csv", "timings.csv"):
+        path = tmp_path / "out/collected" / name
+        read_frame = pd.read_csv if path.suffix == ".csv" else pd.read_parquet
+        assert {*read_frame(path)["method"]} <= {*named}, name
+    folders = (tmp_path / "out/steps/sort/smollm2-135m").iterdir()
+    assert {path.name for path in folders} == {*named}
+    assert len(read(tmp_path / "out" / BASELINE).candidates) == 3
+
+
 def test_a_seed_without_an_arm_is_refused(tmp_path: Path) -> None:
     first, second = shipped(tmp_path / "0", 0), shipped(tmp_path / "1", 1)
     path = second / "collected/scores.parquet"
