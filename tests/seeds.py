@@ -9,18 +9,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import yaml
-
-from selfgen import config
 from selfgen.core.names import row_name
 from selfgen.graph import tables
-from selfgen.graph.steps import Graph
 from selfgen.report import tabulate
 from selfgen.report.grid import NOT_RUN, Grid, to_markdown
 from selfgen.report.tables.details import title
 from tests import merged, shipped
 
-RUN = shipped.REFERENCE / "evidence"
 EXCESS = "Excess error"
 SHOWN = (
     ("bash", "sft-continued"),
@@ -45,16 +40,17 @@ def declared() -> str:
         "The learning rates were chosen under seed 0; each seed has an SFT, fresh draws and"
         " a baseline of its own.",
     ]
-    titled = f"Declared differences under each seed, in points (scale: {RUN.name})."
+    titled = "Declared differences under each seed, in points (scale: declared)."
     return _drawn("by-seed", titled, of_claims(), notes)
 
 
 def controls() -> str:
     """Methods that differ in one thing under each seed, as Markdown."""
-    titled = "Methods that differ in one thing under each seed, in points"
+    titled = (
+        "Methods that differ in one thing under each seed, in points (scale: evidence)."
+    )
     notes = ["Brackets: 95% interval over items, of that seed alone."]
-    shown = f"{titled} (scale: {RUN.name})."
-    return _drawn("controls-by-seed", shown, of_controls(), notes)
+    return _drawn("controls-by-seed", titled, of_controls(), notes)
 
 
 def _drawn(
@@ -80,7 +76,7 @@ def _shown(ends: Ends | None) -> str:
 def of_claims() -> dict[int, dict[Cell, Ends]]:
     """Declared differences to the baseline under each shipped seed."""
     found: dict[int, dict[Cell, Ends]] = {}
-    for seed, line, labels in _lines("claims"):
+    for seed, line, labels in _lines("declared", "claims"):
         name = row_name(labels[line["method"]], line["decoding"])
         excess = line["measure"] == "excess"
         measure = EXCESS if excess else title(line["measure"])
@@ -93,7 +89,7 @@ def of_claims() -> dict[int, dict[Cell, Ends]]:
 def of_controls() -> dict[int, dict[Cell, Ends]]:
     """The differences of ``SHOWN`` under each shipped seed."""
     found: dict[int, dict[Cell, Ends]] = {}
-    for seed, line, labels in _lines("controls"):
+    for seed, line, labels in _lines("evidence", "controls"):
         pair = (line["method"], line["minus"])
         if pair in SHOWN:
             name = " minus ".join(labels[one] for one in pair)
@@ -110,23 +106,15 @@ def _ends(line: Mapping[str, str], name: str) -> Ends:
     return value, low, high
 
 
-def _lines(table: str) -> Iterator[tuple[int, dict[str, str], dict[str, str]]]:
-    """Every line of a table under each seed that is shipped, and what methods are called."""
-    for seed in yaml.safe_load((RUN / "seeds.yaml").read_text())["seeds"]:
-        with TemporaryDirectory() as folder:
-            merged.alone(RUN, seed, Path(folder))
-            yield from _of(seed, Path(folder), table)
-    for path in sorted((RUN / "seeds").glob("[0-9]*")):
-        yield from _of(int(path.name), path, table)
-
-
-def _of(
-    seed: int, folder: Path, table: str
+def _lines(
+    run: str, table: str
 ) -> Iterator[tuple[int, dict[str, str], dict[str, str]]]:
-    raw = yaml.safe_load(shipped.RUNS["evidence"][0].read_text()) | {"seeds": [seed]}
-    run = {task for task in raw["tasks"] if (folder / "steps" / task).is_dir()}
-    raw["tasks"] = {task: keys for task, keys in raw["tasks"].items() if task in run}
-    job = tables.tables(Graph(config.load(raw), shipped.ROOT))[table]
-    text = tabulate.texts(job.spec, shipped.inputs(folder, job))["csv"]
-    for line in csv.DictReader(text.splitlines()):
-        yield seed, line, job.spec.labels
+    """Every line of a table under each seed that is shipped, and what methods are called."""
+    for seed in shipped.graph(run).config.seeds:
+        job = tables.tables(shipped.graph(run, seeds=[seed]))[table]
+        with TemporaryDirectory() as folder:
+            merged.alone(shipped.REFERENCE / run, seed, Path(folder))
+            found = shipped.inputs(Path(folder), job)
+            text = tabulate.texts(job.spec, found)["csv"]
+        for line in csv.DictReader(text.splitlines()):
+            yield seed, line, job.spec.labels

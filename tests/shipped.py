@@ -37,6 +37,11 @@ RUNS = {
         ROOT / "config" / "evidence.yaml",
         REFERENCE / "evidence" / "seeds.yaml",
     ],
+    # Under more seeds than all arms
+    "declared": [
+        ROOT / "config" / "evidence.yaml",
+        ROOT / "config" / "more" / "declared.yaml",
+    ],
     # Of an earlier laptop scale, which is shipped with it
     "preference": [REFERENCE / "preference" / "config.yaml"],
 }
@@ -44,7 +49,7 @@ RUNS = {
 PAGES = {
     README: ["laptop"],
     ROOT / "docs" / "synthetic.md": ["synthetic"],
-    ROOT / "docs" / "findings.md": ["evidence", "laptop"],
+    ROOT / "docs" / "findings.md": ["declared", "evidence", "laptop"],
 }
 """Pages, and the runs that each shows."""
 SCALES = {
@@ -64,12 +69,12 @@ OF_ORACLE = ("r_free", "g_free", "gap_free", "acc_err_free", "ex_acc_err_free")
 MEASURE_PAGE = ROOT / "docs" / "measure.md"
 
 
-def graph(run: str) -> Graph:
-    """The graph of a run's configuration."""
+def graph(run: str, **keys: Any) -> Graph:
+    """The graph of a run's configuration, with some of its keys replaced."""
     merged: dict[str, Any] = {}
     for name in RUNS[run]:
         update_config(merged, yaml.safe_load(name.read_text()))
-    return Graph(config.load(merged), ROOT)
+    return Graph(config.load(merged | keys), ROOT)
 
 
 def inputs(run: Path, found: tables.Job) -> dict[str, list[Path]]:

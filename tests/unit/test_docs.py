@@ -20,6 +20,7 @@ from selfgen.models import probe
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
 METHOD = (ROOT / "docs" / "method.md").read_text(encoding="utf-8")
 PAGES = [
     ROOT / "README.md",
@@ -117,12 +118,12 @@ def test_readme_example_runs(capsys: pytest.CaptureFixture[str]) -> None:
     )
 
 
-def test_readme_rule_graph(bare: Flow, tmp_path: Path) -> None:
+def test_the_rule_graph(bare: Flow, tmp_path: Path) -> None:
     where = ("--directory", str(tmp_path))
     drawn = bare.snakemake(*where, "--rulegraph", "mermaid-js").stdout
     names = dict(re.findall(r"^\s*(id\d+)\[(\w+)\]", drawn, re.MULTILINE))
     edges = re.findall(r"(id\d+) --> (id\d+)", drawn)
-    shown = re.findall(r"(\w+) (?:-- [\w ]+ )?--> (\w+)", _block(README, "mermaid"))
+    shown = re.findall(r"(\w+) (?:-- [\w ]+ )?--> (\w+)", _block(ARCHITECTURE, "mermaid"))
     assert set(shown) == {(names[a], names[b]) for a, b in edges}
 
 

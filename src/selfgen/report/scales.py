@@ -31,7 +31,7 @@ def table(scales: Mapping[str, tuple[str, Took | Planned]]) -> Grid:
             gpu = found.gpu.upper()
             spent = [f"{found.hours:.0f} hours of one {gpu}", NOT_RUN]
             sizes = [found.disk.peak, found.disk.fetched]
-        rows.append([name, command, *spent, *map(_gigabytes, sizes)])
+        rows.append([name, command, *spent, *map(_size, sizes)])
     notes = [
         "Time: wall time while jobs ran or started; pauses do not count. Disk: the"
         f" results. Python packages are in neither. {NOT_RUN}: not kept, or does not apply.",
@@ -41,7 +41,7 @@ def table(scales: Mapping[str, tuple[str, Took | Planned]]) -> Grid:
             f"{' and '.join(planned)}: not run. Estimates of selfgen plan: hours as"
             " expected, disk at most, of downloads the models alone."
         )
-    header = ["Scale", "Command", "Time", "Cores", "Disk, GB", "Download, GB"]
+    header = ["Scale", "Command", "Time", "Cores", "Disk", "Download"]
     title = "What each scale takes."
     return Grid("scales", title, header, rows, notes, left=2)
 
@@ -52,7 +52,9 @@ def _time(seconds: float) -> str:
     return f"{hours} h {rest:02} min" if hours else f"{rest} min"
 
 
-def _gigabytes(size: int | None) -> str:
+def _size(size: int | None) -> str:
     if size is None:
         return NOT_RUN
-    return f"{size / 1e9:.0f}" if size >= 1e10 else f"{size / 1e9:.2f}"
+    if size < 1e8:
+        return f"{max(1, round(size / 1e6))} MB"
+    return f"{size / 1e9:.0f} GB" if size >= 1e10 else f"{size / 1e9:.1f} GB"
