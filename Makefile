@@ -27,7 +27,7 @@ smoke: .venv/ready ## the wiring, on random weights, in its own folder
 synthetic: .venv/ready ## small models from nothing: ablations with intervals, over an hour
 	$(RUN) --directory runs/synthetic --configfile config/synthetic.yaml
 
-evidence: .venv/ready ## checked steps, all arms, tuned rates, five seeds: can be stopped and goes on
+evidence: .venv/ready ## checked steps, tuned rates, up to 17 arms, five seeds: can be stopped and goes on
 	$(RUN) --directory runs/evidence --configfile config/evidence.yaml
 
 test: .venv/ready ## the fast suite
