@@ -16,6 +16,7 @@ from selfgen.report.grid import NOT_RUN, Grid, to_markdown
 from selfgen.report.tables.details import title
 from tests import merged, shipped
 
+RUN = "evidence"
 EXCESS = "Excess error"
 SHOWN = (
     ("bash", "sft-continued"),
@@ -40,7 +41,7 @@ def declared() -> str:
         "The learning rates were chosen under seed 0; each seed has an SFT, fresh draws and"
         " a baseline of its own.",
     ]
-    titled = "Declared differences under each seed, in points (scale: declared)."
+    titled = "Declared differences under each seed, in points (scale: evidence)."
     return _drawn("by-seed", titled, of_claims(), notes)
 
 
@@ -76,7 +77,7 @@ def _shown(ends: Ends | None) -> str:
 def of_claims() -> dict[int, dict[Cell, Ends]]:
     """Declared differences to the baseline under each shipped seed."""
     found: dict[int, dict[Cell, Ends]] = {}
-    for seed, line, labels in _lines("declared", "claims"):
+    for seed, line, labels in _lines("claims"):
         name = row_name(labels[line["method"]], line["decoding"])
         excess = line["measure"] == "excess"
         measure = EXCESS if excess else title(line["measure"])
@@ -89,7 +90,7 @@ def of_claims() -> dict[int, dict[Cell, Ends]]:
 def of_controls() -> dict[int, dict[Cell, Ends]]:
     """The differences of ``SHOWN`` under each shipped seed."""
     found: dict[int, dict[Cell, Ends]] = {}
-    for seed, line, labels in _lines("evidence", "controls"):
+    for seed, line, labels in _lines("controls"):
         pair = (line["method"], line["minus"])
         if pair in SHOWN:
             name = " minus ".join(labels[one] for one in pair)
@@ -106,14 +107,12 @@ def _ends(line: Mapping[str, str], name: str) -> Ends:
     return value, low, high
 
 
-def _lines(
-    run: str, table: str
-) -> Iterator[tuple[int, dict[str, str], dict[str, str]]]:
+def _lines(table: str) -> Iterator[tuple[int, dict[str, str], dict[str, str]]]:
     """Every line of a table under each seed that is shipped, and what methods are called."""
-    for seed in shipped.graph(run).config.seeds:
-        job = tables.tables(shipped.graph(run, seeds=[seed]))[table]
+    for seed in shipped.graph(RUN).config.seeds:
+        job = tables.tables(shipped.graph(RUN, seeds=[seed]))[table]
         with TemporaryDirectory() as folder:
-            merged.alone(shipped.REFERENCE / run, seed, Path(folder))
+            merged.alone(shipped.REFERENCE / RUN, seed, Path(folder))
             found = shipped.inputs(Path(folder), job)
             text = tabulate.texts(job.spec, found)["csv"]
         for line in csv.DictReader(text.splitlines()):

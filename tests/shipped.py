@@ -37,11 +37,6 @@ RUNS = {
         ROOT / "config" / "evidence.yaml",
         REFERENCE / "evidence" / "seeds.yaml",
     ],
-    # Under more seeds than all arms
-    "declared": [
-        ROOT / "config" / "evidence.yaml",
-        ROOT / "config" / "more" / "declared.yaml",
-    ],
     # Of an earlier laptop scale, which is shipped with it
     "preference": [REFERENCE / "preference" / "config.yaml"],
 }
@@ -49,7 +44,7 @@ RUNS = {
 PAGES = {
     README: ["laptop"],
     ROOT / "docs" / "synthetic.md": ["synthetic"],
-    ROOT / "docs" / "findings.md": ["declared", "evidence", "laptop"],
+    ROOT / "docs" / "findings.md": ["evidence", "laptop"],
 }
 """Pages, and the runs that each shows."""
 SCALES = {

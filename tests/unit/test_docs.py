@@ -123,7 +123,9 @@ def test_the_rule_graph(bare: Flow, tmp_path: Path) -> None:
     drawn = bare.snakemake(*where, "--rulegraph", "mermaid-js").stdout
     names = dict(re.findall(r"^\s*(id\d+)\[(\w+)\]", drawn, re.MULTILINE))
     edges = re.findall(r"(id\d+) --> (id\d+)", drawn)
-    shown = re.findall(r"(\w+) (?:-- [\w ]+ )?--> (\w+)", _block(ARCHITECTURE, "mermaid"))
+    shown = re.findall(
+        r"(\w+) (?:-- [\w ]+ )?--> (\w+)", _block(ARCHITECTURE, "mermaid")
+    )
     assert set(shown) == {(names[a], names[b]) for a, b in edges}
 
 
