@@ -60,7 +60,9 @@ def _lines(
             yield Line(
                 *(key, (low, after - 1)),
                 mean_interval(right, spec.confidence, names, share=True),
-                mean_interval(by_measure(own)["excess"], spec.confidence, names),
+                mean_interval(
+                    by_measure(own)["excess"], spec.confidence, names, share=False
+                ),
             )
 
 
