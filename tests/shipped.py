@@ -21,7 +21,7 @@ from selfgen.core.names import row_name
 from selfgen.graph import cost, measuring, paths, synthetic, tables
 from selfgen.graph.steps import Graph
 from selfgen.measures.registry import PLACES
-from selfgen.report import plan, plot, ship, style, tabulate, took
+from selfgen.report import plan, plot, reproduced, ship, style, tabulate, took
 from selfgen.report.grid import NOT_RUN, Grid, to_markdown
 from selfgen.report.measured import Found, words
 from selfgen.report.measured import figures as measured_figures
@@ -67,6 +67,12 @@ MEASURES = REFERENCE / "measures"
 OF_ORACLE = ("r_free", "g_free", "gap_free", "acc_err_free", "ex_acc_err_free")
 """Measures that ask an oracle, of answers as they end."""
 MEASURE_PAGE = ROOT / "docs" / "measure.md"
+REPORT = ROOT / "docs" / "report.md"
+VERIFIED = (
+    *("verify", "--results", "docs/reference/evidence/seeds/1"),
+    *("--reference", "docs/reference/evidence"),
+)
+"""A command whose output docs/report.md shows."""
 
 
 def graph(run: str) -> Graph:
@@ -240,6 +246,14 @@ def _declared(seed: int, folder: Path) -> dict[tuple[str, str, str], Ends]:
     return said
 
 
+def verified() -> str:
+    """What ``VERIFIED`` says, as Markdown."""
+    _, _, results, _, reference = VERIFIED
+    found = reproduced.read(ROOT / results, ROOT / reference)
+    said = "\n".join(reproduced.lines(found, reference))
+    return f"```text\n{said}\n```"
+
+
 def scales() -> str:
     """What each scale takes, as Markdown."""
     shown: dict[str, tuple[str, Took | Planned]] = {
@@ -285,6 +299,10 @@ if __name__ == "__main__":
     said_by_task["measures/floor"] = floor()
     text = MEASURE_PAGE.read_text(encoding="utf-8")
     MEASURE_PAGE.write_text(ship.show(text, said_by_task), encoding="utf-8")
+    text = REPORT.read_text(encoding="utf-8")
+    REPORT.write_text(
+        ship.show(text, {"verify/evidence": verified()}), encoding="utf-8"
+    )
     README.write_text(
         ship.show(README.read_text(encoding="utf-8"), {"scales": scales()}),
         encoding="utf-8",
