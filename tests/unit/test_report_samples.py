@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-import pandas as pd
+from pathlib import Path
 
+import pandas as pd
+import pytest
+from tests import browser
+
+from selfgen.report.html.page import Page
 from selfgen.report.html.samples import Sample, Texts, of_task
 from selfgen.report.spec import Cell, Column, TableSpec
 
@@ -48,6 +53,40 @@ def test_better_and_worse_than_the_direct_answer_of_the_baseline() -> None:
         *("worse SFT, corrected once", "best BASH", "better BASH")
     ]
     assert sample({"bash/direct": 1, "rac/direct": 0}).standings == ["best BASH"]
+
+
+CHOOSE = """
+const standing = document.getElementById("standing");
+said.found = [...standing.options].map(one => {
+  standing.value = one.value;
+  standing.onchange();
+  const shown = [...document.querySelectorAll(".sample")].map(s => !s.hidden);
+  return [one.parentElement.label || "", one.text, shown];
+});
+said.lines = ["ins", "del"].map(name => document.querySelector(name))
+  .map(one => getComputedStyle(one).textDecorationLine);
+"""
+
+
+@pytest.mark.skipif(browser.CHROMIUM is None, reason="no Chromium is installed")
+def test_samples_are_chosen_by_who_was_better(tmp_path: Path) -> None:
+    all_wrong = sample({"sft/direct": 0, "bash/direct": 0})
+    better = sample({"sft/direct": 0, "bash/direct": 1})
+    worse = sample({"sft/direct": 1, "bash/direct": 0})
+    tables = {"main": "| Method | group |\n| :-- | --: |\n| SFT | 0.5 |\n"}
+    shown = {"group": [all_wrong, better, worse]}
+    page = tmp_path / "page.html"
+    page.write_text(Page("x", "Better?", [], tables, {}, shown, []).html(), "utf-8")
+    said = browser.look(page, min(browser.WIDTHS), CHOOSE, tmp_path)
+    assert said["problems"] == [] and said["wide"] <= 0
+    assert said["found"] == [
+        ["", "any", [True, True, True]],
+        ["Best", "SFT", [False, False, True]],
+        ["Best", "BASH", [False, True, False]],
+        ["Better than the baseline", "BASH", [False, True, False]],
+        ["Worse than the baseline", "BASH", [False, False, True]],
+    ]
+    assert said["lines"] == ["underline", "line-through"]
 
 
 def test_what_is_wrong_with_a_step_is_read_without_a_mouse() -> None:
