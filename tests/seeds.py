@@ -10,9 +10,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from selfgen.core.names import row_name
+from selfgen.core.rows import read_frame
+from selfgen.core.spec import from_json
 from selfgen.graph import tables
-from selfgen.report import tabulate
+from selfgen.report import reproduced, tabulate
 from selfgen.report.grid import NOT_RUN, Grid, to_markdown
+from selfgen.report.spec import TableSpec
 from selfgen.report.tables.details import title
 from tests import merged, shipped
 
@@ -52,6 +55,23 @@ def controls() -> str:
     )
     notes = ["Brackets: 95% interval over items, of that seed alone."]
     return _drawn("controls-by-seed", titled, of_controls(), notes)
+
+
+def verified() -> str:
+    """What ``selfgen verify`` says of seed 1 held against seed 0, as Markdown."""
+    scores = read_frame(shipped.REFERENCE / RUN / "collected" / "scores.parquet")
+    first, second = (
+        scores[(scores["seed"] == seed) | (scores["method"] == "base")].assign(
+            seed=seed
+        )
+        for seed in (0, 1)
+    )
+    text = (shipped.REFERENCE / RUN / "tables" / "main.json").read_text(
+        encoding="utf-8"
+    )
+    found = [*reproduced.held(second, first, from_json(TableSpec, text))]
+    said = "\n".join(reproduced.lines(found, "the shipped run"))
+    return f"```text\n{said}\n```"
 
 
 def _drawn(

@@ -18,8 +18,6 @@ from selfgen.config import synthetic as synthetic_config
 from selfgen.graph import cost, measuring, paths, synthetic, tables
 from selfgen.graph.steps import Graph
 from selfgen.measures.registry import PLACES
-from selfgen.report import plan, plot, ship, style, tabulate, took
-from selfgen.report.grid import Grid, to_markdown
 from selfgen.report.measured import Found, words
 from selfgen.report.measured import figures as measured_figures
 from selfgen.report.measured import step as pages
@@ -62,6 +60,7 @@ MEASURES = REFERENCE / "measures"
 OF_ORACLE = ("r_free", "g_free", "gap_free", "acc_err_free", "ex_acc_err_free")
 """Measures that ask an oracle, of answers as they end."""
 MEASURE_PAGE = ROOT / "docs" / "measure.md"
+REPORT = ROOT / "docs" / "report.md"
 
 
 def graph(run: str, **keys: Any) -> Graph:
@@ -222,6 +221,10 @@ if __name__ == "__main__":
     said_by_task["measures/floor"] = floor()
     text = MEASURE_PAGE.read_text(encoding="utf-8")
     MEASURE_PAGE.write_text(ship.show(text, said_by_task), encoding="utf-8")
+    text = REPORT.read_text(encoding="utf-8")
+    REPORT.write_text(
+        ship.show(text, {"verify/evidence": seeds.verified()}), encoding="utf-8"
+    )
     README.write_text(
         ship.show(README.read_text(encoding="utf-8"), {"scales": scales()}),
         encoding="utf-8",

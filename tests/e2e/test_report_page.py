@@ -22,11 +22,19 @@ heads[1].click(); await soon(); said.once = cells(1);
 heads[1].click(); await soon(); said.twice = cells(1);
 const shown = () => [...document.querySelectorAll(".sample")].filter(s => !s.hidden).length;
 said.all = shown();
-const best = document.getElementById("best");
-best.value = best.options[1].value;
-best.onchange();
-said.best = shown();
-said.named = document.querySelectorAll(`.sample:not([hidden]) .best`).length;
+const standing = document.getElementById("standing");
+said.chosen = [...standing.options].map(one => {
+  standing.value = one.value;
+  standing.onchange();
+  return shown();
+});
+const cost = document.querySelector("#cost .dt-layout-full");
+cost.scrollLeft = cost.scrollWidth;
+await soon();
+said.scrolled = cost.scrollLeft;
+const ends = cells => [...cells].slice(0, 2).map(cell => cell.getBoundingClientRect())
+  .map(box => [box.left, box.right]);
+said.stay = [...cost.querySelectorAll("tr")].map(row => ends(row.cells));
 location.hash = "#details";
 await soon();
 said.open = document.getElementById("details").open;
@@ -74,7 +82,10 @@ def test_it_is_read_and_clicked_at_three_widths(
     assert order == sorted(order) and sorted(said["once"]) == sorted(said["before"])
     back = [float(x) for x in said["twice"] if re.fullmatch(r"-?[\d.]+", x)]
     assert back == sorted(order, reverse=True)
-    assert 0 < said["best"] <= said["all"] and said["named"] >= said["best"]
+    assert said["chosen"][0] == said["all"] and all(said["chosen"])
+    assert said["scrolled"] > 0 or width > browser.WIDTHS[0]
+    for (left, end), (begin, right) in said["stay"]:  # of the table of costs
+        assert 0 <= left < begin < right <= width and end == pytest.approx(begin, abs=1)
     assert said["open"] and all(said["images"]) and said["images"]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -14,13 +15,25 @@ from tests.flow import REPO
 
 PAGES = ("index", "your-data", "synthetic", "guide", "configuration", "report")
 
-OTHERS = sorted({p.stem for p in (REPO / "docs").glob("*.md")} - {*PAGES})
+BUILD = REPO / "docs" / "_site" / "build.py"
+BUILT = runpy.run_path(str(BUILD))
+SOURCES = [
+    *BUILT["PAGES"],
+    *(
+        path.relative_to(REPO).as_posix()
+        for path in (REPO / "docs").rglob("*")
+        if path.suffix in (".md", BUILT["NOTEBOOK"])
+    ),
+]
+EVERY = sorted(BUILT["_name"](place).removesuffix(".md") for place in SOURCES)
+SPHINX = ("genindex", "search")
+"""Pages that it adds."""
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("site")
-    call = [sys.executable, str(REPO / "docs" / "_site" / "build.py"), str(out)]
+    call = [sys.executable, str(BUILD), str(out)]
     done = subprocess.run(call, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr  # a link that leads nowhere, among others
     return out
@@ -28,8 +41,13 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 def test_every_page_is_there_and_asks_for_nothing(site: Path) -> None:
-    for page in (REPO / "docs").glob("*.md"):
-        assert (site / f"{page.stem}.html").is_file()
+    there = {path.relative_to(site) for path in site.rglob("*.html")}
+    names = {
+        path.with_suffix("").as_posix()
+        for path in there
+        if path.parts[0] != "_downloads"
+    }
+    assert names == {*EVERY, *SPHINX}
     text = (site / "index.html").read_text(encoding="utf-8")
     for page in PAGES[1:]:
         assert f'href="{page}.html"' in text
@@ -42,7 +60,7 @@ def test_every_page_is_there_and_asks_for_nothing(site: Path) -> None:
     "page, width",
     [
         *((page, width) for page in PAGES for width in browser.WIDTHS),
-        *((page, browser.WIDTHS[0]) for page in OTHERS),
+        *((page, browser.WIDTHS[0]) for page in EVERY if page not in PAGES),
     ],
 )
 def test_a_page_is_read_at_three_widths(

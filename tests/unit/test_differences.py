@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from selfgen.report.html import differences
@@ -26,7 +27,7 @@ def test_how_a_draft_became_a_text() -> None:
 def test_the_first_wrong_step() -> None:
     steps = ["cat,", "bread,", "<dog>"]
     assert differences.stepped(steps, ["", "kind", "kind"]) == (
-        'cat, <mark title="kind">bread,</mark> &lt;dog&gt;'
+        "cat, <mark>bread,</mark> <small>(kind)</small> &lt;dog&gt;"
     )
     assert differences.stepped(steps, ["", "", ""]) == "cat, bread, &lt;dog&gt;"
 
@@ -38,6 +39,16 @@ def test_numbers_are_sorted_without_their_intervals() -> None:
     assert 'data-order="26.7"><strong>26.7</strong> ▲<br>' in html
     assert 'data-order="-1.5">−1.5<' in html
     assert html.count("<table") == 1 and '<div class="wide">' in html
+
+
+def test_the_column_of_the_method_stays_in_sight_beside_the_first() -> None:
+    html = table(
+        "| Task | Method | n |\n| :-- | :-- | --: |\n\n"
+        "| Task | Model | Method | Measure |\n| :-- | :-- | :-- | :-- |\n\n"
+        "| Group | Measure |\n| :-- | --: |\n\n| Method | Task |\n| :-- | :-- |\n"
+    )
+    boxes = re.findall('<div class="(wide[^"]*)"><table', html)
+    assert boxes == ["wide stays-2", "wide stays-3", "wide stays-2", "wide"]
 
 
 def test_findings_in_the_words_of_the_verdicts(tmp_path: Path) -> None:
@@ -55,12 +66,12 @@ def test_findings_in_the_words_of_the_verdicts(tmp_path: Path) -> None:
     found = findings(tmp_path, {"bash": "BASH", "rac": "RAC"}, 0.95)
     assert [(f.verdict, f.what, f.numbers) for f in found] == [
         ("better", "RAC on qa, ROUGE-L", "+2.0 [+1.0, +3.0] points"),
-        ("worse", "RAC on math (test template), Strict", "-2.0 [-3.0, -1.0] points"),
+        ("worse", "RAC on math (test template), strict", "-2.0 [-3.0, -1.0] points"),
         ("better, items only", "BASH on qa, ROUGE-L", "+2.0 [+1.0, +3.0] points"),
         (
             "no difference shown",
             "RAC, corrected once on qa, ROUGE-L",
             "+2.0 [+1.0, +3.0] points",
         ),
-        ("not run", "BASH on math, Strict", ""),
+        ("not run", "BASH on math, strict", ""),
     ]

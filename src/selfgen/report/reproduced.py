@@ -1,7 +1,8 @@
-"""A run held against the shipped one of its configuration: every number of the main table.
+"""A run held against the shipped one of its configuration: every cell of the main table.
 
-Where all scores are equal, a number is the same. Else the difference is paired by item, as of
-two methods, and chance is what its interval allows.
+Where all scores are equal, a cell is the same. Else the difference is paired by item, as of
+two methods: a cell is reproduced where its interval holds 0. Of fewer than three seeds on
+either side that interval covers other items, and says nothing of other trainings.
 """
 
 from __future__ import annotations
@@ -22,14 +23,23 @@ from selfgen.report.spec import TableSpec
 if TYPE_CHECKING:
     import pandas
 
-SAME, CHANCE, DIFFERS = "the same", "within chance", "more than chance"
-MISSING = "not run"
-WORDS = (SAME, CHANCE, DIFFERS, MISSING)
+SAME, REPRODUCED, MISSING = "the same", "reproduced", "not run"
+ITEMS = "differs by more than other items would explain"
+CHANCE = "differs by more than chance"
+
+MEANINGS = {
+    CHANCE: "other seeds and items do not explain that",
+    ITEMS: "on another kind of CPU the weights are another training (docs/reliability.md)",
+    MISSING: "of those nothing is known",
+    REPRODUCED: "no cell shows a difference",
+    SAME: "this run is the shipped one",
+}
+"""What it means that a run has such cells: of those that it has, the first is said."""
 
 
 @dataclass(frozen=True)
 class Held:
-    """A number of the shipped table, in percent, and what the run has in its place."""
+    """A cell of the shipped table, in percent, and what the run has in its place."""
 
     column: str
     row: str
@@ -43,13 +53,15 @@ class Held:
             return MISSING
         if self.difference is None:
             return SAME
-        return DIFFERS if self.difference.sign else CHANCE
+        if self.difference.low <= 0 <= self.difference.high:
+            return REPRODUCED
+        return CHANCE if self.difference.over_seeds else ITEMS
 
 
 def held(
     own: pandas.DataFrame, shipped: pandas.DataFrame, spec: TableSpec[Any]
 ) -> Iterator[Held]:
-    """Every number of the shipped main table; frames as ``collect_scores`` makes them."""
+    """Every cell of the shipped main table; frames as ``collect_scores`` makes them."""
     for column in spec.columns:
         theirs, ours = of_column(shipped, column), of_column(own, column)
         for key in in_order(theirs, ["model", "method", "decoding"]):
@@ -64,7 +76,7 @@ def held(
             row = label(spec.labels, key[1], key[2])
             mean, found = (_mean(side) for side in (values, other))
             difference = None
-            if other and other != values:
+            if other and [*other.values()] != [*values.values()]:
                 names = (column.title, row)
                 difference = paired_difference(other, values, spec.confidence, names)
             yield Held(
@@ -89,23 +101,35 @@ def read(results: Path, reference: Path) -> list[Held]:
 
 
 def lines(found: Sequence[Held], name: str) -> Iterator[str]:
-    """What a reader is told: all that is not the same, and how much is."""
-    width = max(len(f"{one.column}, {one.row}") for one in found)
-    for one in found:
-        if one.word == SAME:
-            continue
-        said = f"{one.column + ', ' + one.row:{width}}  {one.word:{len(DIFFERS)}}"
-        if d := one.difference:
-            ends = f"{100 * d.value:+.1f} [{100 * d.low:+.1f}, {100 * d.high:+.1f}]"
-            said += f"  {one.own:.1f}, shipped {one.shipped:.1f}: {ends}"
-        yield said
-    counts = Counter(one.word for one in found)
-    told = ", ".join(f"{counts[word]} {word}" for word in WORDS if counts[word])
-    yield f"Of {len(found)} numbers of {name}: {told}."
-    if counts[DIFFERS]:
-        yield "By chance alone about one in twenty of those that differ at all would."
-    elif not counts[MISSING]:
-        yield "Reproduced."
+    """What a reader is told: each cell that is not the same, then how many are reproduced
+    and what that means, in one sentence."""
+    said = [(f"{one.column}, {one.row}", _numbers(one), one.word) for one in found]
+    wide, wider = (max(len(line[i]) for line in said) for i in (0, 1))
+    for cell, numbers, word in said:
+        if word != SAME:
+            yield f"{cell:{wide}}  {numbers:{wider}}  {word}"
+    yield _closing(Counter(one.word for one in found), name)
+
+
+def _numbers(one: Held) -> str:
+    if not (d := one.difference):
+        return ""
+    ends = f"{100 * d.value:+.1f} [{100 * d.low:+.1f}, {100 * d.high:+.1f}]"
+    return f"{one.own:.1f}, shipped {one.shipped:.1f}: {ends}"
+
+
+def _closing(counts: Counter[str], name: str) -> str:
+    reproduced = counts[SAME] + counts[REPRODUCED]
+    told = f"Reproduced: {reproduced} of {counts.total()} cells of {name}"
+    if counts[SAME]:
+        told += f", {counts[SAME]} of them the same in every item"
+    for word in (CHANCE, ITEMS):
+        if n := counts[word]:
+            told += f"; {n} {word if n == 1 else word.replace('differs', 'differ')}"
+    if counts[MISSING]:
+        told += f"; {counts[MISSING]} not run"
+    meaning = next(text for word, text in MEANINGS.items() if counts[word])
+    return f"{told}; {meaning}."
 
 
 def _of(frame: pandas.DataFrame, key: tuple[Any, ...]) -> pandas.DataFrame:

@@ -47,13 +47,13 @@ def changed(draft: str, text: str) -> Markup:
 
 
 def stepped(steps: Sequence[str], wrong: Sequence[str]) -> Markup:
-    """The steps of an answer, the first wrong one marked with what is wrong."""
+    """The steps of an answer, the first wrong one marked and what is wrong after it."""
     marked = next((k for k, what in enumerate(wrong) if what), None)
     parts = []
     for k, step in enumerate(steps):
         if k == marked:
-            mark = Markup('<mark title="{}">{}</mark>')
-            parts.append(mark.format(wrong[k], shown(step)))
+            mark = Markup("<mark>{}</mark> <small>({})</small>")
+            parts.append(mark.format(shown(step), wrong[k]))
         else:
             parts.append(escape(shown(step)))
     return Markup(" ").join(parts)

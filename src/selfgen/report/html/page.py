@@ -13,7 +13,7 @@ from typing import Any
 import jinja2
 from markdown_it import MarkdownIt
 
-from selfgen.report.html.samples import Sample
+from selfgen.report.html.samples import BEST, BETTER, WORSE, Sample
 from selfgen.report.html.words import Finding
 
 
@@ -72,6 +72,15 @@ WORDS = (
 )
 """What a reader has to know of the findings' words."""
 
+STANDINGS = {
+    BEST: "Best",
+    BETTER: "Better than the baseline",
+    WORSE: "Worse than the baseline",
+}
+"""What samples are chosen by, beside the task."""
+
+_HEAD = re.compile(r"<table>(.*?</thead>)", re.DOTALL)
+_TITLE = re.compile(r"<th[^>]*>(.*?)</th>")
 _CELL = re.compile(r"<td([^>]*)>((?:<strong>)?)([−-]?\d+(?:\.\d+)?)")
 
 
@@ -102,15 +111,19 @@ class Page:
             (section, self._tables(section.tables), self._figures(section.figures))
             for section in (*SECTIONS, rest)
         ]
-        methods = dict.fromkeys(
-            name for part in self.samples.values() for one in part for name in one.best
-        )
+        shown = [one for part in self.samples.values() for one in part]
+        names = dict.fromkeys(a.name for one in shown for a in one.answers)
+        found = {standing for one in shown for standing in one.standings}
+        choices = {
+            title: [(value, n) for n in names if (value := f"{word} {n}") in found]
+            for word, title in STANDINGS.items()
+        }
         return rendered(
             Path(__file__).with_name("page.html.j2"),
             page=self,
             words=WORDS,
             sections=[(s, t, f) for s, t, f in sections if t or f],
-            methods=[*methods],
+            choices={title: named for title, named in choices.items() if named},
         )
 
     def _tables(self, names: Sequence[str]) -> list[tuple[str, str, str]]:
@@ -152,8 +165,17 @@ def table(markdown: str) -> str:
         return f'<td{found[1]} data-order="{number}">{found[2]}{found[3]}'
 
     html = _CELL.sub(ordered, html)
-    html = html.replace("<table>", '<div class="wide"><table class="sorted">')
+    html = _HEAD.sub(_opened, html)
     return html.replace("</table>", "</table></div>")
+
+
+def _opened(head: re.Match[str]) -> str:
+    """The head of a table in a box that scrolls, in which the first column stays in sight
+    and beside it the one that says what a row is of."""
+    titles = _TITLE.findall(head[1])
+    named = next((name for name in ("Method", "Measure") if name in titles[1:]), None)
+    stays = f" stays-{titles.index(named) + 1}" if named else ""
+    return f'<div class="wide{stays}"><table class="sorted">{head[1]}'
 
 
 def source(svg: bytes) -> str:

@@ -25,22 +25,26 @@ if TYPE_CHECKING:
 SHOWN = 12
 """Examples of a task."""
 
+BEST, BETTER, WORSE = STANDINGS = ("best", "better", "worse")
+"""Of an answer: no score is higher and one is lower; the baseline's is lower, or higher."""
+
 
 @dataclass(frozen=True)
 class Answer:
     """What a method answered. ``text``: with what differs from the reference marked, or its
-    first wrong step; ``change``: how its draft became it, of a corrected answer."""
+    first wrong step; ``change``: how its draft became it, of a corrected answer;
+    ``standings``: of ``STANDINGS``, those that it has."""
 
     name: str
     text: Markup
     change: Markup | None
     score: float | None
-    best: bool
+    standings: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Sample:
-    """An example of a task; ``best``: the methods that none is better than."""
+    """An example of a task; ``standings``: those of its answers, each with the method."""
 
     task: str
     id: str
@@ -49,8 +53,8 @@ class Sample:
     answers: tuple[Answer, ...]
 
     @property
-    def best(self) -> list[str]:
-        return [answer.name for answer in self.answers if answer.best]
+    def standings(self) -> list[str]:
+        return [f"{word} {a.name}" for a in self.answers for word in a.standings]
 
 
 @dataclass(frozen=True)
@@ -90,10 +94,9 @@ def of_task(
         found = {
             key: grades.get((key[2], key[0], key[1], record["id"])) for key in by_cell
         }
-        top = max((s for s in found.values() if s is not None), default=None)
         answers = [
-            _answer(record, one, by_cell, found[key], top, spec, delimiters)
-            for key, one in by_cell.items()
+            _answer(record, one, by_cell, found, spec, delimiters)
+            for one in texts
             if record["id"] in one.rows
         ]
         samples.append(
@@ -112,8 +115,7 @@ def _answer(
     record: Mapping[str, Any],
     one: Texts,
     by_cell: Mapping[tuple[str, str, str], Texts],
-    score: float | None,
-    top: float | None,
+    scores: Mapping[tuple[str, str, str], float | None],
     spec: TableSpec[Any],
     delimiters: str | None,
 ) -> Answer:
@@ -131,7 +133,28 @@ def _answer(
     if draft and (other := by_cell.get((cell.method, draft, cell.model))):
         change = differences.changed(other.rows[id]["text"], row["text"])
     name = label(spec.labels, cell.method, cell.decoding)
-    return Answer(name, text, change, score, score is not None and score == top)
+    score = scores[cell.method, cell.decoding, cell.model]
+    baseline = (spec.baseline_of(cell.task, cell.model), "direct", cell.model)
+    return Answer(
+        name, text, change, score, standings(score, scores, scores.get(baseline))
+    )
+
+
+def standings(
+    score: float | None,
+    scores: Mapping[Any, float | None],
+    baseline: float | None,
+) -> tuple[str, ...]:
+    """How a score stands among the ``scores`` of an example, and to the baseline's."""
+    if score is None:
+        return ()
+    known = [other for other in scores.values() if other is not None]
+    holds = {
+        BEST: min(known) < score == max(known),
+        BETTER: baseline is not None and score > baseline,
+        WORSE: baseline is not None and score < baseline,
+    }
+    return tuple(word for word in STANDINGS if holds[word])
 
 
 def read_texts(results: Path, cells: Sequence[Cell], path_of: Any) -> list[Texts]:

@@ -86,10 +86,15 @@ def _finding(
 ) -> Finding:
     name = row_name(labels.get(line["method"], line["method"]), line["decoding"])
     measure = line.get("measure") or line["metric"]
-    measure = "excess error" if measure == EXCESS else title(measure)
+    measure = "excess error" if measure == EXCESS else _inside(title(measure))
     split = "" if line["split"] in ("test", "") else f" ({line['split']})"
     what = f"{name} on {line['task']}{split}, {measure}".replace("_", " ")
     return Finding(verdict, what, _numbers(line) if line["difference"] else "")
+
+
+def _inside(title: str) -> str:
+    """A title inside of a sentence: small, but for one such as ROUGE-L."""
+    return title[:1].lower() + title[1:] if title[1:2].islower() else title
 
 
 def _numbers(line: Mapping[str, str]) -> str:
