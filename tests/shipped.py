@@ -18,6 +18,8 @@ from selfgen.config import synthetic as synthetic_config
 from selfgen.graph import cost, measuring, paths, synthetic, tables
 from selfgen.graph.steps import Graph
 from selfgen.measures.registry import PLACES
+from selfgen.report import plan, plot, ship, style, tabulate, took
+from selfgen.report.grid import Grid, to_markdown
 from selfgen.report.measured import Found, words
 from selfgen.report.measured import figures as measured_figures
 from selfgen.report.measured import step as pages
