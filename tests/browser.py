@@ -5,12 +5,12 @@ from __future__ import annotations
 import html
 import json
 import re
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+from tests.tools import chromium
+
 WIDTHS = (390, 768, 1440)
 
 _PROBE = """
@@ -44,13 +44,14 @@ def look(
 ) -> dict[str, Any]:
     """What ``script`` puts into ``said``, with the page's ``problems`` and by how much it is
     wider than the window. ``beside``: the page needs files that lie beside it."""
-    assert CHROMIUM
+    program = chromium()
+    assert program
     text = page.read_text(encoding="utf-8").replace("<head>", f"<head>{_PROBE}", 1)
     head, _, tail = text.rpartition("</body>")
     where = page.parent if beside else folder
     probed = where / f"{page.stem}-{width}.html"
     probed.write_text(f"{head}{_LOOK % script}</body>{tail}", encoding="utf-8")
-    call = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"]
+    call = [program, "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"]
     call += [f"--user-data-dir={folder / 'profile'}", "--virtual-time-budget=10000"]
     done = subprocess.run(
         [*call, f"--window-size={width},1200", probed.as_uri()],
