@@ -5,12 +5,12 @@ from __future__ import annotations
 import html
 import json
 import re
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+from tests.tools import chromium
+
 WIDTHS = (390, 768, 1440)
 
 _PROBE = """
@@ -60,7 +60,8 @@ def look(
     """What ``script`` puts into ``said``, with the page's ``problems`` and by how much it is
     wider than it may be once all of its details are open. ``beside``: the page needs files
     that lie beside it."""
-    assert CHROMIUM
+    program = chromium()
+    assert program
     text = page.read_text(encoding="utf-8").replace("<head>", f"<head>{_PROBE}", 1)
     head, _, tail = text.rpartition("</body>")
     where = page.parent if beside else folder
@@ -68,7 +69,7 @@ def look(
     probed.write_text(f"{head}{_LOOK % script}</body>{tail}", encoding="utf-8")
     frame = folder / f"frame-{width}.html"
     frame.write_text(_FRAME % (probed.as_uri(), width), encoding="utf-8")
-    call = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"]
+    call = [program, "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"]
     call += [f"--user-data-dir={folder / 'profile'}", "--virtual-time-budget=10000"]
     done = subprocess.run(
         [*call, f"--window-size={max(WIDTHS)},1200", frame.as_uri()],

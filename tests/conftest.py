@@ -17,6 +17,7 @@ from filelock import FileLock
 from selfgen.graph.sources import WHEELS
 from selfgen.runtime.forks import VARIABLE
 from tests.flow import REPO, Flow, clone
+from tests.tools import need
 from tests.warm import install, serving
 
 # Before torch is loaded: models are tiny, and each of the workers has a core to itself.
@@ -39,6 +40,13 @@ def pytest_configure_node(node: Any) -> None:
         config.add_cleanup(stack.close)
         config.stash[FORKS] = stack.enter_context(serving())
     node.workerinput["forks"] = str(config.stash[FORKS] or "")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Before fixtures, which may start what is not there."""
+    for mark in item.iter_markers("needs"):
+        need(*mark.args)
 
 
 def pytest_collection_finish() -> None:

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from tests.browser import CHROMIUM, WIDTHS
+from tests.browser import WIDTHS
+from tests.tools import chromium
 
 HEIGHT = 1000
 SECTIONS = ("found", "scores", "exposure-bias")
@@ -31,7 +32,7 @@ if ("%(section)s" !== "found") document.querySelector("header").hidden = true;
 
 def take(page: Path, out: Path) -> None:
     """Write ``SECTION-WIDTH.png`` of each section at each width."""
-    assert CHROMIUM, "no Chromium is installed"
+    assert chromium(), "no Chromium is installed"
     text = page.read_text(encoding="utf-8")
     head, _, tail = text.rpartition("</body>")
     out.mkdir(parents=True, exist_ok=True)
@@ -47,7 +48,7 @@ def take(page: Path, out: Path) -> None:
 
 def _picture(page: Path, width: int, folder: Path, out: Path) -> None:
     taken = folder / "taken.png"
-    call = [str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu"]
+    call = [str(chromium()), "--headless", "--no-sandbox", "--disable-gpu"]
     call += [f"--user-data-dir={folder / 'profile'}", "--virtual-time-budget=10000"]
     call += ["--hide-scrollbars", f"--window-size={width},{HEIGHT}"]
     subprocess.run([*call, f"--screenshot={taken}", page.as_uri()], check=True)

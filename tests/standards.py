@@ -6,14 +6,9 @@ import os
 import subprocess
 from pathlib import Path
 
-import pytest
+from tests.tools import STANDARDS
 
 ROOT = Path(__file__).parents[1]
-BIN = ROOT / ".venv-standards" / "bin"
-
-needs_standards = pytest.mark.skipif(
-    not (BIN / "python").exists(), reason="no validators: make .venv-standards/ready"
-)
 
 
 def run(
@@ -21,7 +16,7 @@ def run(
 ) -> subprocess.CompletedProcess[str]:
     """One of them, ``more``: variables of its environment."""
     return subprocess.run(
-        [BIN / program, *arguments],
+        [STANDARDS / program, *arguments],
         cwd=cwd,
         env=os.environ | more,
         stdout=subprocess.PIPE,

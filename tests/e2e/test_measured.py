@@ -109,7 +109,7 @@ said.samples = document.querySelectorAll(".sample").length;
 """
 
 
-@pytest.mark.skipif(browser.CHROMIUM is None, reason="no Chromium is installed")
+@pytest.mark.needs("chromium")
 @pytest.mark.parametrize("width", browser.WIDTHS)
 def test_the_page_is_read_at_three_widths(tmp_path: Path, width: int) -> None:
     folders = [tiny(tmp_path / name) for name in ("one", "other")]

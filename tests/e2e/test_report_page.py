@@ -67,7 +67,7 @@ def test_the_page_asks_for_nothing_and_says_where_all_is_from(page: Path) -> Non
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(browser.CHROMIUM is None, reason="no Chromium is installed")
+@pytest.mark.needs("chromium")
 @pytest.mark.parametrize("width", browser.WIDTHS)
 def test_it_is_read_and_clicked_at_three_widths(
     page: Path, width: int, tmp_path: Path
@@ -100,7 +100,7 @@ def test_a_run_without_tables(
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(browser.CHROMIUM is None, reason="no Chromium is installed")
+@pytest.mark.needs("chromium")
 def test_the_page_of_synthetic_experiments(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

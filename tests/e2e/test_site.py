@@ -55,7 +55,7 @@ def test_every_page_is_there_and_asks_for_nothing(site: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(browser.CHROMIUM is None, reason="no Chromium is installed")
+@pytest.mark.needs("chromium")
 @pytest.mark.parametrize(
     "page, width",
     [

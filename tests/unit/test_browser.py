@@ -13,7 +13,7 @@ PAGE = (
 )
 
 
-@pytest.mark.skipif(browser.CHROMIUM is None, reason="no Chromium is installed")
+@pytest.mark.needs("chromium")
 def test_what_is_too_wide_in_closed_details_is_seen(tmp_path: Path) -> None:
     phone = min(browser.WIDTHS)
     page = tmp_path / "page.html"

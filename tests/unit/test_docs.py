@@ -178,6 +178,14 @@ def test_data_names_every_source() -> None:
         assert f"| `{name}` | {wheel.package} {wheel.version} |" in page
 
 
+def test_every_item_of_reproducibility_leads_to_a_value() -> None:
+    text = (ROOT / "docs" / "reproducibility.md").read_text(encoding="utf-8")
+    rows = _cells(text)
+    assert {len(row) for row in rows} == {3} and len(rows) > 20
+    without = [asked for asked, _, value in rows if "](" not in value]
+    assert without == ["A persistent archive"]
+
+
 def test_licence_is_the_unmodified_apache_2() -> None:
     text = (ROOT / "LICENSE").read_bytes()
     assert hashlib.sha256(text).hexdigest().startswith("cfc7749b96f63bd3")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -13,8 +12,7 @@ from tests.shipped import REFERENCE
 from selfgen.report.grid import Entry, Grid
 from selfgen.report.latex import to_latex
 
-TABLES = sorted(REFERENCE.glob("*/tables/*.tex"))
-PDFLATEX = shutil.which("pdflatex")
+TABLES = sorted(REFERENCE.rglob("*.tex"))
 
 
 def grid(columns: int, rows: int, width: int = 4) -> Grid:
@@ -78,9 +76,20 @@ def test_what_fits_on_its_side_is_turned() -> None:
     assert text.count(r"\begin{sidewaystable}") == 1 and len(parts(text)) == 1
 
 
+def test_long_words_are_broken_into_lines() -> None:
+    long = "choices that are not those of the reference, after its own tokens"
+    made = Grid("w", "W.", ["Measure", "A"], [[long, Entry("1", below="[0, 2]")]])
+    (row,) = re.findall(r"\\midrule\n(.*)\\bottomrule", to_latex(made), re.DOTALL)
+    first, second = (line.split(" & ") for line in row.splitlines())
+    assert (
+        f"{first[0]} {second[0]}" == long and max(map(len, (first[0], second[0]))) < 45
+    )
+    assert first[1] == r"1 \\" and second[1].startswith(r"{\tiny [0, 2]} \\")
+
+
 def test_words_that_leave_no_room_have_a_column_each() -> None:
-    words = "m" * 200
-    made = Grid("w", "W.", [words, "A", "B"], [[words, "1", "2"]])
+    words = ["m" * 200] * 3
+    made = Grid("w", "W.", [*words, "A", "B"], [[*words, "1", "2"]], left=3)
     assert to_latex(made).count(r"\begin{tabular}") == 2
 
 
@@ -91,8 +100,8 @@ def test_a_long_table_goes_on_above_a_thin_line() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(PDFLATEX is None, reason="no pdflatex")
-@pytest.mark.parametrize("path", TABLES, ids=lambda p: f"{p.parts[-3]}-{p.stem}")
+@pytest.mark.needs("pdflatex")
+@pytest.mark.parametrize("path", TABLES, ids=lambda p: str(p.relative_to(REFERENCE)))
 def test_a_shipped_table_fits_the_page(path: Path, tmp_path: Path) -> None:
     """Compiled in the class with the narrowest text."""
     document = "\n".join(
@@ -105,7 +114,7 @@ def test_a_shipped_table_fits_the_page(path: Path, tmp_path: Path) -> None:
         ]
     )
     (tmp_path / "table.tex").write_text(document, encoding="utf-8")
-    command = [str(PDFLATEX), "-interaction=nonstopmode", "-halt-on-error", "table.tex"]
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "table.tex"]
     done = subprocess.run(
         command, cwd=tmp_path, capture_output=True, text=True, check=False
     )

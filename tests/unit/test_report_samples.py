@@ -68,7 +68,7 @@ said.lines = ["ins", "del"].map(name => document.querySelector(name))
 """
 
 
-@pytest.mark.skipif(browser.CHROMIUM is None, reason="no Chromium is installed")
+@pytest.mark.needs("chromium")
 def test_samples_are_chosen_by_who_was_better(tmp_path: Path) -> None:
     all_wrong = sample({"sft/direct": 0, "bash/direct": 0})
     better = sample({"sft/direct": 0, "bash/direct": 1})

@@ -2,12 +2,12 @@
 
 import csv
 import io
-import shutil
 import subprocess
 from dataclasses import replace
 
 import pandas as pd
 import pytest
+from tests.tools import need
 
 from selfgen.core.errors import UserError
 from selfgen.report.collect import collect_scores
@@ -331,8 +331,7 @@ def test_latex_escapes_and_compiles(tmp_path):
     assert text.startswith("\\begin{table}") and text.endswith("\\end{table}\n")
     assert r"\textbf{60.0}\rlap{$^{\uparrow\uparrow}$}" in text
     assert r"B\&SH 50\% \$x\$ \#1 \{a\}" in text
-    if shutil.which("pdflatex") is None:
-        pytest.skip("pdflatex is not installed: the LaTeX table was not compiled")
+    need("pdflatex")
     (tmp_path / "table.tex").write_text(text)
     (tmp_path / "article.tex").write_text(
         "\\documentclass{article}\n\\usepackage{booktabs}\n"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 from tests.flow import Flow
-from tests.standards import ROOT, needs_standards, run
+from tests.standards import ROOT, run
 
 from selfgen import __version__
 from selfgen.core.citation import codemeta
@@ -62,7 +62,7 @@ def test_codemeta_has_the_paper_and_the_version() -> None:
     )
 
 
-@needs_standards
+@pytest.mark.needs("standards")
 def test_the_citation_is_valid_and_codemeta_is_as_cffconvert_s() -> None:
     assert run("cffconvert", "--validate").returncode == 0
     theirs = json.loads(run("cffconvert", "-f", "codemeta").stdout)
@@ -71,7 +71,7 @@ def test_the_citation_is_valid_and_codemeta_is_as_cffconvert_s() -> None:
         assert ours[key] == theirs[key]
 
 
-@needs_standards
+@pytest.mark.needs("standards")
 def test_the_dockerfile_has_no_lint() -> None:
     done = run("hadolint", "Dockerfile")
     assert (done.returncode, done.stdout) == (0, "")
@@ -92,7 +92,7 @@ def test_the_image_is_of_the_pins_and_gets_what_the_package_is_built_of() -> Non
     assert {line[1:] for line in lines if line.startswith("!")} == needed
 
 
-@needs_standards
+@pytest.mark.needs("standards")
 @pytest.mark.slow
 def test_snakedeploy_deploys_it(bare: Flow, tmp_path: Path) -> None:
     """As docs/deploy.md says, from a hub that is a folder here, which git is told of; then a

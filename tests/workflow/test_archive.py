@@ -20,7 +20,7 @@ from selfgen.core.rows import read_rows
 from selfgen.graph import archive
 from selfgen.graph.workflow import open_workflow
 from tests.flow import Flow
-from tests.standards import ROOT, needs_standards, run
+from tests.standards import ROOT, run
 
 UNKNOWN = {
     # Who ran it and who publishes it stand in no manifest; tools are commands of the package.
@@ -59,7 +59,7 @@ def _entities(folder: Path) -> dict[str, dict[str, Any]]:
     return {entity["@id"]: entity for entity in json.loads(text)["@graph"]}
 
 
-@needs_standards
+@pytest.mark.needs("standards")
 @pytest.mark.slow
 def test_the_validator_of_its_profile_accepts_it(archived: Path) -> None:
     script = ROOT / "tests" / "validate_crate.py"

@@ -16,6 +16,7 @@ from selfgen.graph.sources import WHEELS
 from tests.conftest import SMALL
 from tests.disks import mounted
 from tests.flow import Flow, clone
+from tests.tools import need
 
 RUN = ("--configfile", "small.yaml", "--cores", "2")
 ROWS = "results/rows/descriptions/tiny/sft/seed0.parquet"
@@ -104,9 +105,8 @@ def test_no_slurm_on_this_machine(flow: Flow, tmp_path: Path, there: str) -> Non
     if there == "no Slurm":
         more = {"PATH": without_sbatch(tmp_path / "bin")}
         expected = "slurm: found no sbatch on PATH; run on a login node of a Slurm"
-    elif not shutil.which("sbatch"):
-        pytest.skip("no Slurm is installed")
     else:
+        need("sbatch")
         (tmp_path / "slurm.conf").touch()  # one that is missing is waited for
         more = {"SLURM_CONF": str(tmp_path / "slurm.conf")}
         expected = "slurm: does not answer: squeue: "

@@ -1,7 +1,8 @@
 r"""A table as LaTeX (booktabs) that fits a page of the class ``article``.
 
 A wide table lies on its side, or is set as several panels, one above the other, each with the
-columns of words; a long one goes on in further floats. Nothing is scaled down.
+columns of words; a long one goes on in further floats. Long words are broken into lines.
+Nothing is scaled down.
 """
 
 from __future__ import annotations
@@ -49,12 +50,16 @@ _LATEX = {
 _HEADER_WIDTH = 13
 """Characters of a line of a column's title."""
 
+_WORDS_WIDTH = 44
+"""Characters of a line of a column of words."""
+
 _NARROW = 8
 """Columns up to which a table has the larger type."""
 
 # All sizes are in points.
 _BETWEEN = 9.0
 _LINE, _LARGER_LINE, _LINE_BELOW, _NOTE_LINE = 8.1, 9.6, 7.0, 8.1
+_BELOW_BROKEN = 2.0
 _CAPTION = 46.0
 
 # Points of an em: the size of the type, by how much wider small Computer Modern is.
@@ -137,7 +142,7 @@ def _tabular(grid: Grid, panel: _Panel) -> Iterator[str]:
     for index in range(panel.start, panel.end):
         if index in grid.rules and index > panel.start:
             yield r"\midrule"
-        yield from _latex_row([grid.rows[index][i] for i in panel.columns])
+        yield from _latex_row([grid.rows[index][i] for i in panel.columns], grid.left)
     yield r"\bottomrule"
     yield r"\end{tabular}"
 
@@ -153,7 +158,7 @@ def _floats(grid: Grid, page: _Page) -> list[list[_Panel]]:
     for start, end in _rows(grid, room - head):
         for part in columns:
             height = _header_height(grid, part)
-            height += sum(_height(grid.rows[i], part) for i in range(start, end))
+            height += sum(_height(grid, i, part) for i in range(start, end))
             if height > free and floats[-1]:
                 floats.append([])
                 free = room
@@ -167,7 +172,7 @@ def _columns(grid: Grid, width: float) -> list[list[int]]:
     size = _SMALLER if len(grid.header) > _NARROW else _LARGER
     rows = [grid.header, *grid.rows]
     widths = [
-        max(_width(entry(row[i]), size, row is grid.header) for row in rows)
+        max(_width(grid, entry(row[i]), i, size, row is grid.header) for row in rows)
         for i in range(len(grid.header))
     ]
     words = sum(widths[: grid.left]) + _BETWEEN * (grid.left - 1)
@@ -194,7 +199,8 @@ def _columns(grid: Grid, width: float) -> list[list[int]]:
 def _rows(grid: Grid, room: float) -> Iterator[tuple[int, int]]:
     """Rows that fit a page of ``room`` points: from, up to. A part ends above a thin line,
     where one is in its second half."""
-    heights = [_height(row, range(len(row))) for row in grid.rows]
+    columns = range(len(grid.header))
+    heights = [_height(grid, i, columns) for i in range(len(grid.rows))]
     start = 0
     while start < len(heights) or not start:
         totals = itertools.accumulate(heights[start:])
@@ -206,11 +212,13 @@ def _rows(grid: Grid, room: float) -> Iterator[tuple[int, int]]:
         start = end
 
 
-def _width(found: Entry, size: float, header: bool) -> float:
-    below = _em(found.below) * (size if header else _TINY)
-    lines = textwrap.wrap(found.text, _HEADER_WIDTH) if header else [found.text]
+def _width(grid: Grid, found: Entry, column: int, size: float, header: bool) -> float:
     if header:
+        lines = textwrap.wrap(found.text, _HEADER_WIDTH)
         below = max((_em(x) * size for x in _below(found)), default=0.0)
+    else:
+        lines = _lines(found, column < grid.left)
+        below = _em(found.below) * _TINY
     bold = 1.15 if found.bold else 1.0
     return max([below, *(_em(line) * size * bold for line in lines)])
 
@@ -220,7 +228,12 @@ def _em(text: str) -> float:
     return sum(_EMS.get(c, 0.72 if c.isupper() else 0.53) for c in text)
 
 
-def _height(row: Sequence[Box], columns: Sequence[int]) -> float:
+def _height(grid: Grid, index: int, columns: Sequence[int]) -> float:
+    row = grid.rows[index]
+    words = [entry(box) for box in row[: grid.left]]
+    if any(len(_lines(found, True)) > 1 for found in words):
+        lines = max(len(_lines(found, True)) + bool(found.below) for found in words)
+        return _line(row) * lines + _BELOW_BROKEN
     return _line(row) + _LINE_BELOW * any(entry(row[i]).below for i in columns)
 
 
@@ -247,19 +260,34 @@ def _latex_line(boxes: Iterable[str]) -> str:
     return "{}" * line.startswith(("[", "*")) + line
 
 
-def _latex_row(row: Sequence[Box]) -> list[str]:
-    first = []
-    entries = [*map(entry, row)]
-    for found in entries:
-        text = _latex(found.text)
-        text = rf"\textbf{{{text}}}" if found.bold else text
-        # A mark takes no room, so that the numbers above and below stay aligned.
-        first.append(text + (rf"\rlap{{{_MARKS[found.mark]}}}" if found.mark else ""))
-    lines = [_latex_line(first) + r" \\"]
-    if any(found.below for found in entries):
-        second = [rf"{{\tiny {_latex(e.below)}}}" if e.below else "" for e in entries]
-        lines = [lines[0] + "[-2pt]", " & ".join(second) + r" \\[1pt]"]
-    return lines
+def _lines(found: Entry, words: bool) -> list[str]:
+    """The lines of a box above what stands below it; ``words``: of a column of words."""
+    return (words and textwrap.wrap(found.text, _WORDS_WIDTH)) or [found.text]
+
+
+def _latex_row(row: Sequence[Box], left: int) -> list[str]:
+    """The lines of a row whose first ``left`` boxes are of words."""
+    stacks = []
+    for column, found in enumerate(map(entry, row)):
+        stack = [_latex(line) for line in _lines(found, column < left)]
+        if found.bold:
+            stack = [rf"\textbf{{{line}}}" for line in stack]
+        if found.mark:
+            # It takes no room, so that the numbers above and below stay aligned.
+            stack[-1] += rf"\rlap{{{_MARKS[found.mark]}}}"
+        below = [rf"{{\tiny {_latex(found.below)}}}"] if found.below else []
+        stacks.append((stack, below))
+    broken = max(len(stack) for stack, _ in stacks) > 1
+    boxes = [stack + below for stack, below in stacks]
+    height = max(map(len, boxes))
+    padded = [stack + [""] * (height - len(stack)) for stack in boxes]
+    first, *more = [_latex_line(line) + r" \\" for line in zip(*padded, strict=True)]
+    if not more:
+        return [first]
+    if broken:
+        return [first, *more[:-1], f"{more[-1]}[{_BELOW_BROKEN:g}pt]"]
+    # A line of small type has no need of a whole line's height.
+    return [f"{first}[-2pt]", *(f"{line}[1pt]" for line in more)]
 
 
 def _latex_header(header: Sequence[Box]) -> list[str]:
