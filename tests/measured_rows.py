@@ -50,6 +50,8 @@ def whole(stream: random.Random) -> dict[str, Any]:
         "steps_due": 8,
         "steps_free": words(8),
         "steps_forced": words(8),
-        "planted_steps": words(8),
-        "clean_steps": words(8),
+        "planted_steps": [
+            stream.choice(("", *["order"] * n)) for n in [9] * 4 + [1] * 4
+        ],
+        "clean_steps": [""] * 8,
     }

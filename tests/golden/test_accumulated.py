@@ -16,6 +16,7 @@ from selfgen.evaluation.accumulated import (
     gap_difference,
     gap_interval,
     of_length,
+    paired,
 )
 from selfgen.evaluation.exposure import step_errors
 from selfgen.generation.forced import Reference
@@ -193,6 +194,106 @@ def test_a_fixed_length_has_the_prompts_whose_reference_is_so_long() -> None:
         {0: {"b": gold[0]["b"]}, 1: gold[1]},
     )
     assert of_length(free, gold, 4) == ({}, {})
+
+
+EARLY = 10
+
+
+def early(
+    prompts: int = 64, length: int = 32
+) -> tuple[dict[int, dict[str, list[float]]], dict[int, dict[str, list[float]]]]:
+    """Errors that are equal on both contexts at every step, small ones of easy prompts and
+    large ones of hard ones; the model ends early on easy prompts."""
+    gold = {0: {f"p{n}": [0.2 + 0.4 * (n % 2)] * length for n in range(prompts)}}
+    free = {
+        0: {
+            i: steps[: EARLY if steps[0] < 0.3 else length]
+            for i, steps in gold[0].items()
+        }
+    }
+    return free, gold
+
+
+def test_errors_that_are_equal_are_no_bias_however_early_answers_end() -> None:
+    free, gold = early()
+    # Of all answers: the later steps of R are those of the hard prompts.
+    found = accumulated([*free[0].values()], [*gold[0].values()], [32])[32]
+    assert found.free - found.gold == pytest.approx(22 * (0.6 - 0.4))
+    assert gap_interval(free, gold, 32, 0.95, ["x"]).value == pytest.approx(0)
+    assert excess_interval(free, gold, 32, 0.95, ["x"]).value == pytest.approx(0)
+    sides = paired(free, gold)
+    found = accumulated(*(side[0].values() for side in sides), [32])[32]
+    assert found.free == found.gold == pytest.approx(10 * 0.4 + 22 * 0.6)
+    # Nor is it a difference to a model that ends where the reference does, and is worse
+    # after its own tokens by as much on the same prompts.
+    worse, as_long = (
+        {0: {i: [1.5 * x for x in steps] for i, steps in side[0].items()}}
+        for side in (free, gold)
+    )
+    found = gap_difference((worse, gold), (as_long, gold), 32, 0.95, ["x"])
+    assert found.value == pytest.approx(0)
+
+
+# Chains whose answers are enumerated: the next of a state is one of four, equally probable.
+
+END = ""
+OWN = {"a": ["a", END, END, END], "b": ["a", "b", "b", END], "h": ["h", "h", "h", "b"]}
+GOLD = {"a": ["a", "b", "b", END], "b": ["a", "a", "b", END], "h": ["h", "h", "a", "b"]}
+ERROR = {"a": 0.3, "b": 0.8, "h": 2.0}
+STEPS = 3
+
+
+def walks(chain: dict[str, list[str]], start: str) -> list[list[float]]:
+    """The errors of the steps of all answers, each as often as it is probable."""
+    found = []
+    for draws in itertools.product(range(4), repeat=STEPS):
+        state, errors = start, []
+        for draw in draws:
+            if state != END:
+                errors.append(ERROR[state])
+                state = chain[state][draw]
+        found.append(errors)
+    return found
+
+
+def laws(chain: dict[str, list[str]], start: str) -> list[tuple[float, float]]:
+    """Of each step: how probable it is that an answer has it, and then its mean error."""
+    at, found = {start: 1.0}, []
+    for _ in range(STEPS):
+        lasting = sum(at.values())
+        found.append((lasting, sum(w * ERROR[s] for s, w in at.items()) / lasting))
+        after = dict.fromkeys(ERROR, 0.0)
+        for state, weight in at.items():
+            for state_after in chain[state]:
+                if state_after != END:
+                    after[state_after] += weight / 4
+        at = after
+    return found
+
+
+def test_paired_errors_of_answers_that_end_are_the_exact_expectations() -> None:
+    """A prompt counts at a step as often as both its texts have it, on both sides."""
+    pairs = {
+        (start, m, n): (free, gold)
+        for start in ("a", "h")
+        for m, free in enumerate(walks(OWN, start))
+        for n, gold in enumerate(walks(GOLD, start))
+    }
+    sides = [{0: {f"{i}": p[side] for i, p in pairs.items()}} for side in (0, 1)]
+    found = accumulated(*(s[0].values() for s in paired(*sides)), [STEPS])[STEPS]
+    sums = [0.0, 0.0]
+    for step in range(STEPS):
+        both = [(laws(OWN, s)[step], laws(GOLD, s)[step]) for s in ("a", "h")]
+        weights = [own[0] * gold[0] for own, gold in both]
+        for side in (0, 1):
+            errors = (law[side][1] for law in both)
+            total = sum(w * e for w, e in zip(weights, errors, strict=True))
+            sums[side] += total / sum(weights)
+    assert (found.free, found.gold) == pytest.approx(tuple(sums))
+    gap = gap_interval(*sides, STEPS, 0.95, ["x"])
+    assert gap.value == pytest.approx(sums[0] - sums[1])
+    apart = accumulated(*(s[0].values() for s in sides), [STEPS])[STEPS]
+    assert abs(apart.free - apart.gold - gap.value) > 0.1
 
 
 def test_the_released_loop_counts_the_prompt_and_so_finds_less() -> None:

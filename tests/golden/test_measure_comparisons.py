@@ -36,12 +36,17 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def steps(free: float, forced: float, prompts: int = 16) -> list[dict[str, Any]]:
-    """Answers of 20 steps with such shares of wrong ones."""
-    wrong = {
-        side: ["order"] * round(20 * share) + [""] * (20 - round(20 * share))
-        for side, share in (("steps_free", free), ("steps_forced", forced))
-    }
-    return [{"steps_due": 20, **wrong} for _ in range(prompts)]
+    """Answers of 20 steps with about such shares of wrong ones."""
+    stream = random.Random(f"{free} {forced}")
+
+    def wrong(share: float) -> list[str]:
+        number = round(20 * share) + stream.choice((-1, 0, 1))
+        return ["order"] * number + [""] * (20 - number)
+
+    return [
+        {"steps_due": 20, "steps_free": wrong(free), "steps_forced": wrong(forced)}
+        for _ in range(prompts)
+    ]
 
 
 def sentences(first: list[dict[str, Any]], other: list[dict[str, Any]]) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from selfgen.evaluation.accumulated import accumulated
+from selfgen.evaluation.accumulated import accumulated, paired
 from selfgen.measures import degeneration
 from selfgen.measures.base import Measure, Rows, curve, difference, interval
 from selfgen.measures.registry import MEASURES, PLACES
@@ -85,7 +85,9 @@ def test_accumulated_errors_are_those_of_the_tables_of_a_run() -> None:
             for a, b in zip(free, gold, strict=True)
         )
     )
-    known = accumulated(free, gold, [32])[32]
+    sides = ({0: dict(enumerate(errors))} for errors in (free, gold))
+    cut = ([*side[0].values()] for side in paired(*sides))  # type: ignore[arg-type]
+    known = accumulated(*cut, [32])[32]
     assert known is not None
     assert value("r_free", rows) == pytest.approx(known.free)
     assert value("ex_acc_err_free", rows) == pytest.approx(known.excess)
@@ -98,6 +100,43 @@ def test_accumulated_errors_are_those_of_the_tables_of_a_run() -> None:
     assert value("g_fixed", rows) == pytest.approx(known.gold)
     assert value("gap_fixed", rows) == pytest.approx(known.free - known.gold)
     assert value("acc_err_fixed", rows) == pytest.approx(known.acc)
+
+
+def test_errors_that_are_equal_are_no_bias_however_early_answers_end() -> None:
+    """On the easy half of 64 prompts the model ends at its tenth token. Its errors are the
+    same on both contexts: R and G of other prompts differ by 9.9 nats."""
+    rows = under(
+        *(
+            {"free_kl": [error] * n, "gold_kl": [error] * 32}
+            for error, n in [(0.1, 10), (1.0, 32)] * 32
+        )
+    )
+    for name in ("gap_free", "ex_acc_err_free"):
+        assert value(name, rows) == pytest.approx(0), name
+    assert value("acc_err_free", rows) == pytest.approx(32)
+    assert value("g_free", rows) == pytest.approx(10 * 0.55 + 22 * 1.0)
+    free, gold = (
+        [point.value for point in curve(line, rows, 32, 0.95)]
+        for line in PLACES["oracle"][2]
+    )
+    assert free == gold and len(free) == 32
+
+
+def test_a_model_that_ends_earlier_is_held_against_another_at_the_same_steps() -> None:
+    """Both are worse after their own tokens by half; one ends early on easy prompts."""
+    rows, other = (
+        under(
+            *(
+                {"free_kl": [1.5 * error] * n, "gold_kl": [error] * 32}
+                for error, n in [(0.1, easy), (1.0, 32)] * 32
+            )
+        )
+        for easy in (10, 32)
+    )
+    assert value("gap_free", rows) > value("gap_free", other) + 4
+    for one, two in ((rows, other), (other, rows)):
+        found = difference(BY_NAME["gap_free"], one, two, 0.95)
+        assert found is not None and found.value == pytest.approx(0)
 
 
 def lasting(stream: random.Random, reach: int, prompts: int = 64) -> Rows:
@@ -195,40 +234,6 @@ def test_self_bleu_knows_equal_answers_and_others() -> None:
     for row in found.values():
         assert row["self_bleu_answer"] == pytest.approx(1)
         assert row["self_bleu_reference"] < 0.2
-
-
-def test_an_effect_that_is_gone_has_no_half_life_left_and_one_that_stays_none() -> None:
-    gone = {"planted_own": [1.0, 1.0] + [0.0] * 30}
-    below = {"planted_own": [1.0] * 8 + [-0.1] * 24}
-    stays = {"planted_own": [1.0] * 32}
-    assert value("planted_own_half_life", under(gone, gone)) == 0
-    assert value("planted_own_half_life", under(below, below)) == 0
-    assert interval(BY_NAME["planted_own_half_life"], under(stays, stays), 0.95) is None
-
-
-def test_an_effect_that_shrinks_evenly_gives_its_half_life_back() -> None:
-    for half_life in (2.0, 8.0, 20.0):
-        effect = [3 * 0.5 ** (lag / half_life) for lag in range(32)]
-        rows = under({"planted_own": effect}, {"planted_own": effect})
-        assert value("planted_own_half_life", rows) == pytest.approx(half_life)
-        assert value("planted_own", rows) == pytest.approx(np.mean(effect[:8]))
-        left = np.mean(effect[24:]) / np.mean(effect[:8])
-        assert value("planted_own_recovered", rows) == pytest.approx(1 - left)
-
-
-def test_an_effect_that_stays_has_no_half_life_and_none_is_gone() -> None:
-    rows = under({"planted_own": [2.0] * 32}, {"planted_own": [2.0] * 32})
-    assert interval(BY_NAME["planted_own_half_life"], rows, 0.95) is None
-    assert value("planted_own_recovered", rows) == pytest.approx(0)
-
-
-def test_steps_after_a_planted_one_by_hand() -> None:
-    rows = under(
-        {"planted_steps": ["again", "", "", ""], "clean_steps": ["", "", "", ""]},
-        {"planted_steps": ["", "end"], "clean_steps": ["again"]},
-        {"planted_steps": None, "clean_steps": None},
-    )
-    assert value("planted_steps", rows) == pytest.approx(2 / 6 - 1 / 5)
 
 
 def test_a_chain_with_a_known_bias_gives_it_back_as_often_as_its_interval_says() -> (

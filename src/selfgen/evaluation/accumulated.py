@@ -44,8 +44,9 @@ def accumulated(
 
     R(l) sums over steps t <= l the mean of ``free_errors`` (of ``step_errors``, nats), G(l)
     that of ``gold_errors``. Each mean is over the answers that have a step t, so answers
-    shorter than l count for as long as they last; an l beyond the longest answer of
-    either kind gives None.
+    shorter than l count for as long as they last: where answers end elsewhere than their
+    references, cut both by ``paired`` first, or R and G are of different prompts. An l beyond
+    the longest answer of either kind gives None.
 
     Only answer positions count. The paper's released loop starts at the first token of the
     prompt, which both sums share, and so draws the ratio towards 1. Raises UserError: a
@@ -74,9 +75,9 @@ def excess_interval(
 ) -> Interval | None:
     """ExAccErr(length) in per cent with its interval, paired by prompt.
 
-    ``value`` is that of ``accumulated`` on all answers. Only seeds and prompts that both
-    sides have count. None where too few answers reach ``length`` (``enough``), or where G is
-    0. Raises UserError when nothing is shared.
+    ``value`` is that of ``accumulated`` on all ``paired`` answers. Only seeds and prompts
+    that both sides have count. None where too few answers reach ``length`` (``enough``), or
+    where G is 0. Raises UserError when nothing is shared.
     """
 
     def excess(sums: np.ndarray) -> np.ndarray:
@@ -104,7 +105,8 @@ def gap_difference(
     confidence: float,
     names: Sequence[str],
 ) -> Interval | None:
-    """The gap of one model minus that of another, each ``(free, gold)``, likewise."""
+    """The gap of one model minus that of another, each ``(free, gold)``, likewise, over the
+    steps that the answers of both models and the reference have."""
 
     def difference(sums: np.ndarray) -> np.ndarray:
         gaps: np.ndarray = sums[:, 0] - sums[:, 1] - (sums[:, 2] - sums[:, 3])
@@ -120,6 +122,39 @@ def enough(counts: np.ndarray) -> np.ndarray:
     real = counts.real
     reached: np.ndarray = real.min(-1) >= np.maximum(2, 0.25 * real[..., 0])
     return reached
+
+
+def together(*texts: Sequence[float]) -> list[Sequence[float]]:
+    """Each as far as all of them go."""
+    shortest = min(map(len, texts))
+    return [text[:shortest] for text in texts]
+
+
+def paired(free: Errors, gold: Errors) -> tuple[Errors, Errors]:
+    """Of each prompt that both have the steps that both its texts have; nothing changes
+    where all answers have one length, as in Arora et al. 2022.
+
+    Without this the mean of a step is over other prompts on either side: where a model ends
+    early on easy prompts, later steps of R are those of the hard ones, and R - G is above 0
+    although the two contexts give equal errors at every step of every prompt.
+    """
+    both = {
+        seed: {
+            i: together(steps, gold[seed][i])
+            for i, steps in by_id.items()
+            if i in gold[seed]
+        }
+        for seed, by_id in free.items()
+        if seed in gold
+    }
+    first, second = (
+        {
+            seed: {i: texts[side] for i, texts in by_id.items()}
+            for seed, by_id in both.items()
+        }
+        for side in (0, 1)
+    )
+    return first, second
 
 
 def of_length(free: Errors, gold: Errors, length: int) -> tuple[Errors, Errors]:
@@ -148,14 +183,16 @@ def _interval(
     confidence: float,
     names: Sequence[str],
 ) -> Interval | None:
-    """Of a function of the accumulated errors [samples, sides], over what all sides have."""
+    """Of a function of the accumulated errors [samples, sides], over what all sides have: of
+    each prompt the steps that each has."""
     seeds, ids = shared(sides[0], sides[1], names)
     for side in sides[2:]:
         more, others = shared(sides[0], side, names)
         seeds, ids = [k for k in seeds if k in more], [i for i in ids if i in others]
     if not seeds or not ids:
         raise UserError(f"{' '.join(names)}: no seed or prompt in common")
-    flat = [[side[k][i] for k in seeds for i in ids] for side in sides]
+    cells = [together(*(side[k][i] for side in sides)) for k in seeds for i in ids]
+    flat = zip(*cells, strict=True)
     table = np.concatenate([_table(errors, length) for errors in flat], axis=1)
 
     def of_sums(sums: np.ndarray) -> np.ndarray:

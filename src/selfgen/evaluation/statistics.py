@@ -40,6 +40,13 @@ class Interval:
     seeds: int
     equal: bool = False
 
+    @property
+    def sign(self) -> int:
+        """1 or -1 where the interval excludes 0, else 0; 0 too where it claims nothing."""
+        if self.seeds == 2 or self.equal:
+            return 0
+        return int(self.low > 0) - int(self.high < 0)
+
 
 @dataclass(frozen=True)
 class Difference(Interval):
@@ -54,13 +61,6 @@ class Difference(Interval):
     detectable: float = 0.0
     over_seeds: bool = False
     error: crossed.Error | None = field(default=None, compare=False, repr=False)
-
-    @property
-    def sign(self) -> int:
-        """1 or -1 where the interval excludes 0, else 0; 0 too where it claims nothing."""
-        if self.seeds == 2 or self.equal:
-            return 0
-        return int(self.low > 0) - int(self.high < 0)
 
 
 def mean_interval(

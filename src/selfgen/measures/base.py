@@ -6,6 +6,7 @@ another model on the same prompts (``evaluation.statistics``).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -33,9 +34,11 @@ class Measure:
     """One number about a model.
 
     ``value``: sums to values [samples], NaN where there is none. ``share``: values are of
-    0..1. ``better``: the sign of a good difference, 0 where none is good. ``needs``: oracle,
-    checker or features, or nothing. ``scale``: what a value is multiplied by where people
-    read it.
+    0..1. ``least``: below which no value is. ``given``: what must be above 0 by its interval,
+    else there is no value, such as the effect that a share is of. ``as_far``: of a row what
+    compares with another model's on the same prompt. ``better``: the sign of a good
+    difference, 0 where none is good. ``needs``: oracle, checker or features, or nothing.
+    ``scale``: what a value is multiplied by where people read it.
     """
 
     group: str
@@ -47,6 +50,9 @@ class Measure:
     adds: Adds
     value: Callable[[Sums], np.ndarray]
     share: bool = False
+    least: float = -math.inf
+    given: Callable[[Sums], np.ndarray] | None = None
+    as_far: Callable[[Row, Row], Row] | None = None
     better: int = -1
     needs: str = ""
     scale: float = 1.0
@@ -68,11 +74,21 @@ def quotient(sums: Sums) -> np.ndarray:
 
 
 def interval(measure: Measure, rows: Rows, confidence: float) -> Interval | None:
-    """A measure of one model; None where no prompt has a part in it."""
+    """A measure of one model; None where no prompt has a part in it, or where that is not
+    there which it is given."""
     table = _table(measure.adds, [rows])
-    if table is None:
+    if table is None or not _is_given(measure, table, confidence):
         return None
-    return sums_interval(table, measure.value, confidence, share=measure.share)
+    found = sums_interval(table, measure.value, confidence, share=measure.share)
+    # NaN stays.
+    return found and replace(found, low=max(found.low, measure.least))
+
+
+def _is_given(measure: Measure, table: np.ndarray, confidence: float) -> bool:
+    if measure.given is None:
+        return True
+    found = sums_interval(table, measure.given, confidence)
+    return found is not None and found.low > 0
 
 
 def difference(
@@ -82,10 +98,15 @@ def difference(
     have; None where one has none. A model of one seed, such as an untrained one, is held
     against each of the other's."""
     sides = _paired(rows, others)
+    if measure.as_far is not None:
+        sides = [_cut(measure.as_far, *pair) for pair in (sides, sides[::-1])]
     table = _table(measure.adds, sides)
     if table is None or _width(measure.adds, rows) != _width(measure.adds, others):
         return None
     half = table.shape[-1] // 2
+    halves = (table[..., :half], table[..., half:])
+    if not all(_is_given(measure, side, confidence) for side in halves):
+        return None
 
     def value(sums: Sums) -> np.ndarray:
         difference: np.ndarray = measure.value(sums[:, :half]) - measure.value(
@@ -112,6 +133,16 @@ def _paired(rows: Rows, others: Rows) -> list[Rows]:
             (only,) = sides[side].values()
             sides[side] = dict.fromkeys(other, only)
     return sides
+
+
+def _cut(as_far: Callable[[Row, Row], Row], rows: Rows, others: Rows) -> Rows:
+    """Rows as far as they compare with the other's."""
+    return {
+        seed: {
+            i: as_far(row, others.get(seed, {}).get(i, row)) for i, row in by_id.items()
+        }
+        for seed, by_id in rows.items()
+    }
 
 
 def fewest(rows: Rows) -> float:

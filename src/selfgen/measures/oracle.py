@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from selfgen.evaluation.accumulated import enough
+from selfgen.evaluation.accumulated import enough, together
 from selfgen.evaluation.statistics import divided
 from selfgen.measures.base import Line, Measure, Row, Sums, quotient
 from selfgen.measures.spec import CONTINUED, LENGTH
@@ -22,27 +22,39 @@ SIDES = {
 """Free-running contexts."""
 
 
-def _steps(values: Sequence[float] | None) -> list[float] | None:
+def _steps(values: Sequence[float]) -> list[float]:
     """An error and a count for each of the first steps."""
-    if not values:
-        return None
     some = list(values[:LENGTH])
     rest = LENGTH - len(some)
     return [*some, *[0.0] * rest, *[1.0] * len(some), *[0.0] * rest]
 
 
 def _sides(column: str) -> Callable[[Row], list[float] | None]:
-    """Of answers of a fixed length: prompts whose reference has as many tokens."""
+    """Errors of the steps that an answer and its reference have (``accumulated.paired``); of
+    answers of a fixed length: of prompts whose reference has as many tokens."""
 
     def adds(row: Row) -> list[float] | None:
-        free, gold = _steps(row.get(column)), _steps(row.get("gold_kl"))
-        if free is None or gold is None:
-            return None
-        if column == "fixed_kl" and len(row["gold_kl"]) < LENGTH:
-            return None
-        return [*free, *gold]
+        both = _both(row) if column == "free_kl" else _of_length(row)
+        return None if both is None else [x for errors in both for x in _steps(errors)]
 
     return adds
+
+
+def _both(row: Row) -> list[Sequence[float]] | None:
+    """Errors after own tokens and after the reference's, as far as both go."""
+    free, gold = row.get("free_kl"), row.get("gold_kl")
+    return together(free, gold) if free and gold else None
+
+
+def _of_length(row: Row) -> list[Sequence[float]] | None:
+    free, gold = row.get("fixed_kl"), row.get("gold_kl")
+    return [free, gold] if free and gold and len(gold) >= LENGTH else None
+
+
+def _as_far(row: Row, other: Row) -> Row:
+    """A row, its own answer no longer than another model's."""
+    free, others = row.get("free_kl"), other.get("free_kl")
+    return {**row, "free_kl": free[: len(others)]} if free and others else row
 
 
 def _sum(sums: Sums, side: int) -> np.ndarray:
@@ -86,6 +98,7 @@ def _accumulated(column: str, what: str) -> list[Measure]:
             cannot,
             _sides(column),
             value,
+            as_far=_as_far if column == "free_kl" else None,
             needs="oracle",
             digits=digits,
         )
@@ -95,6 +108,8 @@ def _accumulated(column: str, what: str) -> list[Measure]:
         far += (
             "; answers go on where they would have ended, which alone lifts R above G"
         )
+    else:
+        far += "; steps that an answer has and its reference has not, or the other way round"
     return [
         made("r", "R: summed error after its own tokens", "nats", _r, far, 2),
         made("g", "G: summed error after the reference's", "nats", _g, far, 2),
@@ -149,7 +164,7 @@ MEASURES = (
         "oracle_nll",
         f"oracle's cost of the next {CONTINUED} tokens at most after its own half answer,"
         " minus after the reference's",
-        "nats",
+        "nats a token",
         HE,
         "whether the oracle likes what is right",
         _continued("oracle_nll"),
@@ -181,7 +196,12 @@ MEASURES = (
 )
 
 LINES = (
-    Line("after its own tokens", lambda row: row.get("free_kl")),
-    Line("after the reference's", lambda row: row.get("gold_kl")),
+    Line("after its own tokens", lambda row: _line(row, 0)),
+    Line("after the reference's", lambda row: _line(row, 1)),
 )
-"""KL(oracle || model) by position, in nats."""
+"""KL(oracle || model) by position, in nats, of prompts whose texts both have it."""
+
+
+def _line(row: Row, side: int) -> Sequence[float] | None:
+    both = _both(row)
+    return None if both is None else both[side]

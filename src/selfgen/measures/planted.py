@@ -3,6 +3,7 @@ the model says of it then, by the distance from them (after He et al. 2021, self
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -104,44 +105,62 @@ def _other(own: Instrument, example: Example, t: int) -> int:
 
 
 def _windows(column: str, least: int = 1) -> Callable[[Row], list[float] | None]:
-    """Sums and counts of the lags of each of four windows, one after the other, of prompts
-    that have so many lags."""
+    """The four windows of lags, of prompts that have so many lags."""
 
     def adds(row: Row) -> list[float] | None:
         values = row.get(column)
         if not values or len(values) < least:
             return None
-        parts = [values[i * WINDOW : (i + 1) * WINDOW] for i in range(4)]
-        return [x for part in parts for x in (sum(part), len(part))]
+        return windows(values, WINDOW, 4)
 
     return adds
 
 
-def _mean(sums: Sums, window: int) -> np.ndarray:
+def windows(values: Sequence[float], width: int, count: int) -> list[float]:
+    """Sum and number of the lags of each of some windows, one after the other."""
+    parts = [values[i * width : (i + 1) * width] for i in range(count)]
+    return [x for part in parts for x in (sum(part), len(part))]
+
+
+def mean(sums: Sums, window: int) -> np.ndarray:
+    """The effect at the lags of a window."""
     return divided(sums[:, 2 * window], sums[:, 2 * window + 1])
 
 
 def _first(sums: Sums) -> np.ndarray:
-    return _mean(sums, 0)
+    return mean(sums, 0)
 
 
 def _recovered(sums: Sums) -> np.ndarray:
     """1 - what is left at lags 25 to 32 of the effect at lags 1 to 8."""
-    left: np.ndarray = 1 - divided(_mean(sums, 3), _mean(sums, 0))
+    left: np.ndarray = 1 - divided(mean(sums, 3), mean(sums, 0))
     return left
 
 
+def _early(sums: Sums) -> np.ndarray:
+    early: np.ndarray = mean(sums, 0) + mean(sums, 1)
+    return early
+
+
 def _half_life(sums: Sums) -> np.ndarray:
-    """Of an effect that shrinks by the same factor a token: that factor to the power of 16 is
-    what is left of lags 1 to 16 in lags 17 to 32. 0 where nothing is left, NaN where it does
-    not shrink, or there is none."""
-    early, late = (_mean(sums, k) + _mean(sums, k + 1) for k in (0, 2))
-    ratio = divided(late, early)
-    shrinks = (ratio.real > 0) & (ratio.real < 1)
-    safe = np.where(shrinks, ratio, 0.5)
-    lives = 2 * WINDOW * np.log(0.5) / np.log(safe)
-    gone = (early.real > 0) & (ratio.real <= 0)
-    return np.where(shrinks, lives, np.where(gone, 0, np.nan))
+    """Of lags 1 to 16 and lags 17 to 32."""
+    return half_life(_early(sums), mean(sums, 2) + mean(sums, 3), 2 * WINDOW)
+
+
+def half_life(early: np.ndarray, late: np.ndarray, lags: int) -> np.ndarray:
+    """Of an effect that shrinks by the same factor at every lag: that factor to the power of
+    ``lags``, by which ``late`` is behind ``early``, is the share that is left (an exponential
+    decay, of which the half-life is lags x ln .5 / ln of that share).
+
+    0 where nothing is left, which is a bound and not an estimate, so it has no gradient, and
+    no interval; NaN where the effect does not shrink. ``early`` must be above 0
+    (``Measure.given``).
+    """
+    left = divided(late, early)
+    shrinks = (left.real > 0) & (left.real < 1)
+    lives = lags * np.log(0.5) / np.log(np.where(shrinks, left, 0.5))
+    gone = complex(0, math.nan) if np.iscomplexobj(left) else 0.0
+    return np.where(shrinks, lives, np.where(left.real <= 0, gone, np.nan))
 
 
 SOURCE = "after He et al. 2021"
@@ -178,6 +197,7 @@ def _of_kind(kind: str, what: str) -> list[Measure]:
                 "anything where the effect is small beside its interval",
                 _windows(column, LAGS),
                 _recovered,
+                given=_first,
                 better=1,
                 needs=needs,
                 scale=100,
@@ -192,6 +212,8 @@ def _of_kind(kind: str, what: str) -> list[Measure]:
                 "an effect that does not shrink evenly: read the curve",
                 _windows(column, LAGS),
                 _half_life,
+                least=0.0,
+                given=_early,
                 needs=needs,
                 digits=1,
             ),

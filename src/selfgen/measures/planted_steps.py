@@ -1,5 +1,6 @@
 """Planted steps: one step of the reference is replaced by a wrong one, and the model goes on
-by itself; how many of its next steps a checker finds wrong, beside those after the right one.
+by itself; how many of its next steps a checker finds wrong, beside those after the right one
+(after He et al. 2021, self-recovery).
 """
 
 from __future__ import annotations
@@ -13,27 +14,39 @@ from selfgen.core.hashing import unit
 from selfgen.core.spec import Sampling
 from selfgen.data.checked import Checker, errors, spans, steps_of
 from selfgen.data.examples import Example
+from selfgen.evaluation.accumulated import together
 from selfgen.evaluation.statistics import divided
-from selfgen.measures.base import Line, Measure, Row, Sums
+from selfgen.generation import ends
+from selfgen.measures.base import Line, Measure, Row, Sums, quotient
+from selfgen.measures.planted import SOURCE, half_life, mean, windows
 
 if TYPE_CHECKING:
     from selfgen.measures.reading import Instrument
 
-STEPS = 8
-"""Steps after a planted one that are judged."""
+STEPS = 32
+"""Steps after a planted one that are judged, where the reference has as many left."""
+
+SHOWN = 8
+"""Lags that one number is of."""
+
+WINDOW = SHOWN // 2
+"""Lags that are read together for what is gone: half of them beside the other half, which
+references of a dozen steps have behind a place anywhere in them."""
 
 Found = dict[str, dict[str, list[str] | None]]
 
 
 def effects(own: Instrument, examples: Sequence[Example]) -> Found:
     """``planted_steps``, ``clean_steps``: what is wrong with the steps that the model goes on
-    with after a wrong step, and after the right one in its place."""
+    with after a wrong step, and after the right one in its place; as many steps as the
+    reference has behind that one."""
     nothing: dict[str, list[str] | None] = {"planted_steps": None, "clean_steps": None}
     found = {e.id: dict(nothing) for e in examples}
     if own.checker is None:
         return found
     checker, marks = own.checker, own.checker.delimiters
     prefixes: dict[str, dict[str, list[int]]] = {name: {} for name in nothing}
+    left: dict[str, int] = {}
     every = {e.id: n for n, e in enumerate(own.every)}
     for e in examples:
         other = own.every[(every[e.id] + 1) % len(own.every)]
@@ -46,20 +59,22 @@ def effects(own: Instrument, examples: Sequence[Example]) -> Found:
         for ids in _wrong(own.tokenizer, checker, e, other, answer[:start]):
             prefixes["planted_steps"][e.id] = [*answer[:start], *ids]
             prefixes["clean_steps"][e.id] = answer[:end]
+            left[e.id] = min(STEPS, len(parts) - middle - 1)
             break
+    stops = ends.stops(own.model, own.tokenizer)
+    # An answer's rest is no longer than an answer; all parts of the prompts have one limit.
+    limit = min(STEPS * own.longest_step, max(len(e.answer_ids) for e in own.every))
     chosen = [e for e in examples if e.id in prefixes["clean_steps"]]
     for name, before in prefixes.items():
-        made = own.complete(chosen, before, Sampling(), STEPS * own.longest_step)
+        made = own.complete(chosen, before, Sampling(), limit)
         for e in chosen:
             text = own.tokenizer.decode(before[e.id], skip_special_tokens=True)
             whole = own.tokenizer.decode(
                 [*before[e.id], *made[e.id]], skip_special_tokens=True
             )
             done = len(steps_of(text, marks, ended=False))
-            ended = len(made[e.id]) < STEPS * own.longest_step
-            steps = steps_of(whole, marks, ended)
-            wrong = errors(checker, e.prompt, steps)[done:]
-            found[e.id][name] = wrong[:STEPS]
+            steps = steps_of(whole, marks, made[e.id][-1] in stops)[: done + left[e.id]]
+            found[e.id][name] = errors(checker, e.prompt, steps)[done:]
     return found
 
 
@@ -80,44 +95,103 @@ def _wrong(
             yield ids
 
 
-def _step_effect(row: Row) -> list[float] | None:
+def _wrongs(row: Row) -> list[Sequence[float]] | None:
+    """Whether each step after the wrong one and after the right one is wrong, as far as both
+    answers go."""
     planted, clean = row.get("planted_steps"), row.get("clean_steps")
     if planted is None or clean is None:
         return None
-    a, b = ([float(bool(x)) for x in side] for side in (planted, clean))
-    return [sum(a), len(a), sum(b), len(b)]
+    return together(*([float(bool(x)) for x in side] for side in (planted, clean)))
 
 
-def _step_difference(sums: Sums) -> np.ndarray:
-    difference: np.ndarray = divided(sums[:, 0], sums[:, 1]) - divided(
-        sums[:, 2], sums[:, 3]
-    )
-    return difference
+def _effect(row: Row) -> list[float] | None:
+    """By lag."""
+    both = _wrongs(row)
+    return None if both is None else [a - b for a, b in zip(*both, strict=True)]
 
+
+def _shown(row: Row) -> list[float] | None:
+    effect = _effect(row)
+    return [sum(effect[:SHOWN]), len(effect[:SHOWN])] if effect else None
+
+
+def _windows(row: Row) -> list[float] | None:
+    effect = _effect(row)
+    if effect is None or len(effect) < SHOWN:
+        return None
+    return windows(effect, WINDOW, 2)
+
+
+def _early(sums: Sums) -> np.ndarray:
+    return mean(sums, 0)
+
+
+def _recovered(sums: Sums) -> np.ndarray:
+    """1 - what is left at lags 5 to 8 of the effect at lags 1 to 4."""
+    left: np.ndarray = 1 - divided(mean(sums, 1), mean(sums, 0))
+    return left
+
+
+def _half_life(sums: Sums) -> np.ndarray:
+    return half_life(mean(sums, 0), mean(sums, 1), WINDOW)
+
+
+WHAT = "wrong steps after a wrong one, minus those after a right one"
 
 MEASURES = (
     Measure(
         "planted errors",
         "planted_steps",
-        f"wrong steps after a wrong one, minus those after a right one, {STEPS} steps",
+        f"{WHAT}, lags 1 to {SHOWN}",
         "points",
-        "after He et al. 2021",
-        "errors of other kinds than a step of another prompt",
-        _step_effect,
-        _step_difference,
+        SOURCE,
+        "errors of other kinds than a step of another prompt; steps of one answer where the"
+        " other has ended",
+        _shown,
+        quotient,
         needs="checker",
         scale=100,
+        digits=1,
+    ),
+    Measure(
+        "planted errors",
+        "planted_steps_recovered",
+        f"{WHAT}, share gone at lags {WINDOW + 1} to {SHOWN}",
+        "%",
+        SOURCE,
+        "anything later: few references have more steps behind the place, which the figure"
+        f" shows up to lag {STEPS}",
+        _windows,
+        _recovered,
+        given=_early,
+        better=1,
+        needs="checker",
+        scale=100,
+        digits=0,
+    ),
+    Measure(
+        "planted errors",
+        "planted_steps_half_life",
+        f"{WHAT}, half-life (0: gone before lag {WINDOW + 1})",
+        "steps",
+        SOURCE,
+        "an effect that does not shrink evenly: read the curve",
+        _windows,
+        _half_life,
+        least=0.0,
+        given=_early,
+        needs="checker",
         digits=1,
     ),
 )
 
 LINES = (
-    Line("after a wrong step", lambda row: _wrongs(row, "planted_steps")),
-    Line("after the right one", lambda row: _wrongs(row, "clean_steps")),
+    Line("after a wrong step", lambda row: _line(row, 0)),
+    Line("after the right one", lambda row: _line(row, 1)),
 )
 """Shares of steps that are wrong, by how many steps after the planted one they stand."""
 
 
-def _wrongs(row: Row, side: str) -> list[float] | None:
-    steps = row.get(side)
-    return None if steps is None else [float(bool(wrong)) for wrong in steps]
+def _line(row: Row, side: int) -> Sequence[float] | None:
+    both = _wrongs(row)
+    return None if both is None else both[side]

@@ -273,13 +273,19 @@ def _continued(
     own: Instrument, examples: Sequence[Example], samples: Answers
 ) -> dict[str, dict[str, Any]]:
     """Continuations after half of the reference and after as many own tokens (He et al.
-    2021, EB-M): how the oracle likes them, and how much of the reference's rest they have."""
+    2021, EB-M): what a token of them costs the oracle, in nats, and how much of the
+    reference's rest they have."""
     from sacrebleu.metrics.chrf import CHRF
 
     chrf = CHRF()
-    shorter = {e.id: min(len(e.answer_ids), len(samples[e.id])) for e in examples}
+    stops = ends.stops(own.model, own.tokenizer)
+    # No end is drawn, so where the shorter text ends a continuation would cost what no
+    # answer costs.
+    shorter = {
+        e.id: min(_before_end(ids, stops) for ids in (e.answer_ids, samples[e.id]))
+        for e in examples
+    }
     half = {i: n // 2 for i, n in shorter.items()}
-    # Behind its end a continuation would cost what no answer costs.
     left = {i: min(CONTINUED, n - half[i]) for i, n in shorter.items()}
     chosen = [e for e in examples if half[e.id]]
     found: dict[str, dict[str, Any]] = {e.id: {} for e in examples}
@@ -305,7 +311,7 @@ def _continued(
         ]
         read = own.read(asked) if own.oracle is not None else []
         nll = {
-            e.id: math.fsum(r.oracle_nll[: left[e.id]])
+            e.id: math.fsum(r.oracle_nll[: left[e.id]]) / left[e.id]
             for e, r in zip(chosen, read, strict=False)
         }
         for e in examples:
@@ -325,6 +331,11 @@ def _continued(
                 else None,
             }
     return found
+
+
+def _before_end(ids: Sequence[int], stops: Collection[int]) -> int:
+    """How many tokens stand before the one that ends an answer, if one does."""
+    return len(ids) - (ids[-1] in stops)
 
 
 def _steps(

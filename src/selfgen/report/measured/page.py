@@ -30,7 +30,8 @@ ABOUT = {
     "steps": "A checker judges each step after what really stands before it.",
     "agreement": "Where the model's choice is not the reference's token. Answers in other"
     " words count as wrong.",
-    "oracle": "How far the model's next-token distribution is from the oracle's.",
+    "oracle": "How far the model's next-token distribution is from the oracle's, where"
+    " answer and reference both go as far.",
     "planted": "What the reference's next tokens cost more after some tokens before them were"
     " replaced: a model that recovers comes back to 0.",
     "planted-steps": "What a checker finds wrong when the model goes on by itself, after a"

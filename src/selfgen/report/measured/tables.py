@@ -40,6 +40,8 @@ def grid(found: Found) -> Grid:
         f" {100 * found.confidence:.0f} % intervals over prompts"
         + (" and seeds." if seeds > 1 else ", of this one model."),
     ]
+    if seeds == 2:
+        notes.append("Two seeds are too few to say how much seeds differ: no mark.")
     if len(models) > 1:
         notes.append(
             "▲ (▼): better (worse) than the other model on the same prompts: the interval of"
@@ -67,10 +69,8 @@ def _gap(number: Number | None) -> Box:
 
 
 def _mark(number: Number) -> str:
-    gap, measure = number.difference, number.measure
-    if gap is None or gap.equal or not measure.better:
-        return ""
-    return arrow(measure.better * (int(gap.low > 0) - int(gap.high < 0)), False)
+    gap, better = number.difference, number.measure.better
+    return "" if gap is None else arrow(better * gap.sign, False)
 
 
 def markdown(found: Found, table: Grid) -> str:

@@ -10,6 +10,7 @@ from selfgen.evaluation.statistics import Interval
 from selfgen.measures.base import Line, Measure, Row, fewest, interval, quotient
 from selfgen.measures.planted import LAGS, WINDOW
 from selfgen.measures.registry import PLACES
+from selfgen.measures.spec import LENGTH
 from selfgen.report.grid import NOT_RUN
 
 if TYPE_CHECKING:
@@ -41,7 +42,9 @@ def shown(value: Interval | None, measure: Measure, sign: bool = False) -> str:
     number, low, high = (
         form.format(x * measure.scale) for x in (value.value, value.low, value.high)
     )
-    return number if low == high else f"{number} [{low}, {high}]"
+    if low == high or math.isnan(value.low):
+        return number
+    return f"{number} [{low}, {high}]"
 
 
 def main(found: Found) -> Number | None:
@@ -70,32 +73,46 @@ def answers(found: Found) -> list[str]:
     said = []
     number = main(found)
     if number is not None:
-        said.append(_bias(found.first, number))
-        if number.value.low > 0 and (start := _start(found, number.measure.name)):
+        said.append(_bias(found, number))
+        if number.value.sign > 0 and (start := _start(found, number.measure.name)):
             said.append(start)
     said += _recovery(found)
     said += _others(found)
     return said
 
 
-def _bias(name: str, number: Number) -> str:
-    value, measure = number.value, number.measure
+def _bias(found: Found, number: Number) -> str:
+    name, value, measure = found.first, number.value, number.measure
     numbers = f"{measure.title}: {shown(value, measure, sign=True)} {measure.unit}"
     if math.isnan(value.low):
         return f"{name}: one prompt says nothing about others ({numbers})"
     if measure.name == WORDING:
         return (
             f"{name}'s answers leave the reference ({numbers}): another wording and exposure"
-            " bias look alike here; a checked task (--task) or an oracle (--oracle) tells"
-            " them apart"
+            f" bias look alike here; {_cure(found)}"
         )
-    if value.low > 0:
-        verdict = "has exposure bias"
-    elif value.high < 0:
-        verdict = "does better after its own tokens"
-    else:
-        verdict = "is not shown to have exposure bias"
-    return f"{name} {verdict} ({numbers})"
+    verdict = {1: "has exposure bias", -1: "does better after its own tokens"}.get(
+        value.sign, "is not shown to have exposure bias"
+    )
+    return f"{name} {verdict} ({numbers}{_unclaimed(value)})"
+
+
+def _unclaimed(value: Interval) -> str:
+    """Why an interval that excludes 0 shows nothing, behind the number."""
+    if value.seeds == 2:
+        return "; two seeds are too few for a claim"
+    return "; all prompts have one value, so nothing is tested" if value.equal else ""
+
+
+def _cure(found: Found) -> str:
+    """What would tell exposure bias from another wording."""
+    rows = found.rows[found.first].values()
+    if not any(row.get("gold_kl") for by_id in rows for row in by_id.values()):
+        return "a checked task (--task) or an oracle (--oracle) tells them apart"
+    return (
+        f"the oracle cannot tell them apart, since R and G sum {LENGTH} steps, and of fewer"
+        f" than a quarter of the prompts (and two) answer and reference have {LENGTH} tokens"
+    )
 
 
 def _start(found: Found, measure: str) -> str:
@@ -107,6 +124,7 @@ def _start(found: Found, measure: str) -> str:
         gap = interval(_gap(own, reference, place), rows, found.confidence)
         if gap is None or gap.n < fewest(rows):
             break
+        # Also where all prompts are alike: the excess of all places was tested before.
         worse.append(gap.low > 0)
         if len(worse) >= IN_A_ROW and all(worse[-IN_A_ROW:]):
             kind = "step" if measure == "steps_excess" else "token"
@@ -136,10 +154,10 @@ def _recovery(found: Found) -> Iterator[str]:
     value = effect.value
     more = shown(value, effect.measure)
     planted = "its own likeliest other tokens in the place of some of the reference's"
-    if not value.low > 0:
+    if value.sign <= 0:
         yield (
             f"After {planted}, the next ones are not shown to cost it more ({more} nats each,"
-            f" {value.n} prompts)"
+            f" {value.n} prompts{_unclaimed(value)})"
         )
         return
     left = found.number("planted_own_recovered")
@@ -187,12 +205,10 @@ def _others(found: Found) -> Iterator[str]:
         if said := _no_room(found, name):
             yield said
             continue
-        verdict = "is not shown to have more or less than"
-        if gap.high < 0:
-            verdict = "has less exposure bias than"
-        elif gap.low > 0:
-            verdict = "has more exposure bias than"
+        verdict = {1: "has more", -1: "has less"}.get(
+            gap.sign, "is not shown to have more or less"
+        )
         yield (
-            f"{found.first} {verdict} {name}"
-            f" ({shown(gap, measure, sign=True)} {measure.unit})"
+            f"{found.first} {verdict} exposure bias than {name}"
+            f" ({shown(gap, measure, sign=True)} {measure.unit}{_unclaimed(gap)})"
         )

@@ -14,6 +14,7 @@ from selfgen.evaluation.accumulated import (
     gap_difference,
     gap_interval,
     of_length,
+    paired,
 )
 from selfgen.evaluation.statistics import Interval
 from selfgen.report.collect import several
@@ -28,7 +29,8 @@ CSV = (
 )
 
 ANSWERS = {
-    "ended": "answers as they end, which count for as long as they last",
+    "ended": "answers as they end, of each prompt the steps that the answer and its reference"
+    " have",
     "fixed": "answers of exactly l tokens, which nothing ends, over the prompts whose"
     " reference has l tokens",
 }
@@ -103,7 +105,9 @@ def _line(
     spec: TableSpec[Exposure],
 ) -> Line:
     def chosen(of: Key) -> Sides:
-        return of_length(*sides[of], length) if answers == "fixed" else sides[of]
+        return (
+            of_length(*sides[of], length) if answers == "fixed" else paired(*sides[of])
+        )
 
     own = chosen(key)
     seeds, n = len(own[0]), max(map(len, own[0].values()), default=0)

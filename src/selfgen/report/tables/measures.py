@@ -10,6 +10,7 @@ from selfgen.evaluation.statistics import Interval
 from selfgen.measures.base import Measure, Rows, difference, interval
 from selfgen.measures.registry import MEASURES
 from selfgen.report.grid import NOT_RUN, Box, Entry, Grid, arrow, scope_notes
+from selfgen.report.grid import numbers as ends
 from selfgen.report.measured.words import shown
 from selfgen.report.registry import Drawn, Table, by_method, rows
 from selfgen.report.registry import Rows as Read
@@ -115,16 +116,14 @@ def _box(measure: Measure, number: Number | None) -> Box:
     if number is None:
         return NOT_RUN
     text, _, below = shown(number.value, measure).partition(" ")
-    gap = number.difference
-    sign = 0 if gap is None or gap.equal else int(gap.low > 0) - int(gap.high < 0)
+    sign = number.difference.sign if number.difference else 0
     return Entry(text, arrow(measure.better * sign, False), below)
 
 
 def _line(key: Key, measure: Measure, number: Number) -> list[Any]:
-    value, gap = number.value, number.difference
-    ends = [value.value, value.low, value.high]
-    gaps = [gap.value, gap.low, gap.high] if gap else [None] * 3
-    scaled = [None if x is None else x * measure.scale for x in (*ends, *gaps)]
+    value = number.value
+    cells = [*ends(value), *ends(number.difference)]
+    scaled = [None if x is None else x * measure.scale for x in cells]
     return [
         *key,
         measure.group,
