@@ -102,8 +102,16 @@ def test_the_figure_of_steps_shows_what_is_declared() -> None:
     for part in errors:
         for row in part[::2]:
             row |= {"due": 5, "free": row["free"][:4], "forced": row["forced"][:5]}
-    upper, lower = figures.steps_figure(errors, spec).axes
-    assert len(upper.lines[0].get_xdata()) == STEPS
-    assert [*lower.lines[0].get_xdata()] == [5, STEPS]
+    figure = figures.steps_figure(errors, spec)
+    places, sizes = figure.axes
+    assert len(places.lines[0].get_xdata()) == STEPS
+    assert places.get_title() != sizes.get_title()
+    # Side by side: no two points of a length stand at one place, and none at another length.
+    at = [x for line in sizes.lines for x in line.get_xdata()]
+    assert len({*at}) == len(at) == 6
+    assert sorted(round(x) for x in at) == [5] * 3 + [STEPS] * 3
+    (legend,) = figure.legends
+    assert {text.get_text() for text in legend.get_texts()} == {"SFT", "BASH", "RAC"}
+    assert "Dashed: after the reference's" in legend.get_title().get_text()
     for kind in style.KINDS:
         assert len(style.render(figure, kind)) > 5_000

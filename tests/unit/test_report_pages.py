@@ -28,7 +28,7 @@ COLUMNS = (
 )
 HOW = (LABELS, "sft-continued", ("bash", "rac"), 0.95)
 SPEC = TableSpec("main", "main", "laptop", COLUMNS, *HOW, (), None)
-STAGES = replace(SPEC, own=figures.Stages({"bash": "sft"}, ()))
+STAGES = replace(SPEC, own=figures.Stages({"sft": "base", "bash": "sft"}, (), {}))
 
 
 def _fake_scores():
@@ -167,36 +167,56 @@ def test_the_main_figure_without_a_baseline_has_scores_only():
     assert len(figure.axes) == 3
 
 
-def test_a_method_has_one_look_and_known_ones_are_fixed():
+def test_the_first_of_a_kind_has_its_look_and_others_have_their_own():
     mixes = {"sft": "plain", "sft-continued": "plain", "bash": "bash", "rac": "rac"}
     mixes |= {"base": "none", "bash-50": "bash", "mine": "a-package-s"}
     looks = style.looks(mixes)
-    assert looks["sft"] == (style.BLACK, "D", "-")
-    assert looks["sft-continued"] == (style.lighter(style.BLACK, 0.3), "D", "--")
+    assert looks["sft"] == (style.BLACK, "D")
+    assert looks["sft-continued"] == (
+        style.lighter(style.BLACK, style.SHADES[1]),
+        style.FURTHER[0],
+    )
     assert looks["base"].colour == style.GREY
-    assert looks["bash"] == (style.BLUE, "o", "-")
-    assert looks["bash-50"] == (style.lighter(style.BLUE, 0.3), "o", "--")
-    assert len({(look.colour, look.line) for look in looks.values()}) == len(mixes)
+    assert looks["bash"] == (style.BLUE, "o")
+    assert looks["bash-50"] == (
+        style.lighter(style.BLUE, style.SHADES[1]),
+        style.FURTHER[1],
+    )
+    assert len({look.marker for look in looks.values()}) == len(mixes)
     assert style.lighter("#004080", 0.5) == "#80A0C0"
 
 
 def test_a_stage_begins_where_its_parent_ends():
-    """And pairs, whose loss has another unit, have a row of their own."""
+    """In a panel of its own; so do pairs, whose loss has another unit. The rounds of a method
+    are one line."""
     lines = [
         ("qa", "m", method, 0, step, loss, 1e-4)
-        for method, steps, loss in (("sft", 4, 3.0), ("bash", 2, 2.0), ("dpo", 2, 0.7))
-        for step in range(steps)
+        for method, steps, loss in (
+            *(
+                ("sft", range(4), 3.0),
+                ("bash", range(2), 2.0),
+                ("rac.r1", range(1), 2.5),
+            ),
+            *(("rac", range(1, 3), 2.5), ("dpo", range(2), 0.7)),
+        )
+        for step in steps
     ]
     names = ["task", "model", "method", "seed", "step", "loss", "learning_rate"]
-    parents = {"sft": "base", "bash": "sft", "dpo": "bash"}
+    parents = {"sft": "base", "bash": "sft", "rac": "sft", "dpo": "bash"}
     labels = LABELS | {"dpo": "DPO"}
-    spec = replace(SPEC, own=figures.Stages(parents, ("dpo",)), labels=labels)
+    own = figures.Stages(parents, ("dpo",), {"rac.r1": "rac"})
+    spec = replace(SPEC, own=own, labels=labels)
     figure = figures.curves_figure(pd.DataFrame(lines, columns=names), spec)
-    (tokens, pairs) = figure.axes
-    drawn = {line.get_label(): list(line.get_xdata()) for line in tokens.lines}
-    assert drawn == {"SFT": [0, 1, 2, 3], "BASH": [4, 5]}
-    assert [list(line.get_xdata()) for line in pairs.lines] == [[6, 7]]
-    assert "pair" in pairs.get_ylabel()
+    drawn = {
+        ax.get_title(): {line.get_label(): [*line.get_xdata()] for line in ax.lines}
+        for ax in figure.axes
+    }
+    assert drawn == {
+        "qa, stage 1": {"SFT": [0, 1, 2, 3]},
+        "qa, stage 2": {"BASH": [4, 5], "RAC": [4, 5, 6]},
+        "qa, stage 3": {"DPO": [6, 7]},
+    }
+    assert ["pair" in ax.get_ylabel() for ax in figure.axes] == [False, False, True]
 
 
 def test_details_by_hand():

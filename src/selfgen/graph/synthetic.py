@@ -146,7 +146,7 @@ def _experiment(name: str, experiment: Experiment) -> ExperimentSpec:
         baseline=experiment.baseline,
         methods=tuple(experiment.methods),
         labels={n: m.label for n, m in experiment.methods.items()},
-        mixes={n: m.mix for n, m in experiment.methods.items()},
+        mixes={n: m.kind for n, m in experiment.methods.items()},
         betas=betas,
         controls=controls,
         compared=compared,

@@ -156,11 +156,7 @@ def collect(graph: Graph) -> r.CollectSpec:
             for name, method in graph.config.methods.items()
         },
         trained=tuple(r.Trained(*address) for address in graph.trained()),
-        checkpoints={
-            name: checkpoint.declared
-            for name, checkpoint in graph.checkpoints.items()
-            if checkpoint.rate is None
-        },
+        checkpoints=_methods(graph),
         passed=tuple(made for made, _ in _passed(graph)),
     )
 
@@ -219,7 +215,7 @@ def _spec(
         scale=graph.config.scale,
         columns=tuple(columns),
         labels={name: method.label for name, method in graph.config.methods.items()},
-        mixes={name: method.mix for name, method in graph.config.methods.items()},
+        mixes={name: method.kind for name, method in graph.config.methods.items()},
         baseline=tuning.references(graph),
         primary=tuple(
             name
@@ -251,7 +247,17 @@ def _stages(graph: Graph) -> Stages:
     return Stages(
         parents={name: method.parent for name, method in trained.items()},
         pairs=tuple(name for name, m in trained.items() if m.loss == "pairs"),
+        methods=_methods(graph),
     )
+
+
+def _methods(graph: Graph) -> dict[str, str]:
+    """The method of each checkpoint that is a result, or a round on the way to one."""
+    return {
+        name: checkpoint.declared
+        for name, checkpoint in graph.checkpoints.items()
+        if checkpoint.rate is None
+    }
 
 
 def _exposure(graph: Graph) -> Exposure:

@@ -62,6 +62,12 @@ class Method(Keys):
     )
 
     @property
+    def kind(self) -> str:
+        """What figures colour it as: its ``mix``, but where a key makes another method of
+        it."""
+        return self.mix
+
+    @property
     def corrects(self) -> bool:
         """Whether it is shown an answer of its own and asked for a better one."""
         return any(names.draft_of(decoding) for decoding in self.decodings)

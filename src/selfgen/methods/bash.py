@@ -96,5 +96,10 @@ class Bash(BashRows, Interleaved):
         same = Bash(mix="bash", beta=self.beta, decodings=self.decodings, **named)
         return self.beta if self == same else None
 
+    @property
+    def kind(self) -> str:
+        # Where no token of the reference is read, it is RAC token by token.
+        return "rac-token" if self.only_beta == 1 else self.mix
+
 
 METHOD = Bash

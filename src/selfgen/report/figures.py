@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from selfgen.evaluation.statistics import mean_interval
+from selfgen.evaluation.statistics import Interval, mean_interval
 from selfgen.report.collect import NO_MODEL, SHARED, in_order, several
 from selfgen.report.measure import Line, Numbers, main_table
 from selfgen.report.registry import (
@@ -22,15 +22,18 @@ from selfgen.report.registry import (
 from selfgen.report.spec import TableSpec
 from selfgen.report.style import (
     BLACK,
-    TEXT_GREY,
     Look,
-    family,
+    beside,
+    dot,
     legend,
     listed,
     looks,
+    note,
     panel,
     panels,
     styled,
+    trace,
+    upright,
 )
 from selfgen.report.tables.details import title as title_of
 from selfgen.report.tables.steps import rates
@@ -40,12 +43,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-AFTER = {"after own steps": "-", "after the reference's": "--"}
 
-
-def _looks(spec: TableSpec[Any], shown: Iterable[str] = ()) -> dict[str, Look]:
+def look_of(spec: TableSpec[Any], shown: Iterable[str] = ()) -> dict[str, Look]:
     """Of all methods of the configuration, whichever a figure shows, and then of others that
-    are shown, such as rounds of a method."""
+    are shown, as the first sentence is."""
     names = dict.fromkeys([*spec.labels, *shown])
     return looks({name: spec.mixes.get(name, "none") for name in names})
 
@@ -85,9 +86,10 @@ def main_figure(
         dagger = f" {SHARED}" if column.shared_templates else ""
         title = textwrap.fill(f"{column.title}{dagger}", 22)
         ax.set_title(f"{title}\nn = {table.size(i)}")
+    seen = look_of(spec, (row.method for row in table.rows))
     for axes, (title, units, value, lines) in zip(grid, parts, strict=True):
         for ax, (i, _), unit in zip(axes, columns, units, strict=True):
-            _dots(ax, lines, i, value, spec.mixes)
+            _dots(ax, lines, i, value, seen)
             ax.set_xlabel(unit)
         axes[0].set_yticks(range(len(lines)), _names(lines))
         axes[0].text(
@@ -99,7 +101,7 @@ def main_figure(
             va="bottom",
             fontweight="bold",
         )
-    figure.supxlabel(_explained(table), fontsize=7, color=TEXT_GREY)
+    note(figure, _explained(table))
     return figure
 
 
@@ -114,11 +116,7 @@ def _explained(table: Numbers) -> str:
 
 
 def _dots(
-    ax: Axes,
-    rows: list[Line],
-    i: int,
-    name: str,
-    mixes: Mapping[str, str],
+    ax: Axes, rows: list[Line], i: int, name: str, seen: Mapping[str, Look]
 ) -> None:
     """A dot and its interval a row: the ``mean`` or ``difference`` of column ``i``."""
     from matplotlib.ticker import MaxNLocator
@@ -127,28 +125,8 @@ def _dots(
         ax.axvline(0, color=BLACK, linewidth=0.6, zorder=1)
     for y, row in enumerate(rows):
         value = getattr(row.scores[i], name, None)
-        if value is None:
-            continue
-        colour, marker, _ = family(mixes.get(row.method, "none"))
-        filled = name == "mean" or value.sign != 0
-        ax.plot(
-            [100 * value.low, 100 * value.high],
-            [y, y],
-            color=colour,
-            linewidth=1.2,
-            solid_capstyle="round",
-            zorder=2,
-        )
-        ax.plot(
-            [100 * value.value],
-            [y],
-            marker=marker,
-            markersize=4.5,
-            markeredgecolor=colour,
-            markerfacecolor=colour if filled else "white",
-            markeredgewidth=1.0,
-            zorder=3,
-        )
+        if value is not None:
+            dot(ax, y, value, seen[row.method], name == "mean" or value.sign != 0)
     ax.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
     listed(ax, len(rows))
 
@@ -163,55 +141,76 @@ def _names(rows: Sequence[Line]) -> list[str]:
 
 @dataclass(frozen=True)
 class Stages:
-    """The parent of each trained method, and those that are trained on pairs."""
+    """The parent of each trained method, and those that are trained on pairs; the method of
+    each checkpoint, of which a method of several rounds has one a round."""
 
     parents: dict[str, str]
     pairs: tuple[str, ...]
+    methods: dict[str, str]
+
+    def stage(self, method: str) -> int:
+        """How many trainings the weights of a method are behind, its own included."""
+        return 1 + self.stage(self.parents[method]) if method in self.parents else 0
 
 
 @styled
 def curves_figure(curves: pandas.DataFrame, spec: TableSpec[Stages]) -> Figure:
-    """Training loss per labelled token, and of pairs in a row of their own. A stage begins
-    where its parent's ends. Losses of methods are not comparable: their contexts differ.
+    """Training loss per labelled token, a row a stage, which begins at the step where the one
+    before it ends; of pairs in rows of their own. Losses of methods are not comparable: their
+    contexts differ.
 
-    A panel a task and model, a line a method.
+    A column a task and model, a line a method.
 
     ``curves``: task, model, method, seed, step, loss, learning_rate. A line is the mean
     of the seeds, smoothed by a running mean over a twentieth of the steps.
     """
-    shown = in_order(curves, ["task", "model"])
-    many = len({model for _, model in shown}) > 1
-    on_pairs = curves["method"].isin(spec.own.pairs)
-    losses = [("loss of a labelled token", curves[~on_pairs])]
-    if on_pairs.any():
-        losses.append(("loss of a pair", curves[on_pairs]))
-    size = (max(4.6, 0.4 + 2.2 * len(shown)), 0.7 + 2.0 * len(losses))
-    figure, axes = panels(len(losses), len(shown), size)
-    look_of = _looks(spec, curves["method"])
-    for line, (unit, part) in zip(axes, losses, strict=True):
-        for ax, (task, model) in zip(line, shown, strict=True):
-            own = part[(part["task"] == task) & (part["model"] == model)]
+    curves = curves.assign(method=curves["method"].replace(spec.own.methods))
+    staged: dict[tuple[bool, int], list[str]] = {}
+    for method in curves["method"].unique():
+        key = (method in spec.own.pairs, spec.own.stage(method))
+        staged.setdefault(key, []).append(method)
+    places = in_order(curves, ["task", "model"])
+    many = several(model for _, model in places)
+    losses = sorted(staged.items())
+    # The more lines, the higher
+    heights = [1.9 + 0.1 * len(methods) for _, methods in losses]
+    figure, axes = panels(
+        len(losses),
+        len(places),
+        (max(6.4, 0.4 + 2.2 * len(places)), 0.7 + sum(heights)),
+        gridspec_kw={"height_ratios": heights},
+    )
+    for row, ((on_pairs, stage), methods) in zip(axes, losses, strict=True):
+        for ax, (task, model) in zip(row, places, strict=True):
             every = curves[(curves["task"] == task) & (curves["model"] == model)]
-            steps = (every.groupby("method")["step"].max() + 1).to_dict()
-            for (method,) in in_order(own, ["method"]):
-                mean = own[own["method"] == method].groupby("step")["loss"].mean()
-                window = max(1, math.ceil(len(mean) / 20))
-                smooth = mean.rolling(window, center=True, min_periods=1).mean()
-                look = look_of[method]
-                ax.plot(
-                    smooth.index + _before(method, spec.own.parents, steps),
-                    smooth.to_numpy(),
-                    color=look.colour,
-                    linestyle=look.line,
-                    linewidth=1.2,
-                    label=spec.labels.get(method, method),
-                )
-            first, last = ax in axes[0], ax in axes[-1]
-            panel(ax, unit if ax is line[0] else "", "step" if last else "", "y")
-            if first:
-                ax.set_title(f"{task}, {model}" if many else task)
+            own = every[every["method"].isin(methods)]
+            if own.empty:
+                ax.remove()
+                continue
+            _losses(ax, own, every, spec)
+            unit = "loss of a pair" if on_pairs else "loss of a labelled token"
+            panel(ax, unit if ax is row[0] else "", "step", "y")
+            name = f"{task}, {model}" if many else task
+            ax.set_title(f"{name}, stage {stage}")
     legend(figure, axes, 1.9)
     return figure
+
+
+def _losses(
+    ax: Axes, own: pandas.DataFrame, every: pandas.DataFrame, spec: TableSpec[Stages]
+) -> None:
+    """The lines of one stage; ``every``: curves of all stages."""
+    steps = (every.groupby("method")["step"].max() + 1).to_dict()
+    seen = look_of(spec)
+    for number, (method,) in enumerate(in_order(own, ["method"])):
+        mean = own[own["method"] == method].groupby("step")["loss"].mean()
+        window = max(1, math.ceil(len(mean) / 20))
+        smooth = mean.rolling(window, center=True, min_periods=1).mean()
+        points = (
+            smooth.index + _before(method, spec.own.parents, steps),
+            smooth.to_numpy(),
+        )
+        trace(ax, points, seen[method], spec.labels[method], number=number)
 
 
 def _before(method: str, parents: Mapping[str, str], steps: Mapping[str, int]) -> int:
@@ -223,12 +222,14 @@ def _before(method: str, parents: Mapping[str, str], steps: Mapping[str, int]) -
 @styled
 def steps_figure(errors: Sequence[Rows], spec: TableSpec[Any]) -> Figure:
     """Errors of steps that a checker judges, by their place in the answer: after own steps
-    (lines), and after the reference's (dashes).
+    (solid), and after the reference's (dashed).
 
     A panel a task and model; the declared methods and what they are compared with. Beside
     them, where the references have different numbers of steps, the excess by that number,
     with its interval.
     """
+    from matplotlib.ticker import MaxNLocator
+
     found = by_method(spec, errors)
     shown = {
         key: by_seed
@@ -245,63 +246,61 @@ def steps_figure(errors: Sequence[Rows], spec: TableSpec[Any]) -> Figure:
         )
     )
     columns = len(places) + len(sized)
-    figure, axes = panels(1, columns, (max(4.6, 0.4 + 2.4 * columns), 2.7))
-    look_of = _looks(spec)
-    by_place, by_size = axes[0][: len(places)], axes[0][len(places) :]
-    for one, ax in [
-        *zip(places, by_place, strict=True),
-        *zip(sized, by_size, strict=True),
-    ]:
-        ax.set_title(", ".join(one) if several(m for _, m in places) else one[0])
-        for key, by_seed in shown.items():
-            if key[:2] != one:
-                continue
-            look = (look_of[key[2]].colour, spec.labels[key[2]])
-            if ax in by_place:
-                _by_place(ax, by_seed, *look)
-            else:
-                _by_size(ax, by_seed, *look, spec.confidence, key)
-    for ax in by_place:
-        first = ax is by_place[0]
-        panel(ax, "wrong steps, %" if first else "", "step of the answer", "y")
-    for ax in by_size:
-        first = ax is by_size[0]
-        panel(
-            ax, "excess error, points" if first else "", "steps of the reference", "y"
-        )
-    legend(figure, axes, 1.9, AFTER)
+    figure, axes = panels(1, columns, (max(4.6, 0.4 + 2.4 * columns), 2.9))
+    seen = look_of(spec)
+    many = several(model for _, model in places)
+    for number, (ax, place) in enumerate(zip(axes[0], places + sized, strict=True)):
+        name = ", ".join(place) if many else place[0]
+        own = [(k[2], by_seed) for k, by_seed in shown.items() if k[:2] == place]
+        ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+        if number < len(places):
+            for i, (method, by_seed) in enumerate(own):
+                _by_place(ax, by_seed, seen[method], spec.labels[method], i)
+            unit = "wrong steps, %" if ax is axes[0][0] else ""
+            panel(ax, unit, "step of the answer", "y")
+            ax.set_title(f"{name}: errors by place")
+            continue
+        for i, (method, by_seed) in enumerate(own):
+            sizes, means = _by_size(by_seed, spec.confidence, (*place, method))
+            at = [size + beside(i, len(own)) for size in sizes]
+            upright(ax, at, means, seen[method], spec.labels[method])
+        unit = "excess error, points" if number == len(places) else ""
+        panel(ax, unit, "steps of the reference", "y")
+        ax.set_title(f"{name}: excess by length")
+    legend(
+        figure,
+        axes,
+        1.9,
+        "Solid: after own steps. Dashed: after the reference's."
+        + " Excess: the first minus the second." * bool(sized),
+    )
     return figure
 
 
-def _by_place(ax: Axes, by_seed: Mapping[int, Rows], colour: str, label: str) -> None:
+def _by_place(
+    ax: Axes, by_seed: Mapping[int, Rows], look: Look, label: str, number: int
+) -> None:
     every = [row for rows in by_seed.values() for row in rows]
-    for side, line in (("free", "-"), ("forced", "--")):
+    for side, dashes in (("free", "-"), ("forced", "--")):
         wrong = [
             [bool(row[side][k]) for row in every if k < min(len(row[side]), row["due"])]
             for k in range(max(row["due"] for row in every))
         ]
         # The last places are those of few answers.
         kept = [x for x in wrong if len(x) >= 0.2 * len(wrong[0])]
-        ax.plot(
+        points = (
             range(1, len(kept) + 1),
             [100 * sum(x) / len(x) for x in kept],
-            line,
-            color=colour,
-            linewidth=1.2,
-            label=label if side == "free" else None,
         )
+        trace(ax, points, look, label if side == "free" else None, dashes, number)
 
 
 def _by_size(
-    ax: Axes,
-    by_seed: Mapping[int, Rows],
-    colour: str,
-    label: str,
-    confidence: float,
-    names: tuple[str, ...],
-) -> None:
+    by_seed: Mapping[int, Rows], confidence: float, names: tuple[str, ...]
+) -> tuple[list[int], list[Interval]]:
+    """Numbers of steps of the references, and the mean excess of each."""
     sizes = sorted({row["due"] for rows in by_seed.values() for row in rows})
-    means = [
+    return sizes, [
         mean_interval(
             {
                 seed: {r["id"]: rates(r)["excess"] for r in rows if r["due"] == size}
@@ -312,9 +311,6 @@ def _by_size(
         )
         for size in sizes
     ]
-    ax.plot(sizes, [100 * m.value for m in means], color=colour, label=label)
-    low, high = ([100 * getattr(m, side) for m in means] for side in ("low", "high"))
-    ax.fill_between(sizes, low, high, color=colour, alpha=0.15, linewidth=0)
 
 
 FIGURES: dict[str, Rendering[Figure]] = {

@@ -1,4 +1,4 @@
-"""How all figures look: one style, and one colour and marker for each kind of method.
+"""How all figures look: one style, and one colour and marker for each method of a run.
 
 Colours are those of Okabe and Ito, and of Tol's muted scheme (colour-blind safe). Equal
 inputs give equal bytes: no dates, no random ids, and the font that ships with matplotlib.
@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import functools
 import io
+import itertools
+import textwrap
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeVar
 
 if TYPE_CHECKING:
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.typing import RcKeyType
+
+    from selfgen.evaluation.statistics import Interval
 
 Arguments = ParamSpec("Arguments")
 Drawn = TypeVar("Drawn")
@@ -30,8 +34,16 @@ INDIGO, OLIVE, ROSE = "#332288", "#999933", "#CC6677"
 """No method's: of kinds of contexts, and of what is better or worse."""
 BLACK, TEXT_GREY, GREY, LIGHT = "#000000", "#555555", "#8A8A8A", "#D9D9D9"
 
-FAMILIES = {
-    "none": (GREY, "o"),
+Marker = str | tuple[tuple[float, float], ...]
+"""A name of matplotlib's, or a polygon."""
+
+
+def _closed(*corners: tuple[float, float]) -> Marker:
+    return (*corners, corners[0])
+
+
+FAMILIES: dict[str, tuple[str, Marker]] = {
+    "none": (GREY, "."),
     "plain": (BLACK, "D"),
     "bash": (BLUE, "o"),
     "realigned": (PINK, "P"),
@@ -40,16 +52,29 @@ FAMILIES = {
     "two-pass": (SKY, "<"),
     "rac": (GREEN, "^"),
     "rac-inline": (GREEN, ">"),
+    "rac-token": (GREEN, _closed((-1, -0.8), (1, -0.8), (0.4, 0.8), (-0.4, 0.8))),
     "spin": (ORANGE, "X"),
     "dpo": (ORANGE, "X"),
     "pairs": (ORANGE, "X"),
 }
-"""Colour and marker of a method by its ``mix``; all others have ``OTHER``."""
-OTHER = (WINE, "h")
+"""Colour and marker of a kind of methods; all other kinds have ``OTHER``."""
+OTHER: tuple[str, Marker] = (WINE, "8")
 
-LINES = ("-", "--", ":", "-.")
-SHADES = (0.0, 0.3, 0.5)
+FURTHER: tuple[Marker, ...] = (
+    *("d", "*", "p"),
+    _closed((-1, 1), (1, 1), (-1, -1), (1, -1)),  # an hourglass
+    _closed((-1, 0.5), (1, 0.5), (1, -0.5), (-1, -0.5)),  # a bar that lies
+    "h",
+    _closed((-1, 1), (-1, -1), (1, 1), (1, -1)),  # a bow tie
+    _closed((-0.5, 1), (0.5, 1), (0.5, -1), (-0.5, -1)),  # a bar that stands
+    _closed((-1, 1), (-0.2, 1), (-0.2, -0.2), (1, -0.2), (1, -1), (-1, -1)),  # an L
+    _closed((-0.2, 1), (1, 1), (0.2, -1), (-1, -1)),  # a bar that leans
+)
+"""Markers of methods whose kind has given its own away."""
+SHADES = (0.0, 0.25, 0.45)
 """Shares of white in the colours of further methods of a family."""
+SIZE = 5.0
+"""Of a marker, in points."""
 
 STYLE: dict[RcKeyType, Any] = {
     "font.family": "DejaVu Sans",
@@ -59,6 +84,9 @@ STYLE: dict[RcKeyType, Any] = {
     "xtick.labelsize": 8,
     "ytick.labelsize": 8,
     "legend.fontsize": 8,
+    "legend.title_fontsize": 8,
+    "figure.titlesize": 8,
+    "figure.labelsize": 8,
     "axes.linewidth": 0.6,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -80,31 +108,32 @@ METADATA: dict[str, dict[str, Any]] = {
 
 
 class Look(NamedTuple):
-    """Of a method in every figure of a configuration."""
+    """Of a method in every figure of a run."""
 
     colour: str
-    marker: str
-    line: str
+    marker: Marker
 
 
 def looks(mixes: Mapping[str, str]) -> dict[str, Look]:
-    """The look of each method of a configuration, from its ``mix``, in their order, so that a
-    method looks the same in every figure. Further methods of a family have another line and
-    a lighter shade."""
+    """The look of each method of a run, from its kind, in the order of the configuration:
+    what every figure of the run draws with. The first of a kind has the kind's marker, each
+    further one the next of ``FURTHER``, and a shade of the colour."""
+    further = itertools.cycle(FURTHER)
     counts: Counter[str] = Counter()
-    found = {}
-    for method in mixes:
-        colour, marker = FAMILIES.get(mixes[method], OTHER)
-        number = counts[colour]
+    gone: set[Marker] = set()
+    found: dict[str, Look] = {}
+    for method, mix in mixes.items():
+        colour, first = FAMILIES.get(mix, OTHER)
+        shade = lighter(colour, SHADES[counts[colour] % len(SHADES)])
         counts[colour] += 1
-        shade = SHADES[number % len(SHADES)]
-        found[method] = Look(lighter(colour, shade), marker, LINES[number % len(LINES)])
+        # Once round at most: where all are taken, two methods look the same.
+        for marker in itertools.chain([first], itertools.islice(further, len(FURTHER))):
+            look = Look(shade, marker)
+            if marker not in gone and look not in found.values():
+                break
+        gone.add(first)
+        found[method] = look
     return found
-
-
-def family(mix: str) -> Look:
-    """The look of all methods of a ``mix``, where each has its name beside it."""
-    return Look(*FAMILIES.get(mix, OTHER), "-")
 
 
 def lighter(colour: str, white: float) -> str:
@@ -119,8 +148,24 @@ def render(figure: Figure, kind: str) -> bytes:
 
     buffer = io.BytesIO()
     with matplotlib.rc_context(STYLE):
+        _lay_out(figure)
         figure.savefig(buffer, format=kind, metadata=METADATA[kind])
     return buffer.getvalue()
+
+
+def _lay_out(figure: Figure) -> None:
+    """Places the panels for good: the last digits of what the solver finds differ from one
+    time to the next, and with them the bytes of files."""
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    if isinstance(figure.get_layout_engine(), ConstrainedLayoutEngine):
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")
+        for ax in figure.axes:
+            left, bottom, width, height = (
+                round(x, 6) for x in ax.get_position().bounds
+            )
+            ax.set_position((left, bottom, width, height))
 
 
 def styled(draw: Callable[Arguments, Drawn]) -> Callable[Arguments, Drawn]:
@@ -165,30 +210,96 @@ def listed(ax: Axes, rows: int) -> None:
     ax.tick_params(axis="y", length=0)
 
 
-def legend(
-    figure: Figure, axes: Any, width: float = 1.7, more: Mapping[str, Any] = {}
+def trace(
+    ax: Axes,
+    points: tuple[Sequence[float], Sequence[float]],
+    look: Look,
+    label: str | None = None,
+    dashes: str = "-",
+    number: int = 0,
 ) -> None:
-    """Every labelled line once, below the panels; a name takes so many inches. ``more``: what
-    lines mean besides, by their names."""
-    from matplotlib.lines import Line2D
+    """A line through ``points``, xs and ys, with a marker here and there; lines of other
+    ``number`` have theirs elsewhere."""
+    every = max(1, len(points[0]) // 6)
+    ax.plot(
+        *points,
+        color=look.colour,
+        marker=look.marker,
+        markersize=SIZE,
+        markevery=(number % every, every),
+        linestyle=dashes,
+        linewidth=1.2,
+        label=label,
+    )
 
+
+def upright(
+    ax: Axes,
+    xs: Sequence[float],
+    values: Sequence[Interval],
+    look: Look,
+    label: str | None = None,
+) -> None:
+    """Points over ``xs``, each with its interval; in percent, ``values`` are shares of 1."""
+    low, mid, high = (
+        [100 * getattr(value, end) for value in values]
+        for end in ("low", "value", "high")
+    )
+    ax.vlines(xs, low, high, color=look.colour, linewidth=1.0)
+    ax.plot(xs, mid, ls="", marker=look.marker, ms=SIZE, color=look.colour, label=label)
+
+
+def beside(number: int, count: int) -> float:
+    """How far from its place one of ``count`` points stands that share a place of width 1."""
+    return 0.7 * ((number + 0.5) / count - 0.5)
+
+
+def dot(ax: Axes, y: float, value: Interval, look: Look, filled: bool = True) -> None:
+    """A point in row ``y`` with its interval; in percent, ``value`` is a share of 1."""
+    ends = [100 * value.low, 100 * value.high]
+    ax.plot(ends, [y, y], color=look.colour, linewidth=1.2, zorder=2)
+    ax.plot(
+        [100 * value.value],
+        [y],
+        marker=look.marker,
+        markersize=SIZE,
+        color=look.colour,
+        markerfacecolor=look.colour if filled else "white",
+        zorder=3,
+    )
+
+
+def note(figure: Figure, text: str) -> None:
+    """What all panels have to be read with, below them."""
+    figure.supxlabel(_wrapped(figure, text), color=TEXT_GREY)
+
+
+def _wrapped(figure: Figure, text: str) -> str:
+    """In lines that the figure holds."""
+    return textwrap.fill(text, int(17 * figure.get_size_inches()[0]))
+
+
+def legend(figure: Figure, axes: Any, width: float = 1.7, title: str = "") -> None:
+    """Every labelled line once, below the panels; a name takes so many inches. ``title``:
+    what all lines have to be read with."""
     found: dict[str, Artist] = {}
     for ax in axes.flat:
         handles, names = ax.get_legend_handles_labels()
         found |= {n: h for n, h in zip(names, handles, strict=True) if n not in found}
-    for name, line in more.items():
-        found[name] = Line2D([], [], color=TEXT_GREY, ls=line, lw=1.2)
     # Filled row by row, so that no hole is left in the middle.
     columns = max(1, min(len(found), int(figure.get_size_inches()[0] / width)))
     rows = -(-len(found) // columns)
     columns = -(-len(found) // rows)
     # Two lines are of the figure's own height.
     wide, high = figure.get_size_inches()
-    figure.set_size_inches(wide, high + 0.17 * max(0, rows - 2))
+    title = _wrapped(figure, title)
+    lines = rows + bool(title) * (1 + title.count("\n"))
+    figure.set_size_inches(wide, high + 0.17 * max(0, lines - 2))
     figure.legend(
         found.values(),
         found.keys(),
         loc="outside lower center",
         ncols=columns,
         frameon=False,
+        title=title,
     )

@@ -21,6 +21,9 @@ READ = 64
 TITLE = 20
 """Characters of a panel's title on one line."""
 
+ROW = 56
+"""Of a row's."""
+
 ACROSS = 3
 """Panels beside each other at most."""
 
@@ -65,7 +68,7 @@ def places(found: Found, name: str) -> Figure | None:
         where = "lag" if name.startswith("planted") else "place"
         style.panel(ax, "" if beside else unit, "" if below else where)
         ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-    figure.suptitle(title, x=0.01, ha="left", fontsize=8, fontweight="bold")
+    figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
     style.legend(figure, axes, 2.2)
     return figure
 
@@ -79,15 +82,15 @@ def differences(found: Found) -> Figure | None:
     if not others or not numbers:
         return None
     titles = list({n.measure.name: n.measure for n in numbers}.values())
-    height = 0.9 + 0.2 * len(titles)
-    figure, axes = style.panels(1, len(others), (3.4 + 1.8 * len(others), height))
+    height = 0.9 + 0.3 * len(titles)
+    figure, axes = style.panels(1, len(others), (4.2 + 1.6 * len(others), height))
     for ax, other in zip(axes.flat, others, strict=True):
         _panel(ax, titles, [n for n in numbers if n.model == other])
         ax.set_title(textwrap.fill(f"minus {other}", TITLE), loc="left")
         if ax is not axes.flat[0]:
             ax.set_yticklabels([])
-    figure.suptitle(found.first, x=0.01, ha="left", fontsize=8, fontweight="bold")
-    figure.supxlabel("difference over half its interval", fontsize=8)
+    figure.suptitle(found.first, x=0.01, ha="left", fontweight="bold")
+    figure.supxlabel("difference over half its interval")
     return figure
 
 
@@ -110,4 +113,5 @@ def _panel(ax: Axes, measures: list[Measure], numbers: list[Number]) -> None:
         at = max(-6.0, min(6.0, gap.value / half))
         ax.plot([at], [rows[number.measure.name]], "o", color=colour, ms=4)
     ax.set_xlim(-6.5, 6.5)
-    ax.set_yticks(range(len(measures)), [m.title for m in measures], fontsize=6)
+    titles = [textwrap.fill(measure.title, ROW) for measure in measures]
+    ax.set_yticks(range(len(measures)), titles)

@@ -4,40 +4,40 @@ from __future__ import annotations
 
 from selfgen.report.synthetic.spec import AblationSpec
 
+BY_EXPERIMENT = ("variants", "gain")
+"""Figures of which there is one an experiment."""
+
 
 def captions(confidence: float) -> dict[str, str]:
-    """By figure, in the order of the page; ``confidence`` of intervals (0..1). Of the
-    ``variants`` there is one figure an experiment."""
+    """By figure, in the order of the page; ``confidence`` of intervals (0..1)."""
     percent = f"{100 * confidence:g} %"
-    bands = f"Bands: {percent} intervals over seeds and prompts."
+    upright = f"Upright lines: {percent} intervals over seeds and prompts."
     return {
         "beta": "Exact match and excess error over beta, for BASH and for random tokens at"
-        " exactly the same positions. The diamond is continued SFT, which is beta 0."
-        f" {bands} Shown: how both move with the share of own tokens. Not shown: that beta"
+        " exactly the same positions, side by side. At beta 0 stands continued SFT."
+        f" {upright} Shown: how both move with the share of own tokens. Not shown: that beta"
         " is a dose; how much of the context it changes depends on how good the model is"
         " (next figure).",
         "corruption": "The same, over the measured share of context tokens that differ"
-        f" from the reference. {bands} Shown: BASH and its control at equal corruption. Not"
+        f" from the reference. {upright} Shown: BASH and its control at equal corruption. Not"
         " shown: other kinds of noise.",
         "variants": "Every method's difference to continued SFT from the same weights,"
         f" with {percent} intervals of the paired difference; filled where 0 is outside."
         " Shown: equal steps, rows and learning rates, unless the name says otherwise. Not"
         " shown: what each method would reach with hyperparameters of its own.",
         "lengths": "Exact match and excess error by the length of the prompt, side by side"
-        f" with {percent} intervals over seeds and prompts; the darker, the higher beta."
-        " Shown: whether exposure bias grows with length. Not shown: lengths that"
-        " were not trained on.",
+        f" with {percent} intervals over seeds and prompts. Shown: whether exposure bias"
+        " grows with length. Not shown: lengths that were not trained on.",
         "positions": "Error by position in the answers to the longest prompts:"
-        " free-running (lines) and teacher-forced (dashes), over all seeds. In chains every"
+        " free-running (solid) and teacher-forced (dashed), over all seeds. In chains every"
         " third position is a digit that had to be computed. Positions that fewer than a"
         " fifth of the answers have are left out. Shown: where the two part. Not shown:"
         " intervals.",
         "curves": "Exact match, free-running and excess error on validation prompts while"
         " training goes on, of the methods that are trained longer than the others, each"
-        " beside continued SFT."
-        f" Bands: {percent} t-intervals over seeds. Shown: whether a gain is one of speed,"
-        " and what is left of it at the end. Not shown: runs that stop earlier and whose"
-        " learning rate has fallen by then.",
+        f" beside continued SFT. Upright lines: {percent} t-intervals over seeds. Shown:"
+        " whether a gain is one of speed, and what is left of it at the end. Not shown: runs"
+        " that stop earlier and whose learning rate has fallen by then.",
         "frontier": "Free-running against teacher-forced error while training goes on, mean"
         " of the seeds at each measured step; on the dotted line a model's own tokens do no"
         " harm. Shown: what is left of a difference when learning speed is taken out. Not"
@@ -47,13 +47,11 @@ def captions(confidence: float) -> dict[str, str]:
         " second turn mends, right ones that it breaks, and answers that it changes at all,"
         f" with {percent} intervals. Shown: models trained from nothing. Not shown:"
         " pretrained models, which can copy a draft before they are trained to correct it.",
-        "gain": "Exact match gained over continued SFT against the seconds of the pass and"
-        " of training, on one thread. Blue circles: BASH; vermilion squares: random or masked"
-        " tokens; light blue triangles: drawn while training; green triangles: RAC; orange"
-        " crosses: pairs; black diamonds: plain SFT; pink crosses: labels of a checker."
-        " Points are named where there is room. Shown: what a gain costs on this machine. Not"
-        " shown: the ratio of pass and training for larger models, where a pass is relatively"
-        " cheaper.",
+        "gain": "Exact match gained over continued SFT, and the seconds of the pass and of"
+        f" training on one thread, the cheapest first, with {percent} intervals of the paired"
+        " difference; filled where 0 is outside. Shown: what a gain costs on this machine."
+        " Not shown: the ratio of pass and training for larger models, where a pass is"
+        " relatively cheaper.",
     }
 
 
@@ -71,7 +69,7 @@ def files(spec: AblationSpec) -> dict[str, list[str]]:
     """The names of the files of each figure."""
     return {
         name: [f"{name}-{experiment.name}" for experiment in spec.experiments]
-        if name == "variants"
+        if name in BY_EXPERIMENT
         else [name]
         for name in captions(spec.confidence)
     }

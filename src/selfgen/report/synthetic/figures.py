@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from selfgen.evaluation.exposure import rates
 from selfgen.evaluation.statistics import Interval
 from selfgen.report.style import (
     BLACK,
-    BLUE,
+    FAMILIES,
     LIGHT,
     TEXT_GREY,
-    VERMILION,
     Look,
-    family,
+    beside,
+    dot,
     legend,
-    lighter,
     listed,
     looks,
+    note,
     panel,
     panels,
     styled,
+    trace,
+    upright,
 )
 from selfgen.report.synthetic.numbers import Line, Numbers, seeds_interval
 from selfgen.report.synthetic.spec import ExperimentSpec
@@ -35,7 +35,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-AFTER = {"free-running": "-", "teacher-forced": "--"}
+Looks = Mapping[str, Look]
+"""Of each method of the run, by its name."""
+
 POINTS = {
     "exact": "exact match, %",
     "free_error": "free-running error, %",
@@ -51,76 +53,62 @@ def grid_of(
     return panels(rows, columns, (0.7 + width * columns, 0.7 + height * rows))
 
 
+def look_of(experiments: Iterable[ExperimentSpec]) -> Looks:
+    """Of all methods of a run: what has one name in several experiments has one look."""
+    mixes: dict[str, str] = {}
+    for experiment in experiments:
+        for method in experiment.methods:
+            mixes.setdefault(method, experiment.mixes.get(method, "none"))
+    return looks(mixes)
+
+
 @styled
-def beta(experiments: Sequence[Numbers], by_corruption: bool = False) -> Figure:
+def beta(
+    experiments: Sequence[Numbers], seen: Looks, by_corruption: bool = False
+) -> Figure:
     """Exact match and excess error over beta, or over the share of corrupted context."""
     figure, axes = grid_of(2, len(experiments))
     for column, numbers in enumerate(experiments):
         for row, measure in enumerate(("exact", "excess")):
             ax = axes[row][column]
-            _dose(ax, numbers, measure, by_corruption)
+            _dose(ax, numbers, measure, seen, by_corruption)
             panel(ax, POINTS[measure] if column == 0 else "")
         axes[0][column].set_title(numbers.spec.label)
         what = "context tokens that differ, %" if by_corruption else "beta"
         axes[1][column].set_xlabel(what)
-    legend(figure, axes)
+    legend(figure, axes, 1.9, "Solid: own tokens. Dashed: random tokens.")
     return figure
 
 
-def _dose(ax: Axes, numbers: Numbers, measure: str, by_corruption: bool) -> None:
-    experiment, lines = numbers.spec, numbers.lines
-    base = lines[experiment.baseline, "direct"].cells[measure].mean
-    for names, look, title in (
-        (experiment.dose(), Look(BLUE, "o", "-"), "BASH"),
-        (
-            [experiment.controls.get(n) for n in experiment.dose()],
-            Look(VERMILION, "s", "--"),
-            "random tokens",
-        ),
-    ):
-        points: list[tuple[float, Interval]] = [(0.0, base)]
-        for bash, name in zip(experiment.dose(), names, strict=True):
-            if name is None or (name, "direct") not in lines:
-                continue
-            x = experiment.betas[bash]
-            if by_corruption:
-                x = 100 * (lines[bash, "direct"].corruption or 0.0)
-            points.append((x, lines[name, "direct"].cells[measure].mean))
-        _line(ax, points, look, title)
-    ax.plot(
-        [0],
-        [100 * base.value],
-        "D",
-        color=BLACK,
-        markersize=5,
-        zorder=4,
-        label=experiment.labels[experiment.baseline],
-    )
-
-
-def _line(
-    ax: Axes, points: Sequence[tuple[float, Interval]], look: Look, title: str
+def _dose(
+    ax: Axes, numbers: Numbers, measure: str, seen: Looks, by_corruption: bool
 ) -> None:
-    """Means on a line, with a band of their intervals."""
-    xs = [x for x, _ in points]
-    mid, low, high = (
-        [100 * getattr(i, n) for _, i in points] for n in ("value", "low", "high")
-    )
-    ax.fill_between(xs, low, high, color=look.colour, alpha=0.15, linewidth=0)
-    ax.plot(
-        xs,
-        mid,
-        look.line,
-        color=look.colour,
-        marker=look.marker,
-        markersize=3.5,
-        linewidth=1.2,
-        label=title,
-    )
+    experiment, lines = numbers.spec, numbers.lines
+    doses = {
+        method: 100 * (lines[method, "direct"].corruption or 0.0)
+        if by_corruption
+        else experiment.betas[method]
+        for method in experiment.dose()
+        if (method, "direct") in lines
+    }
+    step = 0.015 * max(doses.values(), default=0.0)
+    own = {experiment.baseline: 0.0} | {m: x - step for m, x in doses.items()}
+    control = {experiment.baseline: 0.0} | {
+        experiment.controls[m]: x + step
+        for m, x in doses.items()
+        if (experiment.controls.get(m, ""), "direct") in lines
+    }
+    for places, kind, dashes in ((own, "bash", "-"), (control, "random", "--")):
+        means = {m: lines[m, "direct"].cells[measure].mean for m in places}
+        values = [100 * mean.value for mean in means.values()]
+        ax.plot([*places.values()], values, dashes, color=FAMILIES[kind][0], lw=1.0)
+        for method, mean in means.items():
+            label = experiment.labels[method]
+            upright(ax, [places[method]], [mean], seen[method], label)
 
 
 @styled
-def variants(numbers: Numbers) -> Figure:
+def variants(numbers: Numbers, seen: Looks) -> Figure:
     """Every method's difference to the baseline, in points, with its interval."""
     experiment = numbers.spec
     lines = [
@@ -133,62 +121,46 @@ def variants(numbers: Numbers) -> Figure:
     for ax, measure in zip(axes[0], measures, strict=True):
         ax.axvline(0, color=BLACK, linewidth=0.6, zorder=1)
         for y, line in enumerate(lines):
-            d = line.cells[measure].difference
-            if d is None:
-                continue
-            colour, marker, _ = family(experiment.mixes.get(line.method, "none"))
-            ax.plot([100 * d.low, 100 * d.high], [y, y], color=colour, linewidth=1.2)
-            ax.plot(
-                [100 * d.value],
-                [y],
-                marker,
-                markersize=4,
-                color=colour,
-                markerfacecolor=colour if d.sign else "white",
-            )
+            if d := line.cells[measure].difference:
+                dot(ax, y, d, seen[line.method], d.sign != 0)
         names = [experiment.labels[line.method] for line in lines]
         ax.set_yticks(range(len(lines)), names if ax is axes[0][0] else [])
         listed(ax, len(lines))
         ax.set_title(POINTS[measure].partition(",")[0])
         ax.set_xlabel("difference, points")
-    figure.supxlabel(
-        f"{experiment.label}, against {experiment.labels[experiment.baseline]}."
-        " Filled: the interval excludes 0.",
-        fontsize=7,
-        color=TEXT_GREY,
-    )
+    note(figure, _against(experiment))
     return figure
 
 
+def _against(experiment: ExperimentSpec) -> str:
+    return (
+        f"{experiment.label}, against {experiment.labels[experiment.baseline]}."
+        " Filled: the interval excludes 0."
+    )
+
+
 @styled
-def lengths(rows: Sequence[tuple[Any, ...]], experiments: Sequence[Numbers]) -> Figure:
+def lengths(
+    rows: Sequence[tuple[Any, ...]], experiments: Sequence[Numbers], seen: Looks
+) -> Figure:
     """Exact match and excess error by the length of the prompt, with intervals side by side;
     ``rows`` of ``tables.LENGTHS``."""
     import pandas as pd
 
     frame = pd.DataFrame(rows, columns=list(LENGTHS))
     figure, axes = grid_of(2, len(experiments), 2.6)
-    betas = sorted({n.spec.betas[x] for n in experiments for x in n.spec.dose()})
     for column, numbers in enumerate(experiments):
         own = frame[frame["experiment"] == numbers.spec.name]
         places = {items: x for x, items in enumerate(sorted(own["items"].unique()))}
-        shown = _looks(numbers.spec, betas)
+        shown = numbers.spec.shown()
         for row, measure in enumerate(("exact", "excess")):
             ax = axes[row][column]
-            for number, (method, look) in enumerate(shown.items()):
+            for number, method in enumerate(shown):
                 part = own[(own["method"] == method) & (own["measure"] == measure)]
-                part = part.sort_values("items")
-                beside = 0.7 * ((number + 0.5) / len(shown) - 0.5)
-                xs = part["items"].map(places) + beside
-                ax.vlines(xs, 100 * part["low"], 100 * part["high"], look.colour, lw=1)
-                ax.plot(
-                    xs,
-                    100 * part["mean"],
-                    look.marker,
-                    color=look.colour,
-                    markersize=3.5,
-                    label=numbers.spec.labels[method],
-                )
+                xs = part["items"].map(places) + beside(number, len(shown))
+                ends = part[["mean", "low", "high", "n", "seeds"]]
+                values = [Interval(*one) for one in ends.itertuples(index=False)]
+                upright(ax, xs, values, seen[method], numbers.spec.labels[method])
             panel(ax, POINTS[measure] if column == 0 else "", axis="y")
             ax.set_xticks(list(places.values()), [str(items) for items in places])
         axes[0][column].set_title(numbers.spec.label)
@@ -197,82 +169,69 @@ def lengths(rows: Sequence[tuple[Any, ...]], experiments: Sequence[Numbers]) -> 
     return figure
 
 
-def _looks(experiment: ExperimentSpec, betas: Sequence[float]) -> dict[str, Look]:
-    """Of the methods that are shown by length: the higher beta is of all ``betas``, in
-    rising order, the darker."""
-    found = {experiment.baseline: Look(BLACK, "D", "-")}
-    for method in experiment.dose():
-        below = len(betas) - 1 - betas.index(experiment.betas[method])
-        found[method] = Look(lighter(BLUE, 0.8 * below / len(betas)), "o", "-")
-    found |= dict.fromkeys(experiment.middle()[2:], Look(VERMILION, "s", "--"))
-    return {method: found[method] for method in experiment.shown()}
-
-
 @styled
-def positions(frame: pandas.DataFrame, experiments: Sequence[Numbers]) -> Figure:
-    """Free-running (lines) and teacher-forced (dashes) error by position in the answers
-    to the longest prompts."""
+def positions(
+    frame: pandas.DataFrame, experiments: Sequence[Numbers], seen: Looks
+) -> Figure:
+    """Free-running (solid) and teacher-forced (dashed) error by position in the answers to
+    the longest prompts."""
     from matplotlib.ticker import MaxNLocator
 
-    figure, axes = grid_of(1, len(experiments))
+    figure, axes = grid_of(1, len(experiments), height=2.2)
     for column, numbers in enumerate(experiments):
         experiment, ax = numbers.spec, axes[0][column]
         own = frame[
             (frame["experiment"] == experiment.name) & (frame["decoding"] == "direct")
         ]
         own = own[own["items"] == own["items"].max()]
-        for method, colour in zip(
-            experiment.middle(), (BLACK, BLUE, VERMILION), strict=False
-        ):
+        for number, method in enumerate(experiment.middle()):
             counts = own[own["method"] == method].groupby("position")
             part = rates(counts.sum(numeric_only=True))
             # The last positions are those of few answers.
             part = part[part["n"] >= 0.2 * part["n"].max()]
-            for name, line in (("free_error", "-"), ("forced_error", "--")):
-                ax.plot(
-                    part.index + 1,
-                    100 * part[name],
-                    line,
-                    color=colour,
-                    linewidth=1.2,
-                    label=experiment.labels[method] if line == "-" else None,
-                )
+            for name, dashes in (("free_error", "-"), ("forced_error", "--")):
+                label = experiment.labels[method] if dashes == "-" else None
+                points = (part.index + 1, 100 * part[name])
+                trace(ax, points, seen[method], label, dashes, number)
         panel(ax, "error, %" if column == 0 else "", "position in the answer")
         ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
         ax.set_title(experiment.label)
-    legend(figure, axes, more=AFTER)
+    legend(figure, axes, title="Solid: free-running. Dashed: teacher-forced.")
     return figure
 
 
 @styled
 def curves(
-    frame: pandas.DataFrame, measured: Sequence[Numbers], confidence: float
+    frame: pandas.DataFrame,
+    measured: Sequence[Numbers],
+    confidence: float,
+    seen: Looks,
 ) -> Figure:
     """Exact match, free-running and excess error on validation prompts, over the steps: a row
     for each method beside the first."""
     pairs = [(n.spec, m) for n in measured for m in n.spec.curves[1:]]
     measures = ("exact", "free_error", "excess")
     figure, axes = grid_of(len(pairs), len(measures))
-    for number, (row, (experiment, method)) in enumerate(zip(axes, pairs, strict=True)):
-        last = number == len(pairs) - 1
+    for row, (experiment, method) in zip(axes, pairs, strict=True):
         own = frame[frame["experiment"] == experiment.name]
         own = own.assign(excess=own["free_error"] - own["forced_error"])
-        first = experiment.curves[0]
-        mixes = {x: experiment.mixes.get(x, "none") for x in experiment.curves}
-        look_of = looks(mixes)
-        row[0].set_title(experiment.label, loc="left")
         for ax, measure in zip(row, measures, strict=True):
-            for name in (first, method):
-                part = own[own["method"] == name]
-                points = [
-                    (step, seeds_interval(values[measure].to_numpy(), confidence))
-                    for step, values in part.groupby("step")
-                ]
-                plain = look_of[name]._replace(marker="", line="-")
-                _line(ax, points, plain, experiment.labels[name])
+            for number, name in enumerate((experiment.curves[0], method)):
+                by_step = own[own["method"] == name].groupby("step")[measure]
+                means = [seeds_interval([*x], confidence) for _, x in by_step]
+                # Side by side, a fiftieth of the way apart
+                steps = [*by_step.groups]
+                steps = [x + (number - 0.5) * 0.02 * steps[-1] for x in steps]
+                look, label = seen[name], experiment.labels[name]
+                ax.plot(
+                    steps, [100 * x.value for x in means], color=look.colour, lw=1.0
+                )
+                upright(ax, steps, means, look, label)
             if measure != "excess":  # a share: its interval may say less than nothing
                 ax.set_ylim(max(0, ax.get_ylim()[0]), min(100, ax.get_ylim()[1]))
+            last = row is axes[-1]
             panel(ax, POINTS[measure], "step" if last else "")
+        row[0].set_title(f"{experiment.label}: {experiment.labels[method]}", loc="left")
     legend(figure, axes, 2.2)
     return figure
 
@@ -319,75 +278,34 @@ def corrections(experiments: Sequence[tuple[Numbers, Line, TwoTurns]]) -> Figure
 
 
 @styled
-def gain(experiments: Sequence[Numbers]) -> Figure:
-    """Exact match gained over the baseline against the wall time of pass and training. Points
-    are named where there is room."""
-    figure, axes = grid_of(1, len(experiments), 3.4, 3.0)
-    for column, numbers in enumerate(experiments):
-        ax, experiment = axes[0][column], numbers.spec
-        named, lines = [], [((0.0, 0.0), (1e9, 0.0))]
-        for (method, decoding), line in numbers.lines.items():
-            d = line.cells["exact"].difference
-            if decoding != "direct" or (d is None and method != experiment.baseline):
-                continue
-            seconds = line.costs["pass_seconds"] + line.costs["train_seconds"]
-            colour, marker, _ = family(experiment.mixes.get(method, "none"))
-            value = 100 * d.value if d else 0.0
-            if d is None:
-                ax.axhline(0, color=BLACK, linewidth=0.6)
-            else:
-                ends = [100 * d.low, 100 * d.high]
-                ax.plot([seconds] * 2, ends, color=colour, linewidth=0.8)
-                lines.append(((seconds, ends[0]), (seconds, ends[1])))
-            ax.plot([seconds], [value], marker, color=colour, markersize=4)
-            named.append((seconds, value, experiment.labels[method]))
-        panel(ax, "exact match, points" if column == 0 else "", "pass and training, s")
-        ax.set_title(experiment.label)
-        ax.set_xlim(left=0)
-        _name(figure, ax, named, lines)
+def gain(numbers: Numbers, seen: Looks) -> Figure:
+    """Exact match gained over the baseline beside the wall time of pass and training, every
+    method by its name, the cheapest first."""
+    experiment = numbers.spec
+    lines = [
+        line
+        for (method, decoding), line in numbers.lines.items()
+        if decoding == "direct"
+        and (line.cells["exact"].difference or method == experiment.baseline)
+    ]
+    lines.sort(key=_seconds)
+    figure, axes = grid_of(1, 2, 2.6, 0.19 * len(lines))
+    points, times = axes[0]
+    points.axvline(0, color=BLACK, linewidth=0.6, zorder=1)
+    for y, line in enumerate(lines):
+        look, d = seen[line.method], line.cells["exact"].difference
+        at_zero = Interval(0.0, 0.0, 0.0, 0, 0)
+        dot(points, y, d or at_zero, look, d is None or d.sign != 0)
+        times.barh(y, _seconds(line), color=look.colour, height=0.5)
+    for ax in (points, times):
+        names = [experiment.labels[line.method] for line in lines]
+        ax.set_yticks(range(len(lines)), names if ax is points else [])
+        listed(ax, len(lines))
+    points.set_xlabel("exact match, points")
+    times.set_xlabel("pass and training, s")
+    note(figure, _against(experiment))
     return figure
 
 
-Place = tuple[float, float]
-
-
-def _name(
-    figure: Figure,
-    ax: Axes,
-    points: Sequence[tuple[float, float, str]],
-    lines: Sequence[tuple[Place, Place]],
-) -> None:
-    """Names beside points, the furthest from the middle first, where neither a point nor one
-    of the ``lines``, nor another name is in the way."""
-    middle = sorted(y for _, y, _ in points)[len(points) // 2]
-    renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]
-    figure.draw_without_rendering()
-    inside = ax.get_window_extent(renderer).get_points()
-    at = ax.transData.transform([(x, y) for x, y, _ in points])
-    ends = ax.transData.transform([end for line in lines for end in line])
-    taken = [np.array([place - 4, place + 4]) for place in at]
-    taken += [
-        np.sort(ends[i : i + 2], axis=0) + np.array([[-2], [2]])
-        for i in range(0, len(ends), 2)
-    ]
-    sides = [(5, 0), (-5, 0), (5, 7), (-5, 7), (5, -7), (-5, -7)]
-    for x, y, name in sorted(points, key=lambda p: -abs(p[1] - middle)):
-        for right, up in sides:
-            text = ax.annotate(
-                name,
-                (x, y),
-                xytext=(right, up),
-                textcoords="offset points",
-                ha="left" if right > 0 else "right",
-                va="center",
-                fontsize=6,
-                color=TEXT_GREY,
-            )
-            box = text.get_window_extent(renderer).get_points()
-            fits = (inside[0] + 3 < box[0]).all() and (box[1] < inside[1] - 3).all()
-            if fits and not any(
-                (box[0] < b[1]).all() and (b[0] < box[1]).all() for b in taken
-            ):
-                taken.append(box)
-                break
-            text.remove()
+def _seconds(line: Line) -> float:
+    return line.costs["pass_seconds"] + line.costs["train_seconds"]

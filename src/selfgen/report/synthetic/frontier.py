@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from selfgen.evaluation.statistics import Interval
 from selfgen.report.grid import NOT_RUN, Box, Grid, bracketed, numbers
-from selfgen.report.style import GREY, legend, looks, panel, styled
-from selfgen.report.synthetic.figures import POINTS, grid_of
+from selfgen.report.style import GREY, legend, panel, styled, trace
+from selfgen.report.synthetic.figures import POINTS, Looks, grid_of
 from selfgen.report.synthetic.numbers import Numbers, seeds_interval
 from selfgen.report.synthetic.spec import AblationSpec
 
@@ -54,27 +54,20 @@ def by_seed(curves: pandas.DataFrame, level: float) -> dict[str, dict[int, float
 
 
 @styled
-def figure(curves: pandas.DataFrame, measured: Sequence[Numbers]) -> Figure:
+def figure(
+    curves: pandas.DataFrame, measured: Sequence[Numbers], seen: Looks
+) -> Figure:
     """Mean errors over seeds along training, methods as lines; the diagonal has no excess."""
     experiments = [n.spec for n in measured if n.spec.curves]
     drawn, axes = grid_of(1, len(experiments), 5.6, 2.8)
     for column, experiment in enumerate(experiments):
         ax = axes[0][column]
         own = curves[curves["experiment"] == experiment.name]
-        mixes = {x: experiment.mixes.get(x, "none") for x in experiment.curves}
-        look_of = looks(mixes)
         for method in experiment.curves:
             part = own[own["method"] == method].groupby("step")
             mean = 100 * part[["forced_error", "free_error"]].mean()
-            ax.plot(
-                mean["forced_error"],
-                mean["free_error"],
-                f"{look_of[method].marker}-",
-                color=look_of[method].colour,
-                markersize=2.5,
-                linewidth=1.2,
-                label=experiment.labels[method],
-            )
+            points = (mean["forced_error"], mean["free_error"])
+            trace(ax, points, seen[method], experiment.labels[method])
         ax.axline((0, 0), slope=1, color=GREY, linewidth=0.6, linestyle=":")
         ax.set_xlim(left=0)
         ax.set_ylim(bottom=0)

@@ -109,16 +109,17 @@ def render_tables(measured: Measured, spec: AblationSpec) -> dict[str, bytes]:
 def render_figures(measured: Measured, spec: AblationSpec) -> dict[str, bytes]:
     """All figures by file name, each in all kinds."""
     m = measured
+    seen = figures.look_of(spec.experiments)
     drawn = {
-        "beta": figures.beta(m.found),
-        "corruption": figures.beta(m.found, by_corruption=True),
-        **{f"variants-{n.spec.name}": figures.variants(n) for n in m.found},
-        "lengths": figures.lengths(m.lengths, m.found),
-        "positions": figures.positions(m.positions, m.found),
-        "curves": figures.curves(m.curves, m.found, spec.confidence),
-        "frontier": frontier.figure(m.curves, m.found),
+        "beta": figures.beta(m.found, seen),
+        "corruption": figures.beta(m.found, seen, by_corruption=True),
+        **{f"variants-{n.spec.name}": figures.variants(n, seen) for n in m.found},
+        "lengths": figures.lengths(m.lengths, m.found, seen),
+        "positions": figures.positions(m.positions, m.found, seen),
+        "curves": figures.curves(m.curves, m.found, spec.confidence, seen),
+        "frontier": frontier.figure(m.curves, m.found, seen),
         "corrections": figures.corrections(m.two_turns),
-        "gain": figures.gain(m.found),
+        **{f"gain-{n.spec.name}": figures.gain(n, seen) for n in m.found},
     }
     return {
         f"{name}.{kind}": render(figure, kind)
