@@ -200,7 +200,7 @@ def _step_errors(
 def _measures(
     graph: Graph, cell: Cell, prompt: int, answer: int
 ) -> tuple[int | None, int, int]:
-    spec = measuring.spec(graph, cell.task, cell.seed)
+    spec = measuring.spec(graph, cell.task, cell.model, cell.method, cell.seed)
     has_steps = DATASETS[spec.measure.dataset].checker is not None
     tokens = measures.tokens(prompt, answer, oracle=spec.oracle, checked=has_steps)
     return spec.prompts, *tokens
