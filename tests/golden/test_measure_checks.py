@@ -13,6 +13,7 @@ from selfgen.data.turns import turns
 from selfgen.measures import checks
 from selfgen.measures.spec import Check
 from selfgen.models import loading
+from selfgen.report.measured import page
 from tests.tiny import tiny
 
 NEVER = -100
@@ -111,3 +112,23 @@ def test_the_probability_is_of_the_token_that_is_named(
     name, other = words.convert_ids_to_tokens([end, OTHER])
     assert f"the reference ends, {name} has probability" in said.found
     assert other not in said.found.partition("the reference ends, ")[2].split()
+
+
+def test_what_model_and_oracle_share_is_said(folder: Path, words: Any) -> None:
+    """Of an oracle with two more tokens: all that the model has."""
+    other = load_tokenizer(folder)
+    other.add_tokens(["selfgen", "measure"])
+    asked = [{"prompt": f"Number {n}?", "reference": "It is."} for n in range(4)]
+    given: dict[str, Any] = {"max_answer_tokens": 24, "device": "cpu"}
+    alone = selfgen.measure(folder, None, asked, **given)
+    oracle = loading.load(folder)
+    held = selfgen.measure(
+        folder, None, asked, oracle=oracle, oracle_tokenizer=other, **given
+    )
+    name = "oracle's vocabulary"
+    assert name not in {check.name for check in alone.checks[alone.first]}
+    (said,) = [x for x in held.checks[held.first] if x.name == name]
+    n = len(words.get_vocab())
+    assert said.ok and said.found.startswith(f"{n} of the model's {n} tokens")
+    assert "(its merges) is not compared" in said.found
+    assert "(its merges) is not compared" in page.html(held)

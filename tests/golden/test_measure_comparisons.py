@@ -168,6 +168,7 @@ def test_every_column_is_documented(folder: Path) -> None:
     assert {*found.table().columns} == documented("Key") - {
         "title",
         "source",
+        "definition",
         "cannot_show",
     }
 

@@ -163,11 +163,11 @@ def measure(
                 f"out: found {len(store.missing)} of {store.count} parts that other shards"
                 " have not made yet; call again without shard when they are done"
             )
-        read = degeneration.with_self_bleu(store.rows())
+        read = degeneration.beside_others(store.rows())
         if features is not None:
             read = distribution.with_clusters(read, features, where, batch_size)
         rows = {row["id"]: row for row in read}
-        looked_at = checks.check(lm, words, examples, rows, training_rows)
+        looked_at = checks.check(lm, words, examples, rows, training_rows, tokens)
     name = name or _name(model)
     which = "those of the lowest hash of id" if data is not None else "the first"
     about = {

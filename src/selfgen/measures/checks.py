@@ -33,10 +33,13 @@ def check(
     examples: Sequence[Example],
     rows: Mapping[str, Row],
     training_rows: Iterable[Mapping[str, Any]] = (),
+    shared: Collection[int] = (),
 ) -> list[Check]:
     """All checks that apply; ``rows`` by prompt id, ``training_rows`` with ``input_ids``,
-    ``labels`` (-100: not asked) and, where they are padded, ``attention_mask``."""
+    ``labels`` (-100: not asked) and, where they are padded, ``attention_mask``;
+    ``shared``: the ids that mean the same to an oracle."""
     found = [
+        _vocabulary(tokenizer, shared),
         _adapters(model),
         _bos(tokenizer, examples),
         _ends(tokenizer, rows),
@@ -46,6 +49,19 @@ def check(
         *_labels(model, tokenizer, list(training_rows)),
     ]
     return [one for one in found if one is not None]
+
+
+def _vocabulary(tokenizer: Any, shared: Collection[int]) -> Check | None:
+    """An oracle reads the model's tokens; its own tokenizer may split the same text
+    otherwise, which nothing here would show."""
+    if not shared:
+        return None
+    said = (
+        f"{len(shared)} of the model's {len(tokenizer.get_vocab())} tokens are the oracle's,"
+        " under the same ids; errors are over these. How its tokenizer would split the texts"
+        " (its merges) is not compared: it reads the model's tokens"
+    )
+    return Check("oracle's vocabulary", True, said)
 
 
 def _adapters(model: Any) -> Check | None:

@@ -129,6 +129,7 @@ class Found:
             | {
                 "title": number.measure.title,
                 "source": number.measure.source,
+                "definition": number.measure.definition,
                 "cannot_show": number.measure.cannot,
             }
             for number in self.numbers
