@@ -11,6 +11,7 @@ from selfgen.config import load
 from selfgen.graph import measuring
 from selfgen.graph.inputs import INPUTS
 from selfgen.graph.steps import Graph
+from selfgen.graph.tables import tables
 
 
 def measured(oracle: dict[str, Any], methods: list[str] | None = None) -> Graph:
@@ -59,3 +60,11 @@ def test_a_task_without_the_oracle_is_measured_without_one() -> None:
     assert seeds(known, "other").keys() == {"base", "sft", "sft-continued"}
     assert has_oracle(known, "base", "other") == {False}
     assert has_oracle(known, "base") == {True}
+
+
+def test_the_oracle_s_lengths_are_those_of_the_measures() -> None:
+    address = ("descriptions", "tiny", "bash", 0)
+    known = measured({"method": "sft", "lengths": [4, 12]})
+    assert measuring.spec(known, *address).measure.length == 12
+    assert measuring.page(known, "descriptions", "tiny").lengths == (4, 12)
+    assert tables(known)["measures"].spec.own == (4, 12)

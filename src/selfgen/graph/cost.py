@@ -202,7 +202,13 @@ def _measures(
 ) -> tuple[int | None, int, int]:
     spec = measuring.spec(graph, cell.task, cell.model, cell.method, cell.seed)
     has_steps = DATASETS[spec.measure.dataset].checker is not None
-    tokens = measures.tokens(prompt, answer, oracle=spec.oracle, checked=has_steps)
+    tokens = measures.tokens(
+        prompt,
+        answer,
+        oracle=spec.oracle,
+        checked=has_steps,
+        length=spec.measure.length,
+    )
     return spec.prompts, *tokens
 
 

@@ -5,7 +5,13 @@ from __future__ import annotations
 from selfgen.config import Measured
 from selfgen.graph import exposure, paths
 from selfgen.graph.steps import Graph
-from selfgen.measures.spec import MeasureSpec, MeasureStep, PageSpec
+from selfgen.measures.spec import (
+    LENGTHS,
+    MeasureSpec,
+    MeasureStep,
+    PageSpec,
+    steps_in_words,
+)
 from selfgen.report.spec import Cell
 
 Address = tuple[str, str, str, int]
@@ -59,6 +65,12 @@ def compared(graph: Graph, task: str, model: str) -> list[Cell]:
     return sorted(own, key=lambda cell: cell.method != first)
 
 
+def lengths(graph: Graph) -> tuple[int, ...]:
+    """Up to one of which steps errors against the oracle are summed."""
+    oracle = graph.config.evaluation.oracle
+    return LENGTHS if oracle is None else tuple(oracle.lengths)
+
+
 def pages(graph: Graph) -> list[str]:
     """The page of each task and base model."""
     return [
@@ -81,9 +93,11 @@ def page(graph: Graph, task: str, model: str) -> PageSpec:
             "prompts": f"{min(asked.prompts, _held_out(graph, task))}, those of the lowest"
             " hash of id",
             "planted": f"{asked.planted} tokens",
+            "length": steps_in_words(lengths(graph)),
             "scale": config.scale,
         },
         confidence=config.evaluation.confidence,
+        lengths=lengths(graph),
     )
 
 
@@ -121,7 +135,8 @@ def spec(
             graph.prompt(task),
             seed,
             asked.planted,
-            dataset=dataset,
+            dataset,
+            max(lengths(graph)),
         ),
         graph.record_splits(task)[0],
         asked.prompts,

@@ -10,35 +10,30 @@ import numpy as np
 from selfgen.evaluation.accumulated import enough
 from selfgen.evaluation.statistics import divided
 from selfgen.measures.base import Line, Measure, Row, Sums, quotient
-from selfgen.measures.spec import CONTINUED, LENGTH
+from selfgen.measures.spec import CONTINUED
 
 ARORA = "Arora et al. 2022"
 HE = "He et al. 2021"
 
-SIDES = {
-    "fixed_kl": f"answers of {LENGTH} tokens",
-    "free_kl": "answers as they end",
-}
-"""Free-running contexts."""
 
-
-def _steps(values: Sequence[float] | None) -> list[float] | None:
+def _steps(values: Sequence[float] | None, length: int) -> list[float] | None:
     """An error and a count for each of the first steps."""
     if not values:
         return None
-    some = list(values[:LENGTH])
-    rest = LENGTH - len(some)
+    some = list(values[:length])
+    rest = length - len(some)
     return [*some, *[0.0] * rest, *[1.0] * len(some), *[0.0] * rest]
 
 
-def _sides(column: str) -> Callable[[Row], list[float] | None]:
+def _sides(column: str, length: int) -> Callable[[Row], list[float] | None]:
     """Of answers of a fixed length: prompts whose reference has as many tokens."""
 
     def adds(row: Row) -> list[float] | None:
-        free, gold = _steps(row.get(column)), _steps(row.get("gold_kl"))
+        free = _steps(row.get(column), length)
+        gold = _steps(row.get("gold_kl"), length)
         if free is None or gold is None:
             return None
-        if column == "fixed_kl" and len(row["gold_kl"]) < LENGTH:
+        if column == "fixed_kl" and len(row["gold_kl"]) < length:
             return None
         return [*free, *gold]
 
@@ -48,10 +43,16 @@ def _sides(column: str) -> Callable[[Row], list[float] | None]:
 def _sum(sums: Sums, side: int) -> np.ndarray:
     """R (side 0) or G (side 1): the sum over all steps of the mean error of the answers that
     have that step; NaN where too few have one."""
-    part = sums[:, 2 * LENGTH * side : 2 * LENGTH * (side + 1)]
-    counts = part[:, LENGTH:]
-    total: np.ndarray = divided(part[:, :LENGTH], counts).sum(-1)
+    length = _length(sums)
+    part = sums[:, 2 * length * side : 2 * length * (side + 1)]
+    counts = part[:, length:]
+    total: np.ndarray = divided(part[:, :length], counts).sum(-1)
     return np.where(enough(counts), total, np.nan)
+
+
+def _length(sums: Sums) -> int:
+    """Steps that are summed: of each an error and a count, on two sides."""
+    return sums.shape[-1] // 4
 
 
 def _gap(sums: Sums) -> np.ndarray:
@@ -60,7 +61,7 @@ def _gap(sums: Sums) -> np.ndarray:
 
 
 def _acc(sums: Sums) -> np.ndarray:
-    return LENGTH * divided(_sum(sums, 0), _sum(sums, 1))
+    return _length(sums) * divided(_sum(sums, 0), _sum(sums, 1))
 
 
 def _ex_acc(sums: Sums) -> np.ndarray:
@@ -68,7 +69,16 @@ def _ex_acc(sums: Sums) -> np.ndarray:
     return excess
 
 
-def _accumulated(column: str, what: str) -> list[Measure]:
+def accumulated(length: int) -> list[Measure]:
+    """Errors summed up to step ``length``, of both free-running contexts."""
+    sides = {
+        "fixed_kl": f"answers of {length} tokens",
+        "free_kl": "answers as they end",
+    }
+    return [m for side, what in sides.items() for m in _accumulated(side, what, length)]
+
+
+def _accumulated(column: str, what: str, length: int) -> list[Measure]:
     def made(
         name: str,
         title: str,
@@ -84,7 +94,7 @@ def _accumulated(column: str, what: str) -> list[Measure]:
             unit,
             ARORA,
             cannot,
-            _sides(column),
+            _sides(column, length),
             value,
             needs="oracle",
             digits=digits,
@@ -101,15 +111,15 @@ def _accumulated(column: str, what: str) -> list[Measure]:
         made("gap", "R - G", "nats", _gap, far, 2),
         made(
             "acc_err",
-            f"AccErr({LENGTH})",
+            f"AccErr({length})",
             "steps",
             _acc,
-            f"{far}; {LENGTH} is no exposure bias",
+            f"{far}; {length} is no exposure bias",
             1,
         ),
         made(
             "ex_acc_err",
-            f"ExAccErr({LENGTH})",
+            f"ExAccErr({length})",
             "%",
             _ex_acc,
             f"{far}; a model that is sure and wrong everywhere has none",
@@ -143,7 +153,6 @@ def _eb_m(sums: Sums) -> np.ndarray:
 
 
 MEASURES = (
-    *(m for column, what in SIDES.items() for m in _accumulated(column, what)),
     Measure(
         "continuations",
         "oracle_nll",

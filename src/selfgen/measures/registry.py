@@ -13,18 +13,26 @@ from selfgen.measures import (
     steps,
 )
 from selfgen.measures.base import Line, Measure
+from selfgen.measures.spec import LENGTH
 
-MEASURES: tuple[Measure, ...] = (
-    *steps.MEASURES,
-    *agreement.MEASURES,
-    *oracle.MEASURES,
-    *planted.MEASURES,
-    *planted_steps.MEASURES,
-    *confidence.MEASURES,
-    *degeneration.MEASURES,
-    *distribution.MEASURES,
-)
-"""Not all apply to every model: ``base.interval`` gives None where no prompt has a part."""
+
+def measures(length: int) -> tuple[Measure, ...]:
+    """All of them; errors against an oracle are summed up to step ``length``. Not all apply
+    to every model: ``base.interval`` gives None where no prompt has a part."""
+    return (
+        *steps.MEASURES,
+        *agreement.MEASURES,
+        *oracle.accumulated(length),
+        *oracle.MEASURES,
+        *planted.MEASURES,
+        *planted_steps.MEASURES,
+        *confidence.MEASURES,
+        *degeneration.MEASURES,
+        *distribution.MEASURES,
+    )
+
+
+MEASURES = measures(LENGTH)
 
 
 def _planted_kl(kind: str, what: str) -> Line:

@@ -6,7 +6,8 @@ import textwrap
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from selfgen.measures.base import Measure, curve
+from selfgen.measures import oracle
+from selfgen.measures.base import Measure, curve, interval
 from selfgen.measures.registry import PLACES
 from selfgen.report import style
 
@@ -35,15 +36,34 @@ COLOURS = (style.INDIGO, style.OLIVE, style.ROSE)
 DASHES = ("-", "--", ":")
 
 
-TITLES = {name: title for name, (title, _, _) in PLACES.items()} | {
-    "differences": "Differences to the other models"
+SUMMED = {"r_free": "R, after its own tokens", "g_free": "G, after the reference's"}
+"""Measures whose curve is that of the paper on accumulated error."""
+
+TITLES = {
+    **{name: title for name, (title, _, _) in PLACES.items()},
+    "accumulated": "Errors against the oracle, summed up to a place",
+    "differences": "Differences to the other models",
 }
 """Figures in the order in which they are looked at."""
 
 
 def draw(found: Found, name: str) -> Figure | None:
     """One of ``TITLES``; None where nothing was read of it."""
-    return differences(found) if name == "differences" else places(found, name)
+    others = {"accumulated": accumulated, "differences": differences}
+    return others[name](found) if name in others else places(found, name)
+
+
+@style.styled
+def accumulated(found: Found) -> Figure | None:
+    """R(l) and G(l) of answers as they end, by l (Arora et al. 2022, who draw the ratio)."""
+    curves: dict[str, list[list[Interval]]] = {m: [[], []] for m in found.rows}
+    for length in range(1, found.length + 1):
+        measures = {measure.name: measure for measure in oracle.accumulated(length)}
+        for model, rows in found.rows.items():
+            for line, name in zip(curves[model], SUMMED, strict=True):
+                value = interval(measures[name], rows, found.confidence)
+                line += [value] if value else []
+    return _panels(TITLES["accumulated"], "nats", "place", [*SUMMED.values()], curves)
 
 
 @style.styled

@@ -37,6 +37,8 @@ ABOUT = {
     "planted-steps": "What a checker finds wrong when the model goes on by itself, after a"
     " wrong step of the reference's and after the right one.",
     "entropy": "How unsure the model is of its next token.",
+    "accumulated": "The errors of the places up to one, summed: how fast they add up after"
+    " own tokens (R), and after the reference's (G). Of answers as they end.",
     "differences": "The first model against each other: a measure's difference over half of"
     " its interval, to the right where the first one is better. Outside the grey band the"
     " interval excludes 0; arrows lie farther out.",
