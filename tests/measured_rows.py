@@ -35,6 +35,11 @@ def whole(stream: random.Random) -> dict[str, Any]:
         **planted,
         "clusters": [stream.randrange(3), stream.randrange(3), 3],
         **{f"self_bleu_{side}": stream.random() for side in degeneration.SIDES},
+        **{
+            f"distinct_{n}_{side}": [stream.uniform(1, 20), 20.0]
+            for n in degeneration.NGRAMS
+            for side in degeneration.SIDES
+        },
         **{f"{side}_ended": stream.random() < 0.5 for side in ("answer", "sample")},
         **{name: floats(32) for name in ("fixed_kl", "free_kl", "gold_kl")},
         **{name: floats(20) for name in ("gold_right", "free_right", "nll")},

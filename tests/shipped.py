@@ -17,7 +17,6 @@ from selfgen.cli.plan import BENCH
 from selfgen.config import synthetic as synthetic_config
 from selfgen.graph import cost, measuring, paths, synthetic, tables
 from selfgen.graph.steps import Graph
-from selfgen.measures.registry import PLACES
 from selfgen.report import plan, plot, ship, style, tabulate, took
 from selfgen.report.grid import Grid, to_markdown
 from selfgen.report.measured import Found, words
@@ -155,8 +154,8 @@ def measures(found: Found, task: str) -> dict[str, bytes]:
     texts = {f"{task}.{kind}": text.encode() for kind, text in found.texts().items()}
     drawn = {
         f"{task}-{name}.svg": style.render(figure, "svg")
-        for name in PLACES
-        if (figure := measured_figures.places(found, name)) is not None
+        for name in measured_figures.TITLES
+        if (figure := measured_figures.draw(found, name)) is not None
     }
     return texts | drawn
 
@@ -166,7 +165,7 @@ def said(found: Found, task: str) -> str:
     lines = [f"- {line}." for line in words.answers(found)]
     pictures = [
         f"![{title}](reference/measures/{task}-{name}.svg)"
-        for name, (title, _, _) in PLACES.items()
+        for name, title in measured_figures.TITLES.items()
         if (MEASURES / f"{task}-{name}.svg").is_file()
     ]
     return "\n".join([*lines, "", *pictures])

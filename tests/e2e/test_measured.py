@@ -34,7 +34,11 @@ def test_every_method_is_measured_as_the_library_does(
     done = flow.snakemake(*run, "results/tables/measures.csv")
     assert done.returncode == 0, done.stdout
     table = [*csv.DictReader((flow.root / "results/tables/measures.csv").open())]
-    assert {line["method"] for line in table} == {"base", "sft-continued", "bash"}
+    methods = {"base", "sft", "sft-continued", "bash"}
+    assert {line["method"] for line in table} == methods
+    # The oracle is measured, too, by what needs none.
+    errors = {line["method"] for line in table if line["measure"] == "oracle_nll"}
+    assert errors == methods - {"sft"}
     assert {line["prompts"] for line in table if line["measure"] == "nll"} == {"4"}
     # What the baseline is above itself stands nowhere.
     assert not [x for x in table if x["method"] == "sft-continued" and x["difference"]]

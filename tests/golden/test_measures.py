@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import re
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,10 @@ def under(*rows: dict[str, Any]) -> Rows:
 
 def test_every_measure_has_its_own_name_and_says_what_it_cannot_show() -> None:
     assert len(BY_NAME) == len(MEASURES)
-    assert all(measure.cannot and measure.unit for measure in MEASURES)
+    for measure in MEASURES:
+        assert measure.unit
+        for text in (measure.definition, measure.cannot):
+            assert re.fullmatch(r"[A-Z].*\.", text), measure.name
 
 
 def test_agreement_by_hand() -> None:
@@ -212,10 +216,60 @@ def test_degeneration_by_hand() -> None:
     )
     # 1212 2121 1212, and two others of which none repeats.
     assert value("repetition_answer", rows) == pytest.approx(1 / 5)
-    # 12 21 of five, and four of four.
-    assert value("distinct_answer", rows) == pytest.approx(6 / 9)
     assert value("ended_answer", rows) == pytest.approx(1 / 2)
     assert value("length_answer", rows) == pytest.approx(11 / 10)
+
+
+def counted(*answers: list[int], references: int) -> Rows:
+    """Rows whose references have so many tokens each, all of them one."""
+    rows = [
+        {"id": f"{n}", "reference_ids": [9] * references}
+        | {f"{side}_ids": ids for side in ("answer", "sample")}
+        for n, ids in enumerate(answers)
+    ]
+    found = degeneration.distinct(rows)
+    return under(*(row | found[row["id"]] for row in rows))
+
+
+def test_distinct_n_counts_over_all_answers() -> None:
+    """As Li et al. 2016: 10 tokens are half of what the references have."""
+    rows = counted([1, 2, 3, 4, 5], [1, 2, 1, 2, 6], references=10)
+    assert value("distinct_1_answer", rows) == pytest.approx(6 / 10)
+    # 12 23 34 45, and 21 26 besides.
+    assert value("distinct_2_answer", rows) == pytest.approx(6 / 10)
+    assert value("distinct_1_reference", rows) == pytest.approx(1 / 10)
+
+
+def test_distinct_n_of_a_model_that_writes_more_is_of_as_many_tokens() -> None:
+    ids = list(range(40))
+    rows = counted(ids, ids, references=10)
+    assert value("distinct_1_answer", rows) == 1
+    assert (
+        interval(BY_NAME["distinct_1_answer"], counted([1], [2], references=10), 0.95)
+        is None
+    )
+
+
+def test_the_interval_of_distinct_n_holds_its_mean() -> None:
+    """Of answers about something, whose words come again; a jackknife's is no narrower than
+    it says, and wider where most words were seen."""
+    stream, prompts, runs = np.random.default_rng(0), 64, 100
+    shares = 1 / np.arange(1, 401)
+    found = []
+    for _ in range(runs):
+        answers = []
+        for _ in range(prompts):
+            ids = stream.choice(400, stream.integers(10, 50), p=shares / shares.sum())
+            ids[stream.random(len(ids)) < 0.2] = stream.integers(400)
+            answers.append(ids.tolist())
+        rows = counted(*answers, references=30)
+        found.append(interval(BY_NAME["distinct_2_answer"], rows, 0.95))
+    mean = np.mean([one.value for one in found if one])
+    covered = [one.low <= mean <= one.high for one in found if one]
+    assert len(covered) == runs and np.mean(covered) >= 0.9
+    spread = np.std([one.value for one in found if one])
+    widths = [(one.high - one.low) / 2 / 1.96 for one in found if one]
+    assert np.mean(widths) < 1.3 * spread
 
 
 def test_self_bleu_knows_equal_answers_and_others() -> None:

@@ -42,6 +42,12 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--planted", type=int, default=4, help="tokens that are replaced at once"
     )
     parser.add_argument(
+        "--length",
+        type=int,
+        help="steps up to which errors against the oracle are summed; by default as many, up"
+        " to 32, as a quarter of the answers and of the references have",
+    )
+    parser.add_argument(
         "--confidence", type=float, default=0.95, help="of intervals; .95 by default"
     )
     parser.add_argument("--prompt", default="", help="column, or template of columns")
@@ -106,6 +112,7 @@ def run(args: Namespace) -> None:
                 prompts=args.prompts,
                 seed=args.seed,
                 planted=args.planted,
+                length=args.length,
                 confidence=args.confidence,
                 columns=Columns(*named) if any(named) else None,
                 skip_bad_rows=args.skip_bad_rows,

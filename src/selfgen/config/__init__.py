@@ -145,7 +145,10 @@ class Oracle(Keys):
     )
     prompts: Count = Field(default=64, description="Held-out prompts of a task.")
     lengths: list[Count] = Field(
-        default=[8, 16, 32], min_length=1, description="Up to which steps of an answer."
+        default=[8, 16, 32],
+        min_length=1,
+        description="Up to which steps of an answer. `evaluation.measure` takes the largest"
+        " of them that a quarter of the answers and references have.",
     )
     temperature: Annotated[Number, Field(ge=0)] = Field(
         default=1.0, description="Of the answers that make the free-running contexts."

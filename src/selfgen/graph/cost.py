@@ -200,9 +200,15 @@ def _step_errors(
 def _measures(
     graph: Graph, cell: Cell, prompt: int, answer: int
 ) -> tuple[int | None, int, int]:
-    spec = measuring.spec(graph, cell.task, cell.seed)
+    spec = measuring.spec(graph, cell.task, cell.model, cell.method, cell.seed)
     has_steps = DATASETS[spec.measure.dataset].checker is not None
-    tokens = measures.tokens(prompt, answer, oracle=spec.oracle, checked=has_steps)
+    tokens = measures.tokens(
+        prompt,
+        answer,
+        oracle=spec.oracle,
+        checked=has_steps,
+        length=spec.measure.length,
+    )
     return spec.prompts, *tokens
 
 

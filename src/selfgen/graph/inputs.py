@@ -145,7 +145,7 @@ def _steps(graph: Graph, task: str, model: str, checkpoint: str, seed: int) -> F
 
 
 def _measured(graph: Graph, task: str, model: str, checkpoint: str, seed: int) -> Files:
-    if graph.config.evaluation.oracle is None:
+    if not measuring.has_oracle(graph, task, model, checkpoint, seed):
         return _pass(graph, task, model, checkpoint, seed)
     return _exposure(graph, task, model, checkpoint, seed)
 

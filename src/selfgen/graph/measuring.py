@@ -5,25 +5,48 @@ from __future__ import annotations
 from selfgen.config import Measured
 from selfgen.graph import exposure, paths
 from selfgen.graph.steps import Graph
-from selfgen.measures.spec import MeasureSpec, MeasureStep, PageSpec
+from selfgen.measures.spec import (
+    LENGTHS,
+    MeasureSpec,
+    MeasureStep,
+    PageSpec,
+    steps_in_words,
+)
 from selfgen.report.spec import Cell
+
+Address = tuple[str, str, str, int]
+"""Task, model, method and seed."""
 
 
 def cells(graph: Graph) -> list[Cell]:
-    """Every method that is asked for by its direct answers, but an oracle, which is not held
-    against itself."""
+    """Every method that is asked for by its direct answers. The oracle's own is measured
+    without one. Where other seeds of it are held against the oracle's seed, that one is left
+    out, so that all seeds of a method are read alike."""
     if graph.config.evaluation.measure is None:
         return []
     asked = graph.config.evaluation.measure.methods or list(graph.config.methods)
-    found = [
+    held = _held(graph)
+    methods = {address[:3] for address in held}
+    return [
         cell
         for cell in graph.cells()
-        if cell.decoding == "direct" and cell.method in asked
+        if cell.decoding == "direct"
+        and cell.method in asked
+        and (_address(cell) in held or _address(cell)[:3] not in methods)
     ]
-    if graph.config.evaluation.oracle is None:
-        return found
-    held = {(c.task, c.model, c.method, c.seed) for c in exposure.cells(graph)}
-    return [c for c in found if (c.task, c.model, c.method, c.seed) in held]
+
+
+def has_oracle(graph: Graph, task: str, model: str, checkpoint: str, seed: int) -> bool:
+    """Whether a checkpoint is held against the oracle."""
+    return (task, model, checkpoint, seed) in _held(graph)
+
+
+def _held(graph: Graph) -> set[Address]:
+    return {_address(cell) for cell in exposure.cells(graph)}
+
+
+def _address(cell: Cell) -> Address:
+    return cell.task, cell.model, cell.method, cell.seed
 
 
 def files(graph: Graph) -> list[str]:
@@ -40,6 +63,12 @@ def compared(graph: Graph, task: str, model: str) -> list[Cell]:
     named = _asked(graph).methods or evaluation.primary.methods or order
     first = next((name for name in named if name in order), None)
     return sorted(own, key=lambda cell: cell.method != first)
+
+
+def lengths(graph: Graph) -> tuple[int, ...]:
+    """Up to one of which steps errors against the oracle are summed."""
+    oracle = graph.config.evaluation.oracle
+    return LENGTHS if oracle is None else tuple(oracle.lengths)
 
 
 def pages(graph: Graph) -> list[str]:
@@ -60,16 +89,28 @@ def page(graph: Graph, task: str, model: str) -> PageSpec:
         dataset=config.tasks[task].dataset,
         about={
             "model": model,
-            "oracle": config.evaluation.oracle.method
-            if config.evaluation.oracle
-            else "none",
+            "oracle": _oracle(graph, cells),
             "prompts": f"{min(asked.prompts, _held_out(graph, task))}, those of the lowest"
             " hash of id",
             "planted": f"{asked.planted} tokens",
+            "length": steps_in_words(lengths(graph)),
             "scale": config.scale,
         },
         confidence=config.evaluation.confidence,
+        lengths=lengths(graph),
     )
+
+
+def _oracle(graph: Graph, cells: list[Cell]) -> str:
+    """In words, where some cells were read."""
+    oracle = graph.config.evaluation.oracle
+    held = _held(graph)
+    own = [cell for cell in cells if _address(cell) in held]
+    if oracle is None or not own:
+        return "none"
+    seed = "" if oracle.seed is None else f", seed {oracle.seed}"
+    alone = "" if len(own) == len(cells) else ", which is itself measured without one"
+    return f"{oracle.method}{seed}{alone}"
 
 
 def _held_out(graph: Graph, task: str) -> int:
@@ -83,7 +124,9 @@ def _asked(graph: Graph) -> Measured:
     return graph.config.evaluation.measure
 
 
-def spec(graph: Graph, task: str, seed: int) -> MeasureStep:
+def spec(
+    graph: Graph, task: str, model: str, checkpoint: str, seed: int
+) -> MeasureStep:
     """Of the first of the splits that answers are read on."""
     asked = _asked(graph)
     dataset = graph.config.tasks[task].dataset
@@ -92,10 +135,11 @@ def spec(graph: Graph, task: str, seed: int) -> MeasureStep:
             graph.prompt(task),
             seed,
             asked.planted,
-            dataset=dataset,
+            dataset,
+            max(lengths(graph)),
         ),
         graph.record_splits(task)[0],
         asked.prompts,
-        graph.config.evaluation.oracle is not None,
+        has_oracle(graph, task, model, checkpoint, seed),
         graph.device(),
     )

@@ -72,7 +72,8 @@ def _entries(graph: Graph) -> Iterator[Job]:
         yield table("claims", cells, errors=checked.files(graph))
         yield table("lengths", cells, errors=checked.files(graph))
     if cells := measuring.cells(graph):
-        yield table("measures", cells, read=measuring.files(graph))
+        lengths = measuring.lengths(graph)
+        yield table("measures", cells, lengths, read=measuring.files(graph))
     if cells := dialogues.cells(graph):
         yield table("held-out-loss", cells, losses=map(dialogues.path, cells))
     for name in judging.names(graph):

@@ -23,7 +23,7 @@ from selfgen.library.models import opened
 from selfgen.library.records import Data, records
 from selfgen.measures import checks, degeneration, distribution
 from selfgen.measures.reading import Instrument, chosen, read_prompts
-from selfgen.measures.spec import MeasureSpec
+from selfgen.measures.spec import LENGTHS, MeasureSpec, steps_in_words
 from selfgen.models import probe
 from selfgen.models.loading import load_for_generation
 from selfgen.report.measured.found import Found
@@ -53,6 +53,7 @@ def measure(
     prompts: int = 64,
     seed: int = 0,
     planted: int = 4,
+    length: int | None = None,
     columns: Columns | None = None,
     skip_bad_rows: bool = False,
     template: str = "",
@@ -88,6 +89,8 @@ def measure(
             which are looked through for wrong labels.
         seed: of all draws; models that are compared have the same.
         planted: tokens of a reference that are replaced at once.
+        length: steps up to which errors against the oracle are summed; by default as many,
+            up to 32, as a quarter of the answers and of the references have.
         chat: the chat template of a folder whose tokenizer has none: chatml, zephyr or plain
             (no turns). A base model asked in one that it was not trained with is measured
             with that, too.
@@ -102,6 +105,7 @@ def measure(
     too few prompts for MAUVE.
     """
     at_least("prompts", prompts, 2)
+    lengths = LENGTHS if length is None else (_length(length, max_answer_tokens),)
     if not 0 <= shard[0] < shard[1]:
         raise UserError(f"shard: found {shard}, allowed: (i, n) with i from 0 to n - 1")
     if chat and chat not in CHATS:
@@ -121,7 +125,8 @@ def measure(
         ),
         seed,
         planted,
-        dataset=task,
+        task,
+        max(lengths),
     )
     found = _records(data, task, prompts, columns, skip_bad_rows)
     if len(found) < 2:
@@ -163,11 +168,11 @@ def measure(
                 f"out: found {len(store.missing)} of {store.count} parts that other shards"
                 " have not made yet; call again without shard when they are done"
             )
-        read = degeneration.with_self_bleu(store.rows())
+        read = degeneration.beside_others(store.rows())
         if features is not None:
             read = distribution.with_clusters(read, features, where, batch_size)
         rows = {row["id"]: row for row in read}
-        looked_at = checks.check(lm, words, examples, rows, training_rows)
+        looked_at = checks.check(lm, words, examples, rows, training_rows, tokens)
     name = name or _name(model)
     which = "those of the lowest hash of id" if data is not None else "the first"
     about = {
@@ -178,12 +183,13 @@ def measure(
         "prompts": f"{len(found)}, {which}, as {template!r}, of {max_prompt_tokens} tokens"
         " at most",
         "planted": f"{planted} tokens",
+        "length": steps_in_words(lengths),
         "computed": computed,
         "answers": f"greedy, and drawn at temperature 1 under seed {seed}, of"
         f" {max_answer_tokens} tokens at most",
         "selfgen": __version__,
     }
-    return Found({name: {seed: rows}}, {name: looked_at}, about, confidence)
+    return Found({name: {seed: rows}}, {name: looked_at}, about, confidence, lengths)
 
 
 def _oracle(
@@ -213,6 +219,15 @@ def whole(model: Any, tokenizer: Any, examples: Sequence[Example]) -> None:
                 f"max_answer_tokens: found {len(example.answer_ids)}, allowed: more, for the"
                 f" reference of {example.id} does not fit, whose steps are to be judged"
             )
+
+
+def _length(length: int, most: int) -> int:
+    if not 0 < length <= most:
+        raise UserError(
+            f"length: found {length}, allowed: 1 to {most}, the tokens of an answer"
+            " (max_answer_tokens)"
+        )
+    return length
 
 
 def _known(task: str) -> str:

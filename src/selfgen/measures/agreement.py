@@ -13,11 +13,20 @@ from selfgen.measures.base import Line, Measure, Row, Sums, quotient
 
 GROUP = "agreement"
 OURS = "ours"
-VALID = "that an answer is wrong: another valid one agrees as little"
+VALID = "It does not show that an answer is wrong: another valid one agrees as little."
 
 
 def _wrong(side: str) -> Measure:
-    words = {"free": "after its own tokens", "forced": "after the reference's"}[side]
+    words, read = {
+        "free": (
+            "after its own tokens",
+            "the greedy answer has another token, or has ended",
+        ),
+        "forced": (
+            "after the reference's",
+            "the model's likeliest token after the reference's tokens before is another",
+        ),
+    }[side]
     return Measure(
         GROUP,
         f"{side}_wrong",
@@ -30,6 +39,7 @@ def _wrong(side: str) -> Measure:
         share=True,
         scale=100,
         digits=1,
+        definition=f"Positions of the references at which {read}, over all positions.",
     )
 
 
@@ -63,11 +73,12 @@ MEASURES = (
         "excess: after its own tokens minus after the reference's",
         "points",
         OURS,
-        "exposure bias alone: one word more shifts all positions behind it",
+        "It does not show exposure bias alone: one word more shifts all positions behind it.",
         _both,
         _excess,
         scale=100,
         digits=1,
+        definition="The first share of such positions minus the second.",
     ),
     Measure(
         GROUP,
@@ -75,13 +86,15 @@ MEASURES = (
         "positions behind an own wrong one that agree",
         "%",
         OURS,
-        "recovery of meaning: a shifted answer that is right counts as none",
+        "It does not show recovery of meaning: a shifted answer that is right has none.",
         _recovered,
         quotient,
         share=True,
         better=1,
         scale=100,
         digits=1,
+        definition="Of the positions behind the first at which the greedy answer is not the"
+        " reference, those at which it has the reference's token.",
     ),
     Measure(
         GROUP,
@@ -94,6 +107,8 @@ MEASURES = (
         quotient,
         better=1,
         digits=1,
+        definition="Tokens of a reference before the first at which the greedy answer"
+        " differs, all where none does; the mean over prompts.",
     ),
 )
 

@@ -57,6 +57,8 @@ class Measure:
     needs: str = ""
     scale: float = 1.0
     digits: int = 2
+    definition: str = ""
+    """The formula in words, and where the source's is another."""
 
 
 @dataclass(frozen=True)

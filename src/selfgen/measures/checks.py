@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import operator
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from selfgen.data.examples import Example
@@ -33,19 +33,35 @@ def check(
     examples: Sequence[Example],
     rows: Mapping[str, Row],
     training_rows: Iterable[Mapping[str, Any]] = (),
+    shared: Collection[int] = (),
 ) -> list[Check]:
-    """All checks that apply; ``rows`` by prompt id, ``training_rows`` with ``input_ids`` and
-    ``labels`` (-100: not asked)."""
+    """All checks that apply; ``rows`` by prompt id, ``training_rows`` with ``input_ids``,
+    ``labels`` (-100: not asked) and, where they are padded, ``attention_mask``;
+    ``shared``: the ids that mean the same to an oracle."""
     found = [
+        _vocabulary(tokenizer, shared),
         _adapters(model),
         _bos(tokenizer, examples),
-        _ends(model, tokenizer, rows),
+        _ends(tokenizer, rows),
         _turn_end(model, tokenizer, rows),
         _cut(rows),
         *_forms(rows),
         *_labels(model, tokenizer, list(training_rows)),
     ]
     return [one for one in found if one is not None]
+
+
+def _vocabulary(tokenizer: Any, shared: Collection[int]) -> Check | None:
+    """An oracle reads the model's tokens; its own tokenizer may split the same text
+    otherwise, which nothing here would show."""
+    if not shared:
+        return None
+    said = (
+        f"{len(shared)} of the model's {len(tokenizer.get_vocab())} tokens are the oracle's,"
+        " under the same ids; errors are over these. How its tokenizer would split the texts"
+        " (its merges) is not compared: it reads the model's tokens"
+    )
+    return Check("oracle's vocabulary", True, said)
 
 
 def _adapters(model: Any) -> Check | None:
@@ -77,7 +93,7 @@ def _bos(tokenizer: Any, examples: Sequence[Example]) -> Check | None:
     return Check("begin of text", not twice, said)
 
 
-def _ends(model: Any, tokenizer: Any, rows: Mapping[str, Row]) -> Check:
+def _ends(tokenizer: Any, rows: Mapping[str, Row]) -> Check:
     """Whether answers end, and what the model gives the end where the reference has it."""
     closed = [row for row in rows.values() if row["reference_ended"]]
     # Where a reference is cut, an answer may be as long.
@@ -86,11 +102,11 @@ def _ends(model: Any, tokenizer: Any, rows: Mapping[str, Row]) -> Check:
     greedy = sum(row["answer_ended"] for row in looked_at)
     drawn = sum(row["sample_ended"] for row in looked_at)
     sure = [row["end_probability"] for row in closed]
-    stops = ends.named(ends.stops(model, tokenizer), tokenizer)
+    end = ends.named(frozenset({turns(tokenizer).end}), tokenizer)
     said = f"{greedy} of {n} greedy answers and {drawn} of {n} samples end; "
     if sure:
         mean = sum(sure) / len(sure)
-        said += f"where the reference ends, {stops} has probability {mean:.3f}"
+        said += f"where the reference ends, {end} has probability {mean:.3f}"
     else:
         said += "no reference ends"
     if closed and max(greedy, drawn) < SELDOM * n and mean < LIKELY:
@@ -186,6 +202,28 @@ def _surely_less(gap: Interval | None) -> bool:
     return gap is not None and gap.high < 0
 
 
+def _labels_end(
+    row: Mapping[str, Any], stops: Collection[int], tokenizer: Any
+) -> bool | None:
+    """Whether the end of a row's answer has a label; None where the row has no end.
+
+    Looked at are its last stops, with nothing but white space between them: the last ones
+    may be padding, the first one the model's own token in a mixed context, where an end may
+    stand in the labels alone. The end of a prompt's turn, which may have a label where that
+    of the answer has none, stands before.
+    """
+    ids, labels = list(row["input_ids"]), list(row["labels"])
+    mask = row.get("attention_mask")
+    real = [True] * len(ids) if mask is None else list(mask)
+    found = None
+    for i, label, there in zip(ids[::-1], labels[::-1], real[::-1], strict=True):
+        if there and (i in stops or label in stops):
+            found = bool(found) or label in stops
+        elif found is not None and tokenizer.decode([i]).strip():
+            break
+    return found
+
+
 def _labels(
     model: Any, tokenizer: Any, rows: Sequence[Mapping[str, Any]]
 ) -> list[Check]:
@@ -196,14 +234,9 @@ def _labels(
     stops, bos, n = ends.stops(model, tokenizer), tokenizer.bos_token_id, len(rows)
     ids = [list(row["input_ids"]) for row in rows]
     labels = [list(row["labels"]) for row in rows]
-    # The end of a prompt's turn may have a label where that of the answer has none.
-    last = [
-        max((t for t, i in enumerate(own) if i in stops), default=None) for own in ids
-    ]
-    has_end = sum(t is not None for t in last)
-    labelled = sum(
-        t is not None and own[t] in stops for t, own in zip(last, labels, strict=True)
-    )
+    closed = [_labels_end(row, stops, tokenizer) for row in rows]
+    has_end = sum(one is not None for one in closed)
+    labelled = sum(bool(one) for one in closed)
     none = sum(all(x == IGNORE for x in own[1:]) for own in labels)
     whole = sum(own[1:2] not in ([IGNORE], []) for own in labels)
     twice = sum(bos is not None and own[:2] == [bos, bos] for own in ids)

@@ -38,8 +38,16 @@ def ece(sums: Sums) -> np.ndarray:
     return divided(total, sums[:, 2 * BINS :].sum(-1))
 
 
+NOISE = "It does not show less than its bins' noise, which a calibrated model has, too."
+
+
 def _measure(
-    name: str, title: str, adds: Callable[[Row], list[float] | None], needs: str
+    name: str,
+    title: str,
+    adds: Callable[[Row], list[float] | None],
+    right: str,
+    cannot: str,
+    needs: str = "",
 ) -> Measure:
     return Measure(
         GROUP,
@@ -47,12 +55,16 @@ def _measure(
         title,
         "points",
         GUO,
-        "less than its bins' noise: it is above 0 for a calibrated model, too",
+        f"{NOISE} {cannot}",
         adds,
         ece,
         needs=needs,
         scale=100,
         digits=1,
+        definition="A choice is the likeliest token that may be drawn, its confidence the"
+        f" probability of that; {right}. In {BINS} equally wide bins of confidence the"
+        " distance of its mean from the share of right choices, a bin weighed by its choices."
+        " Guo et al. take 15 bins.",
     )
 
 
@@ -67,28 +79,42 @@ def _entropy(name: str, column: str, words: str) -> Measure:
         f"entropy of the next token, {words}",
         "nats",
         "",
-        "whether it is right to be sure",
+        "It does not show whether the model is right to be sure.",
         lambda row: [sum(row[column]), len(row[column])],
         quotient,
         better=0,
         digits=3,
+        definition="Entropy of what the next token is drawn from, at temperature 1 and"
+        f" without what is never drawn, {words}: the mean over tokens.",
     )
 
 
+AS_PROBABLE = "it is as right as the oracle finds it probable"
+TRUSTED = "What the oracle finds probable need not be right."
+
 MEASURES = (
     _measure(
-        "ece_reference", "ECE against the reference, after its tokens", _reference, ""
+        "ece_reference",
+        "ECE against the reference, after its tokens",
+        _reference,
+        "it is right where the reference has that token",
+        "It says nothing of own contexts, behind which the reference is no answer key: for"
+        " those there must be an oracle.",
     ),
     _measure(
         "ece_oracle_reference",
         "ECE against the oracle, after the reference's tokens",
         lambda row: binned(row["confidence"], row.get("gold_right")),
+        AS_PROBABLE,
+        TRUSTED,
         "oracle",
     ),
     _measure(
         "ece_oracle_own",
         "ECE against the oracle, after its own tokens",
         lambda row: binned(row["own_confidence"], row.get("free_right")),
+        AS_PROBABLE,
+        TRUSTED,
         "oracle",
     ),
     _entropy("entropy_reference", "entropy", "after the reference's tokens"),

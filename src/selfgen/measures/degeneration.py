@@ -1,9 +1,11 @@
-"""How answers degenerate: repetition, few different n-grams, answers that are alike, too long
+"""How answers degenerate: repetition, few distinct n-grams, answers that are alike, too long
 or without an end."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import zip_longest
 from typing import Any
 
 from selfgen.core.hashing import unit
@@ -19,14 +21,54 @@ SIDES = {
     "reference": "references",
 }
 
-
-def different(ids: Sequence[int], n: int) -> list[float] | None:
-    """Different n-grams of an answer, and all of them."""
-    grams = [tuple(ids[i : i + n]) for i in range(len(ids) - n + 1)]
-    return [float(len(set(grams))), float(len(grams))] if grams else None
+NGRAMS = (1, 2)
+"""Tokens of the n-grams that are counted over all answers, as Li et al. do."""
 
 
-def self_bleu(rows: Iterable[Mapping[str, str]]) -> dict[str, dict[str, float]]:
+def ngrams(ids: Sequence[int], n: int) -> list[tuple[int, ...]]:
+    """All n-grams of an answer, in order."""
+    return [tuple(ids[i : i + n]) for i in range(len(ids) - n + 1)]
+
+
+def distinct(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """``distinct_N_SIDE`` by prompt: its part of the distinct n-grams of all answers, and its
+    tokens; the sums of both give distinct-n (Li et al. 2016). None where all answers have
+    fewer tokens than are read.
+
+    More tokens have fewer distinct n-grams for each, so as many are read of every model and
+    of the references: half of what these have, from answers in the order of a hash. Of an
+    n-gram that one answer alone has that answer has the part; of all others each has one by
+    its tokens. So the parts differ by what distinct-n would lose without an answer, and its
+    interval is that of the jackknife.
+    """
+    rows = sorted(rows, key=lambda row: unit(row["id"], "distinct"))
+    tokens = sum(len(row["reference_ids"]) for row in rows) // 2
+    found: dict[str, dict[str, Any]] = {row["id"]: {} for row in rows}
+    for side in SIDES:
+        left, answers = tokens, []
+        for row in rows:
+            answers.append(row[f"{side}_ids"][:left])
+            left -= len(answers[-1])
+        for n in NGRAMS:
+            parts = _parts(answers, n) if tokens and not left else []
+            for row, part in zip_longest(rows, parts):
+                found[row["id"]][f"distinct_{n}_{side}"] = part
+    return found
+
+
+def _parts(answers: Sequence[Sequence[int]], n: int) -> list[list[float]]:
+    """Of each answer: its part of the distinct n-grams of all, and its tokens."""
+    own = [set(ngrams(ids, n)) for ids in answers]
+    having = Counter(gram for grams in own for gram in grams)
+    alone = [sum(having[gram] == 1 for gram in grams) for grams in own]
+    shared = (len(having) - sum(alone)) / sum(map(len, answers))
+    return [
+        [only + shared * len(ids), float(len(ids))]
+        for only, ids in zip(alone, answers, strict=True)
+    ]
+
+
+def self_bleu(rows: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
     """``self_bleu_SIDE`` by prompt: BLEU of an answer against those to other prompts, by
     ``sacrebleu``, 0..1 (Zhu et al. 2018)."""
     from sacrebleu.metrics.bleu import BLEU
@@ -47,11 +89,12 @@ def self_bleu(rows: Iterable[Mapping[str, str]]) -> dict[str, dict[str, float]]:
     return found
 
 
-def with_self_bleu(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """All rows of a model, each with its ``self_bleu``."""
+def beside_others(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """All rows of a model, each with what takes all answers to know: ``self_bleu``,
+    ``distinct``."""
     rows = list(rows)
-    found = self_bleu(rows)
-    return [row | found[row["id"]] for row in rows]
+    alike, many = self_bleu(rows), distinct(rows)
+    return [row | alike[row["id"]] | many[row["id"]] for row in rows]
 
 
 def _of(
@@ -59,8 +102,9 @@ def _of(
     title: str,
     unit: str,
     source: str,
+    definition: str,
     cannot: str,
-    adds: Callable[[Row], list[float] | None],
+    adds: Callable[[Row], Sequence[float] | None],
     *,
     better: int,
     share: bool = True,
@@ -79,42 +123,57 @@ def _of(
         better=better,
         scale=100 if percent else 1,
         digits=1 if percent else 2,
+        definition=definition,
     )
 
 
 def _repeated(row: Row, side: str) -> list[float] | None:
-    found = different(row[f"{side}_ids"], 4)
-    return None if found is None else [found[1] - found[0], found[1]]
+    """4-grams that stood before in the same answer, and all."""
+    grams = ngrams(row[f"{side}_ids"], 4)
+    return [float(len(grams) - len(set(grams))), float(len(grams))] if grams else None
+
+
+def _distinct(n: int, side: str, words: str) -> Measure:
+    return _of(
+        f"distinct_{n}_{side}",
+        f"distinct-{n}, {words}",
+        "%",
+        "Li et al. 2016",
+        f"Distinct {n}-grams of all answers together, over their tokens. More tokens have"
+        " fewer for each, so as many are read of every model and of the references: half of"
+        " what these have, from answers in the order of a hash. Left out where all answers"
+        " have fewer. Interval: jackknife over prompts.",
+        "It does not show quality: noise has the most. With other data it does not compare.",
+        lambda row: row.get(f"distinct_{n}_{side}"),
+        better=0,
+    )
 
 
 def _side(side: str, words: str) -> list[Measure]:
     # None has a good side: noise repeats nothing. The references' own value is the mark.
-    alike = "quality: a right answer may repeat its prompt's words"
     found = [
         _of(
             f"repetition_{side}",
             f"4-grams that stood before, {words}",
             "%",
-            "Welleck et al. 2020",
-            alike,
+            "after Welleck et al. 2020",
+            "4-grams that stood before in the same answer, over all 4-grams of all answers."
+            " Welleck et al. take the mean of each answer's share.",
+            "It does not show quality: a right answer may repeat its own words, too.",
             lambda row: _repeated(row, side),
             better=0,
         ),
-        _of(
-            f"distinct_{side}",
-            f"distinct-2 within an answer, {words}",
-            "%",
-            "Li et al. 2016",
-            "variety between answers: see self-BLEU",
-            lambda row: different(row[f"{side}_ids"], 2),
-            better=0,
-        ),
+        *(_distinct(n, side, words) for n in NGRAMS),
         _of(
             f"self_bleu_{side}",
             f"self-BLEU, {words}",
             "%",
-            "Zhu et al. 2018",
-            "more than likeness; its interval takes the other answers as they are",
+            "after Zhu et al. 2018",
+            f"BLEU of an answer, held against those to {OTHERS} other prompts, or to all"
+            " where there are fewer, as its references (sacrebleu, up to 4-grams); the mean"
+            " over prompts. Zhu et al. hold it against all others.",
+            "It shows no more than likeness, which like prompts cause, too. Its interval"
+            " takes the other answers as they are.",
             lambda row: (
                 [row[f"self_bleu_{side}"], 1.0] if f"self_bleu_{side}" in row else None
             ),
@@ -128,7 +187,8 @@ def _side(side: str, words: str) -> list[Measure]:
                 f"answers that end, {words}",
                 "%",
                 "",
-                "whether they end where they should",
+                "Answers that end, within the tokens that an answer may have, over all.",
+                "It does not show whether they end where they should.",
                 lambda row: [float(row[f"{side}_ended"]), 1.0],
                 better=1,
             ),
@@ -137,7 +197,9 @@ def _side(side: str, words: str) -> list[Measure]:
                 f"tokens over the reference's, {words}",
                 "ratio",
                 "",
-                "quality",
+                "Tokens of all answers over those of all references, both as far as they are"
+                " read.",
+                "It does not show quality.",
                 lambda row: [len(row[f"{side}_ids"]), len(row["reference_ids"])],
                 better=0,
                 share=False,

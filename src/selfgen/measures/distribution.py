@@ -151,12 +151,17 @@ MEASURES = (
         "MAUVE of samples and references",
         "0 to 1",
         "Pillutla et al. 2021",
-        "which answer is wrong; another run of k-means may move it by several hundredths,"
-        " which its interval leaves out; only as many texts and the same features compare",
+        "It does not show which answer is wrong. Another run of k-means may move it by"
+        " several hundredths, which its interval leaves out. Only as many texts and the same"
+        " features compare.",
         _adds,
         mauve,
         share=True,
         better=1,
         needs="features",
+        definition="Samples and references, cut where samples stop, are put into clusters by"
+        f" another model's last hidden state, one cluster for {CLUSTER} prompts. Of the two"
+        f" histograms p and q and their mixtures r the area under exp(-{SCALE} KL(q || r)) by"
+        f" exp(-{SCALE} KL(p || r)): 1 where they are alike.",
     ),
 )

@@ -10,32 +10,28 @@ import numpy as np
 from selfgen.evaluation.accumulated import enough, together
 from selfgen.evaluation.statistics import divided
 from selfgen.measures.base import Line, Measure, Row, Sums, quotient
-from selfgen.measures.spec import CONTINUED, LENGTH
+from selfgen.measures.spec import CONTINUED
 
 ARORA = "Arora et al. 2022"
 HE = "He et al. 2021"
 
-SIDES = {
-    "fixed_kl": f"answers of {LENGTH} tokens",
-    "free_kl": "answers as they end",
-}
-"""Free-running contexts."""
 
-
-def _steps(values: Sequence[float]) -> list[float]:
+def _steps(values: Sequence[float], length: int) -> list[float]:
     """An error and a count for each of the first steps."""
-    some = list(values[:LENGTH])
-    rest = LENGTH - len(some)
+    some = list(values[:length])
+    rest = length - len(some)
     return [*some, *[0.0] * rest, *[1.0] * len(some), *[0.0] * rest]
 
 
-def _sides(column: str) -> Callable[[Row], list[float] | None]:
+def _sides(column: str, length: int) -> Callable[[Row], list[float] | None]:
     """Errors of the steps that an answer and its reference have (``accumulated.paired``); of
     answers of a fixed length: of prompts whose reference has as many tokens."""
 
     def adds(row: Row) -> list[float] | None:
-        both = _both(row) if column == "free_kl" else _of_length(row)
-        return None if both is None else [x for errors in both for x in _steps(errors)]
+        both = _both(row) if column == "free_kl" else _of_length(row, length)
+        if both is None:
+            return None
+        return [x for errors in both for x in _steps(errors, length)]
 
     return adds
 
@@ -46,9 +42,9 @@ def _both(row: Row) -> list[Sequence[float]] | None:
     return together(free, gold) if free and gold else None
 
 
-def _of_length(row: Row) -> list[Sequence[float]] | None:
+def _of_length(row: Row, length: int) -> list[Sequence[float]] | None:
     free, gold = row.get("fixed_kl"), row.get("gold_kl")
-    return [free, gold] if free and gold and len(gold) >= LENGTH else None
+    return [free, gold] if free and gold and len(gold) >= length else None
 
 
 def _as_far(row: Row, other: Row) -> Row:
@@ -60,10 +56,16 @@ def _as_far(row: Row, other: Row) -> Row:
 def _sum(sums: Sums, side: int) -> np.ndarray:
     """R (side 0) or G (side 1): the sum over all steps of the mean error of the answers that
     have that step; NaN where too few have one."""
-    part = sums[:, 2 * LENGTH * side : 2 * LENGTH * (side + 1)]
-    counts = part[:, LENGTH:]
-    total: np.ndarray = divided(part[:, :LENGTH], counts).sum(-1)
+    length = _length(sums)
+    part = sums[:, 2 * length * side : 2 * length * (side + 1)]
+    counts = part[:, length:]
+    total: np.ndarray = divided(part[:, :length], counts).sum(-1)
     return np.where(enough(counts), total, np.nan)
+
+
+def _length(sums: Sums) -> int:
+    """Steps that are summed: of each an error and a count, on two sides."""
+    return sums.shape[-1] // 4
 
 
 def _gap(sums: Sums) -> np.ndarray:
@@ -72,7 +74,7 @@ def _gap(sums: Sums) -> np.ndarray:
 
 
 def _acc(sums: Sums) -> np.ndarray:
-    return LENGTH * divided(_sum(sums, 0), _sum(sums, 1))
+    return _length(sums) * divided(_sum(sums, 0), _sum(sums, 1))
 
 
 def _ex_acc(sums: Sums) -> np.ndarray:
@@ -80,7 +82,16 @@ def _ex_acc(sums: Sums) -> np.ndarray:
     return excess
 
 
-def _accumulated(column: str, what: str) -> list[Measure]:
+def accumulated(length: int) -> list[Measure]:
+    """Errors summed up to step ``length``, of both free-running contexts."""
+    sides = {
+        "fixed_kl": f"answers of {length} tokens",
+        "free_kl": "answers as they end",
+    }
+    return [m for side, what in sides.items() for m in _accumulated(side, what, length)]
+
+
+def _accumulated(column: str, what: str, length: int) -> list[Measure]:
     def made(
         name: str,
         title: str,
@@ -96,7 +107,7 @@ def _accumulated(column: str, what: str) -> list[Measure]:
             unit,
             ARORA,
             cannot,
-            _sides(column),
+            _sides(column, length),
             value,
             as_far=_as_far if column == "free_kl" else None,
             needs="oracle",
@@ -116,15 +127,15 @@ def _accumulated(column: str, what: str) -> list[Measure]:
         made("gap", "R - G", "nats", _gap, far, 2),
         made(
             "acc_err",
-            f"AccErr({LENGTH})",
+            f"AccErr({length})",
             "steps",
             _acc,
-            f"{far}; {LENGTH} is no exposure bias",
+            f"{far}; {length} is no exposure bias",
             1,
         ),
         made(
             "ex_acc_err",
-            f"ExAccErr({LENGTH})",
+            f"ExAccErr({length})",
             "%",
             _ex_acc,
             f"{far}; a model that is sure and wrong everywhere has none",
@@ -158,7 +169,6 @@ def _eb_m(sums: Sums) -> np.ndarray:
 
 
 MEASURES = (
-    *(m for column, what in SIDES.items() for m in _accumulated(column, what)),
     Measure(
         "continuations",
         "oracle_nll",

@@ -20,7 +20,7 @@ from selfgen.evaluation.steps import after, forced_steps
 from selfgen.generation import ends, free
 from selfgen.generation.decoding import Prompt
 from selfgen.measures import planted, planted_steps, variants
-from selfgen.measures.spec import CONTINUED, LENGTH, MeasureSpec
+from selfgen.measures.spec import CONTINUED, MeasureSpec
 
 if TYPE_CHECKING:
     import torch
@@ -264,7 +264,8 @@ def _run_on(own: Instrument, examples: Sequence[Example]) -> dict[str, dict[str,
     if own.oracle is None:
         return {e.id: {"fixed_kl": None} for e in examples}
     drawn = Sampling(temperature=1.0)
-    made = own.complete(examples, {}, drawn, LENGTH, ends_turns=False)
+    length = own.spec.length
+    made = own.complete(examples, {}, drawn, length, ends_turns=False)
     read = own.read(_with(examples, made))
     return {e.id: {"fixed_kl": r.kl} for e, r in zip(examples, read, strict=True)}
 

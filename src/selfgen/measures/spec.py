@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from selfgen.core.spec import Checked, Device
@@ -10,7 +10,11 @@ from selfgen.core.types import Count, Seed
 from selfgen.data.prompts import PromptSpec
 
 LENGTH = 32
-"""Tokens up to which errors against an oracle are summed, of answers that no token ends."""
+"""Steps up to which errors against an oracle are summed at most, where none are named."""
+
+LENGTHS = tuple(range(1, LENGTH + 1))
+"""Of these the largest is taken that enough answers and references have
+(``lengths.reached``)."""
 
 CONTINUED = 16
 """Tokens of a continuation after half of an answer."""
@@ -21,13 +25,14 @@ class MeasureSpec(Checked):
     """How a model is read on each prompt.
 
     ``planted``: tokens before a place that are replaced. ``dataset``: whose checker judges
-    steps; "" where there is none.
+    steps; "" where there is none. ``length``: tokens of answers that no token ends.
     """
 
     prompt: PromptSpec
     seed: Seed = 0
     planted: Count = 4
     dataset: str = ""
+    length: Count = LENGTH
 
 
 @dataclass(frozen=True)
@@ -47,7 +52,7 @@ class PageSpec(Checked):
     """What the page of a run's measurements shows.
 
     ``methods`` and ``seeds`` of each file that is read, in order; the first method is held
-    against the others. ``about``: what was read, in words.
+    against the others. ``about``: what was read, in words. ``lengths``: see ``LENGTHS``.
     """
 
     methods: tuple[str, ...]
@@ -55,6 +60,7 @@ class PageSpec(Checked):
     dataset: str
     about: Mapping[str, str]
     confidence: float
+    lengths: tuple[int, ...] = LENGTHS
 
 
 @dataclass(frozen=True)
@@ -66,9 +72,17 @@ class Check:
     found: str
 
 
-def tokens(prompt: int, answer: int, *, oracle: bool, checked: bool) -> tuple[int, int]:
+def steps_in_words(lengths: Sequence[int]) -> str:
+    """Up to which step errors are summed."""
+    return f"{max(lengths)} steps" + (" at most" if len(lengths) > 1 else "")
+
+
+def tokens(
+    prompt: int, answer: int, *, oracle: bool, checked: bool, length: int = LENGTH
+) -> tuple[int, int]:
     """What a row of ``reading.read_prompts`` takes, about: tokens that are read, by the
-    oracle, too, and tokens that are written; ``checked``: a checker judges steps."""
+    oracle, too, and tokens that are written; ``checked``: a checker judges steps;
+    ``length``: of answers that no token ends."""
     half = prompt + answer // 2
     read = 2 * prompt + 2 * half
     written = 2 * answer + 2 * CONTINUED
@@ -79,6 +93,6 @@ def tokens(prompt: int, answer: int, *, oracle: bool, checked: bool) -> tuple[in
         written += 3 * answer
     if oracle:
         read += prompt
-        written += LENGTH
-        texts = 2 * (texts + prompt + LENGTH + 2 * (half + CONTINUED))
+        written += length
+        texts = 2 * (texts + prompt + length + 2 * (half + CONTINUED))
     return read + texts, written

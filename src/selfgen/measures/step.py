@@ -12,7 +12,7 @@ from selfgen.data.records import read
 from selfgen.evaluation.exposure import shared_tokens
 from selfgen.generation import engines
 from selfgen.measures import checks
-from selfgen.measures.degeneration import with_self_bleu
+from selfgen.measures.degeneration import beside_others
 from selfgen.measures.reading import Instrument, chosen, read_prompts
 from selfgen.measures.spec import MeasureStep
 from selfgen.models.loading import load_for_generation
@@ -48,8 +48,9 @@ def step(spec: MeasureStep, job: Job) -> dict[str, Any]:
         DATASETS[spec.measure.dataset].checker,
         job.batch_size,
     )
-    rows = with_self_bleu(read_prompts(own, examples, records))
-    looked_at = checks.check(model, tokenizer, examples, {r["id"]: r for r in rows})
+    rows = beside_others(read_prompts(own, examples, records))
+    by_id = {row["id"]: row for row in rows}
+    looked_at = checks.check(model, tokenizer, examples, by_id, shared=tokens)
     write_rows(job.output("read"), rows)
     return {
         "device": device,

@@ -32,7 +32,10 @@ def _excess(sums: Sums) -> np.ndarray:
     return divided(sums[:, 0] - sums[:, 1], sums[:, 2])
 
 
-def _error(side: int, name: str, words: str) -> Measure:
+JUDGED = "It says nothing of errors that no rule can judge."
+
+
+def _error(side: int, name: str, words: str, read: str) -> Measure:
     def adds(row: Row) -> list[float] | None:
         found = _sums(row)
         return None if found is None else [found[side], found[2]]
@@ -43,31 +46,44 @@ def _error(side: int, name: str, words: str) -> Measure:
         f"steps that are wrong, {words}",
         "%",
         "ours",
-        "what no rule can judge",
+        JUDGED,
         adds,
         quotient,
         share=True,
         needs="checker",
         scale=100,
         digits=1,
+        definition=f"Of a prompt the share of wrong steps among {read}, as far as the"
+        " reference has steps; the mean over prompts.",
     )
 
 
 MEASURES = (
-    _error(0, "free", "after its own"),
-    _error(1, "forced", "after the reference's"),
+    _error(
+        0,
+        "free",
+        "after its own",
+        "those of its greedy answer, each judged after what really stands before it",
+    ),
+    _error(
+        1,
+        "forced",
+        "after the reference's",
+        "those that the model writes, greedily, after the reference's steps before each",
+    ),
     Measure(
         GROUP,
         "steps_excess",
         "excess: after its own minus after the reference's",
         "points",
         "ours",
-        "what no rule can judge; a model that is wrong everywhere has none",
+        f"{JUDGED} A model that is wrong everywhere has none.",
         _sums,
         _excess,
         needs="checker",
         scale=100,
         digits=1,
+        definition="The first share of wrong steps minus the second, on the same prompts.",
     ),
 )
 

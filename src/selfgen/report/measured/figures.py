@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import textwrap
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from selfgen.measures.base import Measure, curve
+from selfgen.measures import oracle
+from selfgen.measures.base import Measure, curve, interval
 from selfgen.measures.registry import PLACES
 from selfgen.report import style
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from selfgen.evaluation.statistics import Interval
     from selfgen.report.measured.found import Found, Number
 
 READ = 64
@@ -27,23 +32,66 @@ ROW = 56
 ACROSS = 3
 """Panels beside each other at most."""
 
+FAR = 6.0
+"""Where differences that lie farther stand, as arrows."""
+
 COLOURS = (style.INDIGO, style.OLIVE, style.ROSE)
 DASHES = ("-", "--", ":")
+
+
+SUMMED = {"r_free": "R, after its own tokens", "g_free": "G, after the reference's"}
+"""Measures whose curve is that of the paper on accumulated error."""
+
+TITLES = {
+    **{name: title for name, (title, _, _) in PLACES.items()},
+    "accumulated": "Errors against the oracle, summed up to a place",
+    "differences": "Differences to the other models",
+}
+"""Figures in the order in which they are looked at."""
+
+
+def draw(found: Found, name: str) -> Figure | None:
+    """One of ``TITLES``; None where nothing was read of it."""
+    others = {"accumulated": accumulated, "differences": differences}
+    return others[name](found) if name in others else places(found, name)
+
+
+@style.styled
+def accumulated(found: Found) -> Figure | None:
+    """R(l) and G(l) of answers as they end, by l (Arora et al. 2022, who draw the ratio)."""
+    curves: dict[str, list[list[Interval]]] = {m: [[], []] for m in found.rows}
+    for length in range(1, found.length + 1):
+        measures = {measure.name: measure for measure in oracle.accumulated(length)}
+        for model, rows in found.rows.items():
+            for line, name in zip(curves[model], SUMMED, strict=True):
+                value = interval(measures[name], rows, found.confidence)
+                line += [value] if value else []
+    return _panels(TITLES["accumulated"], "nats", "place", [*SUMMED.values()], curves)
 
 
 @style.styled
 def places(found: Found, name: str) -> Figure | None:
     """One of ``registry.PLACES``: a panel a model; None where nothing was read of it."""
-    from matplotlib.ticker import MaxNLocator
-
     title, unit, lines = PLACES[name]
-    drawn = {
+    curves = {
         model: [curve(line, rows, READ, found.confidence) for line in lines]
         for model, rows in found.rows.items()
     }
-    drawn = {
-        m: curves for m, curves in drawn.items() if any(len(c) > 1 for c in curves)
-    }
+    where = "lag" if name.startswith("planted") else "place"
+    return _panels(title, unit, where, [line.label for line in lines], curves)
+
+
+def _panels(
+    title: str,
+    unit: str,
+    where: str,
+    labels: Sequence[str],
+    curves: Mapping[str, Sequence[Sequence[Interval]]],
+) -> Figure | None:
+    """A panel a model, in which each of some lines has a value at each place."""
+    from matplotlib.ticker import MaxNLocator
+
+    drawn = {m: own for m, own in curves.items() if any(len(c) > 1 for c in own)}
     if not drawn:
         return None
     across = min(ACROSS, len(drawn))
@@ -52,12 +100,12 @@ def places(found: Found, name: str) -> Figure | None:
     figure, axes = style.panels(down, across, size, sharey=True)
     for ax in axes.flat[len(drawn) :]:
         ax.remove()
-    for n, (model, curves) in enumerate(drawn.items()):
+    for n, (model, own) in enumerate(drawn.items()):
         ax = axes.flat[n]
-        for number, (line, points) in enumerate(zip(lines, curves, strict=True)):
+        for number, (label, points) in enumerate(zip(labels, own, strict=True)):
             at = range(1, len(points) + 1)
             look = {"color": COLOURS[number], "ls": DASHES[number], "lw": 1.2}
-            ax.plot(at, [p.value for p in points], label=line.label, **look)
+            ax.plot(at, [p.value for p in points], label=label, **look)
             low, high = [p.low for p in points], [p.high for p in points]
             if unit == "share":  # of which nothing is below 0 or above 1
                 low = [max(0.0, x) for x in low]
@@ -65,7 +113,6 @@ def places(found: Found, name: str) -> Figure | None:
             ax.fill_between(at, low, high, color=COLOURS[number], alpha=0.15, lw=0)
         ax.set_title(model, loc="left")
         beside, below = n % across, n + across < len(drawn)
-        where = "lag" if name.startswith("planted") else "place"
         style.panel(ax, "" if beside else unit, "" if below else where)
         ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
@@ -75,8 +122,9 @@ def places(found: Found, name: str) -> Figure | None:
 
 @style.styled
 def differences(found: Found) -> Figure | None:
-    """The first model minus each other, in units of each measure's half interval, so that
-    what lies beyond 1 is surely different; None without another."""
+    """The first model against each other: each measure's difference over half of its
+    interval, to the right where the first one is better, so that what lies beyond 1 is surely
+    so; None without another."""
     others = list(found.rows)[1:]
     numbers = [n for n in found.numbers if _half(n) and n.measure.better]
     if not others or not numbers:
@@ -86,11 +134,12 @@ def differences(found: Found) -> Figure | None:
     figure, axes = style.panels(1, len(others), (4.2 + 1.6 * len(others), height))
     for ax, other in zip(axes.flat, others, strict=True):
         _panel(ax, titles, [n for n in numbers if n.model == other])
-        ax.set_title(textwrap.fill(f"minus {other}", TITLE), loc="left")
+        ax.set_title(textwrap.fill(f"against {other}", TITLE), loc="left")
         if ax is not axes.flat[0]:
             ax.set_yticklabels([])
-    figure.suptitle(found.first, x=0.01, ha="left", fontweight="bold")
-    figure.supxlabel("difference over half its interval")
+    title = f"{found.first}: better or worse"
+    figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
+    figure.supxlabel("worse   ←   difference over half its interval   →   better")
     return figure
 
 
@@ -103,15 +152,20 @@ def _panel(ax: Axes, measures: list[Measure], numbers: list[Number]) -> None:
     style.listed(ax, len(measures))
     rows = {measure.name: row for row, measure in enumerate(measures)}
     ax.axvspan(-1, 1, color=style.LIGHT, alpha=0.5, lw=0)
+    for row, (before, measure) in enumerate(pairwise(measures)):
+        if before.group != measure.group:
+            ax.axhline(row + 0.5, color=style.GREY, lw=0.5)
     for number in numbers:
         gap, half = number.difference, _half(number)
         if gap is None:
             continue
-        better = gap.value * number.measure.better
-        sure = abs(gap.value) > half
-        colour = style.GREY if not sure else style.INDIGO if better > 0 else style.ROSE
-        at = max(-6.0, min(6.0, gap.value / half))
-        ax.plot([at], [rows[number.measure.name]], "o", color=colour, ms=4)
-    ax.set_xlim(-6.5, 6.5)
+        better = gap.value * number.measure.better / half
+        colour = style.GREY
+        if gap.sign:
+            colour = style.INDIGO if better > 0 else style.ROSE
+        mark = "o" if abs(better) < FAR else ">" if better > 0 else "<"
+        at = max(-FAR, min(FAR, better))
+        ax.plot([at], [rows[number.measure.name]], mark, color=colour, ms=4)
+    ax.set_xlim(-FAR - 0.5, FAR + 0.5)
     titles = [textwrap.fill(measure.title, ROW) for measure in measures]
     ax.set_yticks(range(len(measures)), titles)

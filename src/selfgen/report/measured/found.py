@@ -14,7 +14,9 @@ from selfgen.core.errors import UserError
 from selfgen.core.provenance import atomic
 from selfgen.evaluation.statistics import Interval
 from selfgen.measures.base import Measure, Rows, difference, interval
-from selfgen.measures.registry import MEASURES
+from selfgen.measures.lengths import reached
+from selfgen.measures.registry import measures
+from selfgen.measures.spec import LENGTHS
 
 if TYPE_CHECKING:
     import pandas
@@ -22,7 +24,8 @@ if TYPE_CHECKING:
     from selfgen.measures.spec import Check
 
 COMPARED = (
-    *("oracle", "task", "prompts", "planted", "answers", "computed", "selfgen"),
+    *("oracle", "task", "prompts", "planted", "length", "answers", "computed"),
+    "selfgen",
 )
 """What two models that are held against each other must have been read with."""
 
@@ -40,12 +43,14 @@ class Number:
 @dataclass(frozen=True)
 class Found:
     """``rows``: what was read of each model by name, the measured one first. ``about``: what
-    was read, and by which versions, in words."""
+    was read, and by which versions, in words. ``lengths``: up to one of which steps errors
+    against the oracle are summed (``lengths.reached``)."""
 
     rows: Mapping[str, Rows]
     checks: Mapping[str, Sequence[Check]]
     about: Mapping[str, str] = field(default_factory=dict)
     confidence: float = 0.95
+    lengths: Sequence[int] = LENGTHS
 
     @property
     def first(self) -> str:
@@ -91,10 +96,15 @@ class Found:
             )
 
     @cached_property
+    def length(self) -> int:
+        """The step up to which errors against the oracle are summed, of all models."""
+        return reached(self.rows.values(), self.lengths)
+
+    @cached_property
     def numbers(self) -> list[Number]:
         """All measures that apply, each of every model, in the order of the registry."""
         found = []
-        for measure in MEASURES:
+        for measure in measures(self.length):
             for name, rows in self.rows.items():
                 value = interval(measure, rows, self.confidence)
                 if value is None:
@@ -129,6 +139,7 @@ class Found:
             | {
                 "title": number.measure.title,
                 "source": number.measure.source,
+                "definition": number.measure.definition,
                 "cannot_show": number.measure.cannot,
             }
             for number in self.numbers

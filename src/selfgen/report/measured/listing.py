@@ -25,7 +25,7 @@ def listed(page: str) -> str:
 
 
 def _table() -> str:
-    header = ["Group", "Measure", "Unit", "Needs", "Source", "Cannot show"]
+    header = ["Group", "Measure", "Unit", "Needs", "Source", "Definition", "Limits"]
     rows = [
         [
             measure.group,
@@ -33,6 +33,7 @@ def _table() -> str:
             measure.unit,
             measure.needs or NOT_RUN,
             measure.source or NOT_RUN,
+            measure.definition,
             measure.cannot,
         ]
         for measure in MEASURES

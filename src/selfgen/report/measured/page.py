@@ -12,7 +12,6 @@ from selfgen.core.hashing import unit
 from selfgen.core.text import shown
 from selfgen.data.checked import steps_of
 from selfgen.measures.base import Row
-from selfgen.measures.registry import PLACES
 from selfgen.report import style
 from selfgen.report.grid import to_markdown
 from selfgen.report.html import differences
@@ -34,9 +33,16 @@ ABOUT = {
     " answer and reference both go as far.",
     "planted": "What the reference's next tokens cost more after some tokens before them were"
     " replaced: a model that recovers comes back to 0.",
+    "planted-oracle": "How much farther from the oracle the model is then. Where that is 0"
+    " and the cost is not, the oracle pays as much.",
     "planted-steps": "What a checker finds wrong when the model goes on by itself, after a"
     " wrong step of the reference's and after the right one.",
     "entropy": "How unsure the model is of its next token.",
+    "accumulated": "The errors of the places up to one, summed: how fast they add up after"
+    " own tokens (R), and after the reference's (G). Of answers as they end.",
+    "differences": "The first model against each other: a measure's difference over half of"
+    " its interval, to the right where the first one is better. Outside the grey band the"
+    " interval excludes 0; arrows lie farther out.",
 }
 
 
@@ -53,16 +59,10 @@ class Sample:
 def html(found: Found) -> str:
     """The whole page."""
     drawn = [
-        (name, ABOUT[name], figure)
-        for name in PLACES
-        if (figure := figures.places(found, name)) is not None
+        (name, about, figure)
+        for name, about in ABOUT.items()
+        if (figure := figures.draw(found, name)) is not None
     ]
-    if (compared := figures.differences(found)) is not None:
-        about = (
-            "Each measure's difference, over half of its interval: outside the grey band the"
-            " interval excludes 0."
-        )
-        drawn.append(("differences", about, compared))
     measures = {n.measure.name: n.measure for n in found.numbers}.values()
     return rendered(
         Path(__file__).with_name("page.html.j2"),

@@ -30,7 +30,8 @@ def found(spec: PageSpec, files: Sequence[Path]) -> Found:
         checks = [Check(**one | {"name": one["name"] + of}) for one in told]
         if checks:
             seen.setdefault(method, []).extend(checks)
-    return Found(rows, seen, {**spec.about, "task": spec.dataset}, spec.confidence)
+    about = {**spec.about, "task": spec.dataset}
+    return Found(rows, seen, about, spec.confidence, spec.lengths)
 
 
 def step(spec: PageSpec, job: Job) -> dict[str, Any]:

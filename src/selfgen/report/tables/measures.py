@@ -8,7 +8,9 @@ from typing import Any
 
 from selfgen.evaluation.statistics import Interval
 from selfgen.measures.base import Measure, Rows, difference, interval
+from selfgen.measures.lengths import reached
 from selfgen.measures.registry import MEASURES
+from selfgen.measures.registry import measures as all_measures
 from selfgen.report.grid import NOT_RUN, Box, Entry, Grid, arrow, scope_notes
 from selfgen.report.grid import numbers as ends
 from selfgen.report.measured.words import shown
@@ -42,6 +44,7 @@ Key = tuple[str, ...]
 class Number:
     """A measure of a method, and what it is above the baseline's."""
 
+    measure: Measure
     value: Interval
     difference: Interval | None
 
@@ -51,6 +54,8 @@ def draw(read: Sequence[Read], spec: TableSpec[Any]) -> Drawn:
     reference's, after planted errors, how sure it is, how its answers degenerate.
 
     From the rows of each cell (``measures.reading``); seeds of a method are read together.
+    ``spec.own``: up to one of which steps errors against the oracle are summed, of all
+    methods of a task alike (``lengths.reached``).
     """
     found = {
         key: {seed: {row["id"]: row for row in part} for seed, part in seeds.items()}
@@ -60,12 +65,7 @@ def draw(read: Sequence[Read], spec: TableSpec[Any]) -> Drawn:
     return Drawn(
         [_grid(task, numbers, spec) for task in dict.fromkeys(key[0] for key in found)],
         CSV,
-        [
-            _line(key, measure, own[measure.name])
-            for key, own in numbers.items()
-            for measure in MEASURES
-            if measure.name in own
-        ],
+        [_line(key, number) for key, own in numbers.items() for number in own.values()],
     )
 
 
@@ -73,15 +73,16 @@ def _numbers(
     key: Key, found: Mapping[Key, Rows], spec: TableSpec[Any]
 ) -> dict[str, Number]:
     base = (*key[:2], spec.baseline_of(key[0], key[1]))
+    beside = [rows for other, rows in found.items() if other[0] == key[0]]
     numbers = {}
-    for measure in MEASURES:
+    for measure in all_measures(reached(beside, spec.own)):
         value = interval(measure, found[key], spec.confidence)
         if value is None:
             continue
         gap = None
         if key != base and base in found:
             gap = difference(measure, found[key], found[base], spec.confidence)
-        numbers[measure.name] = Number(value, gap)
+        numbers[measure.name] = Number(measure, value, gap)
     return numbers
 
 
@@ -89,11 +90,8 @@ def _grid(
     task: str, numbers: Mapping[Key, Mapping[str, Number]], spec: TableSpec[Any]
 ) -> Grid:
     own = {key: found for key, found in numbers.items() if key[0] == task}
-    measures = [
-        m
-        for m in MEASURES
-        if m.name in SHOWN and any(m.name in found for found in own.values())
-    ]
+    by_name = {n.measure.name: n.measure for f in own.values() for n in f.values()}
+    measures = [by_name[m.name] for m in MEASURES if m.name in {*SHOWN} & {*by_name}]
     several = len({key[1] for key in own}) > 1
     table: list[list[Box]] = []
     for (_, model, method), found in own.items():
@@ -120,8 +118,8 @@ def _box(measure: Measure, number: Number | None) -> Box:
     return Entry(text, arrow(measure.better * sign, False), below)
 
 
-def _line(key: Key, measure: Measure, number: Number) -> list[Any]:
-    value = number.value
+def _line(key: Key, number: Number) -> list[Any]:
+    measure, value = number.measure, number.value
     cells = [*ends(value), *ends(number.difference)]
     scaled = [None if x is None else x * measure.scale for x in cells]
     return [
