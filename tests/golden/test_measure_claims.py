@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from selfgen.measures.base import Rows
+from selfgen.measures.spec import LENGTHS
 from selfgen.report.measured import tables
 from selfgen.report.measured import words as said
 from selfgen.report.measured.found import Found
@@ -51,7 +52,7 @@ def of_run(found: dict[str, Rows]) -> str:
         for by_seed in found.values()
         for rows in by_seed.values()
     ]
-    drawn = measures.draw(parts, TableSpec(*how, cells, None))
+    drawn = measures.draw(parts, TableSpec(*how, cells, LENGTHS))
     (steps,) = (
         n for n, x in enumerate(drawn.grids[0].header) if "excess: after its own m" in x
     )
@@ -114,12 +115,16 @@ def test_an_oracle_whose_sums_no_answers_are_long_enough_for_is_not_asked_for() 
             }
             wrong = [stream.random() < 0.5 for _ in range(20)]
             rows.append(errors | {"free_wrong": [True] * 20, "forced_wrong": wrong})
-        (line, *_) = said.answers(Found({"a": bare(rows)}, {}))
+        (line, *_) = said.answers(Found({"a": bare(rows)}, {}, lengths=lengths_asked))
         return line
 
+    lengths_asked = (32,)
     line = short([12] * 15 + [40])
     assert (
         line.startswith("a's answers leave the reference (") and "--oracle" not in line
     )
     assert "the oracle cannot tell them apart" in line and "have 32 tokens" in line
     assert "exposure bias (R - G" in short([12] * 6 + [40] * 10)
+    # Where none was asked for, R and G sum as many steps as answers reach.
+    lengths_asked = LENGTHS
+    assert "exposure bias (R - G" in short([12] * 15 + [40])

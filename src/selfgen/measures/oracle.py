@@ -99,6 +99,7 @@ def _accumulated(column: str, what: str, length: int) -> list[Measure]:
         value: Callable[[Sums], np.ndarray],
         cannot: str,
         digits: int,
+        definition: str,
     ) -> Measure:
         return Measure(
             "accumulated error",
@@ -112,34 +113,50 @@ def _accumulated(column: str, what: str, length: int) -> list[Measure]:
             as_far=_as_far if column == "free_kl" else None,
             needs="oracle",
             digits=digits,
+            definition=definition,
         )
 
-    far = "how far the oracle is from the data"
+    far = "How far the oracle is from the data"
     if column == "fixed_kl":
         far += (
             "; answers go on where they would have ended, which alone lifts R above G"
         )
     else:
         far += "; steps that an answer has and its reference has not, or the other way round"
+    which = ", of prompts whose reference is as long"
+    if column == "free_kl":
+        which = ", of each prompt those that its sample and its reference both have"
     return [
-        made("r", "R: summed error after its own tokens", "nats", _r, far, 2),
-        made("g", "G: summed error after the reference's", "nats", _g, far, 2),
-        made("gap", "R - G", "nats", _gap, far, 2),
+        made(
+            *("r", "R: summed error after its own tokens", "nats", _r, f"{far}.", 2),
+            f"KL(oracle || model) of the next token after the model's own sample, mean over"
+            f" prompts at each step, summed over steps 1 to {length}{which}.",
+        ),
+        made(
+            *("g", "G: summed error after the reference's", "nats", _g, f"{far}.", 2),
+            f"The same after the reference's tokens{which}.",
+        ),
+        made(
+            *("gap", "R - G", "nats", _gap, f"{far}.", 2),
+            "R minus G, of the same prompts and steps.",
+        ),
         made(
             "acc_err",
             f"AccErr({length})",
             "steps",
             _acc,
-            f"{far}; {length} is no exposure bias",
+            f"{far}; {length} is no exposure bias.",
             1,
+            f"R over G, times {length}.",
         ),
         made(
             "ex_acc_err",
             f"ExAccErr({length})",
             "%",
             _ex_acc,
-            f"{far}; a model that is sure and wrong everywhere has none",
+            f"{far}; a model that is sure and wrong everywhere has none.",
             1,
+            "R over G, minus 1, in percent.",
         ),
     ]
 
@@ -176,10 +193,13 @@ MEASURES = (
         " minus after the reference's",
         "nats a token",
         HE,
-        "whether the oracle likes what is right",
+        "Whether the oracle likes what is right.",
         _continued("oracle_nll"),
         _difference,
         needs="oracle",
+        definition="The model goes on, without an end, from the first half of its own sample"
+        " and from that of the reference; the oracle's negative log-likelihood of what it"
+        " writes, a token; the first minus the second, mean over prompts.",
     ),
     Measure(
         "continuations",
@@ -187,10 +207,12 @@ MEASURES = (
         "EB-M: chrF of these tokens after the reference's half answer, over after its own",
         "ratio",
         f"after {HE}",
-        "exposure bias of one model: above 1 wherever a reference's end suits its own"
-        " beginning best; of two models the higher one depends more on its prefix",
+        "Exposure bias of one model: above 1 wherever a reference's end suits its own"
+        " beginning best; of two models the higher one depends more on its prefix.",
         _continued("chrf"),
         _eb_m,
+        definition="The chrF of the same continuations with the reference's second half: the mean"
+        " after the reference's first half, over the mean after its own.",
     ),
     Measure(
         "continuations",
@@ -198,10 +220,12 @@ MEASURES = (
         "cost of the reference's tokens",
         "nats a token",
         "",
-        "anything of free running",
+        "Anything of free running.",
         lambda row: [sum(row["nll"]), len(row["nll"])],
         quotient,
         digits=3,
+        definition="Negative log-likelihood of the reference's tokens after the reference's,"
+        " over all tokens.",
     ),
 )
 

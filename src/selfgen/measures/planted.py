@@ -181,12 +181,15 @@ def _of_kind(kind: str, what: str) -> list[Measure]:
                 f"{what}: {of}, lags 1 to {WINDOW}",
                 "nats",
                 SOURCE,
-                "what the model would have written there itself; who ignores the context pays"
-                " nothing",
+                "What the model would have written there itself; who ignores the context pays"
+                " nothing.",
                 _windows(column),
                 _first,
                 needs=needs,
                 digits=3,
+                definition="Some tokens of the reference are replaced; what the"
+                f" reference's next {WINDOW} tokens then cost more, a token, mean over"
+                " prompts.",
             ),
             Measure(
                 "planted errors",
@@ -194,7 +197,7 @@ def _of_kind(kind: str, what: str) -> list[Measure]:
                 f"{what}: {of}, share gone at lags 25 to 32",
                 "%",
                 SOURCE,
-                "anything where the effect is small beside its interval",
+                "Anything where the effect is small beside its interval.",
                 _windows(column, LAGS),
                 _recovered,
                 given=_first,
@@ -202,6 +205,8 @@ def _of_kind(kind: str, what: str) -> list[Measure]:
                 needs=needs,
                 scale=100,
                 digits=0,
+                definition=f"1 - the mean effect at lags 25 to 32 over that at lags 1 to"
+                f" {WINDOW}; left out unless the interval of the latter lies above 0.",
             ),
             Measure(
                 "planted errors",
@@ -209,13 +214,16 @@ def _of_kind(kind: str, what: str) -> list[Measure]:
                 f"{what}: {of}, half-life (0: gone before lag {2 * WINDOW + 1})",
                 "tokens",
                 SOURCE,
-                "an effect that does not shrink evenly: read the curve",
+                "An effect that does not shrink evenly: read the curve.",
                 _windows(column, LAGS),
                 _half_life,
                 least=0.0,
                 given=_early,
                 needs=needs,
                 digits=1,
+                definition="The lags in which the effect halves if it shrinks by the same"
+                f" factor a lag, by its means at lags 1 to {2 * WINDOW} and {2 * WINDOW + 1}"
+                f" to {4 * WINDOW}.",
             ),
         ]
     return found

@@ -16,7 +16,6 @@ from selfgen.data.checked import Checker, errors, spans, steps_of
 from selfgen.data.examples import Example
 from selfgen.evaluation.accumulated import together
 from selfgen.evaluation.statistics import divided
-from selfgen.generation import ends
 from selfgen.measures.base import Line, Measure, Row, Sums, quotient
 from selfgen.measures.planted import SOURCE, half_life, mean, windows
 
@@ -61,6 +60,8 @@ def effects(own: Instrument, examples: Sequence[Example]) -> Found:
             prefixes["clean_steps"][e.id] = answer[:end]
             left[e.id] = min(STEPS, len(parts) - middle - 1)
             break
+    from selfgen.generation import ends  # brings torch, which tables do without
+
     stops = ends.stops(own.model, own.tokenizer)
     # An answer's rest is no longer than an answer; all parts of the prompts have one limit.
     limit = min(STEPS * own.longest_step, max(len(e.answer_ids) for e in own.every))
@@ -145,13 +146,16 @@ MEASURES = (
         f"{WHAT}, lags 1 to {SHOWN}",
         "points",
         SOURCE,
-        "errors of other kinds than a step of another prompt; steps of one answer where the"
-        " other has ended",
+        "Errors of other kinds than a step of another prompt; steps of one answer where the"
+        " other has ended.",
         _shown,
         quotient,
         needs="checker",
         scale=100,
         digits=1,
+        definition="A step of the reference is replaced by one of another prompt, and the"
+        " model goes on; the share of wrong steps minus that without the replacement, pair by"
+        " pair of the same lag.",
     ),
     Measure(
         "planted errors",
@@ -159,8 +163,8 @@ MEASURES = (
         f"{WHAT}, share gone at lags {WINDOW + 1} to {SHOWN}",
         "%",
         SOURCE,
-        "anything later: few references have more steps behind the place, which the figure"
-        f" shows up to lag {STEPS}",
+        "Anything later: few references have more steps behind the place, which the figure"
+        f" shows up to lag {STEPS}.",
         _windows,
         _recovered,
         given=_early,
@@ -168,6 +172,8 @@ MEASURES = (
         needs="checker",
         scale=100,
         digits=0,
+        definition=f"1 - the effect at lags {WINDOW + 1} to {SHOWN} over that at lags 1 to"
+        f" {WINDOW}; left out unless the interval of the latter lies above 0.",
     ),
     Measure(
         "planted errors",
@@ -175,13 +181,15 @@ MEASURES = (
         f"{WHAT}, half-life (0: gone before lag {WINDOW + 1})",
         "steps",
         SOURCE,
-        "an effect that does not shrink evenly: read the curve",
+        "An effect that does not shrink evenly: read the curve.",
         _windows,
         _half_life,
         least=0.0,
         given=_early,
         needs="checker",
         digits=1,
+        definition="The lags in which the effect halves if it shrinks by the same factor a"
+        f" lag, by its means at lags 1 to {WINDOW} and {WINDOW + 1} to {SHOWN}.",
     ),
 )
 

@@ -10,7 +10,6 @@ from selfgen.evaluation.statistics import Interval
 from selfgen.measures.base import Line, Measure, Row, fewest, interval, quotient
 from selfgen.measures.planted import LAGS, WINDOW
 from selfgen.measures.registry import PLACES
-from selfgen.measures.spec import LENGTH
 from selfgen.report.grid import NOT_RUN
 
 if TYPE_CHECKING:
@@ -110,8 +109,9 @@ def _cure(found: Found) -> str:
     if not any(row.get("gold_kl") for by_id in rows for row in by_id.values()):
         return "a checked task (--task) or an oracle (--oracle) tells them apart"
     return (
-        f"the oracle cannot tell them apart, since R and G sum {LENGTH} steps, and of fewer"
-        f" than a quarter of the prompts (and two) answer and reference have {LENGTH} tokens"
+        f"the oracle cannot tell them apart, since R and G sum {found.length} steps, and of"
+        f" fewer than a quarter of the prompts (and two) answer and reference have"
+        f" {found.length} tokens"
     )
 
 
