@@ -116,7 +116,7 @@ def _accumulated(column: str, what: str, length: int) -> list[Measure]:
             definition=definition,
         )
 
-    far = "How far the oracle is from the data"
+    far = "It does not show how far the oracle is from the data"
     if column == "fixed_kl":
         far += (
             "; answers go on where they would have ended, which alone lifts R above G"
@@ -193,7 +193,7 @@ MEASURES = (
         " minus after the reference's",
         "nats a token",
         HE,
-        "Whether the oracle likes what is right.",
+        "It does not show whether the oracle likes what is right.",
         _continued("oracle_nll"),
         _difference,
         needs="oracle",
@@ -207,12 +207,13 @@ MEASURES = (
         "EB-M: chrF of these tokens after the reference's half answer, over after its own",
         "ratio",
         f"after {HE}",
-        "Exposure bias of one model: above 1 wherever a reference's end suits its own"
-        " beginning best; of two models the higher one depends more on its prefix.",
+        "It does not show exposure bias of one model: it is above 1 wherever a reference's"
+        " end suits its own beginning best. Of two models the higher one depends more on its"
+        " prefix.",
         _continued("chrf"),
         _eb_m,
-        definition="The chrF of the same continuations with the reference's second half: the mean"
-        " after the reference's first half, over the mean after its own.",
+        definition="The chrF of the same continuations with the reference's second half: the"
+        " mean after the reference's first half, over the mean after its own.",
     ),
     Measure(
         "continuations",
@@ -220,7 +221,7 @@ MEASURES = (
         "cost of the reference's tokens",
         "nats a token",
         "",
-        "Anything of free running.",
+        "It says nothing of free running.",
         lambda row: [sum(row["nll"]), len(row["nll"])],
         quotient,
         digits=3,

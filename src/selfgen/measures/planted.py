@@ -181,14 +181,14 @@ def _of_kind(kind: str, what: str) -> list[Measure]:
                 f"{what}: {of}, lags 1 to {WINDOW}",
                 "nats",
                 SOURCE,
-                "What the model would have written there itself; who ignores the context pays"
-                " nothing.",
+                "It does not show what the model would have written there itself. A model"
+                " that ignores the context pays nothing.",
                 _windows(column),
                 _first,
                 needs=needs,
                 digits=3,
-                definition="Some tokens of the reference are replaced; what the"
-                f" reference's next {WINDOW} tokens then cost more, a token, mean over"
+                definition="Some tokens of the reference are replaced, and it goes on;"
+                f" by how much the {of} rises, mean of the next {WINDOW} tokens and of the"
                 " prompts.",
             ),
             Measure(
@@ -197,7 +197,7 @@ def _of_kind(kind: str, what: str) -> list[Measure]:
                 f"{what}: {of}, share gone at lags 25 to 32",
                 "%",
                 SOURCE,
-                "Anything where the effect is small beside its interval.",
+                "It says nothing where the effect is small beside its interval.",
                 _windows(column, LAGS),
                 _recovered,
                 given=_first,
@@ -214,7 +214,7 @@ def _of_kind(kind: str, what: str) -> list[Measure]:
                 f"{what}: {of}, half-life (0: gone before lag {2 * WINDOW + 1})",
                 "tokens",
                 SOURCE,
-                "An effect that does not shrink evenly: read the curve.",
+                "It does not describe an effect that shrinks unevenly: read the curve.",
                 _windows(column, LAGS),
                 _half_life,
                 least=0.0,

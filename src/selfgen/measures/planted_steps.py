@@ -146,8 +146,8 @@ MEASURES = (
         f"{WHAT}, lags 1 to {SHOWN}",
         "points",
         SOURCE,
-        "Errors of other kinds than a step of another prompt; steps of one answer where the"
-        " other has ended.",
+        "It shows no other kind of error than a step of another prompt, and no steps of one"
+        " answer where the other has ended.",
         _shown,
         quotient,
         needs="checker",
@@ -163,8 +163,8 @@ MEASURES = (
         f"{WHAT}, share gone at lags {WINDOW + 1} to {SHOWN}",
         "%",
         SOURCE,
-        "Anything later: few references have more steps behind the place, which the figure"
-        f" shows up to lag {STEPS}.",
+        "It says nothing of later lags: few references have more steps behind the place; the"
+        f" figure shows up to lag {STEPS}.",
         _windows,
         _recovered,
         given=_early,
@@ -181,7 +181,7 @@ MEASURES = (
         f"{WHAT}, half-life (0: gone before lag {WINDOW + 1})",
         "steps",
         SOURCE,
-        "An effect that does not shrink evenly: read the curve.",
+        "It does not describe an effect that shrinks unevenly: read the curve.",
         _windows,
         _half_life,
         least=0.0,
