@@ -53,6 +53,14 @@ def test_planted_errors_by_lag_are_those_against_the_oracle(found: Found) -> Non
     assert list(own) == pytest.approx(means)
 
 
+def test_what_the_first_lag_costs_does_not_hide_the_rest() -> None:
+    large = [9.0] + [0.3] * 31
+    for rows_of, scale in ((rows(0, planted_own=large), "symlog"), (rows(0), "linear")):
+        drawn = figures.draw(Found({"one": rows_of}, {}), "planted")
+        assert drawn is not None and drawn.axes[0].get_yscale() == scale
+        assert ("logarithmic" in drawn.axes[0].get_ylabel()) == (scale == "symlog")
+
+
 def test_who_is_better_stands_to_the_right() -> None:
     """In a measure of which less is good, and in one of which more is."""
     good = {"steps_free": [""] * 8, "answer_ended": True}
@@ -62,7 +70,7 @@ def test_who_is_better_stands_to_the_right() -> None:
     drawn = figures.draw(Found({"a": rows(0, **good), "b": mixed}, {}), "differences")
     assert drawn is not None
     (ax,) = drawn.axes
-    titles = [label.get_text() for label in ax.get_yticklabels()]
+    titles = [label.get_text().replace("\n", " ") for label in ax.get_yticklabels()]
     dots = {
         titles[round(line.get_ydata()[0])]: line
         for line in ax.get_lines()

@@ -312,7 +312,9 @@ def test_the_command_writes_a_page_and_says_what_it_found(
     assert {"steps_excess", "planted_own", "repetition_sample"} <= names
     assert all(line["prompts"] <= 4 for line in document["measures"])
     page = (out / "measure.md").read_text()
-    assert "## What they cannot show" in page and "steps that are wrong" in page
+    assert (
+        "## What they are, and cannot show" in page and "steps that are wrong" in page
+    )
     assert "\\begin{table" in (out / "measure.tex").read_text()
     assert str(tmp_path) not in (out / "measure.html").read_text()
     assert main([*call, *size, "--out", str(out), "--shard", "2/2"]) == 1

@@ -157,7 +157,7 @@ def _side(side: str, words: str) -> list[Measure]:
             f"4-grams that stood before, {words}",
             "%",
             "after Welleck et al. 2020",
-            "4-grams that stood before in the same answer, over all 4-grams of all answers."
+            "Of all 4-grams of all answers those that stood before in the same answer."
             " Welleck et al. take the mean of each answer's share.",
             "It does not show quality: a right answer may repeat its own words, too.",
             lambda row: _repeated(row, side),

@@ -97,66 +97,73 @@ def _accumulated(column: str, what: str, length: int) -> list[Measure]:
         title: str,
         unit: str,
         value: Callable[[Sums], np.ndarray],
-        cannot: str,
-        digits: int,
-        definition: str,
+        formula: str,
+        cannot: str = "",
+        digits: int = 2,
     ) -> Measure:
         return Measure(
             "accumulated error",
             f"{name}_{column.removesuffix('_kl')}",
             f"{title}, {what}",
             unit,
-            ARORA,
-            cannot,
+            ARORA if column == "fixed_kl" else f"after {ARORA}",
+            f"{far} {cannot}".strip(),
             _sides(column, length),
             value,
             as_far=_as_far if column == "free_kl" else None,
             needs="oracle",
             digits=digits,
-            definition=definition,
+            definition=f"{where}: {formula}; l = {length}.",
         )
 
-    far = "It does not show how far the oracle is from the data"
+    far = "It does not show how far the oracle is from the data."
     if column == "fixed_kl":
+        where = "Of samples that no token ends, of prompts whose reference has l tokens"
         far += (
-            "; answers go on where they would have ended, which alone lifts R above G"
+            " Answers go on where they would have ended, which alone lifts R above G."
         )
     else:
-        far += "; steps that an answer has and its reference has not, or the other way round"
-    which = ", of prompts whose reference is as long"
-    if column == "free_kl":
-        which = ", of each prompt those that its sample and its reference both have"
+        where = "Of samples as they end, as far as answer and reference both go"
+        far += (
+            " It leaves out what one of answer and reference has and the other has not."
+        )
+    summed = (
+        "the sum over the first l steps of KL(oracle || model) of the next token, the mean"
+        " over prompts that have the step, after"
+    )
     return [
         made(
-            *("r", "R: summed error after its own tokens", "nats", _r, f"{far}.", 2),
-            f"KL(oracle || model) of the next token after the model's own sample, mean over"
-            f" prompts at each step, summed over steps 1 to {length}{which}.",
+            "r",
+            "R: summed error after its own tokens",
+            "nats",
+            _r,
+            f"R(l), {summed} own tokens",
         ),
         made(
-            *("g", "G: summed error after the reference's", "nats", _g, f"{far}.", 2),
-            f"The same after the reference's tokens{which}.",
+            "g",
+            "G: summed error after the reference's",
+            "nats",
+            _g,
+            f"G(l), {summed} the reference's",
         ),
-        made(
-            *("gap", "R - G", "nats", _gap, f"{far}.", 2),
-            "R minus G, of the same prompts and steps.",
-        ),
+        made("gap", "R - G", "nats", _gap, "R(l) - G(l)"),
         made(
             "acc_err",
             f"AccErr({length})",
             "steps",
             _acc,
-            f"{far}; {length} is no exposure bias.",
+            "l R(l) / G(l)",
+            f"{length} is no exposure bias.",
             1,
-            f"R over G, times {length}.",
         ),
         made(
             "ex_acc_err",
             f"ExAccErr({length})",
             "%",
             _ex_acc,
-            f"{far}; a model that is sure and wrong everywhere has none.",
+            "100 (R(l) / G(l) - 1)",
+            "A model that is sure and wrong everywhere has none.",
             1,
-            "R over G, minus 1, in percent.",
         ),
     ]
 
@@ -197,9 +204,10 @@ MEASURES = (
         _continued("oracle_nll"),
         _difference,
         needs="oracle",
-        definition="The model goes on, without an end, from the first half of its own sample"
-        " and from that of the reference; the oracle's negative log-likelihood of what it"
-        " writes, a token; the first minus the second, mean over prompts.",
+        definition="The model goes on, at temperature 1, after half of a reference and after"
+        " as many tokens of its own sample, up to the end of the shorter of the two. The"
+        " oracle's negative log-likelihood of a token of that, after the own half minus after"
+        " the reference's; the mean over prompts.",
     ),
     Measure(
         "continuations",
@@ -212,8 +220,8 @@ MEASURES = (
         " prefix.",
         _continued("chrf"),
         _eb_m,
-        definition="The chrF of the same continuations with the reference's second half: the"
-        " mean after the reference's first half, over the mean after its own.",
+        definition="Of the same continuations chrF with as much of the reference's rest, the"
+        " mean over prompts: that after the reference's half over that after the own half.",
     ),
     Measure(
         "continuations",
@@ -225,8 +233,8 @@ MEASURES = (
         lambda row: [sum(row["nll"]), len(row["nll"])],
         quotient,
         digits=3,
-        definition="Negative log-likelihood of the reference's tokens after the reference's,"
-        " over all tokens.",
+        definition="Negative log-likelihood of the references' tokens, ends included, each"
+        " after the reference's tokens before it: the mean over tokens.",
     ),
 )
 

@@ -165,14 +165,30 @@ def half_life(early: np.ndarray, late: np.ndarray, lags: int) -> np.ndarray:
 
 SOURCE = "after He et al. 2021"
 
+HOW = {
+    "random": "each by another token of the references, drawn by the prompt's id",
+    "own": "each by the model's likeliest other token that ends nothing, chosen after the"
+    " reference's tokens before it, not after the other planted ones",
+    "shuffled": "by themselves, the first one behind the others",
+}
+"""By what tokens are replaced."""
+
 
 def _of_kind(kind: str, what: str) -> list[Measure]:
-    columns: Mapping[str, tuple[str, str]] = {
-        "": ("cost of the reference's tokens", ""),
-        "kl_": ("error against the oracle", "oracle"),
+    columns: Mapping[str, tuple[str, str, str]] = {
+        "": (
+            "cost of the reference's tokens",
+            "negative log-likelihood of the reference's tokens",
+            "",
+        ),
+        "kl_": (
+            "error against the oracle",
+            "KL(oracle || model) before the reference's tokens",
+            "oracle",
+        ),
     }
     found = []
-    for prefix, (of, needs) in columns.items():
+    for prefix, (of, formula, needs) in columns.items():
         column = f"planted_{prefix}{kind}"
         found += [
             Measure(
@@ -187,9 +203,10 @@ def _of_kind(kind: str, what: str) -> list[Measure]:
                 _first,
                 needs=needs,
                 digits=3,
-                definition="Some tokens of the reference are replaced, and it goes on;"
-                f" by how much the {of} rises, mean of the next {WINDOW} tokens and of the"
-                " prompts.",
+                definition="Some tokens of a reference before a place (--planted) are"
+                f" replaced, {HOW[kind]}, and it goes on. The effect at a lag, so many tokens"
+                f" later, is the {formula}, minus the same where nothing was replaced; the"
+                f" mean over lags 1 to {WINDOW}.",
             ),
             Measure(
                 "planted errors",
@@ -197,7 +214,7 @@ def _of_kind(kind: str, what: str) -> list[Measure]:
                 f"{what}: {of}, share gone at lags 25 to 32",
                 "%",
                 SOURCE,
-                "It says nothing where the effect is small beside its interval.",
+                "It shows nothing where the effect is small beside its interval.",
                 _windows(column, LAGS),
                 _recovered,
                 given=_first,
@@ -205,8 +222,9 @@ def _of_kind(kind: str, what: str) -> list[Measure]:
                 needs=needs,
                 scale=100,
                 digits=0,
-                definition=f"1 - the mean effect at lags 25 to 32 over that at lags 1 to"
-                f" {WINDOW}; left out unless the interval of the latter lies above 0.",
+                definition=f"Of the same effect 1 - its mean at lags {LAGS - WINDOW + 1} to"
+                f" {LAGS} over that at lags 1 to {WINDOW}, of prompts with all of them. Left"
+                " out where the latter is not above 0 by its interval.",
             ),
             Measure(
                 "planted errors",
@@ -214,16 +232,18 @@ def _of_kind(kind: str, what: str) -> list[Measure]:
                 f"{what}: {of}, half-life (0: gone before lag {2 * WINDOW + 1})",
                 "tokens",
                 SOURCE,
-                "It does not describe an effect that shrinks unevenly: read the curve.",
+                "It does not show how an effect goes that does not shrink evenly: read the"
+                " curve.",
                 _windows(column, LAGS),
                 _half_life,
                 least=0.0,
                 given=_early,
                 needs=needs,
                 digits=1,
-                definition="The lags in which the effect halves if it shrinks by the same"
-                f" factor a lag, by its means at lags 1 to {2 * WINDOW} and {2 * WINDOW + 1}"
-                f" to {4 * WINDOW}.",
+                definition="The lags in which the same effect halves if it shrinks evenly:"
+                f" {2 * WINDOW} ln(.5) / ln(q), q its mean at lags {2 * WINDOW + 1} to {LAGS}"
+                f" over that at lags 1 to {2 * WINDOW}, of prompts with all of them. Left out"
+                " where the latter is not above 0 by its interval.",
             ),
         ]
     return found

@@ -39,6 +39,8 @@ def effects(own: Instrument, examples: Sequence[Example]) -> Found:
     """``planted_steps``, ``clean_steps``: what is wrong with the steps that the model goes on
     with after a wrong step, and after the right one in its place; as many steps as the
     reference has behind that one."""
+    from selfgen.generation import ends  # which imports torch
+
     nothing: dict[str, list[str] | None] = {"planted_steps": None, "clean_steps": None}
     found = {e.id: dict(nothing) for e in examples}
     if own.checker is None:
@@ -60,8 +62,6 @@ def effects(own: Instrument, examples: Sequence[Example]) -> Found:
             prefixes["clean_steps"][e.id] = answer[:end]
             left[e.id] = min(STEPS, len(parts) - middle - 1)
             break
-    from selfgen.generation import ends  # brings torch, which tables do without
-
     stops = ends.stops(own.model, own.tokenizer)
     # An answer's rest is no longer than an answer; all parts of the prompts have one limit.
     limit = min(STEPS * own.longest_step, max(len(e.answer_ids) for e in own.every))
@@ -146,16 +146,17 @@ MEASURES = (
         f"{WHAT}, lags 1 to {SHOWN}",
         "points",
         SOURCE,
-        "It shows no other kind of error than a step of another prompt, and no steps of one"
-        " answer where the other has ended.",
+        "It says nothing of errors of other kinds than a step of another prompt, nor of steps"
+        " of one answer where the other has ended.",
         _shown,
         quotient,
         needs="checker",
         scale=100,
         digits=1,
-        definition="A step of the reference is replaced by one of another prompt, and the"
-        " model goes on; the share of wrong steps minus that without the replacement, pair by"
-        " pair of the same lag.",
+        definition="A step of a reference is replaced by one of another prompt that is wrong"
+        " there, and the model goes on greedily. The effect at a lag, so many steps later, is"
+        " the share of wrong steps, minus the same after the right step; the mean over lags 1"
+        f" to {SHOWN}, as far as both go.",
     ),
     Measure(
         "planted errors",
@@ -163,7 +164,7 @@ MEASURES = (
         f"{WHAT}, share gone at lags {WINDOW + 1} to {SHOWN}",
         "%",
         SOURCE,
-        "It says nothing of later lags: few references have more steps behind the place; the"
+        "It says nothing of later steps: few references have more behind the place, which the"
         f" figure shows up to lag {STEPS}.",
         _windows,
         _recovered,
@@ -172,8 +173,9 @@ MEASURES = (
         needs="checker",
         scale=100,
         digits=0,
-        definition=f"1 - the effect at lags {WINDOW + 1} to {SHOWN} over that at lags 1 to"
-        f" {WINDOW}; left out unless the interval of the latter lies above 0.",
+        definition=f"Of the same effect 1 - its mean at lags {WINDOW + 1} to {SHOWN} over"
+        f" that at lags 1 to {WINDOW}, of prompts with all of them. Left out where the latter"
+        " is not above 0 by its interval.",
     ),
     Measure(
         "planted errors",
@@ -181,15 +183,17 @@ MEASURES = (
         f"{WHAT}, half-life (0: gone before lag {WINDOW + 1})",
         "steps",
         SOURCE,
-        "It does not describe an effect that shrinks unevenly: read the curve.",
+        "It does not show how an effect goes that does not shrink evenly: read the curve.",
         _windows,
         _half_life,
         least=0.0,
         given=_early,
         needs="checker",
         digits=1,
-        definition="The lags in which the effect halves if it shrinks by the same factor a"
-        f" lag, by its means at lags 1 to {WINDOW} and {WINDOW + 1} to {SHOWN}.",
+        definition="The lags in which the same effect halves if it shrinks evenly:"
+        f" {WINDOW} ln(.5) / ln(q), q its mean at lags {WINDOW + 1} to {SHOWN} over that at"
+        f" lags 1 to {WINDOW}, of prompts with all of them. Left out where the latter is not"
+        " above 0 by its interval.",
     ),
 )
 

@@ -32,6 +32,9 @@ ROW = 56
 ACROSS = 3
 """Panels beside each other at most."""
 
+LARGE = 2.0
+"""Nats of an effect from which on its axis is logarithmic above 1."""
+
 FAR = 6.0
 """Where differences that lie farther stand, as arrows."""
 
@@ -78,7 +81,24 @@ def places(found: Found, name: str) -> Figure | None:
         for model, rows in found.rows.items()
     }
     where = "lag" if name.startswith("planted") else "place"
-    return _panels(title, unit, where, [line.label for line in lines], curves)
+    figure = _panels(title, unit, where, [line.label for line in lines], curves)
+    effects = (point.value for own in curves.values() for c in own for point in c)
+    if figure is not None and where == "lag" and max(effects) > LARGE:
+        for ax in figure.axes:
+            _bend(ax)
+    return figure
+
+
+def _bend(ax: Axes) -> None:
+    """An axis on which what the first lag costs does not hide what is left of it."""
+    from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
+
+    ax.set_yscale("symlog", linthresh=1, linscale=1.5)
+    ax.yaxis.set_major_locator(FixedLocator([-1, -0.5, 0, 0.5, 1, 4, 16]))
+    ax.yaxis.set_minor_locator(NullLocator())
+    ax.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    if ax.get_ylabel():
+        ax.set_ylabel(f"{ax.get_ylabel()}, logarithmic above 1")
 
 
 def _panels(

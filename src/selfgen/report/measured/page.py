@@ -42,7 +42,8 @@ ABOUT = {
     " own tokens (R), and after the reference's (G). Of answers as they end.",
     "differences": "The first model against each other: a measure's difference over half of"
     " its interval, to the right where the first one is better. Outside the grey band the"
-    " interval excludes 0; arrows lie farther out.",
+    " interval excludes 0; grey dots there are of two seeds, which claim nothing; arrows lie"
+    " farther out.",
 }
 
 

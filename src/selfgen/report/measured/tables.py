@@ -83,8 +83,8 @@ def markdown(found: Found, table: Grid) -> str:
         for check in checks:
             verdict = "fine" if check.ok else "**wrong**"
             lines.append(f"- {name}: {check.name}: {verdict}: {check.found}")
-    lines += ["", to_markdown(table), "## What they cannot show", ""]
-    lines += [f"- {m.title}: {m.cannot}." for m in _measures(found)]
+    lines += ["", to_markdown(table), "## What they are, and cannot show", ""]
+    lines += [f"- {m.title}: {m.definition} {m.cannot}" for m in _measures(found)]
     lines += ["", "## Read with", ""]
     lines += [f"- {name}: {value}" for name, value in found.about.items()]
     return "\n".join(lines) + "\n"

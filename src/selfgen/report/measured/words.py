@@ -110,8 +110,8 @@ def _cure(found: Found) -> str:
         return "a checked task (--task) or an oracle (--oracle) tells them apart"
     return (
         f"the oracle cannot tell them apart, since R and G sum {found.length} steps, and of"
-        f" fewer than a quarter of the prompts (and two) answer and reference have"
-        f" {found.length} tokens"
+        " fewer than a quarter of the prompts (and two) answer and reference have as many"
+        " tokens: sum fewer (--length, or evaluation.oracle.lengths)"
     )
 
 

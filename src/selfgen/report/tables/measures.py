@@ -49,7 +49,7 @@ class Number:
     difference: Interval | None
 
 
-def draw(read: Sequence[Read], spec: TableSpec[Any]) -> Drawn:
+def draw(read: Sequence[Read], spec: TableSpec[tuple[int, ...]]) -> Drawn:
     """Measures of exposure bias of every method: after own tokens beside after the
     reference's, after planted errors, how sure it is, how its answers degenerate.
 
@@ -70,7 +70,7 @@ def draw(read: Sequence[Read], spec: TableSpec[Any]) -> Drawn:
 
 
 def _numbers(
-    key: Key, found: Mapping[Key, Rows], spec: TableSpec[Any]
+    key: Key, found: Mapping[Key, Rows], spec: TableSpec[tuple[int, ...]]
 ) -> dict[str, Number]:
     base = (*key[:2], spec.baseline_of(key[0], key[1]))
     beside = [rows for other, rows in found.items() if other[0] == key[0]]
@@ -87,7 +87,9 @@ def _numbers(
 
 
 def _grid(
-    task: str, numbers: Mapping[Key, Mapping[str, Number]], spec: TableSpec[Any]
+    task: str,
+    numbers: Mapping[Key, Mapping[str, Number]],
+    spec: TableSpec[tuple[int, ...]],
 ) -> Grid:
     own = {key: found for key, found in numbers.items() if key[0] == task}
     by_name = {n.measure.name: n.measure for f in own.values() for n in f.values()}
