@@ -143,7 +143,7 @@ def test_the_page_of_data_shows_the_gates() -> None:
 def test_the_page_of_measures_is_drawn_again() -> None:
     page = shipped.MEASURE_PAGE.read_text(encoding="utf-8")
     found = shipped.measured()
-    assert list(found) == ["group"]
+    assert list(found) == ["group", "sort"]
     said = {"measures/floor": shipped.floor()}
     for task, one in found.items():
         for name, content in shipped.measures(one, task).items():
