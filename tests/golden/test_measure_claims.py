@@ -123,7 +123,9 @@ def test_an_oracle_whose_sums_no_answers_are_long_enough_for_is_not_asked_for() 
     assert (
         line.startswith("a's answers leave the reference (") and "--oracle" not in line
     )
-    assert "the oracle cannot tell them apart" in line and "R and G sum 32 steps" in line
+    assert (
+        "the oracle cannot tell them apart" in line and "R and G sum 32 steps" in line
+    )
     assert "exposure bias (R - G" in short([12] * 6 + [40] * 10)
     # Where none was asked for, R and G sum as many steps as answers reach.
     lengths_asked = LENGTHS
