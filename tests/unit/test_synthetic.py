@@ -292,6 +292,7 @@ def test_which_methods_are_on_the_beta_axis() -> None:
     controls = {
         *found.controls.items(),
         ("bash-long", "random-long"),
+        ("random-long", "sft-long"),
         ("bash", "masked"),
     }
     knobs = (

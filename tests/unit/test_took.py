@@ -72,11 +72,13 @@ def test_the_table_by_hand() -> None:
             {
                 "laptop": ("make", Took(9, 7290.0, 2, 13 * 10**9, 207 * 10**6)),
                 "toy": ("toy", Took(9, 20.0, None)),
+                "smoke": ("smoke", Took(9, 20.0, 2, 2_400_000, 400_000)),
                 "paper": ("snakemake", Planned("h100", 338.6, disk)),
             }
         )
     )
-    assert "| laptop | make | 2 h 02 min | 2 | 13 | 0.21 |" in page
+    assert "| laptop | make | 2 h 02 min | 2 | 13 GB | 0.2 GB |" in page
     assert "| toy | toy | 1 min | — | — | — |" in page
-    assert "| paper | snakemake | 339 hours of one H100 | — | 5036 | 36 |" in page
+    assert "| paper | snakemake | 339 hours of one H100 | — | 5036 GB | 36 GB |" in page
+    assert "| smoke | smoke | 1 min | 2 | 2 MB | 1 MB |" in page
     assert "- paper: not run. Estimates of selfgen plan" in page

@@ -305,7 +305,7 @@ def test_optimiser(key: str, value: Any) -> None:
 
 def test_a_label() -> None:
     changed = touched(lambda c: c["methods"]["bash"].update(label="B"))
-    drawn = {"main", "details", "cost", "corrections", "curves"}
+    drawn = {"main", "details", "cost", "controls", "corrections", "curves"}
     assert changed == {"samples", *(f"table {name}" for name in drawn)}
 
 

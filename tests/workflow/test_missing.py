@@ -132,9 +132,9 @@ def test_results_that_are_not_made_yet_are_not_missing(
     shutil.rmtree(flow.root / "results" / "tables")
     code, (line,), _ = checked()
     assert code == 0
-    assert line.startswith("nothing is missing; 1") and "of 26 results" in line
+    assert line.startswith("nothing is missing; 1") and "of 30 results" in line
     shutil.rmtree(flow.root / "results")
-    assert checked()[1] == ["nothing is missing; 26 of 26 results are to be made"]
+    assert checked()[1] == ["nothing is missing; 30 of 30 results are to be made"]
 
 
 def test_a_lost_download_is_not_missing(flow: Flow, checked: Checked) -> None:

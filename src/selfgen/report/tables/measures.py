@@ -135,4 +135,4 @@ def _line(key: Key, number: Number) -> list[Any]:
     ]
 
 
-TABLE = Table(draw, {"read": rows})
+TABLE = Table(draw, {"read": rows}, own=tuple[int, ...])
