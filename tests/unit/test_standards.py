@@ -126,7 +126,7 @@ def test_snakedeploy_deploys_it(bare: Flow, tmp_path: Path) -> None:
     )
     plan = deployed.plain("-n", **hub, PYTHONPATH=str(ROOT / "src"))
     assert plan.returncode == 0, plan.stdout
-    assert "27 jobs would run" in plan.stdout, plan.stdout
+    assert "28 jobs would run" in plan.stdout, plan.stdout
     job = ("--cores", "1", "results/base/tiny")
     done = deployed.plain(*job, **hub, PYTHONPATH=str(ROOT / "src"))
     assert done.returncode == 0, done.stdout
