@@ -65,6 +65,7 @@ NOT_RUN = {
     "selfgen check tickets": "of what new makes: tests/unit/test_docs_blocks.py",
     "selfgen run": "trains: tests/e2e/test_walk_own_data.py",
     "selfgen report tickets": "of a finished run: tests/e2e/test_report_page.py",
+    "selfgen verify": "of a finished run: tests/unit/test_reproduced.py",
     "snakemake --report": "of a finished run: tests/e2e/test_smoke.py",
     "snakemake --cores 1 --configfile config/paper.yaml": (
         "draws a table of a finished run; small: tests/workflow/test_paper.py"
