@@ -121,5 +121,5 @@ def test_dialogues_from_a_file_to_an_outcome(
     flow.write_config("talk.yaml", config)
     assert (
         flow.rules(*RUN).items()
-        >= {"mix_rows": 1, "finetune": 1, "measure_loss": 1, "tabulate": 7}.items()
+        >= {"mix_rows": 1, "finetune": 1, "measure_loss": 1, "tabulate": 8}.items()
     )

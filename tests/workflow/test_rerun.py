@@ -10,6 +10,7 @@ import json
 import os
 import re
 import shutil
+import time
 from collections.abc import Callable
 
 import pytest
@@ -54,9 +55,12 @@ def lost_metadata(flow: Flow) -> None:
 
 
 def lost_times(flow: Flow) -> None:
-    """As ``git`` or ``scp`` would bring results; a person says that they are good."""
+    """As ``git`` or ``scp`` may bring results, base models after what is made of them; a
+    person says that they are good."""
+    now = time.time()
     for path in (flow.root / "results").rglob("*"):
-        os.utime(path)
+        came = now - 60 * ("base" not in path.relative_to(flow.root).parts[:2])
+        os.utime(path, (came, came))
     assert flow.rules(*SMALL)
     assert flow.snakemake("--touch", "--cores", "1", *SMALL).returncode == 0
 

@@ -80,7 +80,7 @@ def test_chrf_as_a_column(
         "score_answers": 4,
         "score_lead_1": 1,
         "collect_results": 1,
-        "tabulate": 3,
+        "tabulate": 4,
         "plot": 2,
     }
     warm(flow)
