@@ -10,10 +10,12 @@ import pytest
 from tests import shipped
 
 from selfgen.core.rows import read_frame
+from selfgen.core.spec import from_json, to_json
 from selfgen.graph import tables
 from selfgen.report import style
 from selfgen.report.figures import FIGURES, look_of
 from selfgen.report.registry import draw, with_baselines
+from selfgen.report.spec import TableSpec
 from selfgen.report.synthetic import figures, frontier
 from selfgen.report.synthetic import tables as synthetic_tables
 from selfgen.report.synthetic.numbers import numbers, with_errors
@@ -145,3 +147,11 @@ def test_the_figure_of_gains_names_every_method(synthetic: Drawn) -> None:
         named = [text.get_text() for text in points.get_yticklabels()]
         trained = [m for m in experiment.methods if experiment.mixes[m] != "none"]
         assert sorted(named) == sorted(experiment.labels[m] for m in trained)
+
+
+def test_a_look_survives_the_command_line() -> None:
+    """JSON keeps no order, and a job's figure looks like one that is drawn from here."""
+    spec = tables.figures(shipped.graph("evidence"))["main"].spec
+    again = from_json(TableSpec, to_json(spec))
+    assert list(again.mixes) != list(spec.mixes)
+    assert look_of(again) == look_of(spec)

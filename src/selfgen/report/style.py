@@ -115,14 +115,15 @@ class Look(NamedTuple):
 
 
 def looks(mixes: Mapping[str, str]) -> dict[str, Look]:
-    """The look of each method of a run, from its kind, in the order of the configuration:
-    what every figure of the run draws with. The first of a kind has the kind's marker, each
-    further one the next of ``FURTHER``, and a shade of the colour."""
+    """The look of each method of a run, from its kind, in the order of their names: what
+    every figure of the run draws with, whoever reads its spec, since JSON keeps no order. The
+    first of a kind has the kind's marker, each further one the next of ``FURTHER``, and a
+    shade of the colour."""
     further = itertools.cycle(FURTHER)
     counts: Counter[str] = Counter()
     gone: set[Marker] = set()
     found: dict[str, Look] = {}
-    for method, mix in mixes.items():
+    for method, mix in sorted(mixes.items()):
         colour, first = FAMILIES.get(mix, OTHER)
         shade = lighter(colour, SHADES[counts[colour] % len(SHADES)])
         counts[colour] += 1
