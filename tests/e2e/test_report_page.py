@@ -118,7 +118,7 @@ def test_the_page_of_synthetic_experiments(
     for width in browser.WIDTHS:
         said = browser.look(page, width, script, tmp_path)
         assert said["problems"] == [] and said["wide"] <= 0
-        assert len(said["images"]) == 11 and all(said["images"])
+        assert len(said["images"]) == 13 and all(said["images"])
 
 
 def test_a_file_on_top_that_is_not_there(

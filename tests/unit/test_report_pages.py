@@ -172,15 +172,16 @@ def test_the_first_of_a_kind_has_its_look_and_others_have_their_own():
     mixes |= {"base": "none", "bash-50": "bash", "mine": "a-package-s"}
     looks = style.looks(mixes)
     assert looks["sft"] == (style.BLACK, "D")
+    # The second of further ones by name, behind bash-50.
     assert looks["sft-continued"] == (
         style.lighter(style.BLACK, style.SHADES[1]),
-        style.FURTHER[0],
+        style.FURTHER[1],
     )
     assert looks["base"].colour == style.GREY
     assert looks["bash"] == (style.BLUE, "o")
     assert looks["bash-50"] == (
         style.lighter(style.BLUE, style.SHADES[1]),
-        style.FURTHER[1],
+        style.FURTHER[0],
     )
     assert len({look.marker for look in looks.values()}) == len(mixes)
     assert style.lighter("#004080", 0.5) == "#80A0C0"
