@@ -66,6 +66,8 @@ clean: ## what a run made, but not downloads and not .venv
 	rm -rf results runs logs scratch site report.html snakemake.html archive.zip .snakemake
 
 .venv/ready: envs/requirements.txt pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11, 5))" || \
+	  { echo "make: found no Python 3.11.5 or newer as $(PYTHON), which the pins of envs/requirements.txt need; name one: make PYTHON=python3.12 ..." >&2; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install $(PIP_ARGS) -r envs/requirements.txt
 	$(BIN)/python -m pip install $(PIP_ARGS) --no-deps -e .
