@@ -141,12 +141,15 @@ SORTED = "cat, cow, bee, egg"
         ("group-words", "cat, dog, bee, cow, tea, egg", ".foreign...."),
         ("group-words", "cat, bee", ".end"),
         ("group-words", "cat, bee, cow, egg, tea, ", "....end."),
+        # A comma is left out: one step that is no word, and two words that are left.
+        ("group-words", "cat bee, cow, egg, tea", "foreign.order order"),
         ("sort-words", "bee, cow, cat, egg", "...."),
         ("sort-words", "bee, cat, bee, cow, egg", "..again.."),
         ("sort-words", "bee, egg, cat, cow", ".order.."),
         ("sort-words", "bee, dog, cat, cow, egg", ".foreign..."),
         ("sort-words", "bee, cat", ".end"),
         ("sort-words", "bee, cat, cow, egg, ", "...end."),
+        ("sort-words", "bee cat, cow, egg", "foreign order order"),
         ("chains", "+47-98*26", ".........."),
         # 5 is wrong after 3+4; 5-9 is 6, and 6*2 is 2: both right after what was written.
         ("chains", "+45-96*22", "..value......."),
@@ -165,6 +168,9 @@ def test_planted_errors(name: str, text: str, found: str) -> None:
     prompt = {"group-words": GROUPS, "sort-words": SORTED, "chains": "3+4-9*2"}[name]
     wanted = ["" if x == "." else x for x in re.findall(r"\.|\w+", found)]
     assert errors(checker, prompt, steps_of(text, checker.delimiters)) == wanted
+    if name in WORDS:
+        is_whole = METRICS[name].score(text, {"prompt": prompt})
+        assert is_whole == {"whole": float(not any(wanted))}
     if not any(wanted):
         # Cut off before its end, the last step is none.
         cut = steps_of(text, checker.delimiters, ended=False)
