@@ -6,6 +6,7 @@ import json
 import math
 import platform
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -149,6 +150,44 @@ def test_parts(tmp_path: Path) -> None:
     for timing in timings:
         assert (timing["notes"]["alone"] > 0) == (timing["name"] in parts.PRODUCTS)
     assert "of the same products alone" in (tmp_path / "parts.md").read_text()
+
+
+def job(rule: str, seconds: float, **facts: Any) -> dict[str, Any]:
+    """A manifest, as far as the floor of a run reads it."""
+    return {
+        **{"rule": rule, "inputs": {}, "started_at": 100.0, "wall_seconds": seconds},
+        **{"machine": {"cpus": 2}, "run": {"threads": 1}, "precision": "fp32"},
+        **facts,
+    }
+
+
+def test_floor(folder: Path, tmp_path: Path) -> None:  # noqa: F811
+    """Of two jobs side by side on two cores, 30 and 50 s long, beside one without a model."""
+    results = tmp_path / "results"
+    for name, found in {
+        "a": job("finetune", 30.0, forwarded_tokens=1000, labelled_tokens=10),
+        "b": job("generate_answers", 50.0, forwarded_tokens=500, projected_tokens=7),
+        "c": job("score_answers", 60.0),
+    }.items():
+        (results / name).mkdir(parents=True)
+        (results / name / "manifest.json").write_text(json.dumps(found))
+    argv = ["--weights", folder, "--out", tmp_path, "--results", results]
+    assert bench("floor", *argv, "--precision", "fp32") == 0
+    timings = json.loads((tmp_path / "floor.json").read_text())["timings"]
+    body, head = training.sizes(loading.load(folder))
+    flops = [6.0 * (1000 * body + 10 * head), 2.0 * (500 * body + 7 * head)]
+    assert [t["notes"]["flops"] for t in timings] == [*flops, sum(flops)]
+    assert [t["seconds"][0] for t in timings] == [15.0, 25.0, 60.0]
+    assert [t["notes"]["jobs"] for t in timings] == [1, 1, 3]
+    rates = {round(t["notes"]["flops"] / t["notes"]["least"], 3) for t in timings}
+    assert len(rates) == 1 and min(rates) > 0
+    # A minute on the clock, of which 40 s are those of jobs with a model.
+    assert (
+        "all else, and idle cores |  |  |  |  | 0.3 |"
+        in (tmp_path / "floor.md").read_text()
+    )
+    assert bench("floor", *argv, "--precision", "bf16") == 1
+    assert bench("floor", *argv[:-1], tmp_path / "none", "--precision", "fp32") == 1
 
 
 @pytest.mark.slow

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from selfgen.bench import forced, free, parts, training
+from selfgen.bench import floor, forced, free, parts, training
 from selfgen.bench.harness import Bench
 
 BENCH = Path(__file__).parents[2] / "docs" / "reference" / "bench"
 PAGES = {"forced": forced.page, "free": free.page, "train": training.page}
-PAGES |= {"dpo": training.page, "parts": parts.page}
+PAGES |= {"dpo": training.page, "parts": parts.page, "floor": floor.page}
 SHIPPED = sorted(BENCH.rglob("*.json"))
 
 

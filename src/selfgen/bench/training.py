@@ -243,18 +243,24 @@ def _pair(chosen: dict[str, Any], rejected: dict[str, Any]) -> dict[str, list[in
     }
 
 
+def sizes(model: Any) -> tuple[int, int]:
+    """Weights that multiply each token that is read, and each that is labelled or drawn."""
+    head = model.get_output_embeddings().weight
+    embeddings = {id(head), id(model.get_input_embeddings().weight)}
+    body = sum(p.numel() for p in model.parameters() if id(p) not in embeddings)
+    return body, head.numel()
+
+
 def flops_per_token(model: Any, rows: list[dict[str, Any]]) -> float:
     """Floating-point operations that a forwarded token needs, forward and backward: six a
     weight of the body, six a weight of the head for each labelled token, and attention
     over half of the row on average; recomputation does not count."""
     config = model.config
     tokens = sum(len(row["input_ids"]) for row in rows)
-    head = model.get_output_embeddings().weight
-    embeddings = {id(head), id(model.get_input_embeddings().weight)}
-    body = sum(p.numel() for p in model.parameters() if id(p) not in embeddings)
+    body, head = sizes(model)
     pairs = sum(len(row["input_ids"]) ** 2 / 2 for row in rows)
     attention = 12 * config.num_hidden_layers * config.hidden_size * pairs
-    heads = 6 * head.numel() * causal.labelled(rows)
+    heads = 6 * head * causal.labelled(rows)
     return 6 * body + (attention + heads) / tokens
 
 

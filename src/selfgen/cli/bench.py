@@ -1,4 +1,5 @@
-"""Benchmarks beside what a user would do instead: forced, free, train, dpo; and parts."""
+"""Benchmarks beside what a user would do instead: forced, free, train, dpo; and what the
+machine would allow: parts, floor."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from selfgen.bench import forced, free, harness, parts, training
+from selfgen.bench import floor, forced, free, harness, parts, training
 from selfgen.config.tasks import CORRECTION
 from selfgen.core.errors import UserError
 from selfgen.core.rows import read_rows
@@ -81,6 +82,15 @@ def add_free(kind: ArgumentParser) -> None:
     )
     kind.add_argument("--max-new-tokens", type=int, default=96)
     kind.add_argument("--max-prompt-tokens", type=int, default=256)
+
+
+def add_floor(kind: ArgumentParser) -> None:
+    kind.add_argument(
+        "--results",
+        type=Path,
+        default=Path("results"),
+        help="results of a finished run of this machine",
+    )
 
 
 def add_train(kind: ArgumentParser) -> None:
@@ -215,6 +225,15 @@ def run_parts(args: Namespace) -> None:
     bench.write(args.out, "parts", parts.page(timings))
 
 
+def run_floor(args: Namespace) -> None:
+    """The least time of a finished run's arithmetic, beside the time that it took."""
+    model, where, facts = _place(args)
+    model.to(where.device)
+    timings = floor.run(model, args.results, where.precision)
+    bench = harness.Bench("The floor of a run", facts, timings)
+    bench.write(args.out, "floor", floor.page(timings))
+
+
 def _rows(
     args: Namespace,
     model: Any,
@@ -251,7 +270,7 @@ def _running_text(args: Namespace, model: Any) -> Sequence[int]:
 
 
 KINDS = {"forced": run_forced, "free": run_free, "train": run_train, "dpo": run_dpo}
-KINDS["parts"] = run_parts
+KINDS |= {"parts": run_parts, "floor": run_floor}
 ADD = {"forced": add_forced, "free": add_free, "train": add_train, "dpo": add_dpo}
-ADD["parts"] = add_train
+ADD |= {"parts": add_train, "floor": add_floor}
 TITLES = {"train": "Fine-tuning", "dpo": "Fine-tuning on pairs"}

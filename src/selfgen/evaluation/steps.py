@@ -58,8 +58,9 @@ def run(
     if missing := [record["id"] for record in chosen if record["id"] not in own]:
         raise UserError(f"answers: found none to {missing[0]}")
     examples = examples_of(chosen, spec.prompt, tokenizer)
+    counted: dict[str, Any] = {}
     forced, generated = forced_steps(
-        model, tokenizer, examples, checker.delimiters, batch_size
+        model, tokenizer, examples, checker.delimiters, batch_size, facts=counted
     )
     rows = []
     for record, steps in zip(chosen, forced, strict=True):
@@ -76,7 +77,9 @@ def run(
                 "forced": after(checker, prompt, due, steps),
             }
         )
-    return rows, {"generated_tokens": generated}
+    # What ends a turn is every token with a delimiter in it: thousands.
+    del counted["turn_end"]
+    return rows, counted | {"generated_tokens": generated}
 
 
 def after(
@@ -95,12 +98,13 @@ def forced_steps(
     delimiters: str,
     batch_size: int = 64,
     longest: int = 1,
+    facts: dict[str, Any] | None = None,
 ) -> tuple[list[list[Step]], int]:
     """The teacher-forced steps of each example, as many as its reference has, and how many
     tokens were generated for them: after the reference's steps before it each is written
     greedily, up to a token with a delimiter in it. What the steps of an example share is read
     once. ``longest``: tokens of the longest step of more references than these, which may be
-    a part.
+    a part. ``facts`` as in ``free.complete``.
 
     Raises UserError: a reference that was cut off.
     """
@@ -130,6 +134,7 @@ def forced_steps(
         max_new_tokens=limit,
         stop_at=_closing(tokenizer, delimiters),
         batch_size=batch_size,
+        facts=facts,
     ):
         i, k = map(int, prompt.id.split("/"))
         before = prompt.prompt_ids[len(examples[i].prompt_ids) :]

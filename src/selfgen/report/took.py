@@ -39,7 +39,7 @@ def took(results: Path, resources: Path) -> Took:
     counts with the files that it names. What other runs fetched does not count.
     """
     files = [path for path in results.rglob("*") if path.is_file()]
-    found = [value for path in files if (value := _manifest(path))]
+    found = manifests_of(files)
     read = {digest for manifest in found for digest in manifest["inputs"].values()}
     downloads = sum(
         _size(path)
@@ -69,6 +69,11 @@ def of_manifests(
         results=results,
         downloads=downloads,
     )
+
+
+def manifests_of(files: Iterable[Path]) -> list[dict[str, Any]]:
+    """The manifests of jobs among some files."""
+    return [value for path in files if (value := _manifest(path))]
 
 
 def read(folder: Path) -> Took:
