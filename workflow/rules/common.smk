@@ -5,6 +5,7 @@ READING = 0 if GRAPH.keeps_weights else 2
 HEAVY = {"mem": memory(GRAPH.model_gb), "runtime": "8h", "gpu": GRAPH.gpus()}
 
 
+@asked
 def model_threads(wildcards):
     cores = workflow.resource_settings.cores or os.cpu_count()
     return GRAPH.threads(wildcards.model, cores)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import re
@@ -182,6 +183,7 @@ class Sources:
         """A wheel or a file by its name."""
         return self.location((self.files | self.wheels)[name])
 
+    @functools.cached_property
     def pins(self) -> dict[str, str]:
         """The hash that each wheel and each file at an address must have, by where it lies.
         What a hub has sent is held against its listing."""

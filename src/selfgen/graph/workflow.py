@@ -107,6 +107,7 @@ class Workflow:
         # Replies are paid for: they are kept, and shared by all scales.
         replies = f"{resources}/replies"
         self.folders = {"root": root, "scratch": "scratch", "replies": replies}
+        self._told: dict[tuple[Any, ...], Any] = {}
 
     @property
     def keeps_weights(self) -> bool:
@@ -115,7 +116,7 @@ class Workflow:
 
     def spec(self, rule: str, wildcards: Any) -> str:
         """What a step reads, as canonical JSON."""
-        text = to_json(self._ask(SPECS[rule], wildcards))
+        text: str = self._ask(SPECS[rule], wildcards, to_json)
         return text.replace("<", r"\u003c") if rule in IN_REPORT else text
 
     def code(self, rule: str, wildcards: Any) -> str:
@@ -141,7 +142,7 @@ class Workflow:
         """Arguments that say what hash an input must have."""
         if rule not in INPUTS or isinstance(self.graph, Synthetic):
             return []
-        pinned, files = self.graph.sources.pins(), self.inputs(rule, wildcards)
+        pinned, files = self.graph.sources.pins, self.inputs(rule, wildcards)
         return [
             f"--pin={name}={pinned[item]}"
             for name, item in files.items()
@@ -297,12 +298,23 @@ class Workflow:
         packed = dialogues.of(self.graph, wildcards.task, wildcards.checkpoint)
         return 4 if packed else 2
 
-    def _ask(self, function: Callable[..., Any], wildcards: Any) -> Any:
+    def _ask(
+        self,
+        function: Callable[..., Any],
+        wildcards: Any,
+        written: Callable[[Any], Any] | None = None,
+    ) -> Any:
+        """What a function says of those of the wildcards that it names, as it is to be
+        ``written``. It is kept: Snakemake asks each thing of a job several times."""
         given = dict(wildcards.items())
-        values = {name: wildcards[name] for name in _names(function) if name in given}
-        if "seed" in values:
-            values["seed"] = int(values["seed"])
-        return function(self.graph, **values)
+        values = {name: given[name] for name in _names(function) if name in given}
+        asked = (function, written, *values.items())
+        if asked not in self._told:
+            if "seed" in values:
+                values["seed"] = int(values["seed"])
+            found = function(self.graph, **values)
+            self._told[asked] = written(found) if written else found
+        return self._told[asked]
 
 
 @functools.cache
