@@ -1,8 +1,8 @@
 """Runs of one configuration under other seeds, shipped from several machines, as one.
 
-``python -m tests.merged OUT FOLDER... [--methods A B]``: each folder is what ``selfgen ship``
-wrote, of some tasks and seeds; ``OUT`` is written anew, of some methods where they are named.
-Tables and figures are drawn from it by ``python -m tests.shipped``.
+``python -m tests.merged OUT FOLDER... [--run RUN]``: each folder is what ``selfgen ship``
+wrote, of some tasks and seeds; ``OUT`` is written anew, with what a run of ``tests.shipped``
+is of and nothing else. Tables and figures are drawn from it by ``python -m tests.shipped``.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import argparse
 import json
 import math
 import shutil
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,20 +22,22 @@ from selfgen.core.choices import Choice, Point, read, written
 from selfgen.core.provenance import write_json
 from selfgen.core.rows import WRITTEN, read_table
 from selfgen.evaluation.choice import best
+from selfgen.graph import paths
+from selfgen.graph.steps import Graph
+from tests import shipped
 
 CELL = ["task", "model", "method"]
 FRAMES = ("curves", "runs", "timings")
+PASSES = "results/passes/"
 Arm = tuple[str, str]
 """A task and a method."""
 
 
-def merge(
-    folders: Sequence[Path], out: Path, methods: Collection[str] | None = None
-) -> None:
+def merge(folders: Sequence[Path], out: Path, graph: Graph | None = None) -> None:
     """Scores, curves, runs, timings and manifests one after the other, by task, method and
     seed; errors of steps and chosen rates beside each other; the baseline by the mean of
     all seeds. A model that no one trained is the same under every seed: its first stays.
-    ``methods``: all others are left out.
+    ``graph``: methods and passes that it has not are left out.
 
     Raises ValueError: a seed of a task lacks an arm that another has, or a file stands in
     two folders.
@@ -44,6 +46,7 @@ def merge(
     seen: set[Arm] = set()
     frames: dict[str, list[pd.DataFrame]] = {name: [] for name in ("scores", *FRAMES)}
     manifests: dict[str, Any] = {}
+    kept, passes = _of_graph(graph) if graph else (None, set())
     for folder in folders:
         texts = {name: _csv(folder / f"collected/{name}.csv") for name in FRAMES}
         runs = texts["runs"]
@@ -52,14 +55,15 @@ def merge(
         twice, seen = untrained & seen, untrained | seen
         table = read_table(folder / "collected/scores.parquet").to_pandas()
         arms = {*zip(table["task"], table["method"], strict=True)}
-        out_of = twice | {x for x in arms if methods and x[1] not in methods}
+        out_of = twice | (arms - kept if kept else set())
         for name, frame in {"scores": table, **texts}.items():
             cells = zip(frame["task"], frame["method"], strict=True)
             frames[name].append(frame[[cell not in out_of for cell in cells]])
         for path, text in json.loads(
             (folder / "collected/manifests.json").read_text()
         ).items():
-            if not _of(Path(path), out_of):
+            unread = graph and path.startswith(PASSES) and path not in passes
+            if not unread and not _of(Path(path), out_of):
                 manifests[path] = text
         for path in (p for kind in ("steps", "tuning") for p in _files(folder / kind)):
             to = out / (inside := path.relative_to(folder))
@@ -85,7 +89,8 @@ def merge(
         same = [read(path) for folder, path in chosen if path == folder / inside]
         (out / inside).parent.mkdir(parents=True, exist_ok=True)
         (out / inside).write_text(written(baseline(same)))
-    shutil.copyfile(folders[0] / "run.json", out / "run.json")
+    if graph is None:  # of a part nothing says what it took
+        shutil.copyfile(folders[0] / "run.json", out / "run.json")
 
 
 def alone(folder: Path, seed: int, out: Path) -> None:
@@ -107,6 +112,13 @@ def alone(folder: Path, seed: int, out: Path) -> None:
             (out / inside).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, out / inside)
     shutil.copytree(folder / "tuning", out / "tuning")
+
+
+def _of_graph(graph: Graph) -> tuple[set[Arm], set[str]]:
+    """The arms of a run, and the manifests of its passes."""
+    arms = {(cell.task, cell.method) for cell in graph.cells()}
+    files = {graph.pass_file(*trained) for trained in graph.trained()}
+    return arms, {paths.manifest(file) for file in files if file}
 
 
 def _csv(path: Path) -> pd.DataFrame:
@@ -163,6 +175,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("out", type=Path)
     parser.add_argument("folders", type=Path, nargs="+")
-    parser.add_argument("--methods", nargs="+")
+    parser.add_argument("--run", choices=shipped.RUNS)
     given = parser.parse_args()
-    merge(given.folders, given.out, given.methods)
+    merge(given.folders, given.out, given.run and shipped.graph(given.run))

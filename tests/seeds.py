@@ -1,5 +1,5 @@
-"""The evidence run under each of its seeds by itself: of few seeds no interval over trainings
-says much, so each is shown. Drawn by ``python -m tests.shipped``."""
+"""The declared comparisons and the evidence run under each seed by itself: of few seeds an
+interval over trainings says little. Drawn by ``python -m tests.shipped``."""
 
 from __future__ import annotations
 
@@ -19,17 +19,20 @@ from selfgen.report.spec import TableSpec
 from selfgen.report.tables.details import title
 from tests import merged, shipped
 
-RUN = "evidence"
+ALL, DECLARED = "evidence", "declared"
+"""The run of all arms, and that of the declared ones under more seeds."""
 EXCESS = "Excess error"
-SHOWN = (
-    ("bash", "sft-continued"),
-    ("rac", "sft-continued"),
-    ("rac-inline", "sft-continued"),
-    ("bash", "random"),
-    ("online", "bash"),
-    ("realigned", "bash"),
-)
-"""The direct comparisons that are shown under each seed; the table controls has all."""
+SHOWN = {
+    DECLARED: (("bash", "sft-continued"), ("rac", "sft-continued")),
+    ALL: (
+        ("rac-inline", "sft-continued"),
+        ("bash", "random"),
+        ("online", "bash"),
+        ("realigned", "bash"),
+    ),
+}
+"""The direct comparisons that are shown under each seed of a run; its table controls has
+all."""
 
 Ends = tuple[float, float, float]
 """A difference and the ends of its interval, in points."""
@@ -44,29 +47,30 @@ def declared() -> str:
         "The learning rates were chosen under seed 0; each seed has an SFT, fresh draws and"
         " a baseline of its own.",
     ]
-    titled = "Declared differences under each seed, in points (scale: evidence)."
+    titled = "Declared differences under each seed, in points (scale: declared)."
     return _drawn("by-seed", titled, of_claims(), notes)
 
 
 def controls() -> str:
     """Methods that differ in one thing under each seed, as Markdown."""
-    titled = (
-        "Methods that differ in one thing under each seed, in points (scale: evidence)."
-    )
-    notes = ["Brackets: 95% interval over items, of that seed alone."]
+    titled = "Methods that differ in one thing under each seed, in points."
+    notes = [
+        "Brackets: 95% interval over items, of that seed alone.",
+        f"{NOT_RUN}: a method that was run under fewer seeds.",
+    ]
     return _drawn("controls-by-seed", titled, of_controls(), notes)
 
 
 def verified() -> str:
     """What ``selfgen verify`` says of seed 1 held against seed 0, as Markdown."""
-    scores = read_frame(shipped.REFERENCE / RUN / "collected" / "scores.parquet")
+    scores = read_frame(shipped.REFERENCE / ALL / "collected" / "scores.parquet")
     first, second = (
         scores[(scores["seed"] == seed) | (scores["method"] == "base")].assign(
             seed=seed
         )
         for seed in (0, 1)
     )
-    text = (shipped.REFERENCE / RUN / "tables" / "main.json").read_text(
+    text = (shipped.REFERENCE / ALL / "tables" / "main.json").read_text(
         encoding="utf-8"
     )
     found = [*reproduced.held(second, first, from_json(TableSpec, text))]
@@ -97,7 +101,7 @@ def _shown(ends: Ends | None) -> str:
 def of_claims() -> dict[int, dict[Cell, Ends]]:
     """Declared differences to the baseline under each shipped seed."""
     found: dict[int, dict[Cell, Ends]] = {}
-    for seed, line, labels in _lines("claims"):
+    for seed, line, labels in _lines(DECLARED, "claims"):
         name = row_name(labels[line["method"]], line["decoding"])
         excess = line["measure"] == "excess"
         measure = EXCESS if excess else title(line["measure"])
@@ -110,13 +114,14 @@ def of_claims() -> dict[int, dict[Cell, Ends]]:
 def of_controls() -> dict[int, dict[Cell, Ends]]:
     """The differences of ``SHOWN`` under each shipped seed."""
     found: dict[int, dict[Cell, Ends]] = {}
-    for seed, line, labels in _lines("controls"):
-        pair = (line["method"], line["minus"])
-        if pair in SHOWN:
-            name = " minus ".join(labels[one] for one in pair)
-            own = found.setdefault(seed, {})
-            own[line["task"], name, title(line["metric"])] = _ends(line, "score")
-            own[line["task"], name, EXCESS] = _ends(line, "excess")
+    for run, pairs in SHOWN.items():
+        for seed, line, labels in _lines(run, "controls"):
+            pair = (line["method"], line["minus"])
+            if pair in pairs:
+                name = " minus ".join(labels[one] for one in pair)
+                own = found.setdefault(seed, {})
+                own[line["task"], name, title(line["metric"])] = _ends(line, "score")
+                own[line["task"], name, EXCESS] = _ends(line, "excess")
     return found
 
 
@@ -127,12 +132,15 @@ def _ends(line: Mapping[str, str], name: str) -> Ends:
     return value, low, high
 
 
-def _lines(table: str) -> Iterator[tuple[int, dict[str, str], dict[str, str]]]:
-    """Every line of a table under each seed that is shipped, and what methods are called."""
-    for seed in shipped.graph(RUN).config.seeds:
-        job = tables.tables(shipped.graph(RUN, seeds=[seed]))[table]
+def _lines(
+    run: str, table: str
+) -> Iterator[tuple[int, dict[str, str], dict[str, str]]]:
+    """Every line of a table of a run under each seed that is shipped, and what methods are
+    called."""
+    for seed in shipped.graph(run).config.seeds:
+        job = tables.tables(shipped.graph(run, seeds=[seed]))[table]
         with TemporaryDirectory() as folder:
-            merged.alone(shipped.REFERENCE / RUN, seed, Path(folder))
+            merged.alone(shipped.REFERENCE / run, seed, Path(folder))
             found = shipped.inputs(Path(folder), job)
             text = tabulate.texts(job.spec, found)["csv"]
         for line in csv.DictReader(text.splitlines()):

@@ -36,14 +36,18 @@ RUNS = {
         ROOT / "config" / "evidence.yaml",
         REFERENCE / "evidence" / "seeds.yaml",
     ],
+    "declared": [
+        ROOT / "config" / "evidence.yaml",
+        ROOT / "config" / "more" / "declared.yaml",
+    ],
     # Of an earlier laptop scale, which is shipped with it
     "preference": [REFERENCE / "preference" / "config.yaml"],
 }
 """Runs of the workflow, and the configuration files of each."""
 PAGES = {
-    README: ["laptop"],
+    README: ["declared", "laptop"],
     ROOT / "docs" / "synthetic.md": ["synthetic"],
-    ROOT / "docs" / "findings.md": ["evidence", "laptop"],
+    ROOT / "docs" / "findings.md": ["declared", "evidence", "laptop"],
 }
 """Pages, and the runs that each shows."""
 SCALES = {

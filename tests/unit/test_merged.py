@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from tests import merged
-from tests.shipped import REFERENCE
+from tests.shipped import REFERENCE, graph
 
 from selfgen.core.choices import Choice, Point, read
 
@@ -72,10 +73,17 @@ def test_seeds_follow_each_other_in_every_cell(tmp_path: Path) -> None:
     assert [p.mean for p in choice.candidates] == [p.mean for p in before]
 
 
-def test_some_methods_alone(tmp_path: Path) -> None:
+def test_what_a_run_is_of_alone(tmp_path: Path) -> None:
     first, second = shipped(tmp_path / "0", 0), shipped(tmp_path / "1", 1)
-    named = ["base", "sft", "sft-continued", "sft-whole", "bash"]
-    merged.merge([first, second], tmp_path / "out", named)
+    declared = graph("declared", seeds=[0, 1])
+    named = ["base", "sft", "sft-continued", "sft-whole", "bash", "rac"]
+    given = json.loads((REFERENCE / "evidence/collected/manifests.json").read_text())
+    passes = {path: {} for path in given if path.startswith("results/passes/group")}
+    (first / "collected/manifests.json").write_text(json.dumps(passes))
+    merged.merge([first, second], tmp_path / "out", declared)
+    kept = json.loads((tmp_path / "out/collected/manifests.json").read_text())
+    # Own tokens of BASH .25 and drafts of RAC, under each of two seeds
+    assert len(kept) == 4 < len(passes)
     for name in ("scores.parquet", "runs.csv", "timings.csv"):
         path = tmp_path / "out/collected" / name
         read_frame = pd.read_csv if path.suffix == ".csv" else pd.read_parquet

@@ -154,7 +154,8 @@ def test_doses_and_a_baseline_that_fell():
     assert cells["SFT continued"][2:4] == ["—", "—"]
     text = drawn.texts()["md"]
     assert (
-        "| Context changed, %<br>sum / math | Drafts right, %<br>sum / math |" in text
+        "| Context changed, %<br>sum / math | Drafts as the reference, %<br>sum / math |"
+        in text
     )
     assert "¶: under 5%, so it is no more than SFT continued: BASH on math." in text
     assert (

@@ -19,7 +19,7 @@ LITTLE = 0.05
 MARK = "¶"
 
 SHARES = ("changed_share", "right_drafts_share")
-HEADERS = ("Context changed, %", "Drafts right, %")
+HEADERS = ("Context changed, %", "Drafts as the reference, %")
 
 Doses = Mapping[str, tuple[float | None, float | None]]
 """By task: shares of 1 of the ``SHARES``; None where a method's pass is of another kind."""
@@ -87,8 +87,8 @@ def notes(
             )
     if given((dose for _, dose in all_lines), 1):
         found.append(
-            "Drafts right: share of the drafts in training that are the reference, or end in"
-            " its final answer."
+            "Drafts as the reference: share of the drafts in training that are the reference,"
+            " or end in its final answer; where several answers are right, more are right."
         )
     return found
 
