@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,7 +13,6 @@ from selfgen.bench.harness import Timing, table
 from selfgen.bench.parts import alone
 from selfgen.bench.training import sizes
 from selfgen.core.errors import UserError
-from selfgen.report import took
 
 ROWS = 1024
 """Of a product, as many as fill the machine."""
@@ -24,25 +22,23 @@ WHOLE, REST = "the whole run", "all else, and idle cores"
 Manifests = Sequence[Mapping[str, Any]]
 
 
-def run(model: Any, results: Path, precision: str) -> list[Timing]:
+def run(
+    model: Any, manifests: Manifests, cpus: int, seconds: float, precision: str
+) -> list[Timing]:
     """A timing of each kind of job that ran the model, the most operations first: its
     seconds on all cores, and in the notes its ``jobs``, ``flops``, and the ``least`` seconds.
     Last those of the whole run, whose seconds are those of the clock.
 
-    Raises UserError: a folder without finished jobs that ran a model, or of another
-    precision or another machine.
+    ``manifests`` of all jobs of a run on a machine of ``cpus``, which took ``seconds``.
+    Raises UserError: none ran a model, or one did in another precision.
     """
-    found = took.manifests_of(p for p in results.rglob("*") if p.is_file())
-    computed = [m for m in found if "forwarded_tokens" in m]
+    computed = [m for m in manifests if "forwarded_tokens" in m]
     if not computed:
-        raise UserError(f"{results}: found no finished job that ran a model")
+        raise UserError("--results: found no finished job that ran a model")
     if others := {m["precision"] for m in computed} - {precision}:
         raise UserError(
-            f"--precision: found {precision}, allowed: {min(others)}, that of {results}"
+            f"--precision: found {precision}, allowed: {min(others)}, that of the run"
         )
-    whole = took.of_manifests(found)
-    if whole.cpus is None:
-        raise UserError(f"{results}: found jobs of several machines, allowed: one")
     body, head = sizes(model)
     rate = product_rate(model, precision)
     kinds: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
@@ -52,12 +48,12 @@ def run(model: Any, results: Path, precision: str) -> list[Timing]:
     for rule, jobs in kinds.items():
         flops = sum(operations(job, body, head) for job in jobs)
         tokens = sum(job["forwarded_tokens"] for job in jobs)
-        seconds = sum(job["wall_seconds"] * job["run"]["threads"] for job in jobs)
-        timings.append(_timing(rule, tokens, seconds / whole.cpus, jobs, flops, rate))
+        busy = sum(job["wall_seconds"] * job["run"]["threads"] for job in jobs)
+        timings.append(_timing(rule, tokens, busy / cpus, jobs, flops, rate))
     timings.sort(key=lambda timing: -timing.notes["flops"])
     flops = sum(timing.notes["flops"] for timing in timings)
     tokens = sum(timing.tokens for timing in timings)
-    return [*timings, _timing(WHOLE, tokens, whole.seconds, found, flops, rate)]
+    return [*timings, _timing(WHOLE, tokens, seconds, manifests, flops, rate)]
 
 
 def _timing(

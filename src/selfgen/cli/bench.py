@@ -26,6 +26,7 @@ from selfgen.data.prompts import (
 from selfgen.data.records import history_of, read
 from selfgen.generation.decoding import Prompt
 from selfgen.models import loading, shapes
+from selfgen.report import took
 from selfgen.runtime.devices import claim
 from selfgen.training.spec import Preference
 
@@ -229,7 +230,11 @@ def run_floor(args: Namespace) -> None:
     """The least time of a finished run's arithmetic, beside the time that it took."""
     model, where, facts = _place(args)
     model.to(where.device)
-    timings = floor.run(model, args.results, where.precision)
+    found = took.manifests_of(p for p in args.results.rglob("*") if p.is_file())
+    whole = took.of_manifests(found)
+    if found and whole.cpus is None:
+        raise UserError("--results: found jobs of several machines, allowed: of one")
+    timings = floor.run(model, found, whole.cpus or 0, whole.seconds, where.precision)
     bench = harness.Bench("The floor of a run", facts, timings)
     bench.write(args.out, "floor", floor.page(timings))
 

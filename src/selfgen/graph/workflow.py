@@ -116,7 +116,7 @@ class Workflow:
 
     def spec(self, rule: str, wildcards: Any) -> str:
         """What a step reads, as canonical JSON."""
-        text: str = self._ask(SPECS[rule], wildcards, to_json)
+        text: str = self._kept(SPECS[rule], wildcards, to_json)
         return text.replace("<", r"\u003c") if rule in IN_REPORT else text
 
     def code(self, rule: str, wildcards: Any) -> str:
@@ -128,7 +128,7 @@ class Workflow:
 
     def inputs(self, rule: str, wildcards: Any) -> Files:
         """The files of a rule by name."""
-        files: Files = self._ask(INPUTS[rule], wildcards)
+        files: Files = self._kept(INPUTS[rule], wildcards, dict)
         return files
 
     def reads(self, rule: str, wildcards: Any) -> list[str]:
@@ -298,23 +298,30 @@ class Workflow:
         packed = dialogues.of(self.graph, wildcards.task, wildcards.checkpoint)
         return 4 if packed else 2
 
-    def _ask(
+    def _kept(
         self,
         function: Callable[..., Any],
         wildcards: Any,
-        written: Callable[[Any], Any] | None = None,
+        written: Callable[[Any], Any],
     ) -> Any:
-        """What a function says of those of the wildcards that it names, as it is to be
-        ``written``. It is kept: Snakemake asks each thing of a job several times."""
+        """As ``_ask``, as it is to be ``written``, and kept: Snakemake asks each thing of a
+        job several times."""
+        asked = (function, *self._given(function, wildcards).items())
+        if asked not in self._told:
+            self._told[asked] = written(self._ask(function, wildcards))
+        return self._told[asked]
+
+    def _ask(self, function: Callable[..., Any], wildcards: Any) -> Any:
+        return function(self.graph, **self._given(function, wildcards))
+
+    @staticmethod
+    def _given(function: Callable[..., Any], wildcards: Any) -> dict[str, Any]:
+        """Those of the wildcards that a function names."""
         given = dict(wildcards.items())
         values = {name: given[name] for name in _names(function) if name in given}
-        asked = (function, written, *values.items())
-        if asked not in self._told:
-            if "seed" in values:
-                values["seed"] = int(values["seed"])
-            found = function(self.graph, **values)
-            self._told[asked] = written(found) if written else found
-        return self._told[asked]
+        if "seed" in values:
+            values["seed"] = int(values["seed"])
+        return values
 
 
 @functools.cache
