@@ -18,6 +18,7 @@ from selfgen.generation.answers import run_answers
 from selfgen.generation.spec import AnswersSpec
 from selfgen.models.base import ModelSpec, create
 from selfgen.models.loading import load
+from tests.golden.test_checked import SHAPE, greedy
 
 TURN = "Again."
 SPEC = AnswersSpec(
@@ -28,13 +29,6 @@ SPEC = AnswersSpec(
     0,
     Device("cpu", "fp32"),
 )
-SHAPE = {
-    "hidden_size": 16,
-    "intermediate_size": 32,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 2,
-    "max_position_embeddings": 512,
-}
 LETTERS = string.ascii_letters + ".? \n"
 USER, MODEL, END = "<|im_start|>user\n", "<|im_start|>assistant\n", "<|im_end|>\n"
 
@@ -54,7 +48,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-@torch.inference_mode()
 def by_hand(folder: Path, text: str) -> str:
     """What the model writes greedily after a text, a token at a time."""
     model, tokenizer = load(folder), load_tokenizer(folder)
@@ -63,9 +56,7 @@ def by_hand(folder: Path, text: str) -> str:
     banned = [i for i in tokenizer.all_special_ids if i != end]
     written: list[int] = []
     while len(written) < SPEC.prompt.max_answer_tokens and end not in written:
-        logits = model(torch.tensor([[*ids, *written]])).logits[0, -1]
-        logits[banned] = -torch.inf
-        written.append(int(logits.argmax()))
+        written.append(greedy(model, [*ids, *written], banned))
     return str(tokenizer.decode([i for i in written if i != end])).strip()
 
 
