@@ -53,6 +53,13 @@ def test_where_it_copies_from(answer: list[int], guesses: list[int]) -> None:
     assert followed(Lookup([11, 12, 13, 14, 15], [3, 4, 5, 6]), answer) == guesses
 
 
+@pytest.mark.parametrize(("times", "guess", "run"), [(7, 9, 3), (8, 3, 2)])
+def test_only_places_near_by_are_compared(times: int, guess: int, run: int) -> None:
+    lookup = Lookup([], [*times * [2, 6, 7, 3], 1, 6, 7, 9])
+    lookup.follow([1, 6, 7])
+    assert (lookup.guess, lookup.run) == (guess, run)
+
+
 def test_the_longest_run_is_taken_and_of_equal_ones_the_nearest() -> None:
     lookup = Lookup([], [5, 7, 1, 6, 7, 2, 6, 7, 3, 5, 7, 2])
     assert lookup.guess == NOTHING

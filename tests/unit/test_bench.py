@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import platform
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,10 @@ import pytest
 import torch
 from tests.unit.test_prompts import folder  # noqa: F401 (fixture)
 
-from selfgen.bench import forced, free, harness, parts, training
+from selfgen.bench import floor, forced, free, harness, parts, training
 from selfgen.bench.free import ENGINES
 from selfgen.cli.main import main
+from selfgen.core import manifests
 from selfgen.core.errors import UserError
 from selfgen.data.chat_templates import CHATML
 from selfgen.data.records import COLUMNS
@@ -23,8 +25,9 @@ from selfgen.models.base import ModelSpec
 from selfgen.training import causal
 
 
-def bench(*argv: str | Path, repeats: int = 2) -> int:
-    argv = (*argv, "--repeats", str(repeats), "--device", "cpu")
+def bench(kind: str, *argv: str | Path, repeats: int = 2) -> int:
+    many = () if kind in ("parts", "floor") else ("--repeats", str(repeats))
+    argv = (kind, *argv, *many, "--device", "cpu")
     return main(["bench", *map(str, argv)])
 
 
@@ -69,9 +72,9 @@ def test_free(folder: Path, tmp_path: Path) -> None:  # noqa: F811
     ]
     rows += [empty | {"id": "t", "split": "train", "prompt": "Not asked."}]
     pandas.DataFrame(rows).to_parquet(tmp_path / "some.parquet")
-    argv = ["--weights", folder, "--out", tmp_path, "--batch", "2"]
+    argv = ["--weights", folder, "--out", tmp_path]
     records = ["--records", tmp_path / "some.parquet", "--max-new-tokens", "5"]
-    assert bench("free", *argv, *records, repeats=1) == 0
+    assert bench("free", *argv, *records, "--batch", "2", repeats=1) == 0
     runs = json.loads((tmp_path / "free.json").read_text())
     assert runs["machine"]["records"] == "some"
     names = [free.GENERATE, f"{free.GENERATE}, {harness.KEPT}", free.CONTINUOUS]
@@ -89,11 +92,15 @@ def test_free(folder: Path, tmp_path: Path) -> None:  # noqa: F811
     pandas.DataFrame(given).to_parquet(tmp_path / "given.parquet")
     records += ["--siblings", tmp_path / "given.parquet"]
     read = []
-    for more in ([], ["--correct"]):
+    for size, more in (("1", []), ("2", ["--correct"])):
+        argv[4:] = ["--batch", size]
         assert bench("free", *argv, *records, *more, repeats=1) == 0
         runs = json.loads((tmp_path / "free.json").read_text())
         assert runs["machine"]["turn"] == 1 + len(more)
         *others, near = runs["timings"]
+        # One prompt at a time, transformers copies from the prompt, too
+        found = [t["notes"]["same"] for t in others if t["name"] == free.LOOKUP]
+        assert found == ([4] if size == "1" else [])
         assert near["name"] == free.SIBLINGS
         assert near["notes"]["same"] == 4
         read += [t["notes"]["forwarded_tokens"] for t in others if t["name"] in ENGINES]
@@ -156,21 +163,41 @@ def job(rule: str, seconds: float, **facts: Any) -> dict[str, Any]:
     """A manifest, as far as the floor of a run reads it."""
     return {
         **{"rule": rule, "inputs": {}, "started_at": 100.0, "wall_seconds": seconds},
-        **{"machine": {"cpus": 2}, "run": {"threads": 1}, "precision": "fp32"},
+        **{"machine": manifests.machine() | {"cpus": 2}, "run": {"threads": 1}},
+        **{"device": "cpu", "precision": "fp32"},
         **facts,
     }
 
 
+def trained(lora: bool = False, loss: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Facts of a training."""
+    spec = {"optimization": {"lora": {"rank": 4} if lora else None}, "loss": loss}
+    return {"spec": spec, "forwarded_tokens": 1000, "labelled_tokens": 10}
+
+
+@pytest.fixture
+def two_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+
+
+def write(results: Path, *jobs: dict[str, Any]) -> None:
+    for number, found in enumerate(jobs):
+        path = results / str(number) / "manifest.json"
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps(found))
+
+
+@pytest.mark.usefixtures("two_cores")
 def test_floor(folder: Path, tmp_path: Path) -> None:  # noqa: F811
     """Of two jobs side by side on two cores, 30 and 50 s long, beside one without a model."""
     results = tmp_path / "results"
-    for name, found in {
-        "a": job("finetune", 30.0, forwarded_tokens=1000, labelled_tokens=10),
-        "b": job("generate_answers", 50.0, forwarded_tokens=500, projected_tokens=7),
-        "c": job("score_answers", 60.0),
-    }.items():
-        (results / name).mkdir(parents=True)
-        (results / name / "manifest.json").write_text(json.dumps(found))
+    write(
+        results,
+        # Resumed: its last process took 5 s
+        job("finetune", 5.0, **trained(), seconds=30.0),
+        job("generate_answers", 50.0, forwarded_tokens=500, projected_tokens=7),
+        job("score_answers", 60.0),
+    )
     argv = ["--weights", folder, "--out", tmp_path, "--results", results]
     assert bench("floor", *argv, "--precision", "fp32") == 0
     timings = json.loads((tmp_path / "floor.json").read_text())["timings"]
@@ -188,6 +215,44 @@ def test_floor(folder: Path, tmp_path: Path) -> None:  # noqa: F811
     )
     assert bench("floor", *argv, "--precision", "bf16") == 1
     assert bench("floor", *argv[:-1], tmp_path / "none", "--precision", "fp32") == 1
+
+
+@pytest.mark.usefixtures("two_cores")
+@pytest.mark.parametrize(
+    ("jobs", "said"),
+    [
+        ([job("finetune", 5.0, **trained(lora=True))], "a training with LoRA"),
+        ([job("finetune", 5.0, **trained(loss={"beta": 0.1}))], "a training with LoRA"),
+        (
+            [
+                job("generate_answers", 5.0, forwarded_tokens=5, projected_tokens=1)
+                | {"run": [{"threads": 1}] * 2}
+            ],
+            "answers made in shards",
+        ),
+        ([job("finetune", 5.0, **trained()) | {"device": "cuda"}], "a job on cuda"),
+        (
+            [job("finetune", 5.0, **trained()) | {"machine": {"cpus": 2}}],
+            "jobs of another machine",
+        ),
+    ],
+)
+def test_a_floor_that_is_not_known_is_not_told(
+    jobs: list[dict[str, Any]],
+    said: str,
+    folder: Path,  # noqa: F811
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    write(tmp_path / "results", *jobs)
+    argv = ["--weights", folder, "--out", tmp_path, "--results", tmp_path / "results"]
+    assert bench("floor", *argv, "--precision", "fp32") == 1
+    assert f"--results: found {said}" in capsys.readouterr().err
+
+
+def test_rows_drawn_while_training_are_operations_too() -> None:
+    online = trained(loss={"every": 1}) | {"generation_forwarded_tokens": 7}
+    assert floor.operations(online, 10, 3) == 6 * (1000 * 10 + 10 * 3) + 2 * 10 * 7
 
 
 @pytest.mark.slow

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from selfgen.runtime import forks
+from tests import warm
 from tests.flow import Flow
 
 pytestmark = [
@@ -109,6 +110,17 @@ def test_without_one(flow: Flow, server: str, tmp_path: Path) -> None:
     assert files(flow) == before
 
 
+def step(flow: Flow, forks: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "selfgen", "step", "tabulate", "--spec", "{}"],
+        cwd=flow.root,
+        env=os.environ
+        | {"PYTHONPATH": str(flow.root / "src"), "SELFGEN_FORKS": str(forks)},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
 @pytest.mark.parametrize(
     ("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)]
 )
@@ -118,18 +130,33 @@ def test_a_signal_goes_on(
     if signal.getsignal(number) == signal.SIG_IGN:
         pytest.skip("this run is in the background, where nobody is interrupted")
     told = watch(flow, HOLD)
-    step = subprocess.Popen(
-        [sys.executable, "-m", "selfgen", "step", "tabulate", "--spec", "{}"],
-        cwd=flow.root,
-        env=os.environ
-        | {"PYTHONPATH": str(flow.root / "src"), "SELFGEN_FORKS": str(forks)},
-        stderr=subprocess.PIPE,
-    )
+    called = step(flow, forks)
     until(lambda: told.exists() and told.read_text().endswith("\n"))
-    step.send_signal(number)
-    step.communicate()
-    assert step.returncode == status
+    called.send_signal(number)
+    called.communicate()
+    assert called.returncode == status
     until(lambda: not [*of(flow.root)])
+
+
+def test_one_that_the_system_kills_says_so(flow: Flow, forks: Path) -> None:
+    told = watch(flow, HOLD)
+    called = step(flow, forks)
+    until(lambda: told.exists() and told.read_text().endswith("\n"))
+    os.kill(int(told.read_text()), signal.SIGKILL)
+    _, said = called.communicate()
+    assert called.returncode == 137
+    assert said.startswith("selfgen: the step was killed") and said.count("\n") == 1
+
+
+def test_one_that_cannot_start_says_so(forks: Path, tmp_path: Path) -> None:
+    script = tmp_path / "hello.py"
+    script.write_text("print('hello')")
+    done = warm.run(forks, [str(script)], tmp_path, dict(os.environ))
+    assert (done.returncode, done.stdout) == (0, "hello\n")
+    done = warm.run(forks, [str(script)], tmp_path / "gone", dict(os.environ))
+    assert done.returncode == 1
+    assert done.stdout.startswith("selfgen: the step had no process")
+    assert done.stdout.count("\n") == 1
 
 
 def test_a_run_that_is_killed_takes_them_along(flow: Flow) -> None:

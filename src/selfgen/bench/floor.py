@@ -30,15 +30,13 @@ def run(
     Last those of the whole run, whose seconds are those of the clock.
 
     ``manifests`` of all jobs of a run on a machine of ``cpus``, which took ``seconds``.
-    Raises UserError: none ran a model, or one did in another precision.
+    Raises UserError: none ran a model, or one did in another precision or in a way whose
+    operations are not counted here.
     """
     computed = [m for m in manifests if "forwarded_tokens" in m]
     if not computed:
         raise UserError("--results: found no finished job that ran a model")
-    if others := {m["precision"] for m in computed} - {precision}:
-        raise UserError(
-            f"--precision: found {precision}, allowed: {min(others)}, that of the run"
-        )
+    _check(computed, precision)
     body, head = sizes(model)
     rate = product_rate(model, precision)
     kinds: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
@@ -48,7 +46,7 @@ def run(
     for rule, jobs in kinds.items():
         flops = sum(operations(job, body, head) for job in jobs)
         tokens = sum(job["forwarded_tokens"] for job in jobs)
-        busy = sum(job["wall_seconds"] * job["run"]["threads"] for job in jobs)
+        busy = sum(_seconds(job) * job["run"]["threads"] for job in jobs)
         timings.append(_timing(rule, tokens, busy / cpus, jobs, flops, rate))
     timings.sort(key=lambda timing: -timing.notes["flops"])
     flops = sum(timing.notes["flops"] for timing in timings)
@@ -63,11 +61,42 @@ def _timing(
     return Timing(name, {}, tokens, [seconds], notes=notes)
 
 
+def _check(jobs: Manifests, precision: str) -> None:
+    for job in jobs:
+        if job["device"] != "cpu" or job["precision"] != precision:
+            raise UserError(
+                f"--results: found a job on {job['device']} in {job['precision']}, allowed:"
+                f" jobs on cpu in {precision}; --precision names another"
+            )
+        if not isinstance(job["run"], Mapping):
+            raise UserError(
+                "--results: found answers made in shards, allowed: a run without"
+            )
+        if "labelled_tokens" not in job:
+            continue
+        training = job["spec"]
+        online = "generation_forwarded_tokens" in job
+        if training["optimization"]["lora"] or (training["loss"] and not online):
+            raise UserError(
+                "--results: found a training with LoRA or a loss that reads rows twice or is"
+                " your own, allowed: of all weights, on labels"
+            )
+
+
+def _seconds(job: Mapping[str, Any]) -> float:
+    """On the clock; of a training that was resumed, of all its parts."""
+    trained = job.get("seconds", 0.0) + job.get("generation_seconds", 0.0)
+    return max(job["wall_seconds"], trained)
+
+
 def operations(job: Mapping[str, Any], body: int, head: int) -> float:
     """Floating-point operations of a job: two a weight and token forward, four backward.
-    Scores of attention and recomputation do not count."""
+    Scores of attention and recomputation do not count; nor the head where rows are drawn
+    while training."""
     if "labelled_tokens" in job:
-        return 6.0 * (body * job["forwarded_tokens"] + head * job["labelled_tokens"])
+        drawn = 2.0 * body * job.get("generation_forwarded_tokens", 0)
+        trained = body * job["forwarded_tokens"] + head * job["labelled_tokens"]
+        return 6.0 * trained + drawn
     return 2.0 * (body * job["forwarded_tokens"] + head * job["projected_tokens"])
 
 

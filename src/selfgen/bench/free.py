@@ -22,9 +22,14 @@ from selfgen.generation.speculative import STEP_TOKENS
 from selfgen.models import loading
 
 GENERATE = "generate, arrival order"
+LOOKUP = "generate, prompt lookup"
 CONTINUOUS = "generate_batch, continuous batching"
 ENGINES = ("sequential", "speculative")
 SIBLINGS = "speculative, with siblings"
+
+COPIED = 10
+"""Tokens that prompt lookup guesses at once, as many as its author's; it answers one prompt
+at a time."""
 
 PAGE = 32
 """Tokens of a page of the cache of continuous batching on a CPU."""
@@ -53,6 +58,8 @@ def run(case: Case, repeats: int) -> list[Timing]:
     contenders = [contender(GENERATE, GENERATE, keep=False)]
     if device.type == "cpu":
         contenders += [contender(GENERATE, f"{GENERATE}, {KEPT}", keep=True)]
+    if case.batch_size == 1:
+        contenders += [contender(LOOKUP, LOOKUP, keep=False)]
     contenders += [contender(CONTINUOUS, CONTINUOUS, keep=False)]
     told = any(len(prompt.sibling) for prompt in case.prompts)
     engines = [*ENGINES, SIBLINGS] if told else ENGINES
@@ -82,8 +89,11 @@ def answer(case: Case, name: str) -> dict[str, Any]:
         alone = [replace(prompt, sibling=()) for prompt in case.prompts]
         case = replace(case, prompts=alone)
         answering = functools.partial(with_engine, engine=name)
+    elif name == CONTINUOUS:
+        answering = with_continuous_batching
     else:
-        answering = with_generate if name == GENERATE else with_continuous_batching
+        more = {"prompt_lookup_num_tokens": COPIED} if name == LOOKUP else {}
+        answering = functools.partial(with_generate, **more)
     short = replace(case, prompts=case.prompts[:1], max_new_tokens=2, batch_size=1)
     answering(model, tokenizer, short)  # kernels are loaded
     started = time.perf_counter()
@@ -112,8 +122,11 @@ def with_engine(
 
 
 @torch.inference_mode()
-def with_generate(model: Any, tokenizer: Any, case: Case) -> dict[str, Any]:
-    """transformers' ``generate`` as in its documentation: left padding, greedy, EOS."""
+def with_generate(
+    model: Any, tokenizer: Any, case: Case, **more: Any
+) -> dict[str, Any]:
+    """transformers' ``generate`` as in its documentation: left padding, greedy, EOS; ``more``
+    of its arguments."""
     model.set_attn_implementation("sdpa")
     stops = ends.stops(model, tokenizer)
     answers: list[str] = []
@@ -130,6 +143,7 @@ def with_generate(model: Any, tokenizer: Any, case: Case) -> dict[str, Any]:
             suppress_tokens=ends.banned(model, tokenizer, but=stops),
             eos_token_id=sorted(stops),
             pad_token_id=pad,
+            **more,
         )
         for row in out[:, ids.shape[1] :].tolist():
             end = next((i for i, token in enumerate(row) if token in stops), len(row))

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from torch.autograd.profiler_util import FunctionEventAvg
-from torch.profiler import ProfilerActivity, profile
+from torch.profiler import DeviceType, ProfilerActivity, profile
 
 from selfgen.bench.harness import Timing, table
 from selfgen.bench.training import Case, ours
@@ -53,6 +53,8 @@ def run(case: Case) -> list[Timing]:
     products: dict[str, dict[Shape, int]] = defaultdict(lambda: defaultdict(int))
     weights = _weights(model)
     for event in seen.key_averages(group_by_input_shape=True):
+        if cuda and event.device_type != DeviceType.CPU:
+            continue  # a kernel, whose time the operation that started it has as well
         spent = event.self_device_time_total if cuda else event.self_cpu_time_total
         shape = _product(event)
         part = _of_product(shape, weights) if shape else _of_name(event.key)

@@ -13,6 +13,7 @@ from typing import Any
 
 from selfgen.bench import floor, forced, free, harness, parts, training
 from selfgen.config.tasks import CORRECTION
+from selfgen.core import manifests
 from selfgen.core.errors import UserError
 from selfgen.core.rows import read_rows
 from selfgen.core.spec import Device, Sampling
@@ -46,7 +47,6 @@ def add_arguments(parser: ArgumentParser) -> None:
             "--shape", choices=shapes.SHAPES, help="or random weights of this shape"
         )
         kind.add_argument("--out", type=Path, required=True, help="folder to write")
-        kind.add_argument("--repeats", type=int, default=5, help="runs of each")
         kind.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
         kind.add_argument("--precision", default="auto", help="auto, fp32 or bf16")
         kind.add_argument(
@@ -56,7 +56,12 @@ def add_arguments(parser: ArgumentParser) -> None:
         ADD[name](kind)
 
 
+def add_repeats(kind: ArgumentParser) -> None:
+    kind.add_argument("--repeats", type=int, default=5, help="runs of each")
+
+
 def add_forced(kind: ArgumentParser) -> None:
+    add_repeats(kind)
     kind.add_argument("--records", type=Path, help="Parquet; default: random tokens")
     kind.add_argument("--beta", type=float, nargs="+", default=[0.1, 0.25, 0.5])
     kind.add_argument("--batch", type=int, nargs="+", default=[1, 16, 64])
@@ -68,6 +73,7 @@ def add_forced(kind: ArgumentParser) -> None:
 
 
 def add_free(kind: ArgumentParser) -> None:
+    add_repeats(kind)
     kind.add_argument("--records", type=Path, help="Parquet; default: random tokens")
     kind.add_argument("--rows", type=int, default=128, help="prompts to answer")
     kind.add_argument("--batch", type=int, nargs="+", default=[1, 16, 64])
@@ -95,19 +101,29 @@ def add_floor(kind: ArgumentParser) -> None:
 
 
 def add_train(kind: ArgumentParser) -> None:
-    kind.add_argument("--rows", type=Path, help="training rows; default: random")
-    add_random(kind)
+    add_parts(kind)
+    add_others(kind)
 
 
 def add_dpo(kind: ArgumentParser) -> None:
     kind.add_argument("--beta", type=float, default=0.1)
-    add_random(kind)
+    add_steps(kind)
+    add_others(kind)
 
 
-def add_random(kind: ArgumentParser) -> None:
+def add_parts(kind: ArgumentParser) -> None:
+    kind.add_argument("--rows", type=Path, help="training rows; default: random")
+    add_steps(kind)
+
+
+def add_steps(kind: ArgumentParser) -> None:
     kind.add_argument("--steps", type=int, default=5, help="optimiser steps")
     kind.add_argument("--batch", type=int, default=8, help="random rows of a step")
     kind.add_argument("--length", type=int, default=512, help="longest random row")
+
+
+def add_others(kind: ArgumentParser) -> None:
+    add_repeats(kind)
     kind.add_argument("--compile", action="store_true", help="also with torch.compile")
     kind.add_argument("--fp32", action="store_true", help="also in fp32")
     kind.add_argument("--peak-tflops", type=float, help="of the device, for a share")
@@ -187,26 +203,21 @@ def _asked(args: Namespace, vocabulary: int) -> Iterator[Prompt]:
 
 def run_train(args: Namespace) -> None:
     """The training loop beside TRL's SFTTrainer."""
-    rows = None
-    if args.rows:
-        rows = read_rows(args.rows)
-        rows = [row for row in rows if row["step"] < args.steps]
-    _train(args, training.random_rows, rows)
+    _train(args, training.random_rows)
 
 
 def run_dpo(args: Namespace) -> None:
     """The training loop on pairs beside TRL's DPOTrainer."""
-    _train(args, training.random_pairs, None, Preference(beta=args.beta))
+    _train(args, training.random_pairs, Preference(beta=args.beta))
 
 
 def _train(
     args: Namespace,
     random_rows: Callable[[int, int, int, int], list[dict[str, Any]]],
-    rows: list[dict[str, Any]] | None,
     preference: Preference | None = None,
 ) -> None:
     model, where, facts = _place(args)
-    rows = _rows(args, model, random_rows, rows)
+    rows = _rows(args, model, random_rows)
     flops = training.flops_per_token(model, rows)
     case = training.Case(args.weights, rows, where, preference)
     timings = training.run(case, args.repeats, args.compile, args.fp32)
@@ -219,8 +230,11 @@ def _train(
 def run_parts(args: Namespace) -> None:
     """Where the time of a training step goes, beside its matrix products alone."""
     model, where, facts = _place(args)
-    given = read_rows(args.rows) if args.rows else None
-    rows = _rows(args, model, training.random_rows, given)
+    if where.device == "mps":
+        raise UserError(
+            "bench parts: found mps, which is not profiled; allowed: cpu, cuda"
+        )
+    rows = _rows(args, model, training.random_rows)
     timings = parts.run(training.Case(args.weights, rows, where))
     bench = harness.Bench("Parts of a training step", facts, timings)
     bench.write(args.out, "parts", parts.page(timings))
@@ -230,10 +244,14 @@ def run_floor(args: Namespace) -> None:
     """The least time of a finished run's arithmetic, beside the time that it took."""
     model, where, facts = _place(args)
     model.to(where.device)
+    if len(models := list(args.results.glob("base/*"))) > 1:
+        raise UserError(f"--results: found {len(models)} models, allowed: a run of one")
     found = took.manifests_of(p for p in args.results.rglob("*") if p.is_file())
+    if any(manifest["machine"] != manifests.machine() for manifest in found):
+        raise UserError(
+            "--results: found jobs of another machine, allowed: of this one"
+        )
     whole = took.of_manifests(found)
-    if found and whole.cpus is None:
-        raise UserError("--results: found jobs of several machines, allowed: of one")
     timings = floor.run(model, found, whole.cpus or 0, whole.seconds, where.precision)
     bench = harness.Bench("The floor of a run", facts, timings)
     bench.write(args.out, "floor", floor.page(timings))
@@ -243,11 +261,12 @@ def _rows(
     args: Namespace,
     model: Any,
     random_rows: Callable[[int, int, int, int], list[dict[str, Any]]],
-    rows: list[dict[str, Any]] | None,
 ) -> list[dict[str, Any]]:
-    """Those that are given, or random ones; of at least two steps, since the first warms
-    up."""
-    if rows is None:
+    """The first steps of those that are given, or random ones; of at least two steps, since
+    the first warms up."""
+    if given := getattr(args, "rows", None):
+        rows = [row for row in read_rows(given) if row["step"] < args.steps]
+    else:
         vocabulary = model.config.vocab_size
         rows = random_rows(args.steps, args.batch, args.length, vocabulary)
     if len({row["step"] for row in rows}) < 2:
@@ -277,5 +296,5 @@ def _running_text(args: Namespace, model: Any) -> Sequence[int]:
 KINDS = {"forced": run_forced, "free": run_free, "train": run_train, "dpo": run_dpo}
 KINDS |= {"parts": run_parts, "floor": run_floor}
 ADD = {"forced": add_forced, "free": add_free, "train": add_train, "dpo": add_dpo}
-ADD |= {"parts": add_train, "floor": add_floor}
+ADD |= {"parts": add_parts, "floor": add_floor}
 TITLES = {"train": "Fine-tuning", "dpo": "Fine-tuning on pairs"}

@@ -64,7 +64,7 @@ def write(
         "code": code,
         "python": platform.python_version(),
         "packages": versions(),
-        "machine": _machine(),
+        "machine": machine(),
         "outputs": {path.name: sha256(path) for path in outputs},
         **facts,
     }
@@ -72,7 +72,7 @@ def write(
 
 
 @functools.cache
-def _machine() -> dict[str, Any]:
+def machine() -> dict[str, Any]:
     """What a job ran on."""
     cpu = platform.processor()
     with contextlib.suppress(OSError):

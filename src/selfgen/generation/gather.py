@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 SUMS = (
     *("generated_tokens", "drawn_tokens", "changed_tokens", "generation_seconds"),
-    *("drafts", "right_drafts"),
+    *("drafts", "right_drafts", "passes", "forwarded_tokens", "projected_tokens"),
 )
 """Facts of a manifest that are sums over its parts."""
 

@@ -12,9 +12,14 @@ of transformers); the sibling, its realignment and rates by length of the run ar
 
 from __future__ import annotations
 
+import bisect
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
+
+NEAREST = 8
+"""Places before and behind the last one that are compared; a table repeats a pair hundreds of
+times."""
 
 LONGEST = 8
 """Tokens of a run that is looked for; a longer one says no more."""
@@ -56,9 +61,10 @@ class Lookup:
         if self.guess == last[-1]:
             self.place, self.run = self.place + 1, min(self.run + 1, LONGEST)
         elif len(last) > 1 and (found := self.behind.get((last[-2], last[-1]))):
+            here = bisect.bisect(found, self.place)
             self.run, _, self.place = max(
                 (self._matching(place, last), -abs(place - self.place), place)
-                for place in found
+                for place in found[max(0, here - NEAREST) : here + NEAREST]
             )
         else:
             is_inside = self.place < self.sibling

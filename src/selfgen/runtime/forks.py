@@ -82,8 +82,13 @@ def serving(
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=said,
-            # More threads of it would not survive a fork.
-            env={**environ, "OPENBLAS_NUM_THREADS": "1"},
+            # More threads of the first, and a driver that the second starts when a library
+            # asks whether there is a GPU, would not survive a fork.
+            env={
+                **environ,
+                "OPENBLAS_NUM_THREADS": "1",
+                "PYTORCH_NVML_BASED_CUDA_CHECK": "1",
+            },
             # What ends a run by its process group leaves it to end the jobs of that run.
             start_new_session=True,
         ) as server:
@@ -121,7 +126,8 @@ def lend(arguments: Sequence[str]) -> None:
         def pass_on(number: int, _: Any) -> None:
             # Its group has no terminal, so that it would not stop at SIGTSTP.
             stops = number == signal.SIGTSTP
-            server.sendall(bytes([signal.SIGSTOP if stops else number]))
+            with contextlib.suppress(OSError):  # it has ended in this moment
+                server.sendall(bytes([signal.SIGSTOP if stops else number]))
             if stops:
                 os.kill(os.getpid(), signal.SIGSTOP)
 
@@ -153,8 +159,16 @@ def send(
 
 
 def status(server: socket.socket) -> int:
-    """The exit status of the fork that was asked for, once it has ended."""
-    return int(server.recv(4) or b"1")
+    """The exit status of the fork that was asked for, once it has ended; says where nobody
+    else would that the system killed it."""
+    end = int(server.recv(4) or b"1")
+    if -end == signal.SIGKILL:
+        print(
+            "selfgen: the step was killed, as the system does where memory runs out; fewer"
+            " --cores run fewer steps at once",
+            file=sys.stderr,
+        )
+    return end if end >= 0 else 128 - end
 
 
 def _serve(path: str, libraries: Sequence[str]) -> NoReturn:
@@ -212,6 +226,7 @@ def _attend(client: socket.socket) -> NoReturn:
     go on to the job; a client that dies takes the job along."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     job = 0
+    files: list[int] = []
     try:
         client.sendall(READY)
         head, files, _, _ = socket.recv_fds(client, 16, 3)
@@ -228,8 +243,8 @@ def _attend(client: socket.socket) -> NoReturn:
             _run(files, *json.loads(body))
         with contextlib.suppress(OSError):  # whoever is first
             os.setpgid(job, job)
-        for file in files:
-            os.close(file)
+        while files:
+            os.close(files.pop())
         end = os.pidfd_open(job)
         while end not in select.select([end, client.fileno()], [], [])[0]:
             told = client.recv(1)
@@ -237,8 +252,11 @@ def _attend(client: socket.socket) -> NoReturn:
             if not told:
                 break
         status = os.waitstatus_to_exitcode(os.waitpid(job, 0)[1])
-        client.sendall(b"%d" % (status if status >= 0 else 128 - status))
-    except BaseException:
+        client.sendall(b"%d" % status)
+    except BaseException as error:
+        for file in [*files[2:], 2]:  # of the step, and of this process
+            with contextlib.suppress(OSError):
+                os.write(file, f"selfgen: the step had no process: {error}\n".encode())
         if job:
             with contextlib.suppress(OSError):
                 os.killpg(job, signal.SIGKILL)
@@ -247,23 +265,25 @@ def _attend(client: socket.socket) -> NoReturn:
 
 
 def _run(
-    files: Sequence[int],
+    files: list[int],
     call: Sequence[str],
     path: Sequence[str],
     folder: str,
     environ: Mapping[str, str],
 ) -> NoReturn:
     """What that process would have gone on with."""
-    for number, file in enumerate(files):
-        os.dup2(file, number)
-        os.close(file)
+    for number in (2, 1, 0):
+        os.dup2(files[number], number)
+        os.close(files.pop())
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environ)
     tempfile.tempdir = None  # of another TMPDIR
     torch, numpy = sys.modules.get("torch"), sys.modules.get("numpy")
-    if torch is not None and (threads := environ.get("OMP_NUM_THREADS")):
-        torch.set_num_threads(int(threads))  # which it reads when it is loaded
+    # Which it reads when it is loaded; behind a comma stand those of inner loops.
+    threads = environ.get("OMP_NUM_THREADS", "").partition(",")[0]
+    if torch is not None and threads.isdecimal():
+        torch.set_num_threads(int(threads))
     if numpy is not None:
         numpy.random.seed()
     is_module = call[0] == "-m"
