@@ -40,6 +40,7 @@ RUNS = {
         ROOT / "config" / "evidence.yaml",
         ROOT / "config" / "more" / "declared.yaml",
     ],
+    "ablations": [REFERENCE / "ablations" / "config.yaml"],
     # Of an earlier laptop scale, which is shipped with it
     "preference": [REFERENCE / "preference" / "config.yaml"],
 }
@@ -47,7 +48,7 @@ RUNS = {
 PAGES = {
     README: ["declared", "laptop"],
     ROOT / "docs" / "synthetic.md": ["synthetic"],
-    ROOT / "docs" / "findings.md": ["declared", "evidence", "laptop"],
+    ROOT / "docs" / "findings.md": ["declared", "evidence", "laptop", "ablations"],
 }
 """Pages, and the runs that each shows."""
 SCALES = {

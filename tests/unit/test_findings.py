@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 
 import pytest
 from tests.seeds import EXCESS, Cell, Ends, of_claims, of_controls
@@ -133,6 +134,38 @@ def ends(task: str, measure: str, end: str, *labels: str) -> list[float]:
     return found
 
 
+def of_one(table: str, method: str) -> Line:
+    """A method's first line of a table of the ablations."""
+    return next(x for x in read("ablations", table) if x["method"] == method)
+
+
+def knob(name: str, minus: str, measure: str = "score") -> float:
+    """A difference in the ablations."""
+    (line,) = [
+        x
+        for x in read("ablations", "controls")
+        if (x["method"], x["minus"]) == (name, minus)
+    ]
+    return float(line[measure])
+
+
+def falls(values: list[float]) -> bool:
+    return all(a > b for a, b in pairwise(values))
+
+
+def longer(lengths: list[Line]) -> bool:
+    """Whether the excess of each trained method rises with the length."""
+    return all(
+        falls([-float(x["excess"]) for x in lengths if x["method"] == method])
+        for method in {x["method"] for x in lengths} - {"base"}
+    )
+
+
+DOSES = ("beta-10", "beta-25", "beta-50", "beta-75", "beta-100")
+SAME = [(name, "continued") for name in DOSES] + [
+    *(("rounds-2", "sft-rounds-2"), ("rounds-3", "sft-rounds-3"), ("slow", "slow-sft")),
+]
+"""BASH in the ablations, and plain training that differs in nothing else."""
 BASH, RAC = "BASH .25", "RAC"
 CONTINUED = "SFT continued"
 PLAIN = ("sft", "sft-continued", "sft-whole", "sft-wall")
@@ -194,12 +227,65 @@ SAID: dict[str, Callable[[], bool]] = {
             for task in TASKS
         )
     ),
-    "nor at any rate of the grid and either dose under the seed that chose": lambda: (
+    "and under the first at no rate, no dose and no number of rounds": lambda: (
         all(
             float(x["mean"]) < best_plain(x["task"])
             for x in read("evidence", "tuning")
             if x["method"] in ("bash", "bash-50")
         )
+        and all(knob(name, minus, "score_high") < 0 for name, minus in SAME)
+    ),
+    "At a third of it BASH loses less than half as much": lambda: (
+        knob("beta-25", "continued") / 2 < knob("slow", "slow-sft") < 0
+    ),
+    "With every step of β from .1 to 1 right answers fall, and from .1 to .75 the": lambda: (
+        falls([knob(name, "continued") for name in DOSES])
+        and falls([-knob(name, "continued", "excess") for name in DOSES[:-1]])
+    ),
+    "which changes less than 5% of the context, already costs right answers": lambda: (
+        knob("beta-10", "continued", "score_high") < 0
+        and float(of_one("main", "beta-10")["changed_share"]) < 0.05
+    ),
+    "BASH loses less, and still loses, to SFT at that rate": lambda: (
+        knob("beta-25", "continued") < knob("slow", "slow-sft")
+        and knob("slow", "slow-sft", "score_high") < 0
+    ),
+    "drawn anew in two or three rounds raise the excess by less": lambda: all(
+        knob(f"rounds-{n}", "beta-25", "excess_high") < 0 for n in (2, 3)
+    ),
+    "plain training in as many rounds stays ahead by as much as in one": lambda: all(
+        knob(f"rounds-{n}", f"sft-rounds-{n}") < knob("beta-25", "continued")
+        for n in (2, 3)
+    ),
+    "none of them is shown to give more right answers than SFT continued or": lambda: (
+        all(
+            knob(name, "continued", "score_low") <= 0
+            and knob(name, "continued", "excess_high") >= 0
+            for name in ("drafts", "drafts-cold", "drafts-cut")
+        )
+    ),
+    "Drafts at temperature 1.5 give fewer right answers": lambda: (
+        knob("drafts-warm", "continued", "score_high") < 0
+    ),
+    "Whatever the drafts, the second turn breaks more right answers than it": lambda: (
+        all(
+            float(x["worsened"]) > float(x["improved"])
+            for x in read("ablations", "corrections")
+        )
+    ),
+    "greedy drafts break the fewest": lambda: (
+        min(read("ablations", "corrections"), key=lambda x: float(x["broken"]))[
+            "method"
+        ]
+        == "drafts-cold"
+    ),
+    "has the lowest excess of all trained models, and fewer right answers": lambda: (
+        min(read("ablations", "steps"), key=lambda x: float(x["excess"]))["method"]
+        == "inline"
+        and knob("inline", "continued", "score_high") < 0
+    ),
+    "The longer the answer, the larger the excess, for all that were trained": lambda: (
+        longer(read("ablations", "lengths"))
     ),
     "errs far more after the reference's steps": lambda: all(
         steps("realigned", task, "forced") > 5 * steps("bash", task, "forced")
@@ -235,10 +321,8 @@ SAID: dict[str, Callable[[], bool]] = {
     "It has less excess than BASH under every seed": lambda: always(
         PAIRS, f"{REALIGNED} minus {BASH}", EXCESS, -1, *TASKS
     ),
-    "On `group`, the longer the answer, the larger the excess, for every": lambda: all(
-        parts == sorted(parts)
-        for method in {x["method"] for x in LENGTHS} - {"base"}
-        for parts in [[float(x["excess"]) for x in LENGTHS if x["method"] == method]]
+    "On `group`, the longer the answer, the larger the excess, for every": lambda: (
+        longer(LENGTHS)
     ),
     "drawing them while training takes two to three times as long": lambda: (
         {round(drawing("online", task) / drawing("bash", task)) for task in TASKS}

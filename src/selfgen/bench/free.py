@@ -92,7 +92,9 @@ def answer(case: Case, name: str) -> dict[str, Any]:
     elif name == CONTINUOUS:
         answering = with_continuous_batching
     else:
-        more = {"prompt_lookup_num_tokens": COPIED} if name == LOOKUP else {}
+        more: dict[str, Any] = {}
+        if name == LOOKUP:
+            more["prompt_lookup_num_tokens"] = COPIED
         answering = functools.partial(with_generate, **more)
     short = replace(case, prompts=case.prompts[:1], max_new_tokens=2, batch_size=1)
     answering(model, tokenizer, short)  # kernels are loaded
