@@ -159,10 +159,10 @@ def test_parts(tmp_path: Path) -> None:
     assert "of the same products alone" in (tmp_path / "parts.md").read_text()
 
 
-def job(rule: str, seconds: float, **facts: Any) -> dict[str, Any]:
+def job(rule: str, wall: float, **facts: Any) -> dict[str, Any]:
     """A manifest, as far as the floor of a run reads it."""
     return {
-        **{"rule": rule, "inputs": {}, "started_at": 100.0, "wall_seconds": seconds},
+        **{"rule": rule, "inputs": {}, "started_at": 100.0, "wall_seconds": wall},
         **{"machine": manifests.machine() | {"cpus": 2}, "run": {"threads": 1}},
         **{"device": "cpu", "precision": "fp32"},
         **facts,

@@ -64,23 +64,25 @@ def rows_of(case: Case, tokens: Sequence[int]) -> list[Request]:
 
 def run(
     model: Any,
+    plain: Any,
     case: Case,
     tokens: Sequence[int],
     sampling: Sampling,
     repeats: int,
     names: Sequence[str],
 ) -> list[Timing]:
-    """Time the contenders of one case; ``names`` of engines, in the order of the table."""
+    """Time the contenders of one case; ``names`` of engines, in the order of the table.
+    ``plain``: the model as a user has it, ``model``: as our steps load it."""
     rows = rows_of(case, tokens)
     sampler = Sampler(sampling)
     answers: dict[str, list[list[int]]] = {}
     contenders: list[Contender] = [
-        (GENERATE, partial(with_generate, model, rows, sampling)),
+        (GENERATE, partial(with_generate, plain, rows, sampling)),
         *(
             (name, partial(_fill, name, model, rows, sampler, answers))
             for name in names
         ),
-        (FLOOR, partial(teacher_forced, model, rows)),
+        (FLOOR, partial(teacher_forced, plain, rows)),
     ]
     shown = case.shown | {"temperature": sampling.temperature}
     produced = case.batch * case.answer

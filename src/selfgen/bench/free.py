@@ -80,7 +80,8 @@ def run(case: Case, repeats: int) -> list[Timing]:
 
 def answer(case: Case, name: str) -> dict[str, Any]:
     """The answers of one contender in the order of the prompts, its seconds, and more."""
-    model, _, _ = loading.load_for_generation(case.weights, case.where)
+    is_ours = name in (*ENGINES, SIBLINGS)
+    model, _, _ = loading.load_for_generation(case.weights, case.where, packs=is_ours)
     tokenizer = load_tokenizer(case.weights)
     answering: Callable[[Any, Any, Case], dict[str, Any]]
     if name == SIBLINGS:

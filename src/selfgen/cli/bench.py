@@ -143,6 +143,9 @@ def run_forced(args: Namespace) -> None:
     """Engines of the forced pass beside generate with a forcing processor."""
     _, where, facts = _place(args)
     model, _, _ = loading.load_for_generation(args.weights, where)
+    plain = model  # on a GPU, where it is the same
+    if where.device == "cpu":
+        plain, _, _ = loading.load_for_generation(args.weights, where, packs=False)
     tokens = _running_text(args, model)
     grid = forced.cases(
         args.beta, args.batch, args.prompt_tokens, args.answer_tokens, args.long
@@ -151,7 +154,7 @@ def run_forced(args: Namespace) -> None:
     for temperature in args.temperature:
         sampling = Sampling(temperature)
         for case in grid:
-            arguments = (model, case, tokens, sampling)
+            arguments = (model, plain, case, tokens, sampling)
             if model.device.type == "cuda":
                 forced.run(*arguments, 1, args.engines)  # kernels are planned by shape
             bench.timings += forced.run(*arguments, args.repeats, args.engines)

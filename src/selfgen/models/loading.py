@@ -21,7 +21,8 @@ UNBUILT = (AttributeError, ImportError, KeyError, TypeError, ValueError)
 does not fit, a class that does not know its own configuration."""
 
 SMALL_MODEL = 5_000_000
-"""With fewer parameters fp32 is faster than bf16 on a CPU (measured)."""
+"""With fewer parameters fp32 is faster than bf16 on a CPU (measured), and nothing is gained
+from matrices that are laid out."""
 
 WORTH = 1.2
 """So much faster must products be for rounding to bf16."""
@@ -181,19 +182,26 @@ def load_for_generation(
     folder: Path | str,
     spec: Device,
     try_out: Callable[[Any], object] | None = None,
+    *,
+    packs: bool = True,
 ) -> tuple[Any, str, str]:
-    """``(model, device, precision)`` ready to generate: weights in the precision itself.
+    """``(model, device, precision)`` ready to generate: weights in the precision itself, and
+    on a CPU laid out for it (``models.packed``) unless ``packs`` is false.
 
     ``try_out`` tries a model in fp32 before it is rounded, by default as ``probe.reader``
     does: then what is wrong is not taken for rounding.
     """
     import torch
 
-    from selfgen.models import probe
+    from selfgen.models import packed, probe
 
     model = load(folder)
     device, precision = place(spec, model)
     if precision == "bf16":
         (try_out or probe.reader)(model.eval())
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
-    return model.to(device=device, dtype=dtype).eval(), device, precision
+    model = model.to(device=device, dtype=dtype).eval()
+    is_large = model.num_parameters() >= SMALL_MODEL
+    if packs and device == "cpu" and is_large and packed.can_pack(precision):
+        packed.pack(model)
+    return model, device, precision
