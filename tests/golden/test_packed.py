@@ -31,7 +31,7 @@ linear ones."""
 def both(kind: str, dtype: torch.dtype) -> tuple[Any, Any]:
     name = kind.split()[-1]
     own, laid_out = (build(name, **KINDS[kind]).to(dtype) for _ in range(2))
-    packed.pack(laid_out)
+    assert packed.pack(laid_out, "fp32" if dtype is torch.float32 else "bf16")
     return own, laid_out
 
 
@@ -71,6 +71,32 @@ def test_tokens(kind: str) -> None:
         found.append([row["text"] for row in rows])
     assert found[0] == found[1]
     assert len({*found[0]}) >= 3
+
+
+class Past(torch.nn.Module):
+    """A head whose weight its model takes past it, or which gives something else."""
+
+    def __init__(self, head: torch.nn.Linear, past: bool) -> None:
+        super().__init__()
+        self.head, self.past, self.calls = head, past, 0
+
+    def forward(self, states: torch.Tensor) -> torch.Tensor:
+        self.calls += 1
+        if self.past:
+            return torch.nn.functional.linear(states, self.head.weight)
+        return self.head(states) * self.calls
+
+
+@pytest.mark.parametrize("past", [True, False], ids=["weight past it", "other logits"])
+def test_a_model_that_reads_otherwise_stays_as_it_was(past: bool) -> None:
+    own, model = build("llama"), build("llama")
+    model.lm_head = Past(model.lm_head, past)
+    assert not packed.pack(model, "fp32")
+    assert not any(isinstance(layer, packed.Packed) for layer in model.modules())
+    model.lm_head = model.lm_head.head
+    ids = torch.tensor([[3, 4, 5]])
+    torch.testing.assert_close(model(ids).logits, own(ids).logits, rtol=0, atol=0)
+    model(ids).logits.sum().backward()  # it can be trained
 
 
 def test_what_is_loaded_to_generate_is_laid_out_where_it_pays(

@@ -203,5 +203,5 @@ def load_for_generation(
     model = model.to(device=device, dtype=dtype).eval()
     is_large = model.num_parameters() >= SMALL_MODEL
     if packs and device == "cpu" and is_large and packed.can_pack(precision):
-        packed.pack(model)
+        packed.pack(model, precision)
     return model, device, precision
