@@ -1,118 +1,84 @@
-"""Matrices that are laid out: the numbers of the model up to rounding, the same tokens."""
+"""Rows packed into one sequence: the states and gradients of each row alone."""
 
 from __future__ import annotations
 
-import logging
-from pathlib import Path
+import random
 from typing import Any
 
-import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from selfgen.core.spec import Device, Sampling
-from selfgen.generation import free
-from selfgen.generation.decoding import Prompt
-from selfgen.models import loading, packed
-from tests.golden.conftest import build, words
+from selfgen.models import attention
+from tests.golden.conftest import KINDS, VOCABULARY, build, built
 
-pytestmark = pytest.mark.skipif(
-    not packed.can_pack("fp32"), reason="this machine keeps no matrix laid out"
+
+def packed(model: Any, rows: list[list[int]]) -> torch.Tensor:
+    layout = attention.Packed([len(row) for row in rows], torch.device("cpu"))
+    ids = torch.tensor([token for row in rows for token in row])
+    return attention.forward_flat(model.base_model, ids, layout.positions, layout)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    kind=st.sampled_from(list(KINDS)),
+    lengths=st.lists(st.integers(1, 20), min_size=1, max_size=5),
+    seed=st.integers(0, 1000),
 )
-KINDS: dict[str, dict[str, Any]] = {
-    "llama": {},
-    "tied llama": {"tie_word_embeddings": True},
-    "gpt_neox": {},
-    "gpt2": {},
-}
-"""Heads of their own and the embedding's, with biases and without, and layers that are not
-linear ones."""
-
-
-def both(kind: str, dtype: torch.dtype) -> tuple[Any, Any]:
-    name = kind.split()[-1]
-    own, laid_out = (build(name, **KINDS[kind]).to(dtype) for _ in range(2))
-    assert packed.pack(laid_out, "fp32" if dtype is torch.float32 else "bf16")
-    return own, laid_out
-
-
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_logits(kind: str, precision: str) -> None:
-    if not packed.can_pack(precision):
-        pytest.skip(f"this CPU does not multiply {precision}")
-    dtype, apart = {"fp32": (torch.float32, 1e-4), "bf16": (torch.bfloat16, 0.05)}[
-        precision
-    ]
-    own, laid_out = both(kind, dtype)
-    assert any(isinstance(layer, packed.Packed) for layer in laid_out.modules())
-    assert laid_out.num_parameters() == own.num_parameters()
-    for shape in ((1, 1), (1, 7), (3, 5), (40, 6)):
-        ids = torch.randint(3, 20, shape, generator=torch.Generator().manual_seed(0))
-        with torch.inference_mode():
-            expected, found = own(ids).logits.float(), laid_out(ids).logits.float()
-        scale = expected.abs().max()
-        torch.testing.assert_close(found / scale, expected / scale, rtol=0, atol=apart)
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_tokens(kind: str) -> None:
-    prompts = [Prompt(str(n), 0, [3 + n, 4, 5 + n % 3]) for n in range(9)]
-    found = []
-    for model in both(kind, torch.float32):
-        rows = free.run(
-            model,
-            words(),
-            prompts,
-            Sampling(temperature=1.0),
-            seed=0,
-            max_new_tokens=12,
-            batch_size=4,
-        )
-        found.append([row["text"] for row in rows])
-    assert found[0] == found[1]
-    assert len({*found[0]}) >= 3
-
-
-class Past(torch.nn.Module):
-    """A head whose weight its model takes past it, or which gives something else."""
-
-    def __init__(self, head: torch.nn.Linear, past: bool) -> None:
-        super().__init__()
-        self.head, self.past, self.calls = head, past, 0
-
-    def forward(self, states: torch.Tensor) -> torch.Tensor:
-        self.calls += 1
-        if self.past:
-            return torch.nn.functional.linear(states, self.head.weight)
-        return self.head(states) * self.calls
-
-
-@pytest.mark.parametrize("past", [True, False], ids=["weight past it", "other logits"])
-def test_a_model_that_reads_otherwise_stays_as_it_was(past: bool) -> None:
-    own, model = build("llama"), build("llama")
-    model.lm_head = Past(model.lm_head, past)
-    assert not packed.pack(model, "fp32")
-    assert not any(isinstance(layer, packed.Packed) for layer in model.modules())
-    model.lm_head = model.lm_head.head
-    ids = torch.tensor([[3, 4, 5]])
-    torch.testing.assert_close(model(ids).logits, own(ids).logits, rtol=0, atol=0)
-    model(ids).logits.sum().backward()  # it can be trained
-
-
-def test_what_is_loaded_to_generate_is_laid_out_where_it_pays(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+def test_states_are_those_of_each_row_alone(
+    kind: str, lengths: list[int], seed: int
 ) -> None:
-    model = build("llama")
-    model.save_pretrained(tmp_path)
+    model, stream = built(kind), random.Random(seed)
+    attention.use(model)
+    rows = [[stream.randrange(VOCABULARY) for _ in range(n)] for n in lengths]
+    with torch.no_grad():
+        together = packed(model, rows).split(lengths)
+        for row, states in zip(rows, together, strict=True):
+            alone = model.base_model(input_ids=torch.tensor([row]), use_cache=False)[0][
+                0
+            ]
+            torch.testing.assert_close(states, alone, rtol=1e-4, atol=1e-4)
 
-    def laid_out(**more: Any) -> bool:
-        where = Device("cpu", "fp32")
-        made, *_ = loading.load_for_generation(tmp_path, where, **more)
-        return any(isinstance(layer, packed.Packed) for layer in made.modules())
 
-    assert not laid_out()  # too small
-    monkeypatch.setattr(loading, "SMALL_MODEL", 1)
-    with caplog.at_level(logging.INFO):
-        assert laid_out()
-    assert "laid out for this CPU" in caplog.text
-    assert not laid_out(packs=False)
+def test_gradients_are_those_of_the_rows_alone() -> None:
+    rows = [[5, 9, 4, 7], [6, 3], [8, 8, 3, 20, 21, 22, 4, 5, 6, 7, 11]]
+    for kind in KINDS:
+        one, many = build(kind), build(kind)
+        attention.use(many)
+        packed(many, rows).square().sum().backward()
+        for row in rows:
+            states = one.base_model(input_ids=torch.tensor([row]), use_cache=False)[0]
+            states.square().sum().backward()
+        for (name, a), b in zip(one.named_parameters(), many.parameters(), strict=True):
+            if a.grad is not None:
+                torch.testing.assert_close(
+                    a.grad, b.grad, rtol=1e-3, atol=1e-3, msg=name
+                )
+
+
+def test_the_sliding_window_counts() -> None:
+    """A token 8 places back is out of the window of 8: changing it changes nothing."""
+    model = build("mistral")
+    model.model.layers = model.model.layers[:1]
+    attention.use(model)
+    row = [3 + i for i in range(12)]
+    with torch.no_grad():
+        states = packed(model, [row])
+        for back, seen in ((7, True), (8, False)):
+            other = list(row)
+            other[11 - back] = 30
+            changed = (packed(model, [other])[11] - states[11]).abs().max() > 1e-6
+            assert bool(changed) == seen
+
+
+def test_bf16_on_a_cpu_is_fp32_rounded_once() -> None:
+    """Also under autocast, which would round queries, keys and values of its own again."""
+    layout = attention.Packed([5, 3], torch.device("cpu"))
+    torch.manual_seed(0)
+    half = [torch.randn(8, heads, 16).bfloat16() for heads in (4, 2, 2)]
+    whole = layout.attend(0, *(x.float() for x in half), None, None, 0.0)
+    for autocast in (False, True):
+        with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+            found = layout.attend(0, *half, None, None, 0.0)
+        assert found.dtype == torch.bfloat16
+        assert torch.equal(found, whole.bfloat16())

@@ -81,7 +81,9 @@ def run(case: Case, repeats: int) -> list[Timing]:
 def answer(case: Case, name: str) -> dict[str, Any]:
     """The answers of one contender in the order of the prompts, its seconds, and more."""
     is_ours = name in (*ENGINES, SIBLINGS)
-    model, _, _ = loading.load_for_generation(case.weights, case.where, packs=is_ours)
+    model, _, _ = loading.load_for_generation(
+        case.weights, case.where, prepacks=is_ours
+    )
     tokenizer = load_tokenizer(case.weights)
     answering: Callable[[Any, Any, Case], dict[str, Any]]
     if name == SIBLINGS:

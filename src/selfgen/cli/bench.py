@@ -145,7 +145,7 @@ def run_forced(args: Namespace) -> None:
     model, _, _ = loading.load_for_generation(args.weights, where)
     plain = model  # on a GPU, where it is the same
     if where.device == "cpu":
-        plain, _, _ = loading.load_for_generation(args.weights, where, packs=False)
+        plain, _, _ = loading.load_for_generation(args.weights, where, prepacks=False)
     tokens = _running_text(args, model)
     grid = forced.cases(
         args.beta, args.batch, args.prompt_tokens, args.answer_tokens, args.long

@@ -183,17 +183,17 @@ def load_for_generation(
     spec: Device,
     try_out: Callable[[Any], object] | None = None,
     *,
-    packs: bool = True,
+    prepacks: bool = True,
 ) -> tuple[Any, str, str]:
     """``(model, device, precision)`` ready to generate: weights in the precision itself, and
-    on a CPU laid out for it (``models.packed``) unless ``packs`` is false.
+    on a CPU laid out for it (``models.prepacking``) unless ``prepacks`` is false.
 
     ``try_out`` tries a model in fp32 before it is rounded, by default as ``probe.reader``
     does: then what is wrong is not taken for rounding.
     """
     import torch
 
-    from selfgen.models import packed, probe
+    from selfgen.models import prepacking, probe
 
     model = load(folder)
     device, precision = place(spec, model)
@@ -202,6 +202,6 @@ def load_for_generation(
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
     model = model.to(device=device, dtype=dtype).eval()
     is_large = model.num_parameters() >= SMALL_MODEL
-    if packs and device == "cpu" and is_large and packed.can_pack(precision):
-        packed.pack(model, precision)
+    if prepacks and device == "cpu" and is_large and prepacking.can_prepack(precision):
+        prepacking.prepack(model, precision)
     return model, device, precision

@@ -1,5 +1,5 @@
-"""Weights laid out once for the products of a CPU, for models that read and write and are
-not trained.
+"""Weights laid out once for the products of a CPU (prepacked), for models that read and write
+and are not trained.
 
 Each product lays out the whole matrix for the processor anew, which costs the more the fewer
 rows are multiplied: most of what a pass of an engine, or the head, multiplies is a few dozen
@@ -29,7 +29,7 @@ MACHINES = ("x86_64", "AMD64")
 rows and more (AMD EPYC with AVX-512)."""
 
 
-class Packed(torch.nn.Linear):
+class Prepacked(torch.nn.Linear):
     """A layer whose matrix is laid out; ``weight`` has its shape alone, but where it is that
     of the embedding as well."""
 
@@ -42,14 +42,14 @@ class Packed(torch.nn.Linear):
         return product
 
 
-def can_pack(precision: str) -> bool:
+def can_prepack(precision: str) -> bool:
     """Whether this machine multiplies matrices that are laid out, in a precision."""
     if platform.machine() not in MACHINES or not torch.backends.mkldnn.is_available():
         return False
     return precision == "fp32" or torch.ops.mkldnn._is_mkldnn_bf16_supported()
 
 
-def pack(model: Any, precision: str) -> bool:
+def prepack(model: Any, precision: str) -> bool:
     """Lay out the matrices of all plain linear layers; the model cannot be trained, moved or
     saved from then on. Other layers stay as they are.
 
@@ -65,7 +65,7 @@ def pack(model: Any, precision: str) -> bool:
         if layer.weight is not embedded:
             shape = layer.weight.to("meta")
             layer.weight = torch.nn.Parameter(shape, requires_grad=False)
-        layer.__class__ = Packed
+        layer.__class__ = Prepacked
     found = _logits(model)
     if expected is not None and found is not None:
         differs = (found - expected).abs().max() / expected.abs().max()
