@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 
+from selfgen.core import memory
 from selfgen.core.spec import Device, Sampling
 from selfgen.generation import free
 from selfgen.generation.decoding import Prompt
@@ -97,6 +98,18 @@ def test_a_model_that_reads_otherwise_stays_as_it_was(past: bool) -> None:
     ids = torch.tensor([[3, 4, 5]])
     torch.testing.assert_close(model(ids).logits, own(ids).logits, rtol=0, atol=0)
     model(ids).logits.sum().backward()  # it can be trained
+
+
+def test_no_more_is_laid_out_than_memory_allows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model = build("llama")
+    linear = (x for x in model.modules() if isinstance(x, torch.nn.Linear))
+    needed = sum(4 * layer.weight.numel() for layer in linear)
+    monkeypatch.setattr(memory, "available", lambda: 2 * needed - 1)
+    assert not prepacking.prepack(model, "fp32")
+    monkeypatch.setattr(memory, "available", lambda: 2 * needed)
+    assert prepacking.prepack(model, "fp32")
 
 
 def test_what_is_loaded_to_generate_is_laid_out_where_it_pays(

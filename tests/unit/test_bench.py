@@ -18,6 +18,7 @@ from selfgen.bench.free import ENGINES
 from selfgen.cli.main import main
 from selfgen.core import manifests
 from selfgen.core.errors import UserError
+from selfgen.core.rows import write_rows
 from selfgen.data.chat_templates import CHATML
 from selfgen.data.records import COLUMNS
 from selfgen.models import base, loading, shapes
@@ -139,8 +140,8 @@ def test_parts(tmp_path: Path) -> None:
     shape |= {"num_attention_heads": 2, "num_key_value_heads": 1}
     tiny = tmp_path / "model"
     base.prepare(ModelSpec("random", None, CHATML, "llama", shape, 0), None, tiny)
-    argv = ["--weights", tiny, "--out", tmp_path, "--steps", "3", "--batch", "4"]
-    assert bench("parts", *argv, "--length", "20", "--precision", "fp32") == 0
+    argv = ["--weights", tiny, "--out", tmp_path, "--steps", "3", "--precision", "fp32"]
+    assert bench("parts", *argv, "--batch", "4", "--length", "20") == 0
     timings = json.loads((tmp_path / "parts.json").read_text())["timings"]
     found = {timing["name"]: timing for timing in timings}
     assert [*found] == [*parts.PRODUCTS, *parts.KINDS, parts.REST]
@@ -157,6 +158,13 @@ def test_parts(tmp_path: Path) -> None:
     for timing in timings:
         assert (timing["notes"]["alone"] > 0) == (timing["name"] in parts.PRODUCTS)
     assert "of the same products alone" in (tmp_path / "parts.md").read_text()
+
+    # The first steps of a file
+    more = training.random_rows(4, 4, 20, model.config.vocab_size)
+    write_rows(tmp_path / "rows.parquet", more)
+    assert bench("parts", *argv, "--rows", tmp_path / "rows.parquet") == 0
+    first, *_ = json.loads((tmp_path / "parts.json").read_text())["timings"]
+    assert first["case"] == {"steps": 3, "rows": 12}
 
 
 def job(rule: str, wall: float, **facts: Any) -> dict[str, Any]:
@@ -248,6 +256,18 @@ def test_a_floor_that_is_not_known_is_not_told(
     argv = ["--weights", folder, "--out", tmp_path, "--results", tmp_path / "results"]
     assert bench("floor", *argv, "--precision", "fp32") == 1
     assert f"--results: found {said}" in capsys.readouterr().err
+
+
+def test_a_floor_is_of_one_model(
+    folder: Path,  # noqa: F811
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name in ("one", "two"):
+        (tmp_path / "results" / "base" / name).mkdir(parents=True)
+    argv = ["--weights", folder, "--out", tmp_path, "--results", tmp_path / "results"]
+    assert bench("floor", *argv, "--precision", "fp32") == 1
+    assert "--results: found 2 models" in capsys.readouterr().err
 
 
 def test_rows_drawn_while_training_are_operations_too() -> None:

@@ -118,9 +118,15 @@ def test_what_was_made_in_parts_is_one_job() -> None:
         generated(5, 2.0) | {"engine": "speculative", "started_at": 100.0},
         generated(6, 1.5) | {"engine": "sequential", "started_at": 107.0},
     ]
+    for part, passes, forwarded, projected in zip(
+        parts, (2, 3), (30, 30), (7, 9), strict=True
+    ):
+        part |= {"passes": passes, "forwarded_tokens": forwarded}
+        part |= {"projected_tokens": projected}
     found = merged([part | {"spec": {}, "outputs": {}} for part in parts])
     assert found == RUN | {
         **{"generated_tokens": 11, "generation_seconds": 3.5},
+        **{"passes": 5, "forwarded_tokens": 60, "projected_tokens": 16},
         **{"engine": ["speculative", "sequential"]},
         **{"started_at": 100.0, "wall_seconds": 16.0},
     }

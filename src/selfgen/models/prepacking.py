@@ -14,12 +14,16 @@ from typing import Any
 
 import torch
 
+from selfgen.core import memory
 from selfgen.models.reader import plain_logits
 
 log = logging.getLogger(__name__)
 
 TOKENS = 8
 """Read before and after."""
+
+SHARE = 0.5
+"""Of the free memory, for matrices that are laid out."""
 
 APART = {"fp32": 1e-3, "bf16": 0.1}
 """How far logits may be, of the largest: far more than rounding, far less than a mistake."""
@@ -54,12 +58,16 @@ def prepack(model: Any, precision: str) -> bool:
     saved from then on. Other layers stay as they are.
 
     False: it stays as it was, since it reads otherwise then, as one does whose code takes
-    weights past their layers.
+    weights past their layers, or since there is no memory for both: what is laid out, and the
+    weights until the model has read.
     """
-    expected = _logits(model)
     layers = [x for x in model.modules() if type(x) is torch.nn.Linear]
-    embedded = model.get_input_embeddings().weight
     weights = [layer.weight for layer in layers]
+    needed = sum(weight.numel() * weight.element_size() for weight in weights)
+    expected = _logits(model)
+    if expected is None or needed > SHARE * memory.available():
+        return False
+    embedded = model.get_input_embeddings().weight
     for layer in layers:
         layer.laid_out = torch.ops.mkldnn._reorder_linear_weight(layer.weight.detach())
         if layer.weight is not embedded:
@@ -67,7 +75,7 @@ def prepack(model: Any, precision: str) -> bool:
             layer.weight = torch.nn.Parameter(shape, requires_grad=False)
         layer.__class__ = Prepacked
     found = _logits(model)
-    if expected is not None and found is not None:
+    if found is not None:
         differs = (found - expected).abs().max() / expected.abs().max()
         if differs <= APART[precision]:  # not where it is no number
             model.requires_grad_(False)
