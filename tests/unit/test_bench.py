@@ -27,7 +27,7 @@ from selfgen.training import causal
 
 
 def bench(kind: str, *argv: str | Path, repeats: int = 2) -> int:
-    many = () if kind in ("parts", "floor") else ("--repeats", str(repeats))
+    many = () if kind in ("parts", "floor", "scale") else ("--repeats", str(repeats))
     argv = (kind, *argv, *many, "--device", "cpu")
     return main(["bench", *map(str, argv)])
 

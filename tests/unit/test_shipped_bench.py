@@ -6,12 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from selfgen.bench import floor, forced, free, parts, training
+from selfgen.bench import floor, forced, free, parts, scale, training
 from selfgen.bench.harness import Bench
 
 BENCH = Path(__file__).parents[2] / "docs" / "reference" / "bench"
 PAGES = {"forced": forced.page, "free": free.page, "train": training.page}
-PAGES |= {"dpo": training.page, "parts": parts.page, "floor": floor.page}
+PAGES |= {
+    "dpo": training.page,
+    "parts": parts.page,
+    "floor": floor.page,
+    "scale": scale.page,
+}
 SHIPPED = sorted(BENCH.rglob("*.json"))
 
 

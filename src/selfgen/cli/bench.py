@@ -1,5 +1,5 @@
-"""Benchmarks beside what a user would do instead: forced, free, train, dpo; and what the
-machine would allow: parts, floor."""
+"""Benchmarks beside what a user would do instead: forced, free, train, dpo; what the machine
+would allow: parts, floor; and how time and memory grow: scale."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from selfgen.bench import floor, forced, free, harness, parts, training
+from selfgen.bench import floor, forced, free, harness, parts, scale, training
 from selfgen.config.tasks import CORRECTION
 from selfgen.core import manifests
 from selfgen.core.errors import UserError
@@ -87,8 +87,7 @@ def add_free(kind: ArgumentParser) -> None:
         action="store_true",
         help="ask for corrections of these answers instead",
     )
-    kind.add_argument("--max-new-tokens", type=int, default=96)
-    kind.add_argument("--max-prompt-tokens", type=int, default=256)
+    add_limits(kind)
 
 
 def add_floor(kind: ArgumentParser) -> None:
@@ -98,6 +97,18 @@ def add_floor(kind: ArgumentParser) -> None:
         default=Path("results"),
         help="results of a finished run of this machine",
     )
+
+
+def add_scale(kind: ArgumentParser) -> None:
+    kind.add_argument("--records", type=Path, required=True, help="Parquet, repeated")
+    kind.add_argument("--rows", type=int, nargs="+", default=[1_000, 10_000, 100_000])
+    kind.add_argument("--beta", type=float, default=0.25, help="of the forced pass")
+    add_limits(kind)
+
+
+def add_limits(kind: ArgumentParser) -> None:
+    kind.add_argument("--max-new-tokens", type=int, default=96)
+    kind.add_argument("--max-prompt-tokens", type=int, default=256)
 
 
 def add_train(kind: ArgumentParser) -> None:
@@ -260,6 +271,18 @@ def run_floor(args: Namespace) -> None:
     bench.write(args.out, "floor", floor.page(timings))
 
 
+def run_scale(args: Namespace) -> None:
+    """How time and memory of a pass and of answers grow with the rows."""
+    _, where, facts = _place(args)
+    prompt = PromptSpec(
+        "{prompt}", CORRECTION, args.max_prompt_tokens, args.max_new_tokens
+    )
+    case = scale.Case(args.weights, read(args.records), prompt, args.beta, where)
+    timings = scale.run(case, args.rows)
+    bench = harness.Bench("More rows", facts | {"records": args.records.stem}, timings)
+    bench.write(args.out, "scale", scale.page(timings))
+
+
 def _rows(
     args: Namespace,
     model: Any,
@@ -297,7 +320,7 @@ def _running_text(args: Namespace, model: Any) -> Sequence[int]:
 
 
 KINDS = {"forced": run_forced, "free": run_free, "train": run_train, "dpo": run_dpo}
-KINDS |= {"parts": run_parts, "floor": run_floor}
+KINDS |= {"parts": run_parts, "floor": run_floor, "scale": run_scale}
 ADD = {"forced": add_forced, "free": add_free, "train": add_train, "dpo": add_dpo}
-ADD |= {"parts": add_parts, "floor": add_floor}
+ADD |= {"parts": add_parts, "floor": add_floor, "scale": add_scale}
 TITLES = {"train": "Fine-tuning", "dpo": "Fine-tuning on pairs"}

@@ -112,5 +112,6 @@ def checked_records(
         if not isinstance(record["id"], int):
             with naming(f"records: the id of row {number}"):
                 sound([record["id"]])
-        found.append(dict(record))
+        # No copy, of many records, of what is a row already.
+        found.append(record if isinstance(record, dict) else dict(record))
     return found

@@ -94,8 +94,8 @@ def run_free(
     """Answers or drafts to ``prompts``; ``options`` as in ``free.complete``: batch_size,
     shard, shards, engine and progress."""
     facts |= {
-        "template": _digest(tokenizer.chat_template),
-        "prompts": _digest([list(prompt.prompt_ids) for prompt in prompts]),
+        "template": _digest([tokenizer.chat_template]),
+        "prompts": _digest(list(prompt.prompt_ids) for prompt in prompts),
     }
     made = free.run(
         model,
@@ -122,9 +122,12 @@ def load(
     return model, {"device": device, "precision": precision}
 
 
-def _digest(value: Any) -> str:
+def _digest(parts: Iterable[Any]) -> str:
     """Digest of what every backend is given: the chat template or the ids of all prompts."""
-    return hashlib.sha256(json.dumps(value).encode()).hexdigest()[:16]
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(json.dumps(part).encode() + b"\n")
+    return digest.hexdigest()[:16]
 
 
 def counted(

@@ -130,11 +130,13 @@ def of_shard(rows: Sequence[Row], size: int, shard: int, shards: int) -> list[Ro
 
 
 def token_ids(name: str, ids: Any) -> list[int]:
-    """Token ids as a list, whatever holds them.
+    """Token ids as a list, whatever holds them; a list is returned itself.
 
     Raises UserError, which names the row: they are no numbers.
     """
-    found = ids.tolist() if hasattr(ids, "tolist") else list(ids)
+    found: list[int] = ids
+    if not isinstance(ids, list):
+        found = ids.tolist() if hasattr(ids, "tolist") else list(ids)
     if strange := [i for i in found if not isinstance(i, int)]:
         raise UserError(f"row {name}: found {strange[0]!r}, allowed: token ids")
     return found

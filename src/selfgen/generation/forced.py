@@ -27,6 +27,9 @@ from selfgen.generation.sampling import Sampler
 from selfgen.generation.spec import Drawing, PassSpec
 from selfgen.models import probe
 
+MARKED = 1024
+"""Rows whose positions are marked at once: it takes a hundred bytes a token."""
+
 
 @dataclass(frozen=True)
 class Reference(Prompt):
@@ -166,7 +169,12 @@ def mixed(
     chosen = of_shard(rows, batch_size, shard, shards)
     for row in chosen:
         instance("generation: a row", row, Reference)
-    masks = mixing_masks(seed, chosen, drawing.beta, drawing.span)
+    parts = (chosen[i : i + MARKED] for i in range(0, len(chosen), MARKED))
+    masks = [
+        mask
+        for part in parts
+        for mask in mixing_masks(seed, part, drawing.beta, drawing.span)
+    ]
     work = [
         Request(
             row_key(seed, "token", row.epoch, row.id),
