@@ -199,6 +199,8 @@ def write(results: Path, *jobs: dict[str, Any]) -> None:
 def test_floor(folder: Path, tmp_path: Path) -> None:  # noqa: F811
     """Of two jobs side by side on two cores, 30 and 50 s long, beside one without a model."""
     results = tmp_path / "results"
+    (results / "base" / "one").mkdir(parents=True)
+    (results / "base" / "one.json").write_text(json.dumps(job("prepare_base", 1.0)))
     write(
         results,
         # Resumed: its last process took 5 s
@@ -213,7 +215,7 @@ def test_floor(folder: Path, tmp_path: Path) -> None:  # noqa: F811
     flops = [6.0 * (1000 * body + 10 * head), 2.0 * (500 * body + 7 * head)]
     assert [t["notes"]["flops"] for t in timings] == [*flops, sum(flops)]
     assert [t["seconds"][0] for t in timings] == [15.0, 25.0, 60.0]
-    assert [t["notes"]["jobs"] for t in timings] == [1, 1, 3]
+    assert [t["notes"]["jobs"] for t in timings] == [1, 1, 4]
     rates = {round(t["notes"]["flops"] / t["notes"]["least"], 3) for t in timings}
     assert len(rates) == 1 and min(rates) > 0
     # A minute on the clock, of which 40 s are those of jobs with a model.

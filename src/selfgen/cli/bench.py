@@ -258,7 +258,8 @@ def run_floor(args: Namespace) -> None:
     """The least time of a finished run's arithmetic, beside the time that it took."""
     model, where, facts = _place(args)
     model.to(where.device)
-    if len(models := list(args.results.glob("base/*"))) > 1:
+    models = [path for path in args.results.glob("base/*") if path.is_dir()]
+    if len(models) > 1:
         raise UserError(f"--results: found {len(models)} models, allowed: a run of one")
     found = took.manifests_of(p for p in args.results.rglob("*") if p.is_file())
     if any(manifest["machine"] != manifests.machine() for manifest in found):
