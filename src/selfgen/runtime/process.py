@@ -41,4 +41,4 @@ def keep_freed_memory() -> None:
         return
     trim_threshold, mmap_max = -1, -4  # malloc.h
     mallopt(mmap_max, 0)
-    mallopt(trim_threshold, 2**31 - 1)
+    mallopt(trim_threshold, -1)  # never, as mallopt(3) says
