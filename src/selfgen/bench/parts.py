@@ -10,10 +10,10 @@ from typing import Any
 
 import torch
 from torch.autograd.profiler_util import FunctionEventAvg
-from torch.profiler import DeviceType, ProfilerActivity, profile
+from torch.profiler import DeviceType, ProfilerActivity, profile, schedule
 
 from selfgen.bench.harness import Timing, table
-from selfgen.bench.training import Case, ours
+from selfgen.bench.training import Case
 from selfgen.models import loading
 from selfgen.runtime import process
 from selfgen.training import causal
@@ -40,15 +40,25 @@ Shape = tuple[int, int, int]
 
 
 def run(case: Case) -> list[Timing]:
-    """Profile training on ``case.rows`` in this process, after a first call that warms up.
-    Notes of a part: ``flops`` of its products, and the seconds that these take ``alone``."""
+    """Profile training on ``case.rows`` in this process, from the second step on: in the
+    first all memory is new. Notes of a part: ``flops`` of its products, and the seconds that
+    these take ``alone``."""
     process.keep_freed_memory()
-    ours(case, False)
     device = torch.device(case.where.device)
     cuda = [ProfilerActivity.CUDA] if device.type == "cuda" else []
     model = loading.load(case.weights)
-    with profile(activities=[ProfilerActivity.CPU, *cuda], record_shapes=True) as seen:
-        causal.train(model, case.rows, case.spec)
+    steps = case.rows[-1]["step"]
+
+    def after(done: int) -> bool:
+        seen.step()
+        return False
+
+    with profile(
+        activities=[ProfilerActivity.CPU, *cuda],
+        schedule=schedule(wait=0, warmup=1, active=steps, repeat=1),
+        record_shapes=True,
+    ) as seen:
+        causal.train(model, case.rows, case.spec, after_step=after)
     found: dict[str, float] = defaultdict(float)
     products: dict[str, dict[Shape, int]] = defaultdict(lambda: defaultdict(int))
     weights = _weights(model)
@@ -62,8 +72,9 @@ def run(case: Case) -> list[Timing]:
         if shape:
             products[part][shape] += event.count
     dtype = torch.bfloat16 if case.where.precision == "bf16" else torch.float32
-    tokens = sum(len(row["input_ids"]) for row in case.rows)
-    shown = {"steps": case.rows[-1]["step"] + 1, "rows": len(case.rows)}
+    rows = [row for row in case.rows if row["step"]]
+    tokens = sum(len(row["input_ids"]) for row in rows)
+    shown = {"steps": steps, "rows": len(rows)}
     timings = []
     for part in (*PRODUCTS, *KINDS, REST):
         own = products[part].items()
