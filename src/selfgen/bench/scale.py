@@ -38,17 +38,14 @@ class Case:
             yield record | {"id": f"{record['id']}/{number}", "split": "train"}
 
 
-def run(case: Case, counts: Sequence[int]) -> list[Timing]:
-    """Each step over each of ``counts`` rows, once, in a process of its own."""
+def run(case: Case, count: int) -> list[Timing]:
+    """Each step over ``count`` rows, once, in a process of its own."""
     device = torch.device(case.where.device)
-    timings = []
-    for count in counts:
-        contenders = [
-            (name, Apart(step, case, name, count, device=device, keep=True))
-            for name in STEPS
-        ]
-        timings += compare(contenders, {"rows": count}, 0, 1, device)
-    return timings
+    contenders = [
+        (name, Apart(step, case, name, count, device=device, keep=True))
+        for name in STEPS
+    ]
+    return compare(contenders, {"rows": count}, 0, 1, device)
 
 
 def step(case: Case, name: str, count: int) -> dict[str, Any]:

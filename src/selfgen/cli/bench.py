@@ -279,9 +279,10 @@ def run_scale(args: Namespace) -> None:
         "{prompt}", CORRECTION, args.max_prompt_tokens, args.max_new_tokens
     )
     case = scale.Case(args.weights, read(args.records), prompt, args.beta, where)
-    timings = scale.run(case, args.rows)
-    bench = harness.Bench("More rows", facts | {"records": args.records.stem}, timings)
-    bench.write(args.out, "scale", scale.page(timings))
+    bench = harness.Bench("More rows", facts | {"records": args.records.stem}, [])
+    for count in args.rows:
+        bench.timings += scale.run(case, count)
+        bench.write(args.out, "scale", scale.page(bench.timings))
 
 
 def _rows(
