@@ -32,18 +32,17 @@ RECORDS = [
 PROMPT = PromptSpec("{prompt}", "Correct it.", 200, 40)
 
 
-def held(case: scale.Case, name: str, count: int, folder: Path) -> int:  # noqa: F811
+def held(case: scale.Case, name: str, count: int, out: Path) -> int:
     """Bytes that a step holds when its first row is out."""
-    write_rows(folder / "records.parquet", case.rows(count))
+    write_rows(out / "records.parquet", case.rows(count))
     gc.collect()
     tracemalloc.start()
-    rows = scale.STEPS[name](case, folder / "records.parquet").rows
+    rows = scale.STEPS[name](case, out / "records.parquet").rows
     next(rows)
     gc.collect()
     current, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    for _ in rows:
-        pass
+    rows.close()
     return current
 
 
@@ -77,6 +76,7 @@ def test_rows_share_the_numbers_of_their_tokens() -> None:
     assert one[0] is other[1]
 
 
+@pytest.mark.slow
 def test_the_benchmark(folder: Path, tmp_path: Path) -> None:  # noqa: F811
     write_rows(tmp_path / "some.parquet", RECORDS)
     argv = ["--weights", folder, "--records", tmp_path / "some.parquet", "--rows", "3"]
