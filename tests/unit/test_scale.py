@@ -90,3 +90,14 @@ def test_the_benchmark(folder: Path, tmp_path: Path) -> None:  # noqa: F811
     assert all(t["memory_mb"] > 100 for t in timings)
     page = (tmp_path / "scale.md").read_text()
     assert page.count("| 5.0 |") == 4
+
+
+def test_no_rows_are_refused(
+    folder: Path,  # noqa: F811
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    write_rows(tmp_path / "some.parquet", RECORDS)
+    argv = ["--weights", folder, "--records", tmp_path / "some.parquet"]
+    assert bench("scale", *argv, "--rows", "0", "--out", tmp_path) == 1
+    assert "--rows: found 0" in capsys.readouterr().err

@@ -16,7 +16,7 @@ from selfgen.config.tasks import CORRECTION
 from selfgen.core import manifests
 from selfgen.core.errors import UserError
 from selfgen.core.rows import read_rows
-from selfgen.core.spec import Device, Sampling
+from selfgen.core.spec import Device, Sampling, at_least
 from selfgen.data.prompts import (
     PromptSpec,
     answer_ids,
@@ -274,11 +274,15 @@ def run_floor(args: Namespace) -> None:
 
 def run_scale(args: Namespace) -> None:
     """How time and memory of a pass and of answers grow with the rows."""
+    for count in args.rows:
+        at_least("--rows", count, 1)
     _, where, facts = _place(args)
     prompt = PromptSpec(
         "{prompt}", CORRECTION, args.max_prompt_tokens, args.max_new_tokens
     )
-    case = scale.Case(args.weights, read(args.records), prompt, args.beta, where)
+    if not (records := read(args.records)):
+        raise UserError(f"{args.records}: found no record, allowed: one or more")
+    case = scale.Case(args.weights, records, prompt, args.beta, where)
     bench = harness.Bench("More rows", facts | {"records": args.records.stem}, [])
     for count in args.rows:
         bench.timings += scale.run(case, count)
