@@ -8,6 +8,7 @@ import tracemalloc
 from pathlib import Path
 from typing import Any
 
+import pandas
 import pytest
 from tests.unit.test_bench import bench
 from tests.unit.test_prompts import folder, tokenizer  # noqa: F401 (fixtures)
@@ -101,3 +102,6 @@ def test_no_rows_are_refused(
     argv = ["--weights", folder, "--records", tmp_path / "some.parquet"]
     assert bench("scale", *argv, "--rows", "0", "--out", tmp_path) == 1
     assert "--rows: found 0" in capsys.readouterr().err
+    pandas.DataFrame(columns=list(COLUMNS)).to_parquet(tmp_path / "some.parquet")
+    assert bench("scale", *argv, "--rows", "1", "--out", tmp_path) == 1
+    assert "some.parquet: found no record" in capsys.readouterr().err
