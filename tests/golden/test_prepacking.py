@@ -1,4 +1,4 @@
-"""Matrices that are laid out: the numbers of the model up to rounding, the same tokens."""
+"""Prepacked weights: the numbers of the model up to rounding, the same tokens."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 import torch
 
-from selfgen.core import memory
 from selfgen.core.spec import Device, Sampling
 from selfgen.generation import free
 from selfgen.generation.decoding import Prompt
 from selfgen.models import loading, prepacking
 from tests.golden.conftest import build, words
+from tests.golden.test_forced import made, references, spec_of
 
 pytestmark = pytest.mark.skipif(
-    not prepacking.can_prepack("fp32"), reason="this machine keeps no matrix laid out"
+    not prepacking.can_prepack("fp32"), reason="this machine prepacks nothing"
 )
 KINDS: dict[str, dict[str, Any]] = {
     "llama": {},
@@ -31,9 +31,9 @@ linear ones."""
 
 def both(kind: str, dtype: torch.dtype) -> tuple[Any, Any]:
     name = kind.split()[-1]
-    own, laid_out = (build(name, **KINDS[kind]).to(dtype) for _ in range(2))
-    assert prepacking.prepack(laid_out, "fp32" if dtype is torch.float32 else "bf16")
-    return own, laid_out
+    own, packed = (build(name, **KINDS[kind]).to(dtype) for _ in range(2))
+    assert prepacking.prepack(packed, "fp32" if dtype is torch.float32 else "bf16")
+    return own, packed
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -44,13 +44,13 @@ def test_logits(kind: str, precision: str) -> None:
     dtype, apart = {"fp32": (torch.float32, 1e-4), "bf16": (torch.bfloat16, 0.05)}[
         precision
     ]
-    own, laid_out = both(kind, dtype)
-    assert any(isinstance(layer, prepacking.Prepacked) for layer in laid_out.modules())
-    assert laid_out.num_parameters() == own.num_parameters()
+    own, packed = both(kind, dtype)
+    assert any(isinstance(layer, prepacking.Prepacked) for layer in packed.modules())
+    assert packed.num_parameters() == own.num_parameters()
     for shape in ((1, 1), (1, 7), (3, 5), (40, 6)):
         ids = torch.randint(3, 20, shape, generator=torch.Generator().manual_seed(0))
         with torch.inference_mode():
-            expected, found = own(ids).logits.float(), laid_out(ids).logits.float()
+            expected, found = own(ids).logits.float(), packed(ids).logits.float()
         scale = expected.abs().max()
         torch.testing.assert_close(found / scale, expected / scale, rtol=0, atol=apart)
 
@@ -74,6 +74,19 @@ def test_tokens(kind: str) -> None:
     assert len({*found[0]}) >= 3
 
 
+@pytest.mark.parametrize(
+    ("kind", "engine"),
+    [("forced", "sequential"), ("forced", "speculative"), ("onepass", "auto")],
+)
+def test_passes(kind: str, engine: str) -> None:
+    rows, spec = references(13), spec_of(kind=kind)
+    own, packed = (
+        made(model, rows, spec, engine, batch_size=4)
+        for model in both("llama", torch.float32)
+    )
+    assert own == packed
+
+
 class Past(torch.nn.Module):
     """A head whose weight its model takes past it, or which gives something else."""
 
@@ -89,43 +102,51 @@ class Past(torch.nn.Module):
 
 
 @pytest.mark.parametrize("past", [True, False], ids=["weight past it", "other logits"])
-def test_a_model_that_reads_otherwise_stays_as_it_was(past: bool) -> None:
-    own, model = build("llama"), build("llama")
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_model_that_reads_otherwise_stays_as_it_was(
+    past: bool, precision: str
+) -> None:
+    if not prepacking.can_prepack(precision):
+        pytest.skip(f"this CPU does not multiply {precision}")
+    dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[precision]
+    own, model = (build("gpt_neox").to(dtype) for _ in range(2))
     model.lm_head = Past(model.lm_head, past)
-    assert not prepacking.prepack(model, "fp32")
+    assert not prepacking.prepack(model, precision)
     assert not any(isinstance(layer, prepacking.Prepacked) for layer in model.modules())
     model.lm_head = model.lm_head.head
-    ids = torch.tensor([[3, 4, 5]])
-    torch.testing.assert_close(model(ids).logits, own(ids).logits, rtol=0, atol=0)
-    model(ids).logits.sum().backward()  # it can be trained
+    for (name, found), expected in zip(
+        model.state_dict().items(), own.state_dict().values(), strict=True
+    ):
+        assert torch.equal(found, expected), name
+    model(torch.tensor([[3, 4, 5]])).logits.sum().backward()  # it can be trained
 
 
-def test_no_more_is_laid_out_than_memory_allows(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    model = build("llama")
-    linear = (x for x in model.modules() if isinstance(x, torch.nn.Linear))
-    needed = sum(4 * layer.weight.numel() for layer in linear)
-    monkeypatch.setattr(memory, "available", lambda: 2 * needed - 1)
-    assert not prepacking.prepack(model, "fp32")
-    monkeypatch.setattr(memory, "available", lambda: 2 * needed)
-    assert prepacking.prepack(model, "fp32")
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_matrix_is_held_twice(kind: str) -> None:
+    own, packed = both(kind, torch.float32)
+    embedded = packed.get_input_embeddings()
+    layers = [x for x in packed.modules() if isinstance(x, prepacking.Prepacked)]
+    held = [layer for layer in layers if not layer.weight.is_meta]
+    assert [layer.weight is embedded.weight for layer in held] == [True] * len(held)
+    assert len(held) == (
+        own.get_output_embeddings().weight is own.get_input_embeddings().weight
+    )
 
 
-def test_what_is_loaded_to_generate_is_laid_out_where_it_pays(
+def test_what_is_loaded_to_generate_is_prepacked_where_it_pays(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     model = build("llama")
     model.save_pretrained(tmp_path)
 
-    def laid_out(**more: Any) -> bool:
+    def prepacked(**more: Any) -> bool:
         where = Device("cpu", "fp32")
         made, *_ = loading.load_for_generation(tmp_path, where, **more)
         return any(isinstance(layer, prepacking.Prepacked) for layer in made.modules())
 
-    assert not laid_out()  # too small
+    assert not prepacked()  # too small
     monkeypatch.setattr(loading, "SMALL_MODEL", 1)
     with caplog.at_level(logging.INFO):
-        assert laid_out()
-    assert "laid out for this CPU" in caplog.text
-    assert not laid_out(prepacks=False)
+        assert prepacked()
+    assert "prepacked for this CPU" in caplog.text
+    assert not prepacked(prepacks=False)

@@ -6,6 +6,7 @@ import json
 import math
 import os
 import platform
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -168,6 +169,30 @@ def test_parts(tmp_path: Path) -> None:
     assert first["case"] == {"steps": 2, "rows": 8}
 
 
+def test_rows_that_are_no_training_are_refused(
+    folder: Path,  # noqa: F811
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    argv = ["--weights", folder, "--out", tmp_path, "--precision", "fp32"]
+    write_rows(tmp_path / "records.parquet", [{"id": "a", "prompt": "Why?"}])
+    assert bench("parts", *argv, "--rows", tmp_path / "records.parquet") == 1
+    assert "records.parquet: found no column step" in capsys.readouterr().err
+    assert bench("parts", *argv, "--steps", "0") == 1
+    assert "bench parts: found 0 steps with rows" in capsys.readouterr().err
+
+
+def killed() -> dict[str, Any]:
+    os.kill(os.getpid(), signal.SIGKILL)
+    return {}
+
+
+def test_a_contender_that_the_system_kills_is_named_in_one_line() -> None:
+    run = harness.Apart(killed, device=torch.device("cpu"), keep=False)
+    with pytest.raises(UserError, match="was killed, as the system does where memory"):
+        run()
+
+
 def job(rule: str, wall: float, **facts: Any) -> dict[str, Any]:
     """A manifest, as far as the floor of a run reads it."""
     return {
@@ -204,8 +229,7 @@ def test_floor(folder: Path, tmp_path: Path) -> None:  # noqa: F811
     (results / "base" / "one.json").write_text(json.dumps(job("prepare_base", 1.0)))
     write(
         results,
-        # Resumed: its last process took 5 s
-        job("finetune", 5.0, **trained(), seconds=30.0),
+        job("finetune", 30.0, **trained(), seconds=29.0),
         job("generate_answers", 50.0, forwarded_tokens=500, projected_tokens=7),
         job("score_answers", 60.0),
     )
@@ -242,6 +266,11 @@ def test_floor(folder: Path, tmp_path: Path) -> None:  # noqa: F811
             "answers made in shards",
         ),
         ([job("finetune", 5.0, **trained()) | {"device": "cuda"}], "a job on cuda"),
+        # Of which its last process took 5 s
+        (
+            [job("finetune", 5.0, **trained(), seconds=30.0)],
+            "a training that was stopped",
+        ),
         (
             [job("finetune", 5.0, **trained()) | {"machine": {"cpus": 2}}],
             "jobs of another machine",

@@ -46,7 +46,7 @@ def run(
     for rule, jobs in kinds.items():
         flops = sum(operations(job, body, head) for job in jobs)
         tokens = sum(job["forwarded_tokens"] for job in jobs)
-        busy = sum(_seconds(job) * job["run"]["threads"] for job in jobs)
+        busy = sum(job["wall_seconds"] * job["run"]["threads"] for job in jobs)
         timings.append(_timing(rule, tokens, busy / cpus, jobs, flops, rate))
     timings.sort(key=lambda timing: -timing.notes["flops"])
     flops = sum(timing.notes["flops"] for timing in timings)
@@ -66,7 +66,7 @@ def _check(jobs: Manifests, precision: str) -> None:
         if job["device"] != "cpu" or job["precision"] != precision:
             raise UserError(
                 f"--results: found a job on {job['device']} in {job['precision']}, allowed:"
-                f" jobs on cpu in {precision}; --precision names another"
+                f" jobs on cpu, in the same precision as here (--precision), {precision}"
             )
         if not isinstance(job["run"], Mapping):
             raise UserError(
@@ -74,6 +74,14 @@ def _check(jobs: Manifests, precision: str) -> None:
             )
         if "labelled_tokens" not in job:
             continue
+        if (
+            job.get("seconds", 0.0) + job.get("generation_seconds", 0.0)
+            > job["wall_seconds"]
+        ):
+            raise UserError(
+                "--results: found a training that was stopped and resumed, whose earlier time"
+                " on the clock is not known, allowed: a run that went through"
+            )
         training = job["spec"]
         online = "generation_forwarded_tokens" in job
         if training["optimization"]["lora"] or (training["loss"] and not online):
@@ -81,12 +89,6 @@ def _check(jobs: Manifests, precision: str) -> None:
                 "--results: found a training with LoRA or a loss that reads rows twice or is"
                 " your own, allowed: of all weights, on labels"
             )
-
-
-def _seconds(job: Mapping[str, Any]) -> float:
-    """On the clock; of a training that was resumed, of all its parts."""
-    trained = job.get("seconds", 0.0) + job.get("generation_seconds", 0.0)
-    return max(job["wall_seconds"], trained)
 
 
 def operations(job: Mapping[str, Any], body: int, head: int) -> float:

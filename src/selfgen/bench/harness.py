@@ -12,6 +12,7 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from typing import Any
 import torch
 
 from selfgen.core import manifests, provenance
+from selfgen.core.errors import UserError
 from selfgen.core.spec import Device
 from selfgen.runtime import process
 
@@ -29,8 +31,9 @@ log = logging.getLogger(__name__)
 class Timing:
     """One contender on one case: seconds of each run, tokens of a run, peak memory.
 
-    ``memory_mb``: peak of the device's allocations on CUDA, else of resident memory (Linux
-    only; the weights are in it). ``notes``: further columns.
+    ``memory_mb``: peak of the device's allocations on CUDA, else, and where rows are counted
+    (``scale``), of resident memory (Linux only; the weights are in it). ``notes``: further
+    columns.
     """
 
     name: str
@@ -76,7 +79,13 @@ class Apart:
         if self.pool is None:
             spawn = multiprocessing.get_context("spawn")
             self.pool = ProcessPoolExecutor(1, mp_context=spawn)
-        notes = self.pool.submit(_work, *self.call).result()
+        try:
+            notes = self.pool.submit(_work, *self.call).result()
+        except BrokenProcessPool:
+            raise UserError(
+                "bench: a process was killed, as the system does where memory runs out; take"
+                " fewer or shorter rows (--help)"
+            ) from None
         if not self.again:
             self.pool.shutdown()
             self.pool = None
@@ -91,7 +100,8 @@ def _work(
         process.keep_freed_memory()
     if device.type == "cuda":
         _reset_peak(device)
-    notes = work(*args) | {"memory_mb": _peak(device)}
+    notes = work(*args)
+    notes.setdefault("memory_mb", _peak(device))
     gc.collect()
     if device.type == "cuda":
         torch.cuda.empty_cache()
@@ -142,6 +152,11 @@ def _reset_peak(device: Any) -> None:
 def _peak(device: Any) -> float | None:
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**20
+    return resident_mb()
+
+
+def resident_mb() -> float | None:
+    """Peak of this process's resident memory, on Linux."""
     status = Path("/proc/self/status")
     if not status.exists():
         return None

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from selfgen.bench.harness import Apart, Timing, compare, table
+from selfgen.bench.harness import Apart, Timing, compare, resident_mb, table
 from selfgen.core.rows import write_rows
 from selfgen.core.spec import Device, Sampling
 from selfgen.data.prompts import PromptSpec
@@ -57,7 +57,9 @@ def step(case: Case, name: str, count: int) -> dict[str, Any]:
         made = STEPS[name](case, records)
         write_rows(out, made.rows)
         seconds = time.perf_counter() - started
-    return {"seconds": seconds, "tokens": made.facts["generated_tokens"]}
+    # Rows stand in the memory of the process, whatever the device.
+    facts = {"tokens": made.facts["generated_tokens"], "memory_mb": resident_mb()}
+    return {"seconds": seconds, **facts}
 
 
 def _pass(case: Case, records: Path) -> Generated:

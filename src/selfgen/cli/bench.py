@@ -152,11 +152,10 @@ def run(args: Namespace) -> None:
 
 def run_forced(args: Namespace) -> None:
     """Engines of the forced pass beside generate with a forcing processor."""
-    _, where, facts = _place(args)
-    model, _, _ = loading.load_for_generation(args.weights, where)
-    plain = model  # on a GPU, where it is the same
-    if where.device == "cpu":
-        plain, _, _ = loading.load_for_generation(args.weights, where, prepacks=False)
+    model, where, facts = _place(args)
+    model = plain = loading.cast(model, where.device, where.precision)
+    if where.device == "cpu":  # prepacked; elsewhere it is the same
+        model, _, _ = loading.load_for_generation(args.weights, where)
     tokens = _running_text(args, model)
     grid = forced.cases(
         args.beta, args.batch, args.prompt_tokens, args.answer_tokens, args.long
@@ -200,9 +199,7 @@ def _asked(args: Namespace, vocabulary: int) -> Iterator[Prompt]:
     tokenizer = load_tokenizer(args.weights)
     given = read_rows(args.siblings) if args.siblings else []
     texts = {row["id"]: row["text"] for row in given}
-    spec = PromptSpec(
-        "{prompt}", CORRECTION, args.max_prompt_tokens, args.max_new_tokens
-    )
+    spec = _prompt(args)
     for record in [r for r in read(args.records) if r["split"] != "train"][: args.rows]:
         name, prompt, history = record["id"], record["prompt"], history_of(record)
         if args.siblings and name not in texts:
@@ -213,6 +210,11 @@ def _asked(args: Namespace, vocabulary: int) -> Iterator[Prompt]:
             ids = prompt_ids(tokenizer, spec, prompt, history)
         near = answer_ids(tokenizer, spec, texts[name]) if texts else []
         yield Prompt(name, 0, ids, sibling=near)
+
+
+def _prompt(args: Namespace) -> PromptSpec:
+    limits = (args.max_prompt_tokens, args.max_new_tokens)
+    return PromptSpec("{prompt}", CORRECTION, *limits)
 
 
 def run_train(args: Namespace) -> None:
@@ -257,17 +259,22 @@ def run_parts(args: Namespace) -> None:
 def run_floor(args: Namespace) -> None:
     """The least time of a finished run's arithmetic, beside the time that it took."""
     model, where, facts = _place(args)
-    model.to(where.device)
+    if where.device != "cpu":
+        raise UserError(
+            f"bench floor: found --device {where.device}, allowed: cpu, whose runs alone it"
+            " knows; say --device cpu"
+        )
     models = [path for path in args.results.glob("base/*") if path.is_dir()]
     if len(models) > 1:
         raise UserError(f"--results: found {len(models)} models, allowed: a run of one")
     found = took.manifests_of(p for p in args.results.rglob("*") if p.is_file())
-    if any(manifest["machine"] != manifests.machine() for manifest in found):
+    machine = manifests.machine()
+    if any(manifest["machine"] != machine for manifest in found):
         raise UserError(
             "--results: found jobs of another machine, allowed: of this one"
         )
-    whole = took.of_manifests(found)
-    timings = floor.run(model, found, whole.cpus or 0, whole.seconds, where.precision)
+    seconds = took.of_manifests(found).seconds
+    timings = floor.run(model, found, machine["cpus"], seconds, where.precision)
     bench = harness.Bench("The floor of a run", facts, timings)
     bench.write(args.out, "floor", floor.page(timings))
 
@@ -277,12 +284,9 @@ def run_scale(args: Namespace) -> None:
     for count in args.rows:
         at_least("--rows", count, 1)
     _, where, facts = _place(args)
-    prompt = PromptSpec(
-        "{prompt}", CORRECTION, args.max_prompt_tokens, args.max_new_tokens
-    )
     if not (records := read(args.records)):
         raise UserError(f"{args.records}: found no record, allowed: one or more")
-    case = scale.Case(args.weights, records, prompt, args.beta, where)
+    case = scale.Case(args.weights, records, _prompt(args), args.beta, where)
     bench = harness.Bench("More rows", facts | {"records": args.records.stem}, [])
     for count in args.rows:
         bench.timings += scale.run(case, count)
@@ -294,15 +298,23 @@ def _rows(
     model: Any,
     random_rows: Callable[[int, int, int, int], list[dict[str, Any]]],
 ) -> list[dict[str, Any]]:
-    """The first steps of those that are given, or random ones; of at least two steps, since
-    the first warms up."""
+    """The first steps of those that are given, or random ones."""
     if given := getattr(args, "rows", None):
-        rows = [row for row in read_rows(given) if row["step"] < args.steps]
+        rows = read_rows(given)
+        if any("step" not in row for row in rows[:1]):
+            raise UserError(
+                f"{given}: found no column step, allowed: rows of a training"
+                " (results/rows/…)"
+            )
+        rows = [row for row in rows if row["step"] < args.steps]
     else:
         vocabulary = model.config.vocab_size
         rows = random_rows(args.steps, args.batch, args.length, vocabulary)
-    if len({row["step"] for row in rows}) < 2:
-        raise UserError(f"bench {args.kind}: found one step, at least two are needed")
+    if (steps := len({row["step"] for row in rows})) < 2:
+        raise UserError(
+            f"bench {args.kind}: found {steps} steps with rows, allowed: two or more, since"
+            " the first warms up"
+        )
     return rows
 
 

@@ -3,8 +3,9 @@
 The text is a sibling, such as another method's answer to the prompt, the round before's, or
 the draft that is to be corrected; and behind it the prompt itself. The place to copy from
 follows the answer: behind a token that is not the copied one it is looked for anew, by the
-longest run of last tokens, two at least, that stands in the text, so tokens that were put in
-or left out are got over. Where no such run stands, the token took the place of the sibling's.
+longest run of last tokens, two at least, among the places near by (``NEAREST``), so tokens
+that were put in or left out are got over. Where no such run stands, the token took the place
+of the sibling's.
 Guesses decide no token: the speculative engine takes one where the model's own draw is
 equal. Runs of the prompt: Saxena's prompt lookup decoding (2023; ``prompt_lookup_num_tokens``
 of transformers); the sibling, its realignment and rates by length of the run are ours.

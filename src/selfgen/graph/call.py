@@ -28,6 +28,9 @@ FEW = 3
 """Jobs, targets without a command among them, that import libraries for themselves: for
 more than these a process that forks pays."""
 
+RATE = (100, 1)
+"""Snakemake's default of ``--max-jobs-per-timespan``: jobs, and seconds."""
+
 TEMPORARY = 2**20
 """Bytes of temporary files that must fit: Snakemake's scheduler writes some."""
 
@@ -88,6 +91,19 @@ def start_forks(executor: str, jobs: int) -> None:
         log = Path(".snakemake", "selfgen", "forks.log")
         log.parent.mkdir(parents=True, exist_ok=True)
         forks.start(process.DEFAULTS | os.environ, log)
+
+
+def lift_rate_limit(scheduler: Any) -> None:
+    """Drop Snakemake's own limit of jobs that start in a time (``RATE``); a user's stays.
+
+    Under a limit each job that ends leaves a timer behind, which makes the scheduler weigh
+    all jobs again once a second while some wait (Snakemake 9.27,
+    ``JobScheduler._schedule_reevalutation``): the more jobs have ended, the less is left of
+    the processor for the others.
+    """
+    limiter = scheduler.job_rate_limiter
+    if limiter and (limiter.max_jobs, limiter.timespan) == RATE:
+        scheduler.job_rate_limiter = None
 
 
 def check_software(methods: Collection[Any]) -> None:

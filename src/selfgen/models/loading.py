@@ -22,7 +22,7 @@ does not fit, a class that does not know its own configuration."""
 
 SMALL_MODEL = 5_000_000
 """With fewer parameters fp32 is faster than bf16 on a CPU (measured), and nothing is gained
-from matrices that are laid out."""
+from prepacked matrices."""
 
 WORTH = 1.2
 """So much faster must products be for rounding to bf16."""
@@ -186,22 +186,27 @@ def load_for_generation(
     prepacks: bool = True,
 ) -> tuple[Any, str, str]:
     """``(model, device, precision)`` ready to generate: weights in the precision itself, and
-    on a CPU laid out for it (``models.prepacking``) unless ``prepacks`` is false.
+    on a CPU prepacked (``models.prepacking``) unless ``prepacks`` is false.
 
     ``try_out`` tries a model in fp32 before it is rounded, by default as ``probe.reader``
     does: then what is wrong is not taken for rounding.
     """
-    import torch
-
     from selfgen.models import prepacking, probe
 
     model = load(folder)
     device, precision = place(spec, model)
     if precision == "bf16":
         (try_out or probe.reader)(model.eval())
-    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
-    model = model.to(device=device, dtype=dtype).eval()
+    model = cast(model, device, precision)
     is_large = model.num_parameters() >= SMALL_MODEL
     if prepacks and device == "cpu" and is_large and prepacking.can_prepack(precision):
         prepacking.prepack(model, precision)
     return model, device, precision
+
+
+def cast(model: Any, device: str, precision: str) -> Any:
+    """The model itself, on a device and with its weights in a precision, ready to read."""
+    import torch
+
+    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+    return model.to(device=device, dtype=dtype).eval()

@@ -282,7 +282,7 @@ def _run(
     torch, numpy = sys.modules.get("torch"), sys.modules.get("numpy")
     # Which it reads when it is loaded; behind a comma stand those of inner loops.
     threads = environ.get("OMP_NUM_THREADS", "").partition(",")[0]
-    if torch is not None and threads.isdecimal():
+    if torch is not None and threads.isdecimal() and int(threads):
         torch.set_num_threads(int(threads))
     if numpy is not None:
         numpy.random.seed()
@@ -309,8 +309,9 @@ def _run(
         status = 128 + signal.SIGINT if isinstance(error, KeyboardInterrupt) else 1
     threading._shutdown()  # type: ignore[attr-defined]
     atexit._run_exitfuncs()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    with contextlib.suppress(OSError):  # whoever read it is gone
+        sys.stdout.flush()
+        sys.stderr.flush()
     os._exit(status if isinstance(status, int) else 1)
 
 
