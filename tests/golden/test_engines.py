@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from selfgen.bench import harness
 from selfgen.core.errors import UserError
 from selfgen.core.spec import Sampling
 from selfgen.generation import engines, forced
@@ -16,7 +18,7 @@ from selfgen.generation.decoding import Request
 from selfgen.generation.sampling import Sampler
 from selfgen.generation.sequential import Sequential
 from selfgen.generation.speculative import Speculative
-from selfgen.models import attention, probe
+from selfgen.models import attention, probe, sizes
 from selfgen.models.reader import Reader
 from tests.golden.conftest import EOS, SPECIAL, build, built
 from tests.golden.test_forced import made, references, spec_of
@@ -93,8 +95,9 @@ def test_long_rows_make_small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_estimate() -> None:
     """Two draws a row of 40 tokens, 6 rows: 40 steps of 0.2 s are 8 s; 2 passes of 1 s
     and 240 tokens of 0.01 s are 4.4 s."""
-    found = engines.Measured(step=0.2, fixed=1.0, token=0.01, draw=0.02)
-    assert engines.estimate(found, work(answer=40), 6) == pytest.approx((8.0, 4.4))
+    found = engines.Measured(fixed=1.0, token=0.01, draw=0.02)
+    estimated = engines.estimate(found, 0.2, work(answer=40), 6)
+    assert estimated == pytest.approx((8.0, 4.4))
 
 
 def test_auto_takes_the_engine_that_it_says_is_faster(
@@ -127,12 +130,32 @@ def test_little_work_is_not_measured(caplog: pytest.LogCaptureFixture) -> None:
 
 def test_measurement_is_of_this_model() -> None:
     reader = probe.reader(build("mistral"))
-    found = engines.measure(reader, SAMPLER, work(), 4)
-    assert found is not None
+    found = engines.measure(reader, SAMPLER, work(), 4, steps=True)
+    assert found is not None and found.step is not None
     assert 0 < found.step < 1
     assert 0 < found.token < found.step
     assert 0 <= found.fixed < 1
     assert 0 < found.draw < 1
+    found = engines.measure(reader, SAMPLER, work(), 4, steps=False)
+    assert found is not None and found.step is None
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="not Linux")
+def test_a_measurement_holds_keys_and_values_once() -> None:
+    reader = probe.reader(build("llama"))
+    size, past = 512, 2000
+    requests = [Request(i, [3] * (past - 10), 10, [7] * 10, [2]) for i in range(size)]
+    number = reader.model.dtype.itemsize
+    whole = size * past * sizes.token_bytes(reader.config.to_dict(), number) / 2**20
+    assert whole > 150
+    Path("/proc/self/clear_refs").write_text("5")
+    before = harness.resident_mb()
+    found = engines.measure(reader, SAMPLER, requests, size, steps=True)
+    after = harness.resident_mb()
+    assert found and found.step and before and after
+    assert (
+        after - before < 1.9 * whole
+    )  # a step copies a layer to put a token behind it
 
 
 def test_a_model_that_cannot_be_laid_out_flat_decodes_sequentially() -> None:

@@ -53,13 +53,13 @@ Engine = Sequential | Uncached | Speculative | OnePass
 
 @dataclass(frozen=True)
 class Measured:
-    """Seconds: of a sequential step of the batch; of a flat pass, fixed and for each
-    token; of one draw."""
+    """Seconds: of a flat pass, fixed and for each token; of one draw; and of a sequential
+    step of the batch, None where that was not asked for."""
 
-    step: float
     fixed: float
     token: float
     draw: float
+    step: float | None = None
 
 
 def fill(
@@ -175,7 +175,7 @@ def make(
         most = draws > MAX_DRAWN_SHARE * sum(request.limit for request in requests)
         return stepwise(reader, sampler) if may_step and most else speculative
     try:
-        measured = measure(reader, sampler, requests, size)
+        measured = measure(reader, sampler, requests, size, steps=may_step)
     except NoNumber:  # of what is measured; the requests will tell
         return speculative
     except RuntimeError as error:
@@ -188,19 +188,22 @@ def make(
     speculative.cost = Cost(
         measured.fixed / measured.token, measured.draw / measured.token
     )
-    left_to_right, skipping = estimate(measured, requests, size)
     log.info(
-        "engine: a pass costs as much as %.0f tokens, a draw as %.1f; but for draws, a"
-        " batch of %d takes %.2f s sequentially, at most %.2f s speculative",
+        "engine: a pass costs as much as %.0f tokens, a draw as %.1f",
         speculative.cost.overhead,
         speculative.cost.draw,
+    )
+    if measured.step is None:
+        return speculative
+    left_to_right, skipping = estimate(measured, measured.step, requests, size)
+    log.info(
+        "engine: but for draws, a batch of %d takes %.2f s sequentially, at most %.2f s"
+        " speculative",
         size,
         left_to_right,
         skipping,
     )
-    if may_step and left_to_right < skipping:
-        return stepwise(reader, sampler)
-    return speculative
+    return stepwise(reader, sampler) if left_to_right < skipping else speculative
 
 
 def try_out(model: Any) -> None:
@@ -227,13 +230,13 @@ def _stepwise(reader: Reader) -> type[Sequential | Uncached]:
 
 
 def estimate(
-    measured: Measured, requests: Sequence[Request], size: int
+    measured: Measured, step: float, requests: Sequence[Request], size: int
 ) -> tuple[float, float]:
     """Seconds of a batch of ``size`` average requests: sequentially, and speculative without
     reading on over guesses. Draws, which are the same, are not in it."""
     draws = sum(len(request.positions) for request in requests) / len(requests)
     limit = sum(request.limit for request in requests) / len(requests)
-    return limit * measured.step, draws * measured.fixed + limit * size * measured.token
+    return limit * step, draws * measured.fixed + limit * size * measured.token
 
 
 def facts(engine: Engine) -> dict[str, Any]:
@@ -249,12 +252,16 @@ def facts(engine: Engine) -> dict[str, Any]:
 
 @torch.inference_mode()
 def measure(
-    reader: Reader, sampler: Sampler, requests: Sequence[Request], size: int
+    reader: Reader,
+    sampler: Sampler,
+    requests: Sequence[Request],
+    size: int,
+    *,
+    steps: bool,
 ) -> Measured | None:
-    """Time a few passes with a batch of ``size`` requests of the median length; None of a
-    model that attends several times in a layer, whose own cache is filled otherwise."""
-    from transformers import DynamicCache
-
+    """Time a few passes with a batch of ``size`` requests of the median length, and with
+    ``steps`` a sequential step; None of a model that attends several times in a layer, whose
+    own cache is filled otherwise."""
     device = reader.device
     past = sorted(map(len, requests))[len(requests) // 2]
     longer = max(2, STEP_TOKENS[device.type] // 8 // size)
@@ -266,31 +273,40 @@ def measure(
         positions = cache.step(which, 0 * which + past, 0 * which + past + new)
         return attention.forward_flat(reader.decoder, ids, positions, cache)
 
-    def filled() -> DynamicCache:
-        past_keys = DynamicCache(config=reader.config)
-        for (layer, _), pair in cache.layers.items():
-            tables = (
-                x.view(size, cache.capacity, *x.shape[1:])[:, :past] for x in pair
-            )
-            past_keys.update(*(x.transpose(1, 2) for x in tables), layer)
-        return past_keys
-
     states = flat(1)
     if any(call for _, call in cache.layers):
         return None
-    caches = [filled() for _ in range(RUNS)]
-    mask = torch.ones((size, past + 1), dtype=torch.int64, device=device)
-
-    def step() -> None:
-        reader.step(mask[:, :1], mask, mask[:, :1] * past, caches.pop())
-
-    keys = mask[:, 0]
     one, all_ = (_fastest(partial(flat, n), device) for n in (1, longer))
     token = max((all_ - one) / ((longer - 1) * size), 1e-9)
+    keys = torch.ones(size, dtype=torch.int64, device=device)
     draws = _fastest(lambda: sampler(reader, states, keys, keys), device)
-    return Measured(
-        _fastest(step, device), max(one - size * token, 0.0), token, draws / size
+    step = _step(reader, cache, past) if steps else None
+    return Measured(max(one - size * token, 0.0), token, draws / size, step)
+
+
+def _step(reader: Reader, cache: KVCache, past: int) -> float:
+    """Seconds of a sequential step after ``past`` tokens of each row, which empties the
+    cache: its keys and values are not held twice."""
+    from transformers import DynamicCache
+
+    own = DynamicCache(config=reader.config)
+    for layer, _ in sorted(cache.layers):
+        tables = (
+            x.view(cache.rows, cache.capacity, *x.shape[1:])[:, :past].transpose(1, 2)
+            for x in cache.layers.pop((layer, 0))
+        )
+        own.update(*tables, layer)
+    mask = torch.ones(
+        (cache.rows, past + RUNS), dtype=torch.int64, device=reader.device
     )
+    lengths = iter(range(past, past + RUNS))
+
+    def step() -> None:
+        length = next(lengths)
+        first = mask[:, :1]
+        reader.step(first, mask[:, : length + 1], first * length, own)
+
+    return _fastest(step, reader.device)
 
 
 def _fastest(work: Callable[[], Any], device: Any) -> float:
