@@ -153,9 +153,8 @@ def test_a_measurement_holds_keys_and_values_once() -> None:
     found = engines.measure(reader, SAMPLER, requests, size, steps=True)
     after = harness.resident_mb()
     assert found and found.step and before and after
-    assert (
-        after - before < 1.9 * whole
-    )  # a step copies a layer to put a token behind it
+    # A step copies one layer of two to put a token behind it.
+    assert after - before < 1.9 * whole
 
 
 def test_a_model_that_cannot_be_laid_out_flat_decodes_sequentially() -> None:

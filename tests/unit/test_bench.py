@@ -290,6 +290,16 @@ def test_a_floor_that_is_not_known_is_not_told(
     assert f"--results: found {said}" in capsys.readouterr().err
 
 
+def test_a_floor_is_of_runs_on_cpus(
+    folder: Path,  # noqa: F811
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    where = ["--device", "mps", "--precision", "fp32", "--out", str(tmp_path)]
+    assert main(["bench", "floor", "--weights", str(folder), *where]) == 1
+    assert "bench floor: found --device mps, allowed: cpu" in capsys.readouterr().err
+
+
 def test_a_floor_is_of_one_model(
     folder: Path,  # noqa: F811
     tmp_path: Path,
