@@ -54,7 +54,8 @@ def can_prepack(precision: str) -> bool:
 def prepack(model: Any, precision: str) -> bool:
     """Prepack the matrices of all plain linear layers, one after the other, so that one is
     held twice at a time; the model cannot be trained, moved or saved from then on. Other
-    layers stay as they are.
+    layers stay as they are. A file that weights were mapped from stays mapped, and the
+    system may take its pages back.
 
     False: it is as it was, since it reads otherwise then, as one does whose code takes
     weights past their layers.
