@@ -6,6 +6,7 @@ import gc
 import logging
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -56,14 +57,16 @@ def pytest_collection_finish() -> None:
 
 @pytest.fixture(autouse=True)
 def environment() -> Iterator[None]:
-    """What a verb says to its process is not said to those that later tests start, and how
-    much it logs is not what they log."""
+    """What a verb says to its process is not said to those that later tests start, how much
+    it logs is not what they log, and they do not compute with its threads."""
     before, log = dict(os.environ), logging.getLogger("selfgen")
     level = log.level
     yield
     os.environ.clear()
     os.environ.update(before)
     log.setLevel(level)
+    if torch := sys.modules.get("torch"):
+        torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
 
 
 Once = Callable[[str, Callable[[Path], None]], Flow]

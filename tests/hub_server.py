@@ -8,6 +8,7 @@ as large files of the real hub are.
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import json
 import re
@@ -75,7 +76,7 @@ class HubServer(ThreadingHTTPServer):
             return self.pins[repo]
         digest = hashlib.sha1(repo.encode())
         for name, path in self.files(kind, repo).items():
-            digest.update(name.encode() + path.read_bytes())
+            digest.update(name.encode() + _hash(path, path.stat().st_mtime_ns))
         return digest.hexdigest()
 
     def fault(self, path: str) -> Fault | None:
@@ -94,6 +95,11 @@ class HubServer(ThreadingHTTPServer):
             for method, path, asked, _ in self.seen
             if method == "GET" and any(path.endswith(p) for p in paths)
         ]
+
+
+@functools.cache
+def _hash(path: Path, changed: int) -> bytes:
+    return hashlib.sha1(path.read_bytes()).digest()
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -201,7 +201,7 @@ def _synthetic() -> Any:
 
 
 if __name__ == "__main__":
-    from tests import gates, seeds  # which import this module
+    from tests import gates, goals, seeds  # which import this module
 
     for name in (*RUNS, SYNTHETIC.name):
         for folder, files in (("tables", drawn(name)), ("figures", figures(name))):
@@ -219,6 +219,9 @@ if __name__ == "__main__":
     page = ROOT / "docs" / "data.md"
     text = page.read_text(encoding="utf-8")
     page.write_text(ship.show(text, {"gates": gates.table()}), encoding="utf-8")
+    page = REFERENCE / "bench" / "README.md"
+    text = page.read_text(encoding="utf-8")
+    page.write_text(ship.show(text, {"goals": goals.table()}), encoding="utf-8")
     said_by_task = {}
     for task, found in measured().items():
         for file, content in measures(found, task).items():

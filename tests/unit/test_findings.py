@@ -24,7 +24,6 @@ CLAIMS, STEPS = read("declared", "claims"), read("evidence", "steps")
 LENGTHS = read("evidence", "lengths")
 LAPTOP, SMALL = read("laptop", "claims"), read("synthetic", "ablations")
 MAIN = read("evidence", "main")
-DECLARED, PAIRS = of_claims(), of_controls()
 WHOLE = "All steps right"
 RANDOM, ONLINE = "Random tokens at BASH .25's", "Online scheduled sampling .25"
 INLINE, REALIGNED = "RAC in line", "BASH .25 realigned"
@@ -37,7 +36,7 @@ def under_each(
     """A difference and its ends under each seed that was run of both methods."""
     cell = (task, name, measure)
     ends = [lines[cell] for lines in found.values() if cell in lines]
-    declared = found is DECLARED or name in (
+    declared = found is of_claims() or name in (
         f"{one} minus {CONTINUED}" for one in (BASH, RAC)
     )
     assert len(ends) == (5 if declared else 3)
@@ -177,12 +176,12 @@ SAID: dict[str, Callable[[], bool]] = {
         and verdicts("bash", "whole") == verdicts("bash", "excess") == 2 * ["worse"]
     ),
     "It is so under each seed alone": lambda: (
-        always(DECLARED, BASH, WHOLE, -1, *TASKS)
-        and always(DECLARED, BASH, EXCESS, 1, *TASKS)
+        always(of_claims(), BASH, WHOLE, -1, *TASKS)
+        and always(of_claims(), BASH, EXCESS, 1, *TASKS)
     ),
     "and against SFT continued from the same weights over the same steps": lambda: (
-        always(PAIRS, f"{BASH} minus {CONTINUED}", WHOLE, -1, *TASKS)
-        and always(PAIRS, f"{BASH} minus {CONTINUED}", EXCESS, 1, *TASKS)
+        always(of_controls(), f"{BASH} minus {CONTINUED}", WHOLE, -1, *TASKS)
+        and always(of_controls(), f"{BASH} minus {CONTINUED}", EXCESS, 1, *TASKS)
     ),
     "RAC gives fewer right answers than plain fine-tuning on one task and is not": lambda: (
         verdicts("rac", "whole") == ["no difference shown", "worse"]
@@ -192,8 +191,9 @@ SAID: dict[str, Callable[[], bool]] = {
     ),
     "than SFT continued under three seeds of five on `group` and under two on": lambda: (
         all(
-            shown(PAIRS, task, f"{RAC} minus {CONTINUED}", WHOLE).count(-1) == seeds
-            and 1 not in shown(PAIRS, task, f"{RAC} minus {CONTINUED}", WHOLE)
+            shown(of_controls(), task, f"{RAC} minus {CONTINUED}", WHOLE).count(-1)
+            == seeds
+            and 1 not in shown(of_controls(), task, f"{RAC} minus {CONTINUED}", WHOLE)
             for task, seeds in (("group", 3), ("sort", 2))
         )
     ),
@@ -296,16 +296,17 @@ SAID: dict[str, Callable[[], bool]] = {
         < abs(steps("rac", "group") - steps("sft-whole", "group")) / 5
     ),
     "random tokens do more harm than own ones, under every seed": lambda: (
-        always(PAIRS, f"{BASH} minus {RANDOM}", WHOLE, 1, "sort")
-        and always(PAIRS, f"{BASH} minus {RANDOM}", EXCESS, -1, "sort")
+        always(of_controls(), f"{BASH} minus {RANDOM}", WHOLE, 1, "sort")
+        and always(of_controls(), f"{BASH} minus {RANDOM}", EXCESS, -1, "sort")
     ),
     "own tokens raise the excess by more, and right answers go either way": lambda: (
-        always(PAIRS, f"{BASH} minus {RANDOM}", EXCESS, 1, "group")
-        and {1, -1} <= {*shown(PAIRS, "group", f"{BASH} minus {RANDOM}", WHOLE)}
+        always(of_controls(), f"{BASH} minus {RANDOM}", EXCESS, 1, "group")
+        and {1, -1} <= {*shown(of_controls(), "group", f"{BASH} minus {RANDOM}", WHOLE)}
     ),
     "under no seed do tokens that are drawn while training give more right answers": lambda: (
         not any(
-            1 in shown(PAIRS, task, f"{ONLINE} minus {BASH}", WHOLE) for task in TASKS
+            1 in shown(of_controls(), task, f"{ONLINE} minus {BASH}", WHOLE)
+            for task in TASKS
         )
     ),
     "BASH errs more on both sides, and far more after its own steps": lambda: all(
@@ -315,11 +316,12 @@ SAID: dict[str, Callable[[], bool]] = {
         for task in TASKS
     ),
     "SFT continued under every seed; right answers go either way": lambda: (
-        always(PAIRS, f"{INLINE} minus {CONTINUED}", EXCESS, -1, "group")
-        and {1, -1} <= {*shown(PAIRS, "group", f"{INLINE} minus {CONTINUED}", WHOLE)}
+        always(of_controls(), f"{INLINE} minus {CONTINUED}", EXCESS, -1, "group")
+        and {1, -1}
+        <= {*shown(of_controls(), "group", f"{INLINE} minus {CONTINUED}", WHOLE)}
     ),
     "It has less excess than BASH under every seed": lambda: always(
-        PAIRS, f"{REALIGNED} minus {BASH}", EXCESS, -1, *TASKS
+        of_controls(), f"{REALIGNED} minus {BASH}", EXCESS, -1, *TASKS
     ),
     "On `group`, the longer the answer, the larger the excess, for every": lambda: (
         longer(LENGTHS)

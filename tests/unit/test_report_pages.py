@@ -279,8 +279,8 @@ def test_cost_by_hand():
     assert "- Machine: cpu, float32, highest." in lines
     # 1000 to 1390 and, after a pause, 9000 to 9180
     assert lines[-1] == (
-        "- Jobs that run a model: 8, in 10 minutes of wall time, 10 minutes one after "
-        "the other: 48% training, 33% answers, 19% passes."
+        "- Trainings, passes and answers of this table: 8 jobs, in 10 minutes of wall time, "
+        "10 minutes one after the other: 48% training, 33% answers, 19% passes."
     )
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from selfgen.bench import floor, forced, free, parts, scale, training
+from selfgen.bench import floor, forced, free, parts, scale, start, training
 from selfgen.bench.harness import Bench
 
 BENCH = Path(__file__).parents[2] / "docs" / "reference" / "bench"
@@ -16,6 +16,7 @@ PAGES |= {
     "parts": parts.page,
     "floor": floor.page,
     "scale": scale.page,
+    "start": start.page,
 }
 SHIPPED = sorted(BENCH.rglob("*.json"))
 

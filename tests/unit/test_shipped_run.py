@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from tests import gates, seeds, shipped
+from tests import gates, goals, seeds, shipped
 
 from selfgen.core import choices, manifests, ties
 from selfgen.core.errors import UserError
@@ -16,6 +16,7 @@ from selfgen.core.spec import from_json
 from selfgen.evaluation.statistics import paired_difference
 from selfgen.graph import paths, tuning
 from selfgen.graph.steps import Graph
+from selfgen.graph.workflow import MODEL_GB
 from selfgen.report import ship, took
 from selfgen.report.collect import cell_values
 from selfgen.report.spec import TableSpec
@@ -134,9 +135,20 @@ def test_findings_show_the_shipped_runs() -> None:
     assert ship.show(text, shown) == text
 
 
+@pytest.mark.parametrize("run", shipped.RUNS)
+def test_no_job_took_more_memory_than_is_asked_for(run: str) -> None:
+    timings = pd.read_csv(REFERENCE / run / "collected" / "timings.csv")
+    assert 0 < timings["peak_memory_mb"].max() < 1000 * MODEL_GB
+
+
 def test_the_page_of_data_shows_the_gates() -> None:
     text = (ROOT / "docs" / "data.md").read_text(encoding="utf-8")
     assert ship.show(text, {"gates": gates.table()}) == text
+
+
+def test_the_page_of_benchmarks_says_what_was_reached() -> None:
+    text = (REFERENCE / "bench" / "README.md").read_text(encoding="utf-8")
+    assert ship.show(text, {"goals": goals.table()}) == text
 
 
 @pytest.mark.slow

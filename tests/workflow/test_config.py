@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -285,11 +286,16 @@ VALUES = st.one_of(
 )
 
 
+@functools.cache
+def _shipped(name: str) -> Any:
+    return yaml.safe_load((REPO / "config" / f"{name}.yaml").read_text())
+
+
 @st.composite
 def mutations(draw: st.DrawFn) -> dict[str, Any]:
     """A shipped configuration in which one to three places were changed at random."""
     name = draw(st.sampled_from(CONFIGS))
-    raw = yaml.safe_load((REPO / "config" / f"{name}.yaml").read_text())
+    raw = copy.deepcopy(_shipped(name))
     for _ in range(draw(st.integers(1, 3))):
         node: Any = raw
         while True:

@@ -100,9 +100,8 @@ KNOBS = (
 """Of small.yaml's steps; how a judge is asked: tests/workflow/test_judged.py."""
 
 
-@pytest.mark.parametrize("knob", KNOBS)
-def test_a_run_knob_reruns_nothing(flow: Flow, knob: str) -> None:
-    assert flow.rules(*SMALL, "--set-resources", knob) == {}
+def test_run_knobs_rerun_nothing(flow: Flow) -> None:
+    assert flow.rules(*SMALL, "--set-resources", *KNOBS) == {}
 
 
 def test_a_run_knob_of_zero_is_passed_on(bare: Flow) -> None:
@@ -130,6 +129,7 @@ def test_several_jobs_make_the_file_of_one(
         path.unlink()
         path.with_suffix(".json").unlink()
     parts = ["--set-resources", "generate_answers:shards=2", "generate_pass:shards=3"]
+    parts += ["generate_answers:batch_size=2", "generate_pass:batch_size=1"]
     targets = ["--", *(str(path.relative_to(flow.root)) for path in files)]
     done = flow.snakemake("--cores", "2", *SMALL, *parts, *targets)
     assert done.returncode == 0, done.stdout

@@ -29,7 +29,17 @@ def test_every_kind_of_file_that_a_step_reads(flow: Flow) -> None:
     assert contents(flow.root / "results") == before, "nothing was written"
 
 
-@pytest.mark.parametrize("name", [*CONFIGS, "synthetic"])
+LARGE = ("gsm8k", "workstation")
+"""Graphs whose rules ``paper`` has, too."""
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(name for name in (*CONFIGS, "synthetic") if name not in LARGE),
+        *(pytest.param(name, marks=pytest.mark.slow) for name in LARGE),
+    ],
+)
 def test_every_file_that_is_made_has_a_manifest(bare: Flow, name: str) -> None:
     """Of every job of every shipped graph: what it reads comes from a job that writes a
     manifest where it is looked for, or is a download, pinned or with its listing."""

@@ -29,7 +29,7 @@ rule generate_answers:
 if ANSWERS_SHARDS > 1:
 
     rule gather_answers:
-        """The parts one after the other."""
+        """One file of the parts."""
         input:
             unpack(inputs("generate_answers")),
             **gathered(paths.ANSWERS, ANSWERS_SHARDS),

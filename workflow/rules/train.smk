@@ -30,7 +30,7 @@ rule generate_pass:
 if PASS_SHARDS > 1:
 
     rule gather_pass:
-        """The parts one after the other."""
+        """One file of the parts."""
         input:
             unpack(inputs("generate_pass")),
             **gathered(paths.PASSED, PASS_SHARDS),

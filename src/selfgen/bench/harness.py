@@ -201,7 +201,11 @@ class Bench:
         facts = ", ".join(
             f"{key} {value}" for key, value in self.machine.items() if value
         )
-        return f"# {self.title}\n\nMeasured on: {facts}.\n\n{table}\n"
+        runs = sorted({len(timing.seconds) for timing in self.timings})
+        said = "one run" if runs == [1] else f"the median of {runs[0]} runs"
+        return (
+            f"# {self.title}\n\nMeasured on: {facts}. A figure is {said}.\n\n{table}\n"
+        )
 
     def write(self, out: Path, name: str, table: str) -> None:
         """``name.md`` and, with every run, ``name.json`` in the folder ``out``."""

@@ -1,5 +1,6 @@
 """Benchmarks beside what a user would do instead: forced, free, train, dpo; what the machine
-would allow: parts, floor; and how time and memory grow: scale."""
+would allow: parts, floor; how time and memory grow: scale; what a step costs before it
+computes: start."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from selfgen.bench import floor, forced, free, harness, parts, scale, training
+from selfgen.bench import floor, forced, free, harness, parts, scale, start, training
 from selfgen.config.tasks import CORRECTION
 from selfgen.core import manifests
 from selfgen.core.errors import UserError
@@ -24,7 +25,7 @@ from selfgen.data.prompts import (
     load_tokenizer,
     prompt_ids,
 )
-from selfgen.data.records import history_of, read
+from selfgen.data.records import checked_records, history_of, read
 from selfgen.generation.decoding import Prompt
 from selfgen.models import loading, shapes
 from selfgen.report import took
@@ -35,6 +36,13 @@ ENGINES = ["sequential", "speculative", "auto", "onepass"]
 
 BATCHES = 4
 """As many times the batch are answered, at most: a finished one makes room for the next."""
+
+COUNTS = (
+    *("threads", "repeats", "rows", "steps", "batch"),
+    *("prompt_tokens", "answer_tokens", "max_new_tokens", "max_prompt_tokens"),
+)
+LEAST = dict.fromkeys(COUNTS, 1) | {"length": 8}
+"""Of options, where a kind has them."""
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -106,6 +114,11 @@ def add_scale(kind: ArgumentParser) -> None:
     add_limits(kind)
 
 
+def add_start(kind: ArgumentParser) -> None:
+    add_repeats(kind)
+    kind.add_argument("--records", type=Path, required=True, help="Parquet")
+
+
 def add_limits(kind: ArgumentParser) -> None:
     kind.add_argument("--max-new-tokens", type=int, default=96)
     kind.add_argument("--max-prompt-tokens", type=int, default=256)
@@ -141,6 +154,12 @@ def add_others(kind: ArgumentParser) -> None:
 
 
 def run(args: Namespace) -> None:
+    for name, least in LEAST.items():
+        given = getattr(args, name, None)
+        for number in given if isinstance(given, list) else [given]:
+            if isinstance(number, int):  # --rows of a training is a file
+                at_least(f"--{name.replace('_', '-')}", number, least)
+    args.out.mkdir(parents=True, exist_ok=True)  # or hours are measured for nothing
     claim(args.device, args.threads)
     with tempfile.TemporaryDirectory() as folder:
         if args.shape:
@@ -175,6 +194,10 @@ def run_free(args: Namespace) -> None:
     """Engines of free-running answers beside generate in arrival order."""
     model, where, facts = _place(args)
     prompts = list(_asked(args, model.config.vocab_size))
+    if not prompts:
+        raise UserError(
+            f"{args.records}: found no held-out record, allowed: one or more"
+        )
     if args.records:
         facts |= {"records": args.records.stem, "turn": 2 if args.correct else 1}
     bench = harness.Bench("Free-running answers", facts, [])
@@ -198,7 +221,7 @@ def _asked(args: Namespace, vocabulary: int) -> Iterator[Prompt]:
         return
     tokenizer = load_tokenizer(args.weights)
     given = read_rows(args.siblings) if args.siblings else []
-    texts = {row["id"]: row["text"] for row in given}
+    texts = {row["id"]: row["text"] for row in checked_records(given, ("id", "text"))}
     spec = _prompt(args)
     for record in [r for r in read(args.records) if r["split"] != "train"][: args.rows]:
         name, prompt, history = record["id"], record["prompt"], history_of(record)
@@ -258,12 +281,13 @@ def run_parts(args: Namespace) -> None:
 
 def run_floor(args: Namespace) -> None:
     """The least time of a finished run's arithmetic, beside the time that it took."""
-    model, where, facts = _place(args)
-    if where.device != "cpu":
+    if args.device not in ("auto", "cpu"):
         raise UserError(
-            f"bench floor: found --device {where.device}, allowed: cpu, whose runs alone it"
-            " knows; say --device cpu"
+            f"bench floor: found --device {args.device}, allowed: cpu, whose runs alone it"
+            " knows"
         )
+    args.device = "cpu"
+    model, where, facts = _place(args)
     models = [path for path in args.results.glob("base/*") if path.is_dir()]
     if len(models) > 1:
         raise UserError(f"--results: found {len(models)} models, allowed: a run of one")
@@ -281,8 +305,6 @@ def run_floor(args: Namespace) -> None:
 
 def run_scale(args: Namespace) -> None:
     """How time and memory of a pass and of answers grow with the rows."""
-    for count in args.rows:
-        at_least("--rows", count, 1)
     _, where, facts = _place(args)
     if not (records := read(args.records)):
         raise UserError(f"{args.records}: found no record, allowed: one or more")
@@ -291,6 +313,18 @@ def run_scale(args: Namespace) -> None:
     for count in args.rows:
         bench.timings += scale.run(case, count)
         bench.write(args.out, "scale", scale.page(bench.timings))
+
+
+def run_start(args: Namespace) -> None:
+    """The shortest steps: as processes of their own, and as forks as in a run."""
+    _, where, facts = _place(args)
+    if not (records := read(args.records)):
+        raise UserError(f"{args.records}: found no record, allowed: one or more")
+    prompt = PromptSpec("{prompt}", CORRECTION, 256, max_answer_tokens=1)
+    case = start.Case(args.weights, records[0], prompt, where)
+    timings = start.run(case, args.repeats)
+    bench = harness.Bench("The start of a step", facts, timings)
+    bench.write(args.out, "start", start.page(timings))
 
 
 def _rows(
@@ -334,11 +368,23 @@ def _running_text(args: Namespace, model: Any) -> Sequence[int]:
     tokenizer = load_tokenizer(args.weights)
     records = read(args.records, ["train"])
     text = "".join(f"{r['prompt']}\n{r['reference']}\n" for r in records)
-    return tokenizer(text)["input_ids"]
+    tokens: list[int] = tokenizer(text)["input_ids"]
+    needed = args.prompt_tokens + max(args.answer_tokens, args.long) + 1
+    if len(tokens) < needed:
+        raise UserError(
+            f"{args.records}: found {len(tokens)} tokens of training records, allowed:"
+            f" {needed} or more, or shorter rows (--help)"
+        )
+    return tokens
 
 
 KINDS = {"forced": run_forced, "free": run_free, "train": run_train, "dpo": run_dpo}
-KINDS |= {"parts": run_parts, "floor": run_floor, "scale": run_scale}
+KINDS |= {
+    "parts": run_parts,
+    "floor": run_floor,
+    "scale": run_scale,
+    "start": run_start,
+}
 ADD = {"forced": add_forced, "free": add_free, "train": add_train, "dpo": add_dpo}
-ADD |= {"parts": add_parts, "floor": add_floor, "scale": add_scale}
+ADD |= {"parts": add_parts, "floor": add_floor, "scale": add_scale, "start": add_start}
 TITLES = {"train": "Fine-tuning", "dpo": "Fine-tuning on pairs"}

@@ -15,8 +15,12 @@ from selfgen.core.errors import UserError
 from selfgen.core.text import shown
 from selfgen.runtime import process
 
-DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
-"""What the person at the keyboard can mend: a disk that is full or may not be written."""
+DISK = (
+    *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES),
+    *(errno.EEXIST, errno.ENOTDIR),
+)
+"""What the person at the keyboard can mend: a disk that is full or may not be written, a file
+where a folder is to be."""
 
 GROUPS = {
     "Before a run": {

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import cycle, islice
 from typing import Any, ClassVar, TypeVar
 
 import torch
@@ -101,14 +102,16 @@ class ByBatch(ABC):
 
 
 Row = TypeVar("Row", bound=Prompt)
+Part = TypeVar("Part")
 
 
 def of_shard(rows: Sequence[Row], size: int, shard: int, shards: int) -> list[Row]:
     """The rows of ``shard`` of ``shards``, in the order of the plan: batches of ``size``
     rows of like length, the longest first.
 
-    The plan depends on lengths and ids alone. A shard is a run of whole batches of it, so
-    the number of shards changes no tensor shape.
+    The plan depends on lengths and ids alone. Its batches are dealt to the shards in turn,
+    forth and back, so that all get long ones and short ones, and the number of shards changes
+    no tensor shape. ``in_plan_order`` puts them together again.
 
     Raises UserError: rows or numbers that are none.
     """
@@ -124,9 +127,18 @@ def of_shard(rows: Sequence[Row], size: int, shard: int, shards: int) -> list[Ro
     if empty := [row.id for row in rows if not len(row.prompt_ids)]:
         raise UserError(f"generation: the prompt of {empty[0]} has no token")
     order = sorted(range(len(rows)), key=lambda i: (-len(rows[i]), names[i]))
-    batches = -(-len(rows) // size)
-    first, last = ((shard + i) * batches // shards * size for i in (0, 1))
-    return [rows[i] for i in order[first:last]]
+    turn = [*range(shards), *reversed(range(shards))]
+    dealt = zip(range(0, len(order), size), cycle(turn))
+    starts = [start for start, to in dealt if to == shard]
+    return [rows[i] for start in starts for i in order[start : start + size]]
+
+
+def in_plan_order(shards: Iterable[Iterable[Part]], size: int) -> Iterator[Part]:
+    """What was made of the rows of all shards, in batches of ``size``, as of one."""
+    parts = [iter(part) for part in shards]
+    while batches := [one for part in parts for one in islice(part, size)]:
+        yield from batches
+        parts.reverse()
 
 
 def token_ids(name: str, ids: Any) -> list[int]:

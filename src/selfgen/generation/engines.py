@@ -142,7 +142,8 @@ def make(
     requests: Sequence[Request],
     batch_size: int,
 ) -> Engine:
-    """The engine ``name`` for ``requests``; ``auto`` takes the faster exact one.
+    """The engine ``name`` for ``requests``; ``auto`` takes the exact one that is measured, or
+    with little work or free answers likely, to be faster.
 
     ``model`` is changed to attend by ``selfgen.models.attention`` where that is right; which
     engines are, ``trial`` finds. Rows whose length would change others are read one by one.

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from selfgen.core import manifests
+from selfgen.core.errors import UserError
 from selfgen.core.rows import read_rows, write_rows
+from selfgen.generation.decoding import in_plan_order
 from selfgen.generation.spec import AnswersSpec, PassSpec
 
 if TYPE_CHECKING:
@@ -32,11 +33,23 @@ NOT_FACTS = (
 
 
 def step(spec: AnswersSpec | PassSpec, job: Job) -> dict[str, Any]:
-    """The rows of all parts, in the order of the plan."""
+    """The rows of all parts, in the order of the plan.
+
+    Raises UserError: parts of other batches, as a killed run leaves them that had another
+    batch size. Rows would be missing, or be there twice.
+    """
     (name,) = (name for name in job.outputs if name != "manifest")
+    made = [manifests.read(path) for path in job.paths("manifests")]
+    sizes = sorted({manifest["run"]["batch_size"] for manifest in made})
+    if len(sizes) > 1:
+        raise UserError(
+            f"{job.paths('parts')[0].parent}: found parts of batches of"
+            f" {' and '.join(map(str, sizes))}, allowed: of one size; delete this folder and"
+            " run again"
+        )
     parts = map(read_rows, job.paths("parts"))
-    write_rows(job.output(name), itertools.chain.from_iterable(parts))
-    return merged([manifests.read(path) for path in job.paths("manifests")])
+    write_rows(job.output(name), in_plan_order(parts, sizes[0]))
+    return merged(made)
 
 
 def merged(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -121,11 +121,17 @@ def place(spec: Device, model: Any) -> tuple[str, str]:
     import torch
 
     device = spec.device
+    here = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
     if device == "auto":
-        mps = torch.backends.mps.is_available()
-        device = "cuda" if torch.cuda.is_available() else "mps" if mps else "cpu"
-    elif device == "cuda" and not torch.cuda.is_available():
-        raise UserError("device: found cuda, but torch sees no GPU; allowed: auto, cpu")
+        device = next(name for name, is_here in here.items() if is_here)
+    elif not here[device]:
+        raise UserError(
+            f"device: found {device}, but torch sees no GPU; allowed: auto, cpu"
+        )
     precision, gain = spec.precision, ""
     if precision == "auto":
         ratio = _gain(model, device) if model.num_parameters() >= SMALL_MODEL else 1.0

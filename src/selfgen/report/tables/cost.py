@@ -112,8 +112,9 @@ def _whole_run(timings: pandas.DataFrame) -> str:
         for stage, seconds in spent.sort_values(ascending=False).items()
     )
     return (
-        f"Jobs that run a model: {len(jobs)}, in {busy_seconds(jobs) / 60:.0f} minutes of"
-        f" wall time, {total / 60:.0f} minutes one after the other: {shares}."
+        f"Trainings, passes and answers of this table: {len(jobs)} jobs, in"
+        f" {busy_seconds(jobs) / 60:.0f} minutes of wall time, {total / 60:.0f} minutes one"
+        f" after the other: {shares}."
     )
 
 

@@ -1,0 +1,230 @@
+"""What was asked of speed and memory, and what the shipped benchmarks found. Drawn by
+``python -m tests.shipped``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from selfgen.bench import floor, forced, free, start
+from selfgen.bench.harness import Bench, Timing
+from selfgen.report import took
+from selfgen.report.grid import Grid, to_markdown
+from tests.shipped import REFERENCE
+
+BENCH = REFERENCE / "bench"
+Timings = Sequence[Timing]
+
+
+@dataclass(frozen=True)
+class Goal:
+    """``asked``: at most or, where ``more``, at least so much. ``found``: of the timings of a
+    ``page`` below docs/reference/bench. ``unit``: how a number is shown. ``why``: what is in
+    the way where it is not reached."""
+
+    what: str
+    asked: float
+    page: str
+    found: Callable[[Timings], float]
+    unit: str = "{:.2f}x"
+    more: bool = False
+    why: str = ""
+
+
+def median(timings: Timings, name: str, **case: object) -> float:
+    """Of the one contender of that name whose case has these values."""
+    (one,) = (
+        t.median for t in timings if t.name == name and t.case.items() >= case.items()
+    )
+    return one
+
+
+def over_floor(batch: int) -> Callable[[Timings], float]:
+    def found(timings: Timings) -> float:
+        case = {"batch": batch, "beta": 0.25, "T": 64}
+        ours = median(timings, "speculative", **case)
+        return ours / median(timings, forced.FLOOR, **case)
+
+    return found
+
+
+def over_generate(timings: Timings) -> float:
+    (plain,) = (t.median for t in timings if t.name == free.GENERATE)
+    return plain / median(timings, "speculative")
+
+
+def of_floor(name: str) -> Callable[[Timings], float]:
+    def found(timings: Timings) -> float:
+        (one,) = (t for t in timings if t.name == name)
+        return 100 * one.notes["least"] / one.median
+
+    return found
+
+
+def gpu_pass(timings: Timings) -> float:
+    plain = median(timings, forced.GENERATE, beta=0.25)
+    return plain / median(timings, "speculative", beta=0.25)
+
+
+def of_peak(timings: Timings) -> float:
+    (ours,) = (t for t in timings if t.name == "selfgen")
+    rate = ours.tokens_per_second * ours.notes["flops"] / 1e12
+    return 100 * float(rate / ours.notes["peak"])
+
+
+def started(step: str) -> Callable[[Timings], float]:
+    return lambda timings: median(timings, start.FORK, step=step)
+
+
+def longer(timings: Timings) -> float:
+    """Time of a row among the most, over that among the fewest; of the worse step."""
+    ratios = []
+    for name in {t.name for t in timings}:
+        rows = sorted((t.case["rows"], t.median) for t in timings if t.name == name)
+        (few, first), (many, last) = rows[0], rows[-1]
+        ratios.append((last / many) / (first / few))
+    return max(ratios)
+
+
+def of_gpu(text: str) -> str:
+    return f"{text}; no GPU was at hand since"
+
+
+FEW_ROWS = (
+    "products of few rows reach a part of the rate of large ones, and attention, draws and"
+    " Python become no faster in bf16"
+)
+GOALS = [
+    Goal("Exact pass, fp32, batch 16", 1.4, "amx-fp32/forced", over_floor(16)),
+    Goal("Exact pass, fp32, batch 64", 1.15, "amx-fp32/forced", over_floor(64)),
+    Goal("Exact pass, fp32, batch 16", 1.4, "amd-fp32/forced", over_floor(16)),
+    Goal(
+        "Exact pass, bf16, batch 16",
+        1.4,
+        "amx-bf16/forced",
+        over_floor(16),
+        why=FEW_ROWS,
+    ),
+    Goal(
+        "Exact pass, bf16, batch 64",
+        1.15,
+        "amx-bf16/forced",
+        over_floor(64),
+        why=FEW_ROWS,
+    ),
+    Goal(
+        "Exact pass, bf16, batch 16",
+        1.4,
+        "amd-bf16/forced",
+        over_floor(16),
+        why=FEW_ROWS,
+    ),
+    Goal(
+        "Exact pass, bf16, batch 64",
+        1.15,
+        "amd-bf16/forced",
+        over_floor(64),
+        why=FEW_ROWS,
+    ),
+    Goal(
+        "Exact pass on a GPU, over generate",
+        6,
+        "h200/forced",
+        gpu_pass,
+        more=True,
+        why=of_gpu("passes over random weights"),
+    ),
+    Goal("Free answers, over generate", 2, "amx-fp32/free", over_generate, more=True),
+    Goal(
+        "Second turn of RAC, over generate",
+        3,
+        "amx-corrections/free",
+        over_generate,
+        more=True,
+        why="the draft is copied from the prompt in any case, so a sibling adds nothing",
+    ),
+    Goal(
+        "Training, of the rate of its products",
+        85,
+        "amx-fp32/floor",
+        of_floor("finetune"),
+        "{:.0f} %",
+        more=True,
+        why="scores of attention, norms, loss and optimiser wait for memory",
+    ),
+    Goal(
+        "Training on a GPU, of its peak",
+        45,
+        "h200/train",
+        of_peak,
+        "{:.0f} %",
+        more=True,
+        why=of_gpu("rows of unlike length"),
+    ),
+    Goal(
+        "Laptop run, of its floor",
+        80,
+        "amx-fp32/floor",
+        of_floor(floor.WHOLE),
+        "{:.0f} %",
+        more=True,
+        why="answers and oracles are products of few rows",
+    ),
+    Goal(
+        "Shortest step with a model",
+        2.5,
+        "amx-fp32/start",
+        started(start.ANSWERS),
+        "{:.2f} s",
+    ),
+    Goal(
+        "Shortest step without one",
+        0.5,
+        "amx-fp32/start",
+        started(start.SCORES),
+        "{:.2f} s",
+    ),
+    Goal("A row of 100,000, over one of 1,000", 1.1, "amx-fp32/scale", longer),
+]
+SCALES = {
+    "smoke": ("make smoke", 90, "{:.0f} s", 1),
+    "quick": ("A first table, make quick", 10, "{:.1f} min", 60),
+    "laptop": ("make reproduce", 45, "{:.0f} min", 60),
+}
+"""Of a scale's run: what it is, what was asked, the unit, and seconds of it."""
+
+
+def table() -> str:
+    """Each goal, what was found, and what is in the way, as Markdown."""
+    rows = []
+    for goal in GOALS:
+        found = goal.found(Bench.read(BENCH / f"{goal.page}.json").timings)
+        link = f"[{goal.page}]({goal.page}.md)"
+        why = goal.why
+        rows.append(_row(goal.what, goal.asked, found, goal.unit, goal.more, link, why))
+    for name, (what, asked, unit, seconds) in SCALES.items():
+        found = took.read(REFERENCE / name).seconds / seconds
+        why = "the floor of its arithmetic stands above" if name == "laptop" else ""
+        link = f"[{name}](../{name}/run.json)"
+        rows.append(_row(what, asked, found, unit, False, link, why))
+    header = ["Goal", "Asked", "Found", "Reached", "In the way", "Page"]
+    notes = [
+        "Exact pass: its time over that of the teacher-forced pass, beta .25, T 64."
+    ]
+    title = "What was asked of speed, and what was found."
+    return to_markdown(Grid("goals", title, header, rows, notes, left=1))
+
+
+def _row(
+    what: str,
+    asked: float,
+    found: float,
+    unit: str,
+    more: bool,
+    link: str,
+    why: str,
+) -> list[str]:
+    reached = found >= asked if more else found <= asked
+    limit = f"{'≥' if more else '≤'} {unit.replace('.2f', 'g').format(asked)}"
+    shown = ["yes", ""] if reached else ["no", why]
+    return [what, limit, unit.format(found), *shown, link]
