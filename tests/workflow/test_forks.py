@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from selfgen.runtime import forks
+from selfgen.runtime.forks import READY, send, status
 from tests import warm
 from tests.flow import Flow
 
@@ -168,3 +170,31 @@ def test_a_run_that_is_killed_takes_them_along(flow: Flow) -> None:
     os.killpg(run.pid, signal.SIGKILL)
     run.wait()
     until(lambda: not [*of(flow.root)])
+
+
+def test_threads_of_torch_are_those_of_the_environment(
+    forks: Path, tmp_path: Path
+) -> None:
+    script = tmp_path / "threads.py"
+    script.write_text("import torch; print(torch.get_num_threads())")
+    plain = {k: v for k, v in os.environ.items() if k != "OMP_NUM_THREADS"}
+
+    def found(**more: str) -> str:
+        return warm.run(forks, [str(script)], tmp_path, plain | more).stdout.strip()
+
+    assert found(OMP_NUM_THREADS="3") == found(OMP_NUM_THREADS="3,1") == "3"
+    assert found(OMP_NUM_THREADS="0") == found(OMP_NUM_THREADS="some") == found()
+
+
+def test_one_whose_reader_is_gone_ends_as_it_ends(forks: Path, tmp_path: Path) -> None:
+    script = tmp_path / "unread.py"
+    script.write_text("import sys\nprint('unread')\nsys.exit(7)")
+    out, into = os.pipe()
+    os.close(out)
+    with socket.socket(socket.AF_UNIX) as client, Path(os.devnull).open() as nothing:
+        client.connect(str(forks))
+        assert client.recv(len(READY)) == READY
+        files = (nothing.fileno(), into, into)
+        send(client, [str(script)], files, sys.path, tmp_path, dict(os.environ))
+        os.close(into)
+        assert status(client) == 7

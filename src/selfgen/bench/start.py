@@ -1,5 +1,5 @@
-"""What the shortest steps take: each as a process that imports the libraries, and as a fork of
-one that has, which is what it is in a run on one machine."""
+"""What the shortest steps take: as a process that imports the libraries, and as a fork of one
+that has, which a step is in a run on one machine."""
 
 from __future__ import annotations
 
