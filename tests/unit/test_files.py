@@ -1,11 +1,13 @@
 """Files that are fetched by address, from a server on loopback."""
 
 import hashlib
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
 
 import pytest
+import tenacity
 from tests.file_server import Quiet, serve
 
 from selfgen.core.errors import UserError
@@ -52,6 +54,7 @@ def url(tmp_path: Path) -> Iterator[str]:
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retries, "ATTEMPTS", 2)
+    monkeypatch.setattr(tenacity, "wait_exponential", tenacity.wait_none)
 
 
 def test_a_file_is_fetched_once(url: str, tmp_path: Path) -> None:
@@ -71,6 +74,15 @@ def test_what_fails_in_passing_is_asked_for_again(
     fetch(FileSpec(f"{url}/once/{fault}", HASH), tmp_path / "files" / "x")
     assert (tmp_path / "files" / "x").read_bytes() == TEXT
     assert Failing.asked == [f"/once/{fault}"] * 2
+
+
+def test_a_busy_server_is_given_time(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.undo()
+    started = time.monotonic()
+    fetch(FileSpec(f"{url}/once/busy", HASH), tmp_path / "files" / "x")
+    assert time.monotonic() - started >= 1
 
 
 @pytest.mark.parametrize(

@@ -40,15 +40,17 @@ from selfgen.core import provenance
 from selfgen.graph import code, dialogues, files, scoring, tables, tuning
 from selfgen.graph.workflow import open_workflow
 
-# Digests are kept by what a file holds, since here files change.
+# What is kept of a file is forgotten while it is edited.
 parse, kept = provenance._parsed.__wrapped__, {}
 def parsed(module):
-    path = provenance._file(module.partition(":")[0])
-    key = module, path and path.read_bytes()
-    if key not in kept:
-        kept[key] = parse(module)
-    return kept[key]
+    if module not in kept:
+        kept[module] = parse(module)
+    return kept[module]
 provenance._parsed = parsed
+
+def forgotten(module):
+    own = [key for key in kept if key.partition(":")[0] == module]
+    return {key: kept.pop(key) for key in own}
 
 def uses(workflow, job):
     '''What of the registries a job computes with.'''
@@ -125,8 +127,11 @@ for line in sys.stdin:
     path = provenance._file(module)
     text = path.read_text()
     path.write_text(edited(text, names))
+    own = forgotten(module)
     print(json.dumps([a != b for a, b in zip(before, digests())]))
     path.write_text(text)
+    forgotten(module)
+    kept |= own
 """
 
 OWN = """
