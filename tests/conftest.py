@@ -22,7 +22,7 @@ from tests.tools import need
 from tests.warm import install, serving
 
 # Before torch is loaded: models are tiny, and each of the workers has a core to itself.
-os.environ.setdefault("OMP_NUM_THREADS", "1")
+THREADS = int(os.environ.setdefault("OMP_NUM_THREADS", "1").partition(",")[0])
 # What a test that breaks a model finds of it is not for others.
 os.environ["SELFGEN_CACHE"] = ""
 # Runs start no process of their own that forks: those of tests share one.
@@ -66,7 +66,7 @@ def environment() -> Iterator[None]:
     os.environ.update(before)
     log.setLevel(level)
     if torch := sys.modules.get("torch"):
-        torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+        torch.set_num_threads(THREADS)
 
 
 Once = Callable[[str, Callable[[Path], None]], Flow]

@@ -76,7 +76,10 @@ class HubServer(ThreadingHTTPServer):
             return self.pins[repo]
         digest = hashlib.sha1(repo.encode())
         for name, path in self.files(kind, repo).items():
-            digest.update(name.encode() + _hash(path, path.stat().st_mtime_ns))
+            seen = path.stat()
+            digest.update(
+                name.encode() + _hash(path, seen.st_mtime_ns, seen.st_size, seen.st_ino)
+            )
         return digest.hexdigest()
 
     def fault(self, path: str) -> Fault | None:
@@ -98,7 +101,7 @@ class HubServer(ThreadingHTTPServer):
 
 
 @functools.cache
-def _hash(path: Path, changed: int) -> bytes:
+def _hash(path: Path, *seen: int) -> bytes:
     return hashlib.sha1(path.read_bytes()).digest()
 
 

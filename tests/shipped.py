@@ -13,6 +13,7 @@ import yaml
 from snakemake.utils import update_config
 
 from selfgen import config
+from selfgen.bench.harness import Bench
 from selfgen.cli.plan import BENCH
 from selfgen.config import synthetic as synthetic_config
 from selfgen.graph import cost, measuring, paths, synthetic, tables
@@ -219,7 +220,11 @@ if __name__ == "__main__":
     page = ROOT / "docs" / "data.md"
     text = page.read_text(encoding="utf-8")
     page.write_text(ship.show(text, {"gates": gates.table()}), encoding="utf-8")
-    page = REFERENCE / "bench" / "README.md"
+    for path in goals.BENCH.rglob("*.json"):
+        bench = Bench.read(path)
+        drawn_page = bench.page(goals.PAGES[path.stem](bench.timings))
+        path.with_suffix(".md").write_text(drawn_page, encoding="utf-8")
+    page = goals.BENCH / "README.md"
     text = page.read_text(encoding="utf-8")
     page.write_text(ship.show(text, {"goals": goals.table()}), encoding="utf-8")
     said_by_task = {}

@@ -7,6 +7,7 @@ import math
 import os
 import platform
 import signal
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,12 @@ import pytest
 import torch
 from tests.unit.test_prompts import folder  # noqa: F401 (fixture)
 
-from selfgen.bench import floor, forced, free, harness, parts, training
+from selfgen.bench import floor, forced, free, harness, parts, start, training
 from selfgen.bench.free import ENGINES
 from selfgen.cli.main import main
 from selfgen.core import manifests
 from selfgen.core.errors import UserError
 from selfgen.core.rows import write_rows
-from selfgen.core.spec import Device
 from selfgen.data.chat_templates import CHATML
 from selfgen.data.records import COLUMNS
 from selfgen.models import base, loading, shapes
@@ -170,17 +170,29 @@ def test_parts(tmp_path: Path) -> None:
     assert first["case"] == {"steps": 2, "rows": 8}
 
 
-def test_rows_that_are_no_training_are_refused(
-    folder: Path,  # noqa: F811
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    argv = ["--weights", folder, "--out", tmp_path, "--precision", "fp32"]
-    write_rows(tmp_path / "records.parquet", [{"id": "a", "prompt": "Why?"}])
-    assert bench("parts", *argv, "--rows", tmp_path / "records.parquet") == 1
-    assert "records.parquet: found no column step" in capsys.readouterr().err
-    assert bench("parts", *argv, "--steps", "1") == 1
-    assert "bench parts: found 1 steps with rows" in capsys.readouterr().err
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="forks are of Linux")
+def test_start(folder: Path, tmp_path: Path) -> None:  # noqa: F811
+    texts = {"split": "test", "prompt": "Why?", "reference": "So."}
+    write_rows(
+        tmp_path / "a.parquet", [dict.fromkeys(COLUMNS, "") | {"id": "a"} | texts]
+    )
+    argv = ["--weights", folder, "--out", tmp_path]
+    assert bench("start", *argv, "--records", tmp_path / "a.parquet", repeats=1) == 0
+    timings = json.loads((tmp_path / "start.json").read_text())["timings"]
+    assert [(t["case"]["step"], t["name"]) for t in timings] == [
+        (step, how)
+        for step in (start.ANSWERS, start.SCORES)
+        for how in (start.ALONE, start.FORK)
+    ]
+    assert all(timing["seconds"][0] > 0 for timing in timings)
+    page = (tmp_path / "start.md").read_text()
+    assert "A figure is of one run." in page and page.count("| a fork |") == 2
+
+
+def test_a_step_that_fails_is_named_in_one_line() -> None:
+    with pytest.raises(UserError, match=r"^bench start: a step ended with 1: no room$"):
+        start._call([sys.executable, "-c", "exit('error: no room')"], "")
 
 
 def killed() -> dict[str, Any]:
@@ -299,45 +311,6 @@ def test_a_floor_is_of_runs_on_cpus(
     where = ["--device", "mps", "--precision", "fp32", "--out", str(tmp_path)]
     assert main(["bench", "floor", "--weights", str(folder), *where]) == 1
     assert "bench floor: found --device mps, allowed: cpu" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("argv", "said"),
-    [
-        (["forced", "--repeats", "0"], "--repeats: found 0, allowed: 1 or more"),
-        (["forced", "--batch", "4", "0"], "--batch: found 0, allowed: 1 or more"),
-        (["free", "--rows", "-1"], "--rows: found -1, allowed: 1 or more"),
-        (["parts", "--length", "7"], "--length: found 7, allowed: 8 or more"),
-        (["forced", "--records", "R"], "tokens of training records, allowed: 289 or"),
-        (["free", "--records", "R"], "found no held-out record, allowed: one or more"),
-        (["free", "--records", "R", "--siblings", "R"], "records: row 0 has no text"),
-        (["parts", "--out", "R"], "a.parquet: File exists"),
-        (["parts", "--out", "R/x"], "a.parquet/x: Not a directory"),
-    ],
-)
-def test_what_cannot_be_measured_is_refused_in_one_line(
-    argv: list[str],
-    said: str,
-    folder: Path,  # noqa: F811
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    record = dict.fromkeys(COLUMNS, "") | {
-        "id": "a",
-        "split": "train",
-        "prompt": "Why?",
-    }
-    write_rows(tmp_path / "a.parquet", [record])
-    kind, *given = [item.replace("R", f"{tmp_path}/a.parquet") for item in argv]
-    where = ["--weights", str(folder), "--out", str(tmp_path), "--device", "cpu"]
-    assert main(["bench", kind, *where, *given]) == 1
-    assert said in capsys.readouterr().err
-
-
-@pytest.mark.skipif(torch.backends.mps.is_available(), reason="this machine has mps")
-def test_a_device_that_is_not_here_is_refused(folder: Path) -> None:  # noqa: F811
-    with pytest.raises(UserError, match="device: found mps, but torch sees no GPU"):
-        loading.place(Device("mps", "auto"), loading.load(folder))
 
 
 def test_a_floor_is_of_one_model(

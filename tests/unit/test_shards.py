@@ -13,7 +13,8 @@ from selfgen.core import manifests
 from selfgen.core.errors import UserError
 from selfgen.core.rows import read_rows, write_rows
 from selfgen.generation import gather
-from selfgen.generation.decoding import Prompt, in_plan_order, of_shard
+from selfgen.generation.decoding import Prompt, of_shard
+from selfgen.generation.gather import in_plan_order
 from selfgen.runtime.job import Job
 
 

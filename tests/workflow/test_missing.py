@@ -92,7 +92,7 @@ def test_what_is_missing_behind_results_is_found(
 def test_all_kinds_at_once_are_a_line_each(flow: Flow, checked: Checked) -> None:
     for rule, patterns in GONE.items():
         remove(flow, patterns)
-        if rule in ("build_records", "finetune"):  # alone, then with more
+        if rule in ("build_records", "mix_rows"):  # alone, then with more
             assert flow.rules(*SMALL) == {}, "nobody plans it"
     assert flow.rules(*SMALL) == {}
     code, lines, _ = checked()

@@ -201,8 +201,8 @@ class Bench:
         facts = ", ".join(
             f"{key} {value}" for key, value in self.machine.items() if value
         )
-        runs = sorted({len(timing.seconds) for timing in self.timings})
-        said = "one run" if runs == [1] else f"the median of {runs[0]} runs"
+        runs = min(len(timing.seconds) for timing in self.timings)
+        said = "of one run" if runs == 1 else f"the median of {runs} runs"
         return (
             f"# {self.title}\n\nMeasured on: {facts}. A figure is {said}.\n\n{table}\n"
         )

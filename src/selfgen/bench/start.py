@@ -54,12 +54,17 @@ def run(case: Case, repeats: int) -> list[Timing]:
             )
         timings = []
         for name, command in _commands(case, Path(folder)).items():
+            _call(command, server)  # it is ready when this has ended
             contenders = [
                 (how, partial(_call, command, path))
                 for how, path in ((ALONE, ""), (FORK, server))
             ]
             cpu = torch.device("cpu")
             timings += compare(contenders, {"step": name}, 0, repeats, cpu)
+        if not Path(server).exists():
+            raise UserError(
+                "bench start: the process that forks has ended, and so did forks"
+            )
         return timings
 
 
@@ -93,7 +98,8 @@ def _call(command: Sequence[str], server: str) -> dict[str, Any]:
         check=False,
     )
     if done.returncode:
-        raise UserError(f"bench start: {done.stderr.strip().rpartition(chr(10))[2]}")
+        said = done.stderr.strip().rpartition("\n")[2].removeprefix("error: ")
+        raise UserError(f"bench start: a step ended with {done.returncode}: {said}")
     return {"memory_mb": None}
 
 

@@ -39,10 +39,13 @@ BATCHES = 4
 
 COUNTS = (
     *("threads", "repeats", "rows", "steps", "batch"),
-    *("prompt_tokens", "answer_tokens", "max_new_tokens", "max_prompt_tokens"),
+    *("prompt_tokens", "answer_tokens", "max_new_tokens"),
 )
-LEAST = dict.fromkeys(COUNTS, 1) | {"length": 8}
+LEAST = dict.fromkeys(COUNTS, 1) | {"long": 0, "length": 8, "max_prompt_tokens": 2}
 """Of options, where a kind has them."""
+
+ON_CPU = ("floor", "start")
+"""Kinds that are of runs on CPUs."""
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -159,6 +162,13 @@ def run(args: Namespace) -> None:
         for number in given if isinstance(given, list) else [given]:
             if isinstance(number, int):  # --rows of a training is a file
                 at_least(f"--{name.replace('_', '-')}", number, least)
+    if args.kind in ON_CPU:
+        if args.device not in ("auto", "cpu"):
+            raise UserError(
+                f"bench {args.kind}: found --device {args.device}, allowed: cpu, whose runs"
+                " alone it knows"
+            )
+        args.device = "cpu"
     args.out.mkdir(parents=True, exist_ok=True)  # or hours are measured for nothing
     claim(args.device, args.threads)
     with tempfile.TemporaryDirectory() as folder:
@@ -281,12 +291,6 @@ def run_parts(args: Namespace) -> None:
 
 def run_floor(args: Namespace) -> None:
     """The least time of a finished run's arithmetic, beside the time that it took."""
-    if args.device not in ("auto", "cpu"):
-        raise UserError(
-            f"bench floor: found --device {args.device}, allowed: cpu, whose runs alone it"
-            " knows"
-        )
-    args.device = "cpu"
     model, where, facts = _place(args)
     models = [path for path in args.results.glob("base/*") if path.is_dir()]
     if len(models) > 1:

@@ -54,6 +54,18 @@ def read_rows(*paths: Path) -> list[dict[str, Any]]:
     return [row for path in paths for row in read_table(path).to_pylist()]
 
 
+def each_row(path: Path) -> Iterator[dict[str, Any]]:
+    """The rows of a Parquet file, a thousand at a time in memory.
+
+    Raises UserError as ``read_rows``.
+    """
+    import pyarrow.parquet
+
+    with reading(path), pyarrow.parquet.ParquetFile(path, **VERIFIED) as file:
+        for batch in file.iter_batches(1000):
+            yield from batch.to_pylist()
+
+
 def read_frame(path: Path) -> pandas.DataFrame:
     """The frame of a Parquet file. Raises UserError as ``read_rows``."""
     return read_table(path).to_pandas()

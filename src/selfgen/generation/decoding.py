@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import cycle, islice
+from itertools import cycle
 from typing import Any, ClassVar, TypeVar
 
 import torch
@@ -102,7 +102,6 @@ class ByBatch(ABC):
 
 
 Row = TypeVar("Row", bound=Prompt)
-Part = TypeVar("Part")
 
 
 def of_shard(rows: Sequence[Row], size: int, shard: int, shards: int) -> list[Row]:
@@ -111,7 +110,7 @@ def of_shard(rows: Sequence[Row], size: int, shard: int, shards: int) -> list[Ro
 
     The plan depends on lengths and ids alone. Its batches are dealt to the shards in turn,
     forth and back, so that all get long ones and short ones, and the number of shards changes
-    no tensor shape. ``in_plan_order`` puts them together again.
+    no batch. ``gather.in_plan_order`` puts them together again.
 
     Raises UserError: rows or numbers that are none.
     """
@@ -131,14 +130,6 @@ def of_shard(rows: Sequence[Row], size: int, shard: int, shards: int) -> list[Ro
     dealt = zip(range(0, len(order), size), cycle(turn))
     starts = [start for start, to in dealt if to == shard]
     return [rows[i] for start in starts for i in order[start : start + size]]
-
-
-def in_plan_order(shards: Iterable[Iterable[Part]], size: int) -> Iterator[Part]:
-    """What was made of the rows of all shards, in batches of ``size``, as of one."""
-    parts = [iter(part) for part in shards]
-    while batches := [one for part in parts for one in islice(part, size)]:
-        yield from batches
-        parts.reverse()
 
 
 def token_ids(name: str, ids: Any) -> list[int]:

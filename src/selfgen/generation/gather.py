@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from selfgen.core import manifests
 from selfgen.core.errors import UserError
-from selfgen.core.rows import read_rows, write_rows
-from selfgen.generation.decoding import in_plan_order
+from selfgen.core.rows import each_row, write_rows
 from selfgen.generation.spec import AnswersSpec, PassSpec
 
 if TYPE_CHECKING:
     from selfgen.runtime.job import Job
+
+Part = TypeVar("Part")
 
 SUMS = (
     *("generated_tokens", "drawn_tokens", "changed_tokens", "generation_seconds"),
@@ -47,9 +49,18 @@ def step(spec: AnswersSpec | PassSpec, job: Job) -> dict[str, Any]:
             f" {' and '.join(map(str, sizes))}, allowed: of one size; delete this folder and"
             " run again"
         )
-    parts = map(read_rows, job.paths("parts"))
+    parts = map(each_row, job.paths("parts"))
     write_rows(job.output(name), in_plan_order(parts, sizes[0]))
     return merged(made)
+
+
+def in_plan_order(shards: Iterable[Iterable[Part]], size: int) -> Iterator[Part]:
+    """What was made of the rows of all shards (``decoding.of_shard``), in batches of ``size``,
+    in the order of one."""
+    parts = [iter(part) for part in shards]
+    while batches := [one for part in parts for one in islice(part, size)]:
+        yield from batches
+        parts.reverse()
 
 
 def merged(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
