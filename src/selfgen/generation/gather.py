@@ -55,8 +55,8 @@ def step(spec: AnswersSpec | PassSpec, job: Job) -> dict[str, Any]:
 
 
 def in_plan_order(shards: Iterable[Iterable[Part]], size: int) -> Iterator[Part]:
-    """What was made of the rows of all shards (``decoding.of_shard``), in batches of ``size``,
-    in the order of one."""
+    """What was made of the rows of all shards, in the order of one; ``size``: of the batches
+    that ``decoding.of_shard`` dealt."""
     parts = [iter(part) for part in shards]
     while batches := [one for part in parts for one in islice(part, size)]:
         yield from batches
