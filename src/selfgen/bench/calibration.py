@@ -3,6 +3,7 @@ references: measured in seconds on some rows, for ``selfgen new``."""
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,9 +27,9 @@ from selfgen.training.spec import Lora, Optimization, TrainSpec
 BETA = 0.25
 """The share of drawn tokens at which ``changed`` is measured."""
 
-STARTUP = 12.0
-"""Seconds of a job before its model is loaded: Python, torch and transformers (measured: 8 to
-14)."""
+STARTUP = 1.0 if sys.platform == "linux" else 12.0
+"""Seconds of a job before its model is loaded, at most as a fork, which jobs are on Linux, or
+with imports of its own (``bench.start``)."""
 
 BATCH, STEPS, WRITTEN = 8, 3, 16
 """Rows of a training step, steps, and tokens that each row writes."""
