@@ -41,6 +41,7 @@ LIBRARIES = (
     *("torch", "torch.distributed.fsdp", "transformers.modeling_utils", "accelerate"),
     *("transformers.models.llama.modeling_llama", "pandas", "pyarrow.parquet"),
     *("datasets", "evaluate", "scipy.stats", "matplotlib.pyplot"),
+    *("pydantic.types", "rouge_score.rouge_scorer"),
 )
 
 PARENT_DEATH = 1
