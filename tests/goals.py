@@ -131,7 +131,7 @@ GOALS = [
         "amx-corrections/free",
         over_generate,
         more=True,
-        why="the draft is copied from the prompt in any case, so a sibling adds nothing",
+        why="a longer prompt, for all; the draft is copied from it",
     ),
     Goal(
         "Training, of the rate of its products",
@@ -190,6 +190,7 @@ SCALES = {
 """Of a scale's run: what it is, what was asked, in how many seconds, the unit, and why."""
 
 NOTES = """\
+- Of `make …`: wall time while jobs ran or started.
 - Exact pass: its time over that of the teacher-forced pass, beta .25, T 64.
 - Few rows: products of few rows reach a part of the rate of large ones; attention, draws and
   Python come on top, and in bf16 become no faster."""

@@ -357,6 +357,7 @@ def test_weights_cast_for_the_draw_still_learn(bf16: Device) -> None:
         assert a["grad_norm"] == b["grad_norm"] > 0
 
 
+@pytest.mark.slow
 def test_compiled_layers_draw_the_same() -> None:
     (eager, one), (compiled, two) = (
         fit(rows=rows(3), spec=online(every=2), compile=compile)

@@ -29,10 +29,13 @@ FOLDER = Path(
     or Path(__file__).parents[2] / "resources" / "wheels"
 )
 MISSING = [name for name in FILES.values() if not (FOLDER / name).is_file()]
-pytestmark = pytest.mark.skipif(
-    bool(MISSING),
-    reason=f"{FOLDER} lacks {', '.join(MISSING)} (or set SELFGEN_TEST_WHEELS)",
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        bool(MISSING),
+        reason=f"{FOLDER} lacks {', '.join(MISSING)} (or set SELFGEN_TEST_WHEELS)",
+    ),
+]
 
 SOURCES = {name: FOLDER / file for name, file in FILES.items()}
 MATH_ROWS = {"train": 800, "validation": 40, "test": 80, "test_template": 80}

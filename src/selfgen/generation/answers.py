@@ -15,12 +15,7 @@ from selfgen.core.memory import peak_memory_mb
 from selfgen.core.names import draft_of
 from selfgen.core.rows import read_rows, write_rows
 from selfgen.core.spec import Device, instance
-from selfgen.data.prompts import (
-    answer_ids,
-    correction_ids,
-    load_tokenizer,
-    prompt_ids,
-)
+from selfgen.data.prompts import correction_ids, load_tokenizer, prompt_ids
 from selfgen.data.records import checked_records, history_of, read
 from selfgen.generation import engines, free, vllm_backend
 from selfgen.generation.decoding import Prompt
@@ -76,9 +71,7 @@ def run_answers(
                 if corrects
                 else prompt_ids(tokenizer, spec.prompt, prompt, history)
             )
-            # A correction mostly repeats what it corrects.
-            draft = answer_ids(tokenizer, spec.prompt, texts[name]) if corrects else []
-        asked.append(Prompt(name, 0, ids, sibling=draft))
+        asked.append(Prompt(name, 0, ids))
     model, facts = load(weights, spec.device, spec.backend, gpus)
     return run_free(model, tokenizer, asked, spec, facts, **options)
 

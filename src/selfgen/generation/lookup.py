@@ -1,7 +1,7 @@
 """What an answer is likely to go on with, copied from a text that it resembles.
 
-The text is a sibling, such as another method's answer to the prompt, the round before's, or
-the draft that is to be corrected; and behind it the prompt itself. The place to copy from
+The text is a sibling, another answer to the prompt that the caller has, and behind it the
+prompt itself, in which a draft stands that is to be corrected. The place to copy from
 follows the answer: behind a token that is not the copied one it is looked for anew, by the
 longest run of last tokens, two at least, among the places near by (``NEAREST``), so tokens
 that were put in or left out are got over. Where no such run stands, the token took the place
