@@ -188,7 +188,12 @@ def test_threads_of_torch_are_those_of_the_environment(
 
 def test_one_whose_reader_is_gone_ends_as_it_ends(forks: Path, tmp_path: Path) -> None:
     script = tmp_path / "unread.py"
-    script.write_text("import sys\nprint('unread')\nsys.exit(7)")
+    script.write_text(
+        "import sys\n"
+        "sys.stdout.reconfigure(write_through=False)  # also where PYTHONUNBUFFERED is set\n"
+        "print('unread')\n"
+        "sys.exit(7)"
+    )
     out, into = os.pipe()
     os.close(out)
     with socket.socket(socket.AF_UNIX) as client, Path(os.devnull).open() as nothing:
