@@ -195,6 +195,11 @@ def test_a_step_that_fails_is_named_in_one_line() -> None:
         start._call([sys.executable, "-c", "exit('error: no room')"], "")
 
 
+def test_forks_that_are_none_are_no_measurement(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="process that forks has ended: No such file"):
+        start._check(str(tmp_path / "gone"))
+
+
 def killed() -> dict[str, Any]:
     os.kill(os.getpid(), signal.SIGKILL)
     return {}

@@ -4,6 +4,7 @@ that has, which a step is in a run on one machine."""
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 import tempfile
@@ -61,11 +62,19 @@ def run(case: Case, repeats: int) -> list[Timing]:
             ]
             cpu = torch.device("cpu")
             timings += compare(contenders, {"step": name}, 0, repeats, cpu)
-        if not Path(server).exists():
-            raise UserError(
-                "bench start: the process that forks has ended, and so did forks"
-            )
+        _check(server)
         return timings
+
+
+def _check(server: str) -> None:
+    """Raises UserError: nobody forks, so steps imported the libraries for themselves."""
+    with socket.socket(socket.AF_UNIX) as client:
+        try:
+            client.connect(server)
+        except OSError as error:
+            raise UserError(
+                f"bench start: the process that forks has ended: {error.strerror}"
+            ) from None
 
 
 def _commands(case: Case, folder: Path) -> dict[str, list[str]]:
