@@ -152,7 +152,7 @@ class Digests:
         (root / "own.py").write_text(OWN)
         files = [str(path) for path in (*_shipped(), _others(root))]
         self.process = subprocess.Popen(
-            [sys.executable, "-B", "-c", DRIVER, json.dumps(files)],
+            [sys.executable, "-u", "-B", "-c", DRIVER, json.dumps(files)],
             cwd=root,
             env=os.environ | {"PYTHONPATH": str(root / "src")},
             stdin=subprocess.PIPE,
