@@ -36,6 +36,7 @@ def test_rows_that_are_no_training_are_refused(
         (["forced", "--repeats", "0"], "--repeats: found 0, allowed: 1 or more"),
         (["forced", "--batch", "4", "0"], "--batch: found 0, allowed: 1 or more"),
         (["free", "--rows", "-1"], "--rows: found -1, allowed: 1 or more"),
+        (["parts", "--steps", "0"], "--steps: found 0, allowed: 1 or more"),
         (["parts", "--length", "7"], "--length: found 7, allowed: 8 or more"),
         (["forced", "--records", "R"], "tokens of training records, allowed: 289 or"),
         (["free", "--records", "R"], "found no held-out record, allowed: one or more"),

@@ -89,6 +89,15 @@ def test_what_is_missing_behind_results_is_found(
     assert checked("--files", rule) == (0, gone, "")
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("rule", GONE)
+def test_what_is_missing_behind_results_is_planned_by_nobody(
+    flow: Flow, rule: str
+) -> None:
+    remove(flow, GONE[rule])
+    assert flow.rules(*SMALL) == {}
+
+
 def test_all_kinds_at_once_are_a_line_each(flow: Flow, checked: Checked) -> None:
     for rule, patterns in GONE.items():
         remove(flow, patterns)

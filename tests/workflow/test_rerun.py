@@ -108,6 +108,12 @@ def test_run_knobs_rerun_nothing(flow: Flow) -> None:
         assert flow.rules(*SMALL, "--set-resources", *knobs) == {}
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("knob", KNOBS)
+def test_a_run_knob_alone_reruns_nothing(flow: Flow, knob: str) -> None:
+    assert flow.rules(*SMALL, "--set-resources", knob) == {}
+
+
 def test_a_run_knob_of_zero_is_passed_on(bare: Flow) -> None:
     done = bare.snakemake(
         "-n", "-p", "--set-resources", "finetune:checkpoint_minutes=0"

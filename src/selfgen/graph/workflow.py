@@ -86,7 +86,8 @@ STEPS: dict[str, Callable[..., str]] = {
 """By rule, where its step is not always that of its name; called as ``SPECS``."""
 
 MODEL_GB = 8
-"""Memory of a job that runs a model: no job of a shipped run took more."""
+"""Memory of a job that runs a model, in thousands of MiB, which are Slurm's megabytes: no job
+of a shipped run took more."""
 
 TABLES = ("md", "tex", "csv", "json")
 FIGURES = ("pdf", "svg", "png")
