@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -68,14 +69,18 @@ def source(tmp_path: Path) -> Path:
     return Path(shutil.copytree(REPO / "src", tmp_path / "src", ignore=junk))
 
 
-def digests(source: Path, python: str | Path = sys.executable) -> dict[str, str]:
-    """Digest of each step's code, computed by a fresh interpreter as in the workflow."""
+def digests(
+    source: Path, python: str | Path = sys.executable, folder: Path | None = None
+) -> dict[str, str]:
+    """Digest of each step's code, computed by a fresh interpreter as in the workflow, in a
+    ``folder`` of runs or in none."""
     code = (
         "import sys; from selfgen.core.provenance import code_digest\n"
         "print(*[code_digest(*step.split()) for step in sys.argv[1:]])"
     )
     done = subprocess.run(
         [python, "-B", "-c", code, *STEPS],
+        cwd=folder or source,
         env=os.environ | {"PYTHONPATH": str(source)},
         capture_output=True,
         text=True,
@@ -282,6 +287,40 @@ def test_a_new_field_of_a_spec_makes_no_rows_anew(
     steps = changed(module, lambda text: text + "    another: int = 0\n")
     assert not steps & set(ROWS.values())
     assert {f"selfgen.{name}" for name in expected} <= steps
+
+
+def test_what_is_kept_of_syntax_changes_no_digest(
+    source: Path, tmp_path: Path, unedited: dict[str, str]
+) -> None:
+    """Not of code as it was, nor of code that is edited or comes to it."""
+    run = tmp_path / "run"
+    (run / ".snakemake").mkdir(parents=True)
+    kept = run / provenance.SYNTAX
+    assert digests(source, folder=run) == unedited
+    first = kept.read_text()
+    assert digests(source, folder=run) == unedited
+    assert kept.read_text() == first
+    before = unedited
+    later = "from selfgen.core import later\n"
+    for module, change in (
+        ("training/causal", unused),
+        ("core/rng", lambda text: text + later),
+        ("core/later", unused),
+        ("core/later", lambda text: text + "MORE = 1\n"),
+    ):
+        path = source / "selfgen" / f"{module}.py"
+        path.write_text(change(path.read_text() if path.exists() else ""))
+        now = digests(source, folder=run)
+        assert now == digests(source)
+        assert now != before
+        before = now
+    for broken in ("{", "[]", '{"a": 1}', kept.read_text().replace('"', "'", 2)):
+        kept.write_text(broken)
+        assert digests(source, folder=run) == before
+    wrong = dict.fromkeys(json.loads(kept.read_text()), 7)
+    kept.write_text(json.dumps(wrong))
+    assert digests(source, folder=run) == before
+    assert not (source / ".snakemake").exists()
 
 
 def test_a_name_that_is_not_there_is_an_error() -> None:

@@ -13,6 +13,7 @@ import importlib.util
 import json
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,9 @@ UNSEEN = (
     *("annotation", "returns", "simple"),
 )
 """Fields of the syntax tree that do not affect what is computed."""
+
+SYNTAX = Path(".snakemake", "selfgen-syntax.json")
+"""What is known of the syntax of modules from an earlier process that ran in this folder."""
 
 DECLARATIONS = ("DATASET",)
 """What a module tells the graph: it reaches a step through its spec, and is no code of it."""
@@ -50,6 +54,7 @@ def code_digest(*modules: str) -> str:
         if module not in closure:
             closure.add(module)
             todo += _parsed(module)[1]
+    _keep_syntax()
     text = "\n".join(f"{m} {_parsed(m)[0]}" for m in sorted(closure))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -84,7 +89,53 @@ def _parsed(module: str) -> tuple[str, tuple[str, ...]]:
     path = _file(module)
     if path is None:
         raise ValueError(f"no module {module}")
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    packages = NAME, module.partition(".")[0]
+    text = path.read_text(encoding="utf-8")
+    read = "\0".join([_of_this_file(), *packages, name, text])
+    key = hashlib.sha256(read.encode()).hexdigest()
+    match _kept_syntax().get(key):
+        case [str(digest), list(names)]:
+            pass
+        case _:
+            digest, names = _syntax(text, name, packages)
+            _new.add(key)
+    _syntax_of[key] = [digest, names]
+    return digest, tuple(name for name in names if _file(name))
+
+
+_syntax_of: dict[str, list[Any]] = {}
+_new: set[str] = set()
+
+
+@functools.cache
+def _kept_syntax() -> dict[str, Any]:
+    """Digests of syntax and the modules that it may import, by a digest of all that they
+    depend on."""
+    try:
+        kept: dict[str, Any] = json.loads(SYNTAX.read_text())
+    except (OSError, ValueError):
+        return {}
+    return kept if isinstance(kept, dict) else {}
+
+
+def _keep_syntax() -> None:
+    """For the next process: parsing takes longer than all else that a run with nothing to do
+    does of its own. Only in a folder of runs, and only if it can be written."""
+    if _new and SYNTAX.parent.is_dir():
+        _new.clear()
+        with contextlib.suppress(OSError):
+            write_json(SYNTAX, _syntax_of)
+
+
+@functools.cache
+def _of_this_file() -> str:
+    return f"{sys.version_info[:2]} {hashlib.sha256(Path(__file__).read_bytes()).hexdigest()}"
+
+
+def _syntax(text: str, name: str, packages: tuple[str, ...]) -> tuple[str, list[str]]:
+    """The digest of the syntax of a text or of what one ``name`` in it needs, and what it may
+    import of ``packages``."""
+    tree = ast.parse(text)
     if name:
         tree.body = _needed(tree.body, name)
     imported: set[str] = set()
@@ -96,11 +147,10 @@ def _parsed(module: str) -> tuple[str, tuple[str, ...]]:
             names.append(node.module)
         else:
             continue
-        packages = NAME, module.partition(".")[0]
         inside = (name for name in names if name.partition(".")[0] in packages)
-        imported |= {name for name in inside if "." in name and _file(name)}
+        imported |= {name for name in inside if "." in name}
     digest = hashlib.sha256(_canonical(tree).encode()).hexdigest()
-    return digest, tuple(sorted(imported))
+    return digest, sorted(imported)
 
 
 def _needed(body: list[ast.stmt], name: str) -> list[ast.stmt]:
