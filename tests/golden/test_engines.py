@@ -79,17 +79,83 @@ def test_one_request_that_does_not_fit_is_an_error() -> None:
 
 
 def test_long_rows_make_small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 20 tokens and 3 of the prompt five fit into 100, of 25 four."""
     monkeypatch.setitem(engines.CACHED_TOKENS, "cpu", 100)
     model = build("llama")
     reader = Reader(model, model.model, "padded")
-    assert engines.batch_of(work(answer=17), 64, reader) == 5
-    assert engines.batch_of(work(answer=22), 64, reader) == 4
-    assert engines.batch_of(work(answer=22), 3, reader) == 3
-    assert engines.batch_of(work(answer=500), 64, reader) == 1
+
+    def sizes_of(answer: int, size: int, reader: Reader) -> list[int]:
+        (found,) = engines.parts(work(answer=answer), size, reader)
+        assert found[0] == [0, 1, 2, 3, 4, 5]
+        return found[1:]
+
+    assert sizes_of(17, 64, reader) == (5,)
+    assert sizes_of(22, 64, reader) == (4,)
+    assert sizes_of(22, 3, reader) == (3,)
+    assert sizes_of(500, 64, reader) == (1,)
     monkeypatch.setattr(engines, "LOGITS", 50 * reader.vocabulary)
-    assert engines.batch_of(work(answer=17), 64, reader) == 5
+    assert sizes_of(17, 64, reader) == (5,)
     whole = Reader(model, None, "whole")  # gives the logits of all tokens
-    assert engines.batch_of(work(answer=17), 64, whole) == 2
+    assert sizes_of(17, 64, whole) == (2,)
+    assert engines.parts([], 4, reader) == []
+
+
+class _Told(list[tuple[int, int]]):
+    def add(self, done: int, of: int) -> None:
+        self.append((done, of))
+
+
+def test_a_long_row_makes_no_small_batches_of_short_ones(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Ten rows of 20 tokens, and among them one of 90, of 60 and of 50, in batches of 4."""
+    monkeypatch.setitem(engines.CACHED_TOKENS, "cpu", 100)
+    model = build("llama")
+    requests = work(13, answer=17)
+    for place, answer in ((3, 87), (7, 57), (9, 47)):
+        requests[place] = Request(place, [3, 4, 5], answer, [7] * answer, [2, 5])
+    reader = probe.reader(model)
+    short = [i for i in range(13) if i not in (3, 7, 9)]
+    expected = [(short, 4), ([3, 7], 1), ([9], 2)]
+    assert engines.parts(requests, 4, reader) == expected
+    seen: list[int] = []
+    for name in ("sequential", "speculative"):
+        engine = engines.make(name, model, SAMPLER, requests, 4)
+        told = _Told()
+        answers = dict(engines.fill(engine, requests, 4, told.add))
+        assert sorted(answers) == list(range(13))
+        assert told == [(n, 13) for n in range(1, 14)]
+        seen.append(engine.counts.passes)
+        alone = {
+            i: next(iter(engines.fill(engine, [r], 1)))[1]
+            for i, r in enumerate(requests)
+        }
+        assert answers == alone
+    # Three batches of short rows, and each long one alone
+    assert seen[0] == 3 * 17 + 87 + 57 + 47
+
+
+def test_it_is_measured_within_the_positions_that_a_model_has() -> None:
+    """One row of 100 of 128 positions: a longer pass of 64 tokens would end beyond."""
+    model = build("gpt2")
+    reader = probe.reader(model)
+    assert reader.positions == 128
+    one = [Request(0, [3] * 80, 48, [7] * 48, [2, 5])]
+    for requests in (one, one * 2):
+        assert engines.measure(reader, SAMPLER, requests, len(requests), steps=True)
+
+
+def test_a_finished_row_stays_within_the_positions_of_a_model() -> None:
+    """It ends at the last of 128 positions while others, which are shorter, go on."""
+    model = build("gpt2")
+    rows = [Request(0, [3] * 120, 8, [7] * 8, [2, 5])]
+    rows += [Request(i, [3] * 5, 60, [7] * 60, [2, 50]) for i in range(1, 5)]
+    engine = engines.make("sequential", model, SAMPLER, rows, 5)
+    answers = dict(engines.fill(engine, rows, 5))
+    expected = dict(
+        engines.fill(engines.make("speculative", model, SAMPLER, rows, 5), rows, 5)
+    )
+    assert answers == expected
 
 
 def test_estimate() -> None:

@@ -3,6 +3,7 @@ and how many passes a good one saves."""
 
 from __future__ import annotations
 
+import itertools
 import random
 from dataclasses import replace
 from itertools import pairwise
@@ -51,6 +52,33 @@ def followed(lookup: Lookup, answer: list[int]) -> list[int]:
 )
 def test_where_it_copies_from(answer: list[int], guesses: list[int]) -> None:
     assert followed(Lookup([11, 12, 13, 14, 15], [3, 4, 5, 6]), answer) == guesses
+
+
+def test_it_copies_from_the_answer_so_far() -> None:
+    """7 8 9 stood there before; 9 goes on with the 5 that was behind it."""
+    lookup = Lookup([], [3, 4])
+    guesses = followed(lookup, [7, 8, 9, 5, 7, 8, 9])
+    assert guesses == [NOTHING] * 6 + [9, 5]
+    assert lookup.run == 3
+    # Of what repeats itself as much as is asked for
+    assert [*itertools.islice(lookup.ahead(), 9)] == [5, 7, 8, 9, 5, 7, 8, 9, 5]
+    again = Lookup([], [])
+    assert followed(again, [6, 6, 6]) == [NOTHING, NOTHING, NOTHING, 6]
+    assert [*itertools.islice(again.ahead(), 4)] == [6, 6, 6, 6]
+
+
+def test_an_answer_that_repeats_itself_takes_few_passes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Greedy, and so in runs of one token and of two; neither prompt nor sibling has them."""
+    monkeypatch.setitem(engines.COST, "cpu", DEAR)
+    model, (row,) = built("llama"), prompts(1)
+    options: dict[str, Any] = {"max_new_tokens": 100, "ends_turns": False}
+    expected = answers(model, [row], engine="sequential", **options)
+    facts: dict[str, Any] = {}
+    assert answers(model, [row], facts=facts, **options) == expected
+    assert len(expected[row.id]) == 100
+    assert facts["passes"] < 60
 
 
 @pytest.mark.parametrize(("times", "guess", "run"), [(7, 9, 3), (8, 3, 2)])

@@ -118,6 +118,7 @@ EQUIVALENT: dict[tuple[Any, ...], str] = {
     (KVCache._mask, "if", 0, "shift"): "made again for every layer",
     (KVCache._mask, "assign", 5, "shift", 2): SOFTMAX,
     (KVCache._make_groups, "assign", 0): "which spans share a call",
+    (KVCache._make_groups, "assign", 2): "whether slots are read in place or copied",
     (KVCache._group, "assign", 2, "always"): BUFFER,
     (KVCache._group, "assign", 3, "shift"): BUFFER,
     (KVCache._group, "assign", 6, "larger"): FILLER,

@@ -209,6 +209,30 @@ def test_any_iterable_of_records_and_a_folder_as_text(folder: Path) -> None:  # 
 
 
 @pytest.mark.parametrize(
+    "keys", [{"epochs": 3}, {"kind": "free", "candidates": 3}], ids=str
+)
+def test_what_is_drawn_for_one_prompt_reads_it_once(
+    keys: dict[str, Any],
+    folder: Path,  # noqa: F811
+) -> None:
+    """Two records in two slots, three draws each; in six slots each reads for itself."""
+    prompt = ": which of these is the largest, and which comes after it?"
+    records = [record | {"prompt": record["id"] + prompt} for record in RECORDS]
+    spec = PassSpec(**PASS | keys)
+    by_slots = {}
+    for slots in (2, 6):
+        made = run_pass(records, folder, spec, batch_size=slots, engine="speculative")
+        rows = sorted(made.rows, key=lambda row: (row["id"], row["epoch"]))
+        by_slots[slots] = rows, made.facts["forwarded_tokens"]
+    (two, few), (six, many) = by_slots[2], by_slots[6]
+    assert two == six and len(six) == 6
+    tokens = {
+        len(example) for example in map(str.encode, (r["prompt"] for r in records))
+    }
+    assert few < 0.7 * many, (few, many, tokens)
+
+
+@pytest.mark.parametrize(
     ("records", "match"),
     [
         (RECORDS[:1], "found 1 training records, rows 0 to 2 are asked for"),

@@ -46,7 +46,8 @@ RUNS = 2
 """Repetitions of a measurement; the fastest counts."""
 
 MEASURED_PASSES = 9
-"""Passes that a measurement takes. It is made only for twenty times as much work."""
+"""Passes that a measurement takes. It is made only for twenty times as much work, and of
+free answers for eighty times as much at most."""
 
 Engine = Sequential | Uncached | Speculative | OnePass
 
@@ -68,7 +69,7 @@ def fill(
     batch_size: int,
     progress: Callable[[int, int], None] | None = None,
 ) -> Filled:
-    """Fill ``requests`` in order, at most ``batch_size`` at a time.
+    """Fill ``requests`` in order, at most ``batch_size`` at a time, and fewer of long ones.
 
     ``progress`` is called with (requests finished, requests in all), whatever their order.
 
@@ -80,17 +81,24 @@ def fill(
     """
     for request in requests:
         engine.reader.check_ids(request.name, [*request.prompt_ids, *request.given])
-    pending = list(range(len(requests)))
-    size = batch_of(requests, batch_size, engine.reader)
     done = 0
+    for part, size in parts(requests, batch_size, engine.reader):
+        for index, answer in _filled(engine, requests, part, size):
+            done += 1
+            if progress:
+                progress(done, len(requests))
+            yield index, answer
+
+
+def _filled(
+    engine: Engine, requests: Sequence[Request], pending: list[int], size: int
+) -> Filled:
+    """``requests`` at ``pending``, in batches of ``size`` or as fit the device."""
     while pending:
         finished = set()
         try:
             for place, answer in engine([requests[i] for i in pending], size):
                 finished.add(place)
-                done += 1
-                if progress:
-                    progress(done, len(requests))
                 yield pending[place], answer
             return
         except NoNumber as error:
@@ -125,14 +133,25 @@ def in_order(filled: Filled) -> Iterator[tuple[int, list[int]]]:
             wanted += 1
 
 
-def batch_of(requests: Sequence[Request], batch_size: int, reader: Reader) -> int:
-    """``batch_size`` or as many of the longest requests as ``CACHED_TOKENS`` allows, and
-    ``LOGITS`` where the model gives those of all tokens."""
-    longest = max(map(len, requests), default=1)
+def parts(
+    requests: Sequence[Request], batch_size: int, reader: Reader
+) -> list[tuple[list[int], int]]:
+    """Indices of the requests that are filled together, and in batches of what size: of
+    ``batch_size``, or of as many of the longest as ``CACHED_TOKENS`` allows, and ``LOGITS``
+    where the model gives those of all tokens. So a long request makes no small batches of
+    those that are less than half as long."""
     tokens = CACHED_TOKENS[reader.device.type]
     if reader.way == "whole":
         tokens = min(tokens, LOGITS // reader.vocabulary)
-    return max(1, min(batch_size, len(requests), tokens // longest))
+    found: dict[int, list[int]] = {}
+    for index, request in enumerate(requests):
+        fit = tokens // max(1, len(request))
+        kind = 0 if fit >= batch_size else max(1, fit).bit_length()
+        found.setdefault(kind, []).append(index)
+    return [
+        (part, max(1, min(batch_size, tokens // max(len(requests[i]) for i in part))))
+        for part in found.values()
+    ]
 
 
 def make(
@@ -167,16 +186,21 @@ def make(
     if not speculates:
         kind = probe.name_of(model)
         raise UserError(f"engine: speculative cannot run {kind}; allowed is sequential")
-    size = batch_of(requests, batch_size, reader)
-    passes = sum(requests[i].limit for i in range(0, len(requests), size))
+    divided = parts(requests, batch_size, reader)
+    passes = sum(requests[i].limit for part, n in divided for i in part[::n])
     # Free answers end where nobody knows: rows of their own pace win in any case.
-    may_step = name == "auto" and any(request.given for request in requests)
-    if passes * 0.05 < MEASURED_PASSES:
+    known = any(request.given for request in requests)
+    may_step = known and name == "auto"
+    share = 0.05 if known else 0.0125  # most end long before their limit
+    if passes * share < MEASURED_PASSES:
         draws = sum(len(request.positions) for request in requests)
         most = draws > MAX_DRAWN_SHARE * sum(request.limit for request in requests)
         return stepwise(reader, sampler) if may_step and most else speculative
     try:
-        measured = measure(reader, sampler, requests, size, steps=may_step)
+        largest, size = max(divided, key=lambda part: len(part[0]))
+        some = [requests[i] for i in largest]
+        size = min(size, len(some))
+        measured = measure(reader, sampler, some, size, steps=may_step)
     except NoNumber:  # of what is measured; the requests will tell
         return speculative
     except RuntimeError as error:
@@ -196,7 +220,7 @@ def make(
     )
     if measured.step is None:
         return speculative
-    left_to_right, skipping = estimate(measured, measured.step, requests, size)
+    left_to_right, skipping = estimate(measured, measured.step, some, size)
     log.info(
         "engine: but for draws, a batch of %d takes %.2f s sequentially, at most %.2f s"
         " speculative",
@@ -266,6 +290,10 @@ def measure(
     device = reader.device
     past = sorted(map(len, requests))[len(requests) // 2]
     longer = max(2, STEP_TOKENS[device.type] // 8 // size)
+    for most in (reader.positions, reader.alike):
+        if most:  # positions that there are
+            longer = max(2, min(longer, most // 2))
+            past = max(0, min(past, most - longer))
     cache = KVCache(size, past + longer, device)
     which = torch.arange(size).numpy()
 

@@ -183,6 +183,7 @@ def mixed(
             token_ids(row.id, row.answer_ids),
             [t for t, drawn in enumerate(mask) if drawn],
             name=str(row.id),
+            group=row.group,
         )
         for row, mask in zip(chosen, masks, strict=True)
     ]

@@ -179,13 +179,15 @@ class KVCache:
 
     def _make_groups(self, *spans: np.ndarray) -> list[_Group]:
         """Short spans over the whole cache in place; long ones, which are few and new,
-        over a copy of their slots."""
+        over a copy of their slots, unless all slots have one."""
         short = spans[2] <= SHORT
         groups = []
         if short.any():
             groups.append(self._group(*(x[short] for x in spans), everything=True))
         if not short.all():
-            groups.append(self._group(*(x[~short] for x in spans), everything=False))
+            everything = len(spans[0]) == self.rows and not short.any()
+            long = (x[~short] for x in spans)
+            groups.append(self._group(*long, everything=everything))
         return groups
 
     def _group(

@@ -67,7 +67,12 @@ def pass_over(
     asked = rates(examples, spec)
     if spec.kind == "free":
         drafts = [
-            Prompt(examples[i].id, epoch * spec.candidates + j, examples[i].prompt_ids)
+            Prompt(
+                examples[i].id,
+                epoch * spec.candidates + j,
+                examples[i].prompt_ids,
+                group=examples[i].id,
+            )
             for i, epoch in asked
             for j in range(spec.candidates)
         ]
@@ -79,6 +84,7 @@ def pass_over(
             examples[i].prompt_ids,
             examples[i].answer_ids,
             None if rate is None else [rate] * len(examples[i].answer_ids),
+            group=examples[i].id,
         )
         for (i, epoch), rate in asked.items()
     ]

@@ -50,7 +50,7 @@ class Sampler:
     def choose(
         self, logits: torch.Tensor, keys: torch.Tensor, positions: torch.Tensor
     ) -> torch.Tensor:
-        """Token ids [n] for ``logits`` [n, vocabulary].
+        """Token ids [n] for ``logits`` [n, vocabulary], which may be overwritten.
 
         Raises NoNumber: logits that are none, or nothing that may be drawn.
         """
@@ -58,8 +58,9 @@ class Sampler:
         banned = [token for token in self.banned if token < scores.shape[-1]]
         scores[:, banned] = -torch.inf
         if self.sampling.temperature > 0:
-            scores = truncate(scores / self.sampling.temperature, self.sampling)
-            scores = scores + gumbel(keys, positions, scores.shape[-1])
+            scores /= self.sampling.temperature
+            scores = truncate(scores, self.sampling)
+            scores += gumbel(keys, positions, scores.shape[-1])
         tokens = scores.argmax(-1)
         sound = torch.isfinite(scores.gather(-1, tokens[:, None])[:, 0])
         if not sound.all():

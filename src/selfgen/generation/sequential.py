@@ -75,7 +75,9 @@ class Sequential(ByBatch):
                 alive = torch.ones_like(lines, dtype=torch.bool)
             ids = tokens[:, None]
             mask = torch.cat([mask, torch.ones_like(ids)], 1)
-            positions = positions[:, -1:] + 1
+            # A finished row stays where it is: beyond the model's positions it would be
+            # refused, or change how others are read.
+            positions = positions[:, -1:] + alive[:, None]
             step += 1
 
 

@@ -257,13 +257,6 @@ class Speculative:
     def _step(self, active: dict[int, Work], cache: KVCache) -> list[int]:
         """One pass over all requests; returns the slots whose requests are finished."""
         spans = self._spans(active, STEP_TOKENS[cache.device.type])
-        states = self._forward(
-            cache,
-            [span.slot for span in spans],
-            [span.work.cached for span in spans],
-            [span.end for span in spans],
-            np.concatenate([s.work.tokens[s.work.cached : s.end] for s in spans]),
-        )
         before, keys, positions = [], [], []
         first = 0
         for span in spans:
@@ -273,12 +266,19 @@ class Speculative:
                 keys.append(work.request.key)
                 positions.append(mark - len(work.request.prompt_ids))
             first += len(span)
+        # Before the pass: behind it the host would wait.
+        asked = torch.tensor([before, keys, positions], dtype=torch.int64)
+        where, keys_, at = asked.to(cache.device, non_blocking=True)
+        states = self._forward(
+            cache,
+            [span.slot for span in spans],
+            [span.work.cached for span in spans],
+            [span.end for span in spans],
+            np.concatenate([s.work.tokens[s.work.cached : s.end] for s in spans]),
+        )
         draws: list[int] = []
         if before:
             self.counts.projected += len(before)
-            where, keys_, at = torch.tensor(
-                [before, keys, positions], dtype=torch.int64
-            ).to(cache.device)
             draws = self.sampler(self.reader, states[where], keys_, at).tolist()
         finished, used = [], 0
         for span in spans:

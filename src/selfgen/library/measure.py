@@ -83,8 +83,8 @@ def measure(
         oracle: a model of the same vocabulary that stands for the data: a larger one, or one
             that was trained on more of it.
         oracle_tokenizer: of an oracle that is no folder.
-        features: the folder of a model whose hidden states stand for texts, such as GPT-2
-            large: adds MAUVE, of 1,000 prompts or more.
+        features: the folder of a model whose hidden states stand for texts, such as
+            ``gpt2-large``; adds MAUVE, of 1,000 prompts or more.
         training_rows: rows with ``input_ids`` and ``labels`` that the model was trained on,
             which are looked through for wrong labels.
         seed: of all draws; models that are compared have the same.
@@ -99,7 +99,8 @@ def measure(
         out: a folder that keeps finished parts, so that a call that was killed goes on.
         shard: ``(i, n)`` makes every n-th part only, from the i-th on; a call without it
             puts them together.
-        others: as ``bash_rows``.
+
+    All other arguments are those of ``bash_rows``.
 
     Raises UserError: data, numbers or models that are none, an oracle of another vocabulary,
     too few prompts for MAUVE.

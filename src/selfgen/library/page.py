@@ -64,7 +64,7 @@ def _markdown(text: str) -> str:
         elif line in ("Args:", "Raises:"):
             listing = True
             lines += [f"**{'Arguments' if line == 'Args:' else 'Raises'}**", ""]
-        elif listing and (item := re.match(r" {4}([\w, ]+): (.*)", line)):
+        elif listing and (item := re.match(r" {4}(?! )([\w, ]+): (.*)", line)):
             names = ", ".join(f"`{n.strip()}`" for n in item[1].split(","))
             lines.append(f"- {names}: {item[2]}")
         elif listing and line.startswith("        "):

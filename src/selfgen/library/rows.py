@@ -167,9 +167,8 @@ def rac_rows(
         correction_share: share of the records that have a correction row.
         correction_rows: ``replace`` the plain row, or ``add`` to it.
         correction: the turn that asks for a correction.
-        others: as ``bash_rows``.
 
-    Returns as ``bash_rows``, without ``changed``.
+    All other arguments are those of ``bash_rows``. Returns as it does, without ``changed``.
     """
     method = RacRows.model_validate(
         {

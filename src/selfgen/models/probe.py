@@ -149,7 +149,7 @@ def difference(
         return float("inf")
     off = size = 0.0
     for a, b in zip(found, expected, strict=True):
-        a, b = a.detach().double(), b.detach().double()
+        a, b = (x.detach().cpu().double() for x in (a, b))  # mps has none
         ruled_out = b == -torch.inf  # as heads do with rows that they pad
         if not torch.equal(a == -torch.inf, ruled_out):
             return float("inf")
