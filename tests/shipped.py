@@ -191,7 +191,10 @@ def scales() -> str:
         rates = plan.rates(BENCH)
         hours = sum(plan.hours(w, sizes[w.model], GPU, rates) for w in works)
         disk = cost.disk(found, sizes, cost.works(found))
-        command = f"snakemake --configfile config/{name}.yaml"
+        command = (
+            f"snakemake --cores all --configfile config/{name}.yaml"
+            f" --directory runs/{name}"
+        )
         shown[name] = (command, Planned(GPU, hours, disk))
     return to_markdown(table(shown))
 

@@ -21,8 +21,11 @@ from selfgen.cli.main import main
 from selfgen.core import manifests
 from selfgen.core.errors import UserError
 from selfgen.core.rows import write_rows
+from selfgen.core.spec import Device, Sampling
 from selfgen.data.chat_templates import CHATML
+from selfgen.data.prompts import load_tokenizer
 from selfgen.data.records import COLUMNS
+from selfgen.generation.decoding import Prompt
 from selfgen.models import base, loading, shapes
 from selfgen.models.base import ModelSpec
 from selfgen.training import causal
@@ -108,8 +111,36 @@ def test_free(folder: Path, tmp_path: Path) -> None:  # noqa: F811
         assert near["notes"]["same"] == 4
         read += [t["notes"]["forwarded_tokens"] for t in others if t["name"] in ENGINES]
     assert min(read[2:]) > max(read[:2])  # prompts with drafts are longer
+
+    # Sampled: each kind by noise of its own, ours all by the same
+    argv[4:] = ["--batch", "2", "--temperature", "1.5"]
+    assert bench("free", *argv, *records, repeats=1) == 0
+    runs = json.loads((tmp_path / "free.json").read_text())
+    assert runs["machine"]["temperature"] == 1.5
+    same = {t["name"]: t["notes"].get("same") for t in runs["timings"]}
+    assert same == dict.fromkeys(names[:3]) | dict.fromkeys(
+        [*ENGINES, free.SIBLINGS], 4
+    )
+    page = (tmp_path / "free.md").read_text()
+    assert page.count("4 of 4") == 3
+    plain, *_, near = runs["timings"]
+    ratio = near["tokens"] / near["seconds"][0] * plain["seconds"][0] / plain["tokens"]
+    assert f"| {ratio:.2f} |" in page.splitlines()[-1]
+
     pandas.DataFrame(given[1:]).to_parquet(tmp_path / "given.parquet")
     assert bench("free", *argv, *records, repeats=1) == 1
+
+
+def test_a_model_s_own_penalties_are_no_part_of_the_comparison(folder: Path) -> None:  # noqa: F811
+    where, tokenizer = Device("cpu", "fp32"), load_tokenizer(folder)
+    model = loading.load(folder).eval()
+    prompts = [Prompt("a", 0, [5, 6, 7]), Prompt("b", 0, [8])]
+    case = free.Case(folder, prompts, 12, 2, where, Sampling())
+    expected = free.with_generate(model, tokenizer, case)
+    own = model.generation_config
+    own.repetition_penalty = 50.0
+    assert free.with_generate(model, tokenizer, case) == expected
+    assert model.generation_config is own
 
 
 @pytest.mark.slow

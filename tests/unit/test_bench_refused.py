@@ -35,7 +35,10 @@ def test_rows_that_are_no_training_are_refused(
     [
         (["forced", "--repeats", "0"], "--repeats: found 0, allowed: 1 or more"),
         (["forced", "--batch", "4", "0"], "--batch: found 0, allowed: 1 or more"),
+        (["forced", "--beta", "0.1", "1.5"], "--beta: found 1.5, allowed: 0 to 1"),
+        (["scale", "--records", "R", "--beta", "-1"], "beta: found -1"),
         (["free", "--rows", "-1"], "--rows: found -1, allowed: 1 or more"),
+        (["free", "--temperature", "-1"], "temperature: found -1.0, input should be"),
         (["parts", "--steps", "0"], "--steps: found 0, allowed: 1 or more"),
         (["parts", "--length", "7"], "--length: found 7, allowed: 8 or more"),
         (["forced", "--records", "R"], "tokens of training records, allowed: 289 or"),

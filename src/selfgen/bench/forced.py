@@ -1,5 +1,6 @@
 """The forced pass: its engines beside ``generate`` with a logits processor, which is how a
-user would force tokens, and beside one teacher-forced pass, which is the least it can cost.
+user would force tokens, and beside one teacher-forced pass with the logits of all answer
+tokens, as a loss takes them: about the least it can cost.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 
 import torch
 
-from selfgen.bench.harness import Contender, Timing, compare, table
+from selfgen.bench.harness import Contender, Timing, compare, plain_generation, table
 from selfgen.core.spec import Sampling
 from selfgen.generation import engines
 from selfgen.generation.decoding import Request
@@ -139,16 +140,17 @@ def with_generate(
     greedy = sampling.temperature == 0
     options = {} if greedy else {"temperature": sampling.temperature, "top_k": 0}
     length = given.shape[1]
-    model.generate(
-        prompts,
-        attention_mask=torch.ones_like(prompts),
-        max_new_tokens=length,
-        min_new_tokens=length,
-        do_sample=not greedy,
-        logits_processor=LogitsProcessorList([Force()]),
-        pad_token_id=0,
-        **options,
-    )
+    with plain_generation(model):
+        model.generate(
+            prompts,
+            attention_mask=torch.ones_like(prompts),
+            max_new_tokens=length,
+            min_new_tokens=length,
+            do_sample=not greedy,
+            logits_processor=LogitsProcessorList([Force()]),
+            pad_token_id=0,
+            **options,
+        )
     return {}
 
 

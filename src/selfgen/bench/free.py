@@ -13,7 +13,15 @@ from typing import Any
 
 import torch
 
-from selfgen.bench.harness import KEPT, Apart, Contender, Timing, compare, table
+from selfgen.bench.harness import (
+    KEPT,
+    Apart,
+    Contender,
+    Timing,
+    compare,
+    plain_generation,
+    table,
+)
 from selfgen.core.spec import Device, Sampling
 from selfgen.data.prompts import answer_text, load_tokenizer
 from selfgen.generation import ends, free
@@ -37,19 +45,21 @@ PAGE = 32
 
 @dataclass(frozen=True)
 class Case:
-    """Greedy answers of the model in ``weights`` to ``prompts``, whose siblings one contender
-    is told."""
+    """Answers of the model in ``weights`` to ``prompts``, whose siblings one contender is
+    told."""
 
     weights: Path
     prompts: Sequence[Prompt]
     max_new_tokens: int
     batch_size: int
     where: Device
+    sampling: Sampling
 
 
 def run(case: Case, repeats: int) -> list[Timing]:
     """Answer with every contender; each notes how many of its answers are those of
-    ``generate``."""
+    ``generate`` or, where they are sampled, which ours do by addresses, ours those of
+    ``sequential``."""
     device = torch.device(case.where.device)
 
     def contender(name: str, shown: str, keep: bool) -> Contender:
@@ -70,11 +80,14 @@ def run(case: Case, repeats: int) -> list[Timing]:
         "limit": case.max_new_tokens,
     }
     timings = compare(contenders, shown, 0, repeats, device)
-    tokens, expected = (timings[0].notes[key] for key in ("tokens", "answers"))
+    sampled = case.sampling.temperature > 0
+    answers = {timing.name: timing.notes.pop("answers") for timing in timings}
     for timing in timings:
-        answers = timing.notes.pop("answers")
-        timing.tokens = tokens
-        timing.notes["same"] = sum(map(operator.eq, answers, expected))
+        timing.tokens = timing.notes.pop("tokens")
+        first = ENGINES[0] if sampled else GENERATE
+        if not sampled or timing.name in engines:
+            same = map(operator.eq, answers[timing.name], answers[first])
+            timing.notes["same"] = sum(same)
     return timings
 
 
@@ -101,6 +114,7 @@ def answer(case: Case, name: str) -> dict[str, Any]:
         answering = functools.partial(with_generate, **more)
     short = replace(case, prompts=case.prompts[:1], max_new_tokens=2, batch_size=1)
     answering(model, tokenizer, short)  # kernels are loaded
+    torch.manual_seed(0)  # what transformers samples is the same in each run
     started = time.perf_counter()
     notes = answering(model, tokenizer, case)
     return notes | {"seconds": time.perf_counter() - started}
@@ -115,47 +129,56 @@ def with_engine(
         model,
         tokenizer,
         case.prompts,
-        Sampling(),
+        case.sampling,
         seed=0,
         max_new_tokens=case.max_new_tokens,
         batch_size=case.batch_size,
         engine=engine,
         facts=facts,
     )
-    texts = {row["id"]: row["text"] for row in made}
-    return facts | {"answers": [texts[prompt.id] for prompt in case.prompts]}
+    rows = {row["id"]: row for row in made}
+    answers = [rows[prompt.id]["text"] for prompt in case.prompts]
+    tokens = sum(row["tokens"] for row in rows.values())
+    return facts | {"tokens": tokens, "answers": answers}
 
 
 @torch.inference_mode()
 def with_generate(
     model: Any, tokenizer: Any, case: Case, **more: Any
 ) -> dict[str, Any]:
-    """transformers' ``generate`` as in its documentation: left padding, greedy, EOS; ``more``
-    of its arguments."""
+    """transformers' ``generate`` as in its documentation: left padding, EOS; ``more`` of its
+    arguments."""
     model.set_attn_implementation("sdpa")
     stops = ends.stops(model, tokenizer)
-    answers: list[str] = []
-    tokens = 0
+    banned = ends.banned(model, tokenizer, but=stops)
+    rows: list[list[int]] = []
     for i in range(0, len(case.prompts), case.batch_size):
         part = case.prompts[i : i + case.batch_size]
         pad = model.config.pad_token_id or 0
         ids, mask = left_pad([p.prompt_ids for p in part], pad, model.device)
-        out = model.generate(
-            ids,
-            attention_mask=mask,
-            max_new_tokens=case.max_new_tokens,
-            do_sample=False,
-            suppress_tokens=ends.banned(model, tokenizer, but=stops),
-            eos_token_id=sorted(stops),
-            pad_token_id=pad,
-            **more,
-        )
-        for row in out[:, ids.shape[1] :].tolist():
-            end = next((i for i, token in enumerate(row) if token in stops), len(row))
-            row = row[: end + 1]
-            tokens += len(row)
-            answers.append(answer_text(tokenizer, row))
-    return {"tokens": tokens, "answers": answers}
+        with plain_generation(model):
+            out = model.generate(
+                ids,
+                attention_mask=mask,
+                max_new_tokens=case.max_new_tokens,
+                **_choice(case),
+                suppress_tokens=banned,
+                eos_token_id=sorted(stops),
+                pad_token_id=pad,
+                **more,
+            )
+        rows += out[:, ids.shape[1] :].tolist()
+    return _answers(rows, tokenizer, stops)
+
+
+def _answers(
+    rows: list[list[int]], tokenizer: Any, stops: frozenset[int]
+) -> dict[str, Any]:
+    """Texts of rows and their tokens, up to the first that ends one."""
+    ends_at = [next((i for i, t in enumerate(r) if t in stops), len(r)) for r in rows]
+    rows = [row[: end + 1] for row, end in zip(rows, ends_at, strict=True)]
+    texts = [answer_text(tokenizer, row) for row in rows]
+    return {"tokens": sum(map(len, rows)), "answers": texts}
 
 
 def with_continuous_batching(model: Any, tokenizer: Any, case: Case) -> dict[str, Any]:
@@ -164,6 +187,7 @@ def with_continuous_batching(model: Any, tokenizer: Any, case: Case) -> dict[str
     from transformers import ContinuousBatchingConfig, GenerationConfig
 
     model.set_attn_implementation("sdpa")
+    stops = ends.stops(model, tokenizer)
     longest = (
         max(len(prompt.prompt_ids) for prompt in case.prompts) + case.max_new_tokens
     )
@@ -176,8 +200,8 @@ def with_continuous_batching(model: Any, tokenizer: Any, case: Case) -> dict[str
         [list(prompt.prompt_ids) for prompt in case.prompts],
         GenerationConfig(
             max_new_tokens=case.max_new_tokens,
-            do_sample=False,
-            eos_token_id=tokenizer.eos_token_id,
+            **_choice(case),
+            eos_token_id=sorted(stops),
             pad_token_id=model.config.pad_token_id or 0,
         ),
         ContinuousBatchingConfig(
@@ -185,13 +209,21 @@ def with_continuous_batching(model: Any, tokenizer: Any, case: Case) -> dict[str
             **({} if model.device.type == "cuda" else sizes),
         ),
     )
-    answers = [answer_text(tokenizer, made.generated_tokens) for made in out.values()]
-    return {"answers": answers}
+    made = [request.generated_tokens for request in out.values()]
+    return _answers(made, tokenizer, stops)
+
+
+def _choice(case: Case) -> dict[str, Any]:
+    """How transformers is to choose a token."""
+    temperature = case.sampling.temperature
+    if temperature == 0:
+        return {"do_sample": False}
+    return {"do_sample": True, "temperature": temperature, "top_k": 0}
 
 
 def page(timings: Sequence[Timing]) -> str:
     """Speed beside ``generate``, how many tokens a pass makes, and whether the answers are
-    its answers."""
+    those that they should be."""
     header = (
         *("", "batch", "tokens/s", f"x {GENERATE}", "tokens a pass"),
         *("same answers", "peak MB"),
@@ -205,9 +237,11 @@ def page(timings: Sequence[Timing]) -> str:
                 timing.name,
                 size,
                 f"{timing.tokens_per_second:.0f}",
-                f"{plain[size].median / timing.median:.2f}",
+                f"{timing.tokens_per_second / plain[size].tokens_per_second:.2f}",
                 f"{timing.tokens / passes:.1f}" if passes else "",
-                f"{timing.notes['same']} of {timing.case['prompts']}",
+                f"{timing.notes['same']} of {timing.case['prompts']}"
+                if "same" in timing.notes
+                else "",
                 f"{timing.memory_mb:.0f}" if timing.memory_mb else "",
             )
         )

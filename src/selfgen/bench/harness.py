@@ -10,9 +10,10 @@ import os
 import platform
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,7 @@ Run = Callable[..., dict[str, Any]]
 Contender = tuple[str, Callable[[], dict[str, Any]]]
 """A name and a run, which returns notes. ``seconds`` and ``memory_mb`` among them replace the
 wall time of the run and the peak of this process."""
+
 
 KEPT = "freed memory kept"
 """Added to the name of a contender that keeps freed memory, as our steps do."""
@@ -162,6 +164,20 @@ def resident_mb() -> float | None:
         return None
     lines = dict(line.split(":", 1) for line in status.read_text().splitlines())
     return int(lines["VmHWM"].split()[0]) / 2**10
+
+
+@contextmanager
+def plain_generation(model: Any) -> Iterator[None]:
+    """Without what a model's own configuration of ``generate`` adds to its arguments, such as
+    penalties and ``top_p``: contenders draw from the same distribution."""
+    from transformers import GenerationConfig
+
+    own = model.generation_config
+    model.generation_config = GenerationConfig()
+    try:
+        yield
+    finally:
+        model.generation_config = own
 
 
 def machine(where: Device) -> dict[str, Any]:

@@ -87,6 +87,7 @@ def add_free(kind: ArgumentParser) -> None:
     add_repeats(kind)
     kind.add_argument("--records", type=Path, help="Parquet; default: random tokens")
     kind.add_argument("--rows", type=int, default=128, help="prompts to answer")
+    kind.add_argument("--temperature", type=float, default=0.0, help="0: greedy")
     kind.add_argument("--batch", type=int, nargs="+", default=[1, 16, 64])
     kind.add_argument(
         "--siblings",
@@ -181,6 +182,9 @@ def run(args: Namespace) -> None:
 
 def run_forced(args: Namespace) -> None:
     """Engines of the forced pass beside generate with a forcing processor."""
+    for beta in args.beta:
+        if not 0 <= beta <= 1:
+            raise UserError(f"--beta: found {beta}, allowed: 0 to 1")
     model, where, facts = _place(args)
     model = plain = loading.cast(model, where.device, where.precision)
     if where.device == "cpu":  # prepacked; elsewhere it is the same
@@ -202,6 +206,7 @@ def run_forced(args: Namespace) -> None:
 
 def run_free(args: Namespace) -> None:
     """Engines of free-running answers beside generate in arrival order."""
+    sampling = Sampling(args.temperature)
     model, where, facts = _place(args)
     prompts = list(_asked(args, model.config.vocab_size))
     if not prompts:
@@ -210,11 +215,12 @@ def run_free(args: Namespace) -> None:
         )
     if args.records:
         facts |= {"records": args.records.stem, "turn": 2 if args.correct else 1}
+    facts["temperature"] = args.temperature  # shown where it is not 0
     bench = harness.Bench("Free-running answers", facts, [])
     for size in args.batch:
         # As many batches of each size, as far as there are prompts
         some = prompts[: BATCHES * size]
-        case = free.Case(args.weights, some, args.max_new_tokens, size, where)
+        case = free.Case(args.weights, some, args.max_new_tokens, size, where, sampling)
         bench.timings += free.run(case, args.repeats)
         bench.write(args.out, "free", free.page(bench.timings))
 
@@ -366,14 +372,14 @@ def _place(args: Namespace) -> tuple[Any, Device, dict[str, Any]]:
 
 def _running_text(args: Namespace, model: Any) -> Sequence[int]:
     """Token ids of the training records one after the other, or random ones."""
+    needed = args.prompt_tokens + max(args.answer_tokens, args.long) + 1
     if args.records is None:
-        stream = random.Random(0)
-        return [stream.randrange(model.config.vocab_size) for _ in range(200_000)]
+        stream, count = random.Random(0), max(200_000, needed)
+        return [stream.randrange(model.config.vocab_size) for _ in range(count)]
     tokenizer = load_tokenizer(args.weights)
     records = read(args.records, ["train"])
     text = "".join(f"{r['prompt']}\n{r['reference']}\n" for r in records)
     tokens: list[int] = tokenizer(text)["input_ids"]
-    needed = args.prompt_tokens + max(args.answer_tokens, args.long) + 1
     if len(tokens) < needed:
         raise UserError(
             f"{args.records}: found {len(tokens)} tokens of training records, allowed:"
