@@ -100,6 +100,7 @@ def longer(timings: Timings) -> float:
     ratios = []
     for name in {t.name for t in timings}:
         rows = sorted((t.case["rows"], t.median) for t in timings if t.name == name)
+        assert len(rows) > 2, "one slope alone says nothing"
         more = [(b - a) / (m - n) for (n, a), (m, b) in pairwise(rows)]
         ratios.append(more[-1] / more[0])
     return max(ratios)

@@ -73,9 +73,10 @@ def test_a_batch_that_cannot_be_measured_is_halved_all_the_same(
 
 def test_one_request_that_does_not_fit_is_an_error() -> None:
     model = build("llama")
-    _Small(model, 2)
+    small = _Small(model, 2)
     with pytest.raises(UserError, match="out of memory with one request: lower max_"):
-        made(model, references(3), spec_of(), "speculative", batch_size=2)
+        made(model, references(3), spec_of(), "speculative", batch_size=64)
+    assert small.refused == 2, "three rows, and then one"
 
 
 def test_long_rows_make_small_batches(monkeypatch: pytest.MonkeyPatch) -> None:

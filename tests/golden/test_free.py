@@ -10,8 +10,8 @@ import torch
 
 from selfgen.core.spec import Sampling
 from selfgen.generation import engines, free
-from selfgen.generation.decoding import Prompt
-from selfgen.generation.sampling import truncate
+from selfgen.generation.decoding import Prompt, Request
+from selfgen.generation.sampling import Sampler, truncate
 from selfgen.generation.speculative import Cost
 from selfgen.models import attention
 from tests.golden.conftest import EOS, build, words
@@ -152,6 +152,26 @@ def test_each_group_has_a_slot(model: Any, monkeypatch: pytest.MonkeyPatch) -> N
         groups.append([Prompt(f"{g}/{n}", 0, x, group=str(g)) for n, x in prompts])
     together = forwarded([row for rows in groups for row in rows], len(groups))
     assert together == sum(forwarded(rows, 1) for rows in groups)
+
+
+def test_a_row_without_draws_parts_no_group(model: Any) -> None:
+    """An epoch that keeps the reference needs no pass, and what the one before it read is
+    there for the one behind it."""
+    ids = [[3 + (7 * g + j) % 28 for j in range(9)] for g in range(2)]
+    epochs = [([1, 3], 0), ([], 1), ([0, 4], 2)]
+    rows = [
+        Request(10 * g + epoch, ids[g], 5, [9] * 5, drawn, group=str(g))
+        for g in range(2)
+        for drawn, epoch in epochs
+    ]
+
+    def forwarded(rows: list[Request]) -> int:
+        sampler = Sampler(Sampling(1.0), frozenset())
+        engine = engines.make("speculative", model, sampler, rows, 1)
+        assert len(list(engines.fill(engine, rows, 1))) == len(rows)
+        return engine.counts.forwarded
+
+    assert forwarded(rows) == forwarded([row for row in rows if row.drawn])
 
 
 def test_epochs_of_an_example_are_different_draws(model: Any) -> None:

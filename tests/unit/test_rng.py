@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from selfgen.core import rng
 from selfgen.core.rng import gumbel, row_key, uniform
 
 MASK = (1 << 64) - 1
@@ -37,12 +39,18 @@ def test_uniform_in_every_direction() -> None:
     assert abs(np.corrcoef(table[:, :-1].ravel(), table[:, 1:].ravel())[0, 1]) < 0.02
 
 
-def test_gumbel_distribution_and_address() -> None:
+@pytest.mark.parametrize("cached", [rng.CACHED, 1500, 1])
+def test_gumbel_distribution_and_address(
+    cached: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In one part, in seven with a shorter last one, and with a row in each."""
+    monkeypatch.setattr(rng, "CACHED", cached)
     keys = torch.tensor([row_key(0, "token", i) for i in range(20)])
     noise = gumbel(keys, torch.arange(20), 500)
     assert stats.kstest(noise.numpy().ravel(), "gumbel_r").pvalue > 1e-4
-    alone = gumbel(keys[7:8], torch.tensor([7]), 500)
-    assert torch.equal(alone[0], noise[7])
+    for i in range(20):
+        alone = gumbel(keys[i : i + 1], torch.tensor([i]), 500)
+        assert torch.equal(alone[0], noise[i])
     shifted = gumbel(keys[7:8], torch.tensor([8]), 500)
     assert not torch.equal(shifted[0], noise[7])
 

@@ -300,7 +300,7 @@ def test_what_is_kept_of_syntax_changes_no_digest(
     first = kept.read_text()
     assert digests(source, folder=run) == unedited
     assert kept.read_text() == first
-    before = unedited
+    before, most = unedited, len(json.loads(first))
     later = "from selfgen.core import later\n"
     for module, change in (
         ("training/causal", unused),
@@ -314,9 +314,18 @@ def test_what_is_kept_of_syntax_changes_no_digest(
         assert now == digests(source)
         assert now != before
         before = now
+        entries = len(json.loads(kept.read_text()))
+        assert entries >= most, "what the edit left alone would be parsed anew"
+        most = entries
     for broken in ("{", "[]", '{"a": 1}', kept.read_text().replace('"', "'", 2)):
         kept.write_text(broken)
         assert digests(source, folder=run) == before
+    crowd = json.loads(kept.read_text()) | {str(i): i for i in range(20_000)}
+    kept.write_text(json.dumps(crowd))
+    edit(source, "core/later", unused)
+    before = digests(source, folder=run)
+    assert before == digests(source)
+    assert len(json.loads(kept.read_text())) <= most
     wrong = dict.fromkeys(json.loads(kept.read_text()), 7)
     kept.write_text(json.dumps(wrong))
     assert digests(source, folder=run) == before

@@ -33,6 +33,9 @@ UNSEEN = (
 SYNTAX = Path(".snakemake", "selfgen-syntax.json")
 """What is known of the syntax of modules from an earlier process that ran in this folder."""
 
+MOST_KEPT = 10_000
+"""Entries of that file; with more, those of code that is gone are dropped."""
+
 DECLARATIONS = ("DATASET",)
 """What a module tells the graph: it reaches a step through its spec, and is no code of it."""
 
@@ -123,8 +126,10 @@ def _keep_syntax() -> None:
     does of its own. Only in a folder of runs, and only if it can be written."""
     if _new and SYNTAX.parent.is_dir():
         _new.clear()
+        # Also of what another configuration or target asks for, and this process does not.
+        kept = _kept_syntax() | _syntax_of
         with contextlib.suppress(OSError):
-            write_json(SYNTAX, _syntax_of)
+            write_json(SYNTAX, kept if len(kept) <= MOST_KEPT else _syntax_of)
 
 
 @functools.cache

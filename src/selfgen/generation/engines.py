@@ -96,6 +96,7 @@ def _filled(
     """``requests`` at ``pending``, in batches of ``size`` or as fit the device."""
     while pending:
         finished = set()
+        size = min(size, len(pending))
         try:
             for place, answer in engine([requests[i] for i in pending], size):
                 finished.add(place)

@@ -184,7 +184,7 @@ class Speculative:
         held: dict[int, Work] = {}
         while True:
             while empty and waiting:
-                before = held.pop(empty[-1], None)
+                before = held.get(empty[-1])
                 group = before.request.group if before else ""
                 index, request = waiting.next(group)
                 if request.positions:
@@ -192,6 +192,7 @@ class Speculative:
                     if before and group and request.group == group:
                         known = max(prefix, before.shared(request))
                     lookup = self._lookup(request)
+                    held.pop(empty[-1], None)
                     active[empty.pop()] = Work.start(index, request, known, lookup)
                 else:
                     yield index, list(request.given)
