@@ -217,8 +217,40 @@ def test_start(folder: Path, tmp_path: Path) -> None:  # noqa: F811
         for how in (start.ALONE, start.FORK)
     ]
     assert all(timing["seconds"][0] > 0 for timing in timings)
+    for alone, fork in (timings[:2], timings[2:]):
+        packages = alone["notes"]["imports"]
+        assert 0 < sum(packages.values()) < 2 * alone["seconds"][0]
+        assert "selfgen" in packages and "imports" not in fork["notes"]
+    assert "torch" in timings[0]["notes"]["imports"]
     page = (tmp_path / "start.md").read_text()
     assert "A figure is of one run." in page and page.count("| a fork |") == 2
+
+
+def test_imports_are_summed_by_package_and_small_ones_together() -> None:
+    said = """
+import time: self [us] | cumulative | imported package
+import time:    150000 |     150000 |     torch._C
+import time:    250000 |     400000 |   torch
+import time:     90000 |      90000 |     yaml
+warning: a | line of another kind
+import time:     30000 |      30000 | selfgen.core
+"""
+    found = start._imports(said)
+    assert found == pytest.approx({"torch": 0.4, "yaml": 0.09, "selfgen": 0.03})
+    cases = [("a", found), ("b", {"yaml": 0.2}), ("b", None)]
+    timings = [
+        harness.Timing("x", {"step": step}, 0, [1.0], notes={"imports": i} if i else {})
+        for step, i in cases
+    ]
+    assert start.page(timings).splitlines()[-6:] == [
+        "| package | a | b |",
+        "| :-- | --: | --: |",
+        "| torch | 0.40 | 0.00 |",
+        "| yaml | 0.09 | 0.20 |",
+        "| all others | 0.03 | 0.00 |",
+        "| all | 0.52 | 0.20 |",
+    ]
+    assert "imports" not in start.page(timings[2:])
 
 
 def test_a_step_that_fails_is_named_in_one_line() -> None:

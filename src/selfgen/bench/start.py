@@ -1,13 +1,15 @@
 """What the shortest steps take: as a process that imports the libraries, and as a fork of one
-that has, which a step is in a run on one machine."""
+that has, which a step is in a run on one machine; and which imports the fork is spared."""
 
 from __future__ import annotations
 
 import os
+import re
 import socket
 import subprocess
 import sys
 import tempfile
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -28,6 +30,9 @@ from selfgen.runtime import forks, process
 ALONE, FORK = "imports for itself", "a fork"
 ANSWERS, SCORES = "one answer of one token", "its score (ROUGE)"
 """The shortest step that runs a model, and one that runs none."""
+
+SHOWN = 0.1
+"""Seconds of imports; packages with less are one line."""
 
 
 @dataclass(frozen=True)
@@ -57,11 +62,12 @@ def run(case: Case, repeats: int) -> list[Timing]:
         for name, command in _commands(case, Path(folder)).items():
             _call(command, server)  # it is ready when this has ended
             contenders = [
-                (how, partial(_call, command, path))
+                (how, partial(_run, command, path))
                 for how, path in ((ALONE, ""), (FORK, server))
             ]
             cpu = torch.device("cpu")
             timings += compare(contenders, {"step": name}, 0, repeats, cpu)
+            timings[-2].notes["imports"] = _imports(_call(_profiled(command), ""))
         _check(server)
         return timings
 
@@ -98,7 +104,28 @@ def _commands(case: Case, folder: Path) -> dict[str, list[str]]:
     }
 
 
-def _call(command: Sequence[str], server: str) -> dict[str, Any]:
+def _profiled(command: Sequence[str]) -> list[str]:
+    """The same in a Python that says how long each import takes."""
+    return [command[0], "-X", "importtime", *command[1:]]
+
+
+def _imports(said: str) -> dict[str, float]:
+    """Seconds by package, the most first, of what ``-X importtime`` said: lines of
+    ``import time: SELF | CUMULATIVE | MODULE``, in microseconds."""
+    seconds: defaultdict[str, float] = defaultdict(float)
+    lines = r"^import time: +(\d+) \|.*\| +(\w+)"
+    for own, package in re.findall(lines, said, re.MULTILINE):
+        seconds[package] += int(own) / 1e6
+    return dict(sorted(seconds.items(), key=lambda entry: -entry[1]))
+
+
+def _run(command: Sequence[str], server: str) -> dict[str, Any]:
+    _call(command, server)
+    return {"memory_mb": None}
+
+
+def _call(command: Sequence[str], server: str) -> str:
+    """What it printed to standard error."""
     done = subprocess.run(
         command,
         env=os.environ | {forks.VARIABLE: server},
@@ -109,14 +136,48 @@ def _call(command: Sequence[str], server: str) -> dict[str, Any]:
     if done.returncode:
         said = done.stderr.strip().rpartition("\n")[2].removeprefix("error: ")
         raise UserError(f"bench start: a step ended with {done.returncode}: {said}")
-    return {"memory_mb": None}
+    return done.stderr
 
 
 def page(timings: Sequence[Timing]) -> str:
-    """Seconds of each step and way: the median, the least and the most."""
+    """Seconds of each step and way: the median, the least and the most; and those of the
+    imports."""
     lines = [
         (timing.case["step"], timing.name, *(f"{found:.2f}" for found in spread))
         for timing in timings
         for spread in [(timing.median, min(timing.seconds), max(timing.seconds))]
     ]
-    return table(("step", "started as", "s, median", "least", "most"), lines)
+    steps = table(("step", "started as", "s, median", "least", "most"), lines)
+    profiles = {
+        timing.case["step"]: timing.notes["imports"]
+        for timing in timings
+        if "imports" in timing.notes
+    }
+    if not profiles:
+        return steps
+    return (
+        f"{steps}\n\nSeconds of imports by package, of one run of the process that imports"
+        " for itself, with a\nprofiler (`python -X importtime`). A fork has them all"
+        f" already.\n\n{_profile(profiles)}"
+    )
+
+
+def _profile(profiles: dict[str, dict[str, float]]) -> str:
+    """A line for each package with ``SHOWN`` seconds in a step, one for all others, and one
+    for all."""
+    most: dict[str, float] = {}
+    for found in profiles.values():
+        for package, seconds in found.items():
+            most[package] = max(seconds, most.get(package, 0))
+    named = [p for p in sorted(most, key=lambda p: -most[p]) if most[p] >= SHOWN]
+    lines = [
+        (package, *(f"{found.get(package, 0):.2f}" for found in profiles.values()))
+        for package in named
+    ]
+    for what, left in (("all others", named), ("all", [])):
+        sums = (
+            sum(seconds for package, seconds in found.items() if package not in left)
+            for found in profiles.values()
+        )
+        lines.append((what, *(f"{total:.2f}" for total in sums)))
+    return table(("package", *profiles), lines)
