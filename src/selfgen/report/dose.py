@@ -88,7 +88,8 @@ def notes(
     if given((dose for _, dose in all_lines), 1):
         found.append(
             "Drafts as the reference: share of the drafts in training that are the reference,"
-            " or end in its final answer; where several answers are right, more are right."
+            " or end in its final answer; where several answers are right, more drafts are"
+            " right than that."
         )
     return found
 
