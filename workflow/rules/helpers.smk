@@ -1,9 +1,12 @@
 # What all rules are made of: files, parameters, and the one command that runs any step.
 import inspect
 import re
+import shlex
+
+from snakemake.common import overwrite_function_params
 
 CONDA = call.literal(ROOT / "envs" / "selfgen.yaml")
-STEP = "python -m selfgen step {params.job:q} --threads {threads} > {log:q} 2>&1"
+STEP = "python -m selfgen step {params.job} --threads {threads} > {log:q} 2>&1"
 GUARDED_STEP = STEP + (
     " && python -m selfgen step check_leakage --spec {params.guard:q}"
     " --input records={output.records:q} >> {log:q} 2>&1"
@@ -19,7 +22,7 @@ def asked(function):
     """A function of a rule. Snakemake looks up its parameters three times a call, which with
     thousands of jobs took an eighth of the time of a plan; here they are looked up once.
     """
-    function.__signature__ = inspect.signature(function)
+    overwrite_function_params(function, inspect.signature(function).parameters)
     return function
 
 
@@ -52,7 +55,8 @@ def step(name, run=None):
             f"--code={GRAPH.code(name, wildcards)}",
             *GRAPH.pins(name, wildcards),
         ]
-        return [GRAPH.step(run or name, wildcards), *GRAPH.short(said)]
+        # Quoted once: Snakemake would quote each argument, three times a job.
+        return shlex.join([GRAPH.step(run or name, wildcards), *GRAPH.short(said)])
 
     return {
         "spec": asked(lambda wildcards: GRAPH.spec(name, wildcards)),

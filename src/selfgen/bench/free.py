@@ -188,6 +188,7 @@ def with_continuous_batching(model: Any, tokenizer: Any, case: Case) -> dict[str
 
     model.set_attn_implementation("sdpa")
     stops = ends.stops(model, tokenizer)
+    banned = ends.banned(model, tokenizer, but=stops)
     longest = (
         max(len(prompt.prompt_ids) for prompt in case.prompts) + case.max_new_tokens
     )
@@ -201,6 +202,7 @@ def with_continuous_batching(model: Any, tokenizer: Any, case: Case) -> dict[str
         GenerationConfig(
             max_new_tokens=case.max_new_tokens,
             **_choice(case),
+            suppress_tokens=banned,
             eos_token_id=sorted(stops),
             pad_token_id=model.config.pad_token_id or 0,
         ),

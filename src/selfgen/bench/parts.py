@@ -17,6 +17,7 @@ from selfgen.bench.training import Case
 from selfgen.models import loading
 from selfgen.runtime import process
 from selfgen.training import causal
+from selfgen.training.update import DATA
 
 PRODUCTS = ("head", "MLP", "projections of attention")
 """Parts that are matrix products, by their shapes; scores of attention are a part of their
@@ -28,6 +29,7 @@ KINDS = {
     "optimiser": ("adam", "foreach", "clip_grad"),
     "casts and copies": ("copy_",),
     "new memory": ("fill_", "zero_"),
+    "data": (DATA,),
 }
 """Other parts, by what the names of their operations hold."""
 

@@ -1,32 +1,35 @@
 """Benchmarks beside what a user would do instead: forced, free, train, dpo; what the machine
 would allow: parts, floor; how time and memory grow: scale; what a step costs before it
-computes: start."""
+computes: start; what Snakemake takes before the first job: plan."""
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
-import random
 import tempfile
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from selfgen.bench import floor, forced, free, harness, parts, scale, start, training
+from selfgen.bench import (
+    floor,
+    forced,
+    free,
+    harness,
+    parts,
+    plan,
+    scale,
+    start,
+    training,
+)
+from selfgen.cli import bench_inputs
 from selfgen.config.tasks import CORRECTION
 from selfgen.core import manifests
 from selfgen.core.errors import UserError
-from selfgen.core.rows import read_rows
 from selfgen.core.spec import Device, Sampling, at_least
-from selfgen.data.prompts import (
-    PromptSpec,
-    answer_ids,
-    correction_ids,
-    load_tokenizer,
-    prompt_ids,
-)
-from selfgen.data.records import checked_records, history_of, read
-from selfgen.generation.decoding import Prompt
+from selfgen.data.prompts import PromptSpec
+from selfgen.data.records import read
 from selfgen.models import loading, shapes
 from selfgen.report import took
 from selfgen.runtime.devices import claim
@@ -47,24 +50,29 @@ LEAST = dict.fromkeys(COUNTS, 1) | {"long": 0, "length": 8, "max_prompt_tokens":
 ON_CPU = ("floor", "start")
 """Kinds that are of runs on CPUs."""
 
+NO_MODEL = ("plan",)
+"""Kinds that run none."""
+
 
 def add_arguments(parser: ArgumentParser) -> None:
     kinds = parser.add_subparsers(dest="kind", required=True, metavar="KIND")
     for name, run_kind in KINDS.items():
         kind = kinds.add_parser(name, description=run_kind.__doc__)
+        kind.add_argument("--out", type=Path, required=True, help="folder to write")
+        kind.set_defaults(run_kind=run_kind)
+        ADD[name](kind)
+        if name in NO_MODEL:
+            continue
         model = kind.add_mutually_exclusive_group(required=True)
         model.add_argument("--weights", type=Path, help="the model")
         model.add_argument(
             "--shape", choices=shapes.SHAPES, help="or random weights of this shape"
         )
-        kind.add_argument("--out", type=Path, required=True, help="folder to write")
         kind.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
         kind.add_argument("--precision", default="auto", help="auto, fp32 or bf16")
         kind.add_argument(
             "--threads", type=int, default=os.cpu_count(), help="CPU threads"
         )
-        kind.set_defaults(run_kind=run_kind)
-        ADD[name](kind)
 
 
 def add_repeats(kind: ArgumentParser) -> None:
@@ -123,6 +131,25 @@ def add_start(kind: ArgumentParser) -> None:
     kind.add_argument("--records", type=Path, required=True, help="Parquet")
 
 
+def add_plan(kind: ArgumentParser) -> None:
+    add_repeats(kind)
+    kind.add_argument(
+        "--config",
+        type=Path,
+        nargs="+",
+        action="append",
+        required=True,
+        metavar="FILE",
+        help="a configuration: a file, and others on top of it; several times for several",
+    )
+    kind.add_argument(
+        "--directory",
+        type=Path,
+        default=Path(),
+        help="of their results; what is there is not planned",
+    )
+
+
 def add_limits(kind: ArgumentParser) -> None:
     kind.add_argument("--max-new-tokens", type=int, default=96)
     kind.add_argument("--max-prompt-tokens", type=int, default=256)
@@ -163,6 +190,15 @@ def run(args: Namespace) -> None:
         for number in given if isinstance(given, list) else [given]:
             if isinstance(number, int):  # --rows of a training is a file
                 at_least(f"--{name.replace('_', '-')}", number, least)
+    args.out.mkdir(parents=True, exist_ok=True)  # or hours are measured for nothing
+    if args.kind in NO_MODEL:
+        args.run_kind(args)
+    else:
+        _run_with_model(args)
+    print((args.out / f"{args.kind}.md").read_text(encoding="utf-8"))
+
+
+def _run_with_model(args: Namespace) -> None:
     if args.kind in ON_CPU:
         if args.device not in ("auto", "cpu"):
             raise UserError(
@@ -170,14 +206,12 @@ def run(args: Namespace) -> None:
                 " alone it knows"
             )
         args.device = "cpu"
-    args.out.mkdir(parents=True, exist_ok=True)  # or hours are measured for nothing
     claim(args.device, args.threads)
     with tempfile.TemporaryDirectory() as folder:
         if args.shape:
             args.weights = Path(folder)
             shapes.write(args.shape, args.weights)
         args.run_kind(args)
-    print((args.out / f"{args.kind}.md").read_text(encoding="utf-8"))
 
 
 def run_forced(args: Namespace) -> None:
@@ -185,11 +219,11 @@ def run_forced(args: Namespace) -> None:
     for beta in args.beta:
         if not 0 <= beta <= 1:
             raise UserError(f"--beta: found {beta}, allowed: 0 to 1")
-    model, where, facts = _place(args)
+    model, where, facts = bench_inputs.place(args)
     model = plain = loading.cast(model, where.device, where.precision)
     if where.device == "cpu":  # prepacked; elsewhere it is the same
         model, _, _ = loading.load_for_generation(args.weights, where)
-    tokens = _running_text(args, model)
+    tokens = bench_inputs.running_text(args, model)
     grid = forced.cases(
         args.beta, args.batch, args.prompt_tokens, args.answer_tokens, args.long
     )
@@ -207,8 +241,8 @@ def run_forced(args: Namespace) -> None:
 def run_free(args: Namespace) -> None:
     """Engines of free-running answers beside generate in arrival order."""
     sampling = Sampling(args.temperature)
-    model, where, facts = _place(args)
-    prompts = list(_asked(args, model.config.vocab_size))
+    model, where, facts = bench_inputs.place(args)
+    prompts = list(bench_inputs.asked(args, model.config.vocab_size))
     if not prompts:
         raise UserError(
             f"{args.records}: found no held-out record, allowed: one or more"
@@ -223,37 +257,6 @@ def run_free(args: Namespace) -> None:
         case = free.Case(args.weights, some, args.max_new_tokens, size, where, sampling)
         bench.timings += free.run(case, args.repeats)
         bench.write(args.out, "free", free.page(bench.timings))
-
-
-def _asked(args: Namespace, vocabulary: int) -> Iterator[Prompt]:
-    """What is asked, and what the answers may resemble."""
-    if args.siblings and not args.records:
-        raise UserError("--siblings: needs the --records that they answer")
-    if args.correct and not args.siblings:
-        raise UserError("--correct: needs --siblings, the answers to correct")
-    if not args.records:
-        rows = training.random_rows(1, args.rows, args.max_prompt_tokens, vocabulary)
-        yield from (Prompt(row["id"], 0, row["input_ids"]) for row in rows)
-        return
-    tokenizer = load_tokenizer(args.weights)
-    given = read_rows(args.siblings) if args.siblings else []
-    texts = {row["id"]: row["text"] for row in checked_records(given, ("id", "text"))}
-    spec = _prompt(args)
-    for record in [r for r in read(args.records) if r["split"] != "train"][: args.rows]:
-        name, prompt, history = record["id"], record["prompt"], history_of(record)
-        if args.siblings and name not in texts:
-            raise UserError(f"{args.siblings}: no answer to {name}")
-        if args.correct:
-            ids = correction_ids(tokenizer, spec, prompt, texts[name], history)
-        else:
-            ids = prompt_ids(tokenizer, spec, prompt, history)
-        near = answer_ids(tokenizer, spec, texts[name]) if texts else []
-        yield Prompt(name, 0, ids, sibling=near)
-
-
-def _prompt(args: Namespace) -> PromptSpec:
-    limits = (args.max_prompt_tokens, args.max_new_tokens)
-    return PromptSpec("{prompt}", CORRECTION, *limits)
 
 
 def run_train(args: Namespace) -> None:
@@ -271,8 +274,8 @@ def _train(
     random_rows: Callable[[int, int, int, int], list[dict[str, Any]]],
     preference: Preference | None = None,
 ) -> None:
-    model, where, facts = _place(args)
-    rows = _rows(args, model, random_rows)
+    model, where, facts = bench_inputs.place(args)
+    rows = bench_inputs.training_rows(args, model, random_rows)
     flops = training.flops_per_token(model, rows)
     case = training.Case(args.weights, rows, where, preference)
     timings = training.run(case, args.repeats, args.compile, args.fp32)
@@ -284,20 +287,29 @@ def _train(
 
 def run_parts(args: Namespace) -> None:
     """Where the time of a training step goes, beside its matrix products alone."""
-    model, where, facts = _place(args)
+    model, where, facts = bench_inputs.place(args)
     if where.device == "mps":
         raise UserError(
             "bench parts: found mps, which is not profiled; allowed: cpu, cuda"
         )
-    rows = _rows(args, model, training.random_rows)
+    rows = bench_inputs.training_rows(args, model, training.random_rows)
     timings = parts.run(training.Case(args.weights, rows, where))
     bench = harness.Bench("Parts of a training step", facts, timings)
     bench.write(args.out, "parts", parts.page(timings))
 
 
+def run_plan(args: Namespace) -> None:
+    """The plan of a run, from the command to its end, beside the start of Snakemake."""
+    timings = plan.run(bench_inputs.plans(args), args.repeats)
+    facts = harness.machine(Device("cpu")) | {"precision": "", "threads": ""}
+    facts |= {"snakemake": importlib.metadata.version("snakemake")}
+    bench = harness.Bench("The plan of a run", facts, timings)
+    bench.write(args.out, "plan", plan.page(timings))
+
+
 def run_floor(args: Namespace) -> None:
     """The least time of a finished run's arithmetic, beside the time that it took."""
-    model, where, facts = _place(args)
+    model, where, facts = bench_inputs.place(args)
     models = [path for path in args.results.glob("base/*") if path.is_dir()]
     if len(models) > 1:
         raise UserError(f"--results: found {len(models)} models, allowed: a run of one")
@@ -315,10 +327,12 @@ def run_floor(args: Namespace) -> None:
 
 def run_scale(args: Namespace) -> None:
     """How time and memory of a pass and of answers grow with the rows."""
-    _, where, facts = _place(args)
+    _, where, facts = bench_inputs.place(args)
     if not (records := read(args.records)):
         raise UserError(f"{args.records}: found no record, allowed: one or more")
-    case = scale.Case(args.weights, records, _prompt(args), args.beta, where)
+    case = scale.Case(
+        args.weights, records, bench_inputs.prompt_spec(args), args.beta, where
+    )
     bench = harness.Bench("More rows", facts | {"records": args.records.stem}, [])
     for count in args.rows:
         bench.timings += scale.run(case, count)
@@ -327,7 +341,7 @@ def run_scale(args: Namespace) -> None:
 
 def run_start(args: Namespace) -> None:
     """The shortest steps: as processes of their own, and as forks as in a run."""
-    _, where, facts = _place(args)
+    _, where, facts = bench_inputs.place(args)
     if not (records := read(args.records)):
         raise UserError(f"{args.records}: found no record, allowed: one or more")
     prompt = PromptSpec("{prompt}", CORRECTION, 256, max_answer_tokens=1)
@@ -337,64 +351,15 @@ def run_start(args: Namespace) -> None:
     bench.write(args.out, "start", start.page(timings))
 
 
-def _rows(
-    args: Namespace,
-    model: Any,
-    random_rows: Callable[[int, int, int, int], list[dict[str, Any]]],
-) -> list[dict[str, Any]]:
-    """The first steps of those that are given, or random ones."""
-    if given := getattr(args, "rows", None):
-        rows = read_rows(given)
-        if any("step" not in row for row in rows[:1]):
-            raise UserError(
-                f"{given}: found no column step, allowed: rows of a training"
-                " (results/rows/…)"
-            )
-        rows = [row for row in rows if row["step"] < args.steps]
-    else:
-        vocabulary = model.config.vocab_size
-        rows = random_rows(args.steps, args.batch, args.length, vocabulary)
-    if (steps := len({row["step"] for row in rows})) < 2:
-        raise UserError(
-            f"bench {args.kind}: found {steps} steps with rows, allowed: two or more, since"
-            " the first warms up"
-        )
-    return rows
-
-
-def _place(args: Namespace) -> tuple[Any, Device, dict[str, Any]]:
-    """The model on the CPU, where it is to run, and what the page says of both."""
-    model = loading.load(args.weights)
-    where = Device(*loading.place(Device(args.device, args.precision), model))
-    shape = f"{model.config.model_type} {model.num_parameters() / 1e6:.0f}M"
-    return model, where, harness.machine(where) | {"model": shape}
-
-
-def _running_text(args: Namespace, model: Any) -> Sequence[int]:
-    """Token ids of the training records one after the other, or random ones."""
-    needed = args.prompt_tokens + max(args.answer_tokens, args.long) + 1
-    if args.records is None:
-        stream, count = random.Random(0), max(200_000, needed)
-        return [stream.randrange(model.config.vocab_size) for _ in range(count)]
-    tokenizer = load_tokenizer(args.weights)
-    records = read(args.records, ["train"])
-    text = "".join(f"{r['prompt']}\n{r['reference']}\n" for r in records)
-    tokens: list[int] = tokenizer(text)["input_ids"]
-    if len(tokens) < needed:
-        raise UserError(
-            f"{args.records}: found {len(tokens)} tokens of training records, allowed:"
-            f" {needed} or more, or shorter rows (--help)"
-        )
-    return tokens
-
-
 KINDS = {"forced": run_forced, "free": run_free, "train": run_train, "dpo": run_dpo}
 KINDS |= {
     "parts": run_parts,
     "floor": run_floor,
     "scale": run_scale,
     "start": run_start,
+    "plan": run_plan,
 }
 ADD = {"forced": add_forced, "free": add_free, "train": add_train, "dpo": add_dpo}
 ADD |= {"parts": add_parts, "floor": add_floor, "scale": add_scale, "start": add_start}
+ADD["plan"] = add_plan
 TITLES = {"train": "Fine-tuning", "dpo": "Fine-tuning on pairs"}

@@ -21,11 +21,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> None:
     asked = where.found(args)
-    command = [sys.executable, "-m", "snakemake"]
-    command += ["--snakefile", str(places.root() / "Snakefile")]
-    command += ["--directory", str(asked.folder)]
-    command += ["--configfile", *map(str, asked.paths)]
-    command += ["--cores", args.cores, *args.snakemake]
+    command = [*call(asked, args.cores), *args.snakemake]
     environment = {**os.environ}
     # It says what fetches and what does not by itself.
     environment.pop("HF_HUB_OFFLINE", None)
@@ -35,3 +31,12 @@ def run(args: Namespace) -> None:
     if table.is_file() and not args.snakemake:
         print(table.read_text(encoding="utf-8"))
         print(f"all tables: {table.parent}")
+
+
+def call(asked: where.Asked, cores: str) -> list[str]:
+    """Of Snakemake, for this configuration."""
+    command = [sys.executable, "-m", "snakemake"]
+    command += ["--snakefile", str(places.root() / "Snakefile")]
+    command += ["--directory", str(asked.folder)]
+    command += ["--configfile", *map(str, asked.paths)]
+    return [*command, "--cores", cores]

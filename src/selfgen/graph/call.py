@@ -40,6 +40,11 @@ def literal(path: object) -> str:
     return str(path).replace("{", "{{").replace("}", "}}")
 
 
+def set_up() -> None:
+    """Of the process that plans: it makes millions of objects, which stay."""
+    process.search_less_for_cycles()
+
+
 def check(arguments: Sequence[str], snakefile: Path) -> None:
     """Raises UserError: a profile is missing, or ``--until`` names a rule that it cannot
     stop after."""

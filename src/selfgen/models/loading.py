@@ -132,12 +132,12 @@ def place(spec: Device, model: Any) -> tuple[str, str]:
         raise UserError(
             f"device: found {device}, but torch sees no GPU; allowed: auto, cpu"
         )
-    precision, gain = spec.precision, ""
+    precision, said = spec.precision, ""
     if precision == "auto":
         ratio = _gain(model, device) if model.num_parameters() >= SMALL_MODEL else 1.0
         precision = "bf16" if ratio >= WORTH else "fp32"
-        gain = f"; products in bf16 take {1 / ratio:.2f} of the time"
-    log.info("device %s, precision %s%s", device, precision, gain)
+        said = f"; products in bf16 take {1 / ratio:.2f}x as long"
+    log.info("device %s, precision %s%s", device, precision, said)
     return device, precision
 
 

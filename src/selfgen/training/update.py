@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch.distributed.tensor import DTensor
+from torch.profiler import record_function
 
 from selfgen.core.errors import UserError
 from selfgen.models import finite
@@ -18,6 +19,9 @@ from selfgen.training.spec import Optimization
 
 SMALL = 1e15
 """The square of a smaller gradient is a number in fp32 by far."""
+
+DATA = "rows to tensors"
+"""What a profiler calls that part of a step."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +135,7 @@ class Update:
                 with nullcontext() if meet else accelerator.no_sync(wrapped):
                     # Not one context for both: autocast keeps the weights that it has
                     # cast, and those cast in a pass without gradient may pass none on.
-                    with accelerator.autocast():
+                    with accelerator.autocast(), record_function(DATA):
                         inputs = objective.collate(part, accelerator.device)
                     with accelerator.autocast():
                         sums = wrapped(**inputs)
@@ -141,7 +145,9 @@ class Update:
                     accelerator.backward(share[0] * accelerator.num_processes)
             return accelerator.reduce(means, "sum").tolist()
 
-        means = self.passes.run(objective.groups(rows), work)
+        with record_function(DATA):
+            groups = objective.groups(rows)
+        means = self.passes.run(groups, work)
         return dict(zip(objective.names, means, strict=True))
 
 
