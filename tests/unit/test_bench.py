@@ -84,14 +84,20 @@ def test_free(folder: Path, tmp_path: Path) -> None:  # noqa: F811
     runs = json.loads((tmp_path / "free.json").read_text())
     assert runs["machine"]["records"] == "some"
     names = [free.GENERATE, f"{free.GENERATE}, {harness.KEPT}", free.CONTINUOUS]
-    names += free.ENGINES
+    names += [*free.ENGINES, free.FLOOR]
     assert [t["name"] for t in runs["timings"]] == names
+    floor = runs["timings"].pop()
+    assert floor["tokens"] == 0 and floor["notes"] == {}
     for timing in runs["timings"]:
         assert timing["notes"]["same"] == timing["case"]["prompts"] == 4
-        assert timing["tokens"] <= 4 * 5
+        assert 0 < timing["tokens"] <= 4 * 5
         assert 0 < timing["seconds"][0] < 60
         assert timing["memory_mb"] > 100
-    assert "4 of 4" in (tmp_path / "free.md").read_text()
+    page = (tmp_path / "free.md").read_text()
+    assert "4 of 4" in page
+    ratio = runs["timings"][0]["seconds"][0] / floor["seconds"][0]
+    shown = f"| {free.FLOOR} | 2 |  | {ratio:.2f} |  |  |"
+    assert page.splitlines()[-1].startswith(shown)
 
     # Answers of others to the same prompts, as siblings and as drafts to correct
     given = [{"id": str(i), "text": text} for i, text in enumerate(texts)]
@@ -103,7 +109,7 @@ def test_free(folder: Path, tmp_path: Path) -> None:  # noqa: F811
         assert bench("free", *argv, *records, *more, repeats=1) == 0
         runs = json.loads((tmp_path / "free.json").read_text())
         assert runs["machine"]["turn"] == 1 + len(more)
-        *others, near = runs["timings"]
+        *others, near, _ = runs["timings"]
         # One prompt at a time, transformers copies from the prompt, too
         found = [t["notes"]["same"] for t in others if t["name"] == free.LOOKUP]
         assert found == ([4] if size == "1" else [])
@@ -118,14 +124,13 @@ def test_free(folder: Path, tmp_path: Path) -> None:  # noqa: F811
     runs = json.loads((tmp_path / "free.json").read_text())
     assert runs["machine"]["temperature"] == 1.5
     same = {t["name"]: t["notes"].get("same") for t in runs["timings"]}
-    assert same == dict.fromkeys(names[:3]) | dict.fromkeys(
-        [*ENGINES, free.SIBLINGS], 4
-    )
+    ours = [*ENGINES, free.SIBLINGS]
+    assert same == dict.fromkeys([*names[:3], free.FLOOR]) | dict.fromkeys(ours, 4)
     page = (tmp_path / "free.md").read_text()
     assert page.count("4 of 4") == 3
-    plain, *_, near = runs["timings"]
+    plain, *_, near, _ = runs["timings"]
     ratio = near["tokens"] / near["seconds"][0] * plain["seconds"][0] / plain["tokens"]
-    assert f"| {ratio:.2f} |" in page.splitlines()[-1]
+    assert f"| {ratio:.2f} |" in page.splitlines()[-2]
 
     pandas.DataFrame(given[1:]).to_parquet(tmp_path / "given.parquet")
     assert bench("free", *argv, *records, repeats=1) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 import operator
 import time
@@ -27,13 +28,14 @@ from selfgen.data.prompts import answer_text, load_tokenizer
 from selfgen.generation import ends, free
 from selfgen.generation.decoding import Prompt, left_pad
 from selfgen.generation.speculative import STEP_TOKENS
-from selfgen.models import loading
+from selfgen.models import loading, probe
 
 GENERATE = "generate, arrival order"
 LOOKUP = "generate, prompt lookup"
 CONTINUOUS = "generate_batch, continuous batching"
 ENGINES = ("sequential", "speculative")
 SIBLINGS = "speculative, with siblings"
+FLOOR = "prompts alone, read once (floor)"
 
 COPIED = 10
 """Tokens that prompt lookup guesses at once, as many as its author's; it answers one prompt
@@ -59,7 +61,7 @@ class Case:
 def run(case: Case, repeats: int) -> list[Timing]:
     """Answer with every contender; each notes how many of its answers are those of
     ``generate`` or, where they are sampled, which ours do by addresses, ours those of
-    ``sequential``."""
+    ``sequential``. The last only reads the prompts."""
     device = torch.device(case.where.device)
 
     def contender(name: str, shown: str, keep: bool) -> Contender:
@@ -73,7 +75,7 @@ def run(case: Case, repeats: int) -> list[Timing]:
     contenders += [contender(CONTINUOUS, CONTINUOUS, keep=False)]
     told = any(len(prompt.sibling) for prompt in case.prompts)
     engines = [*ENGINES, SIBLINGS] if told else ENGINES
-    contenders += [contender(name, name, keep=True) for name in engines]
+    contenders += [contender(name, name, keep=True) for name in (*engines, FLOOR)]
     shown = {
         "prompts": len(case.prompts),
         "batch": case.batch_size,
@@ -85,7 +87,7 @@ def run(case: Case, repeats: int) -> list[Timing]:
     for timing in timings:
         timing.tokens = timing.notes.pop("tokens")
         first = ENGINES[0] if sampled else GENERATE
-        if not sampled or timing.name in engines:
+        if timing.name != FLOOR and (not sampled or timing.name in engines):
             same = map(operator.eq, answers[timing.name], answers[first])
             timing.notes["same"] = sum(same)
     return timings
@@ -93,7 +95,7 @@ def run(case: Case, repeats: int) -> list[Timing]:
 
 def answer(case: Case, name: str) -> dict[str, Any]:
     """The answers of one contender in the order of the prompts, its seconds, and more."""
-    is_ours = name in (*ENGINES, SIBLINGS)
+    is_ours = name in (*ENGINES, SIBLINGS, FLOOR)
     model, _, _ = loading.load_for_generation(
         case.weights, case.where, prepacks=is_ours
     )
@@ -105,6 +107,8 @@ def answer(case: Case, name: str) -> dict[str, Any]:
         alone = [replace(prompt, sibling=()) for prompt in case.prompts]
         case = replace(case, prompts=alone)
         answering = functools.partial(with_engine, engine=name)
+    elif name == FLOOR:
+        answering = with_nothing
     elif name == CONTINUOUS:
         answering = with_continuous_batching
     else:
@@ -140,6 +144,22 @@ def with_engine(
     answers = [rows[prompt.id]["text"] for prompt in case.prompts]
     tokens = sum(row["tokens"] for row in rows.values())
     return facts | {"tokens": tokens, "answers": answers}
+
+
+@torch.inference_mode()
+def with_nothing(model: Any, tokenizer: Any, case: Case) -> dict[str, Any]:
+    """Reads the prompts as our engines do, rows of like length one after the other, without a
+    cache: the least that answers can cost."""
+    reader = probe.reader(model)
+    prompts = sorted((p.prompt_ids for p in case.prompts), key=len)
+    for start in range(0, len(prompts), case.batch_size):
+        part = prompts[start : start + case.batch_size]
+        lengths = [len(row) for row in part]
+        ids = torch.tensor([*itertools.chain(*part)], device=model.device)
+        states = reader.states(ids, lengths)
+        last = torch.tensor(lengths, device=model.device).cumsum(0) - 1
+        reader.logits(states[last])
+    return {"tokens": 0, "answers": []}
 
 
 @torch.inference_mode()
@@ -238,8 +258,8 @@ def page(timings: Sequence[Timing]) -> str:
             (
                 timing.name,
                 size,
-                f"{timing.tokens_per_second:.0f}",
-                f"{timing.tokens_per_second / plain[size].tokens_per_second:.2f}",
+                f"{timing.tokens_per_second:.0f}" if timing.tokens else "",
+                f"{_speed(timing, plain[size]):.2f}",
                 f"{timing.tokens / passes:.1f}" if passes else "",
                 f"{timing.notes['same']} of {timing.case['prompts']}"
                 if "same" in timing.notes
@@ -248,3 +268,10 @@ def page(timings: Sequence[Timing]) -> str:
             )
         )
     return table(header, lines)
+
+
+def _speed(timing: Timing, plain: Timing) -> float:
+    """Of its tokens over that of ``plain``; of what writes none, by its time alone."""
+    if timing.tokens:
+        return timing.tokens_per_second / plain.tokens_per_second
+    return plain.median / timing.median
