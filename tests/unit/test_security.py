@@ -9,7 +9,11 @@ import subprocess
 import sys
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.flow import REPO
+
+from selfgen.graph.workflow import Workflow
 
 SOURCES = sorted((REPO / "src").rglob("*.py"))
 RULES = [REPO / "Snakefile", *sorted((REPO / "workflow").rglob("*.smk"))]
@@ -136,8 +140,9 @@ def test_our_code_runs_nothing_that_it_was_given() -> None:
 
 
 def test_rules_quote_what_they_put_into_a_shell() -> None:
-    """Names of files and specs come from a configuration; ``:q`` quotes them. Wildcards are
-    constrained to names without a special character, numbers need no quotes."""
+    """Names of files and specs come from a configuration; ``:q`` quotes them, but for the
+    arguments of a step, which ``quoted`` does. Wildcards are constrained to names without a
+    special character, numbers need no quotes."""
     text = "\n".join(path.read_text() for path in RULES)
     commands = re.findall(r"^\s+shell:\n\s+(.*)$", text, re.MULTILINE)
     assert len(commands) > 20 and set(commands) == {"STEP", "GUARDED_STEP"}
@@ -146,7 +151,25 @@ def test_rules_quote_what_they_put_into_a_shell() -> None:
     fields = re.findall(r"\{([^{}]+)\}", "".join(found))
     assert len(fields) == 6
     for field in fields:
-        assert field.endswith(":q") or field == "threads", field
+        assert field.endswith(":q") or field in ("threads", "params.job"), field
+    (job,) = re.findall(
+        r"^    def job\(.*?\n    return", text, re.MULTILINE | re.DOTALL
+    )
+    step = "GRAPH.step(run or name, wildcards)"  # a name of ours
+    assert f'return f"{{{step}}} {{GRAPH.quoted(said)}}"' in job
+
+
+@given(
+    st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")))
+)
+def test_a_shell_takes_the_arguments_of_a_step_as_they_are(
+    arguments: list[str],
+) -> None:
+    said = Workflow(None, "", "").quoted(arguments)
+    command = f"printf '%s\\0' {said}"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, check=True)
+    found = done.stdout.decode().split("\0")[:-1]
+    assert found == (arguments or [""])
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,11 @@
 # What all rules are made of: files, parameters, and the one command that runs any step.
 import inspect
 import re
-import shlex
 
 from snakemake.common import overwrite_function_params
 
 CONDA = call.literal(ROOT / "envs" / "selfgen.yaml")
+# The arguments of a job are quoted already: `:q` would quote each of them, three times a job.
 STEP = "python -m selfgen step {params.job} --threads {threads} > {log:q} 2>&1"
 GUARDED_STEP = STEP + (
     " && python -m selfgen step check_leakage --spec {params.guard:q}"
@@ -55,8 +55,7 @@ def step(name, run=None):
             f"--code={GRAPH.code(name, wildcards)}",
             *GRAPH.pins(name, wildcards),
         ]
-        # Quoted once: Snakemake would quote each argument, three times a job.
-        return shlex.join([GRAPH.step(run or name, wildcards), *GRAPH.short(said)])
+        return f"{GRAPH.step(run or name, wildcards)} {GRAPH.quoted(said)}"
 
     return {
         "spec": asked(lambda wildcards: GRAPH.spec(name, wildcards)),

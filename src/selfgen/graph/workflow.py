@@ -10,6 +10,7 @@ import contextlib
 import functools
 import inspect
 import os
+import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path, PurePath
 from typing import Any
@@ -181,17 +182,17 @@ class Workflow:
                 knobs[name] = value
         return [*arguments, *(f"--set={name}={value}" for name, value in knobs.items())]
 
-    def short(self, arguments: list[str]) -> list[str]:
-        """Arguments as a command line takes them: where they are more than a shell may be
+    def quoted(self, arguments: list[str]) -> str:
+        """Arguments as a shell takes them, each quoted: where they are more than it may be
         given, the name of a file of them."""
         text = "".join(f"{argument}\n" for argument in arguments)
         if len(text.encode()) <= LONGEST:
-            return arguments
+            return shlex.join(arguments)
         path = Path(".snakemake", "arguments", f"{spec_digest(text)}.txt")
         # A plan is to be had where nothing may be written; a job would say what it lacks.
         with contextlib.suppress(OSError), atomic(path) as partial:
             partial.write_text(text, encoding="utf-8")
-        return [f"@{path}"]
+        return shlex.quote(f"@{path}")
 
     @property
     def model_gb(self) -> int:
