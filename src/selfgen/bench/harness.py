@@ -49,6 +49,12 @@ class Timing:
         return statistics.median(self.seconds)
 
     @property
+    def spread(self) -> tuple[str, ...]:
+        """The median, the least and the most, as pages show them."""
+        found = (self.median, min(self.seconds), max(self.seconds))
+        return tuple(f"{seconds:.2f}" for seconds in found)
+
+    @property
     def tokens_per_second(self) -> float:
         return self.tokens / self.median
 

@@ -53,13 +53,5 @@ def _call(command: Sequence[str]) -> str:
 
 def page(timings: Sequence[Timing]) -> str:
     """Seconds of each: the median, the least and the most, and how many jobs were planned."""
-    lines = [
-        (
-            timing.name,
-            timing.notes.get("jobs", ""),
-            *(f"{found:.2f}" for found in spread),
-        )
-        for timing in timings
-        for spread in [(timing.median, min(timing.seconds), max(timing.seconds))]
-    ]
+    lines = [(t.name, t.notes.get("jobs", ""), *t.spread) for t in timings]
     return table(("configuration", "jobs", "s, median", "least", "most"), lines)

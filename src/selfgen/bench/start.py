@@ -142,11 +142,7 @@ def _call(command: Sequence[str], server: str) -> str:
 def page(timings: Sequence[Timing]) -> str:
     """Seconds of each step and way: the median, the least and the most; and those of the
     imports."""
-    lines = [
-        (timing.case["step"], timing.name, *(f"{found:.2f}" for found in spread))
-        for timing in timings
-        for spread in [(timing.median, min(timing.seconds), max(timing.seconds))]
-    ]
+    lines = [(t.case["step"], t.name, *t.spread) for t in timings]
     steps = table(("step", "started as", "s, median", "least", "most"), lines)
     profiles = {
         timing.case["step"]: timing.notes["imports"]
